@@ -1,0 +1,129 @@
+//! A checked request, to be started once its servers are resolved.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{BigInt, Either, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status};
+use napi_derive::napi;
+use routepool_core::Error;
+use routepool_core::validate::{Bell, Plan};
+use routepool_proto::server_addr::Host;
+
+use crate::convert::{ResolvedServer, SweepOptions};
+use crate::failure::Failure;
+use crate::sweep::Sweep;
+
+/// Parses and checks everything that needs no network: blocks, ownership, servers, numbers, state file. Nothing is sent.
+#[napi(catch_unwind)]
+pub fn plan_sweep(options: SweepOptions) -> Either<SweepPlan, Failure> {
+    match options.into_request().and_then(Plan::new) {
+        Ok(plan) => Either::A(SweepPlan { plan: Some(plan) }),
+        Err(error) => Either::B(Failure::from(&error)),
+    }
+}
+
+/// A checked request.
+#[napi]
+pub struct SweepPlan {
+    plan: Option<Plan>,
+}
+
+/// A server whose name is still to be resolved.
+#[napi(object, object_from_js = false)]
+pub struct ServerTarget {
+    /// The text as the user wrote it.
+    pub text: String,
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u32,
+}
+
+/// What a plan is about to do.
+#[napi(object, object_from_js = false)]
+pub struct PlanFacts {
+    /// The blocks, in canonical form.
+    pub blocks: Vec<String>,
+    /// 4 or 6.
+    pub family: u32,
+    /// How many sources will be asked.
+    pub sources: u32,
+    /// The host policy of each block.
+    pub hosts: Vec<String>,
+    /// `embedded`, `named` or `public`.
+    pub server_origin: String,
+    /// Servers to resolve for the family.
+    pub servers: Vec<ServerTarget>,
+    /// The rate limit that will hold.
+    pub rate_per_second: Option<f64>,
+    /// Seed of the order.
+    pub seed: BigInt,
+    /// Whether a saved state is gone on with.
+    pub resumed: bool,
+}
+
+type WeakBell = ThreadsafeFunction<(), (), (), Status, false, true, 0>;
+
+/// Rings from the sweep's thread. It is weak: it does not keep the process alive.
+struct NodeBell(WeakBell);
+
+impl Bell for NodeBell {
+    fn ring(&self) {
+        // A closing environment refuses the call, and then nobody listens any more.
+        let _ = self.0.call((), ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}
+
+#[napi]
+impl SweepPlan {
+    /// What the plan is about to do; empty after `start`.
+    #[napi(catch_unwind)]
+    pub fn facts(&self) -> Option<PlanFacts> {
+        let plan = self.plan.as_ref()?;
+        let targets = plan.targets();
+        let servers = plan.servers().iter().map(|(text, server)| ServerTarget {
+            text: text.clone(),
+            host: match &server.host {
+                Host::Ip(ip) => ip.to_string(),
+                Host::Name(name) => name.clone(),
+            },
+            port: server.port.into(),
+        });
+        Some(PlanFacts {
+            blocks: targets.blocks().iter().map(ToString::to_string).collect(),
+            family: if targets.is_ipv6() { 6 } else { 4 },
+            sources: targets.len(),
+            hosts: targets.blocks().iter().map(|b| b.hosts().to_string()).collect(),
+            server_origin: plan.origin().as_str().to_owned(),
+            servers: servers.collect(),
+            rate_per_second: plan.rate(),
+            seed: plan.seed().into(),
+            resumed: plan.is_resumed(),
+        })
+    }
+
+    /// Starts the sweep on its own thread. `servers` are the resolved ones; `bell` is called, at most once between two
+    /// drains, when verdicts or the result can be fetched, and does not keep the process alive.
+    #[napi(catch_unwind)]
+    pub fn start(
+        &mut self,
+        env: Env,
+        servers: Vec<ResolvedServer>,
+        bell: Function<'_, (), ()>,
+    ) -> napi::Result<Either<Sweep, Failure>> {
+        let bell = bell.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
+        let run = match self.plan.take() {
+            None => Err(Error::Internal("the plan was started before".into())),
+            Some(plan) => servers
+                .into_iter()
+                .map(ResolvedServer::into_resolved)
+                .collect::<Result<Vec<_>, _>>()
+                .and_then(|servers| plan.start(servers, Arc::new(NodeBell(bell)))),
+        };
+        Ok(match run {
+            Ok(run) => Either::A(Sweep::new(env, run)?),
+            Err(error) => Either::B(Failure::from(&error)),
+        })
+    }
+}

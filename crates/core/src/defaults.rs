@@ -1,0 +1,48 @@
+//! Every time-out, count and cap of the engine: unit, reason, and what it must stay under.
+
+use std::time::Duration;
+
+/// Datagrams per system call. Between 8 and 128 no difference was measured; 256 was slower on a busy machine.
+pub const BATCH: usize = 64;
+
+/// Verdicts that wait for a slow receiver. Must be well above the largest window (2,048); 48 bytes each.
+pub const RING_RECORDS: usize = 16_384;
+
+/// The receiver is woken once this many verdicts wait for it. One wake-up costs some 15 µs of its time, a record 0.1 µs.
+pub const BELL_RECORDS: usize = 1_024;
+
+/// The receiver is woken when the first verdict has waited this long. Not seen by a person, and rare enough at full speed.
+pub const BELL_AFTER: Duration = Duration::from_millis(4);
+
+/// The longest time the sweep thread sleeps without looking whether it was told to stop.
+pub const NAP: Duration = Duration::from_millis(20);
+
+/// How often the sockets' drop counters are read. Each reading is one system call.
+pub const DROPS_EVERY: Duration = Duration::from_millis(2);
+
+/// How often the figures for progress are written down. Four readings a second are promised to users.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(20);
+
+/// Shortest time between two writes of the state file; a slow disk makes it longer (see [`STATE_SHARE`]).
+pub const STATE_EVERY: Duration = Duration::from_millis(250);
+
+/// Writing the state file may take one part in this many of the time.
+pub const STATE_SHARE: u32 = 20;
+
+/// Probes a second to public servers in all, unless the user said otherwise. Public STUN servers are donated; each counts
+/// what one client may ask, and a block looks to it like thousands of clients.
+pub const PUBLIC_RATE: f64 = 50.0;
+
+/// When the first probe of a server is repeated, before the sweep. With the sends of RFC 8489 (section 6.2.1) in mind, but
+/// from 100 ms: a person is waiting.
+pub const PREFLIGHT_SENDS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(700)];
+
+/// How long the servers are given to answer the first probe. Above the last of the sends by one slow round trip.
+pub const PREFLIGHT_WAIT: Duration = Duration::from_millis(1_500);
+
+/// Largest time-out a user may ask for.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// External addresses that a summary names.
+pub const EXTERNALS_NAMED: usize = 10;

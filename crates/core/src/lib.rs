@@ -1,0 +1,13 @@
+//! routepool's engine: drives the decisions of `routepool-proto` over the sockets of `routepool-udp`.
+//!
+//! Nothing here knows that Node exists; the addon converts, calls this, and converts back.
+#![forbid(unsafe_code)]
+
+pub mod defaults;
+pub mod error;
+pub mod local_table;
+pub mod servers;
+pub mod stun_server;
+pub mod validate;
+
+pub use error::Error;

@@ -1,0 +1,20 @@
+//! Validating blocks: proves for each source that it leaves as itself.
+//!
+//! A [`Plan`] checks everything that can be checked without sending; [`Plan::start`] runs the sweep on a thread of its own
+//! and gives a [`Run`] to follow it by.
+
+mod drive;
+mod notes;
+mod plan;
+mod pool;
+mod preflight;
+mod ring;
+mod run;
+mod state_file;
+mod summary;
+
+pub use plan::{Plan, Request};
+pub use routepool_udp::Backend;
+pub use pool::Pool;
+pub use run::{Bell, Progress, Run};
+pub use summary::Summary;

@@ -1,0 +1,75 @@
+//! What a run noticed, in sentences that say what to do.
+
+use routepool_proto::sweep::{Reason, Status};
+
+use super::summary::Summary;
+use crate::servers::Origin;
+
+/// The notes of a run.
+pub(super) fn notes(summary: &Summary, mut notes: Vec<String>) -> Vec<String> {
+    let mut note = |text: String| notes.push(text);
+    let reason = |reason: Reason| summary.reasons.iter().filter(|(_, r, _)| *r == reason).map(|(.., n)| n).sum::<u32>();
+    if let (Some(rate), Origin::Public) = (summary.rate, summary.origin) {
+        note(format!(
+            "Public servers were asked, so probes were limited to {rate} a second in all. Run a STUN server of your own and name it to go faster."
+        ));
+    }
+    if summary.servers.len() == 1 && summary.origin == Origin::Named && summary.count(Status::Mapped) > 0 {
+        note("Only one server was asked: an external address that it reports was not confirmed by a second.".into());
+    }
+    let ports = reason(Reason::NatPorts);
+    if ports > 0 {
+        let external = summary.externals.first().map_or(String::new(), |(ip, n)| format!(" ({ip}, {n} sources)"));
+        note(format!(
+            "Nearly all answers came from behind one external address{external}, and {ports} sources stayed silent. A NAT has \
+             at most 64,512 ports for each external address, server address and server port, often far fewer, so these may \
+             only have found no port left. Ask again after its mappings have expired, or name more servers or ports."
+        ));
+    }
+    let loss = reason(Reason::Loss);
+    if loss > 0 {
+        note(format!(
+            "{loss} sources stayed silent, but {:.0} % of the probes to sources that work were lost too, so their silence \
+             proves nothing. Ask again with more passes or a lower rate.",
+            summary.loss * 100.0
+        ));
+    }
+    let lost = reason(Reason::NetworkLost);
+    if lost > 0 {
+        note(format!(
+            "The network went away during the run and did not come back within 30 s; {lost} sources are unknown. Run again with the \
+             same state file to go on."
+        ));
+    } else if summary.counters.outages > 0 {
+        note(format!(
+            "The network went away {} during the run; it was waited for, and what had been sent meanwhile was asked again.",
+            if summary.counters.outages == 1 { "once".to_owned() } else { format!("{} times", summary.counters.outages) }
+        ));
+    }
+    let disagree = reason(Reason::ServersDisagree);
+    if disagree > 0 {
+        note(format!(
+            "For {disagree} sources one server saw the source itself and another a different address: a proxy or a policy \
+             route stands before one of the servers."
+        ));
+    }
+    if summary.drops > 0 {
+        note(format!(
+            "The kernel dropped {} datagrams because a receive buffer was full; the sources were asked again with fewer probes in flight. \
+             A larger buffer is faster: sysctl -w net.core.rmem_max=4194304",
+            summary.drops
+        ));
+    }
+    let counters = &summary.counters;
+    if counters.forged + counters.misdirected + counters.garbage > 0 {
+        note(format!(
+            "Replies that prove nothing were left out: {} that were not STUN, {} with an id that is not of this run, {} from \
+             another server or to another address.",
+            counters.garbage, counters.forged, counters.misdirected
+        ));
+    }
+    if !summary.batched {
+        note("One socket was opened for each source, which takes ten times as long as one socket for all of them.".into());
+    }
+    notes
+}

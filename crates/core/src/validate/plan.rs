@@ -1,0 +1,247 @@
+//! What is to be done, checked before anything is sent.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use routepool_proto::ip_block::{HostPolicy, IpBlock};
+use routepool_proto::server_addr::ServerAddr;
+use routepool_proto::sweep::{Saved, bounds};
+use routepool_proto::targets::{Sample, Targets};
+use routepool_udp::Backend;
+
+use super::run::{Bell, Run};
+use super::state_file::StateFile;
+use crate::defaults::{MAX_TIMEOUT, PUBLIC_RATE};
+use crate::local_table::LocalTable;
+use crate::servers::{self, Choice, Origin, Resolved};
+use crate::Error;
+
+/// What a user asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Blocks: CIDR, range or single address.
+    pub blocks: Vec<String>,
+    /// Which addresses of a block are meant; by default all of a block held by a route, else those of a subnet.
+    pub hosts: Option<HostPolicy>,
+    /// Ask only some hosts of each sub-prefix.
+    pub sample: Option<Sample>,
+    /// Servers; see [`servers::choose`].
+    pub servers: Vec<String>,
+    /// Probes a second.
+    pub rate: Option<f64>,
+    /// How many times a silent source is asked; by default as often as the measured loss demands.
+    pub passes: Option<u8>,
+    /// How long a reply may take; 2 s by default.
+    pub timeout: Option<Duration>,
+    /// Only send and receive through this interface.
+    pub interface: Option<String>,
+    /// Seed of the order; random by default.
+    pub seed: Option<u64>,
+    /// A file to go on from and to write the state to.
+    pub state: Option<PathBuf>,
+    /// How to send; the best of the platform by default.
+    pub backend: Option<Backend>,
+}
+
+/// A checked request. Nothing has been sent yet.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) targets: Targets,
+    pub(super) choice: Choice,
+    pub(super) rate: Option<f64>,
+    pub(super) passes: Option<u8>,
+    pub(super) timeout: Duration,
+    pub(super) interface: Option<String>,
+    pub(super) seed: u64,
+    pub(super) saved: Option<Saved>,
+    pub(super) state_file: Option<StateFile>,
+    pub(super) subject: String,
+    pub(super) backend: Backend,
+}
+
+impl Plan {
+    /// Checks a request: blocks, ownership, servers, numbers, state file.
+    ///
+    /// # Errors
+    /// Says which option is wrong and what was expected; [`Error::NotLocal`] for a block that this machine does not hold.
+    pub fn new(request: Request) -> Result<Self, Error> {
+        check_numbers(&request)?;
+        let blocks = request.blocks.iter().map(|b| b.parse::<IpBlock>().map_err(|e| Error::Block(e.to_string())));
+        let blocks = blocks.collect::<Result<Vec<_>, _>>()?;
+        if let (Some(policy), Some(block)) = (request.hosts, blocks.iter().find(|b| request.hosts.is_some_and(|p| !b.supports(p))))
+        {
+            return Err(Error::option_error(
+                "hosts",
+                format!("expected `all` or `subnet` for `hosts` of the IPv6 block {block} but received '{policy}'"),
+            ));
+        }
+        let ipv6 = blocks.first().is_some_and(IpBlock::is_ipv6);
+        let loopback = blocks.iter().all(IpBlock::is_loopback) && !blocks.is_empty();
+        let choice = servers::choose(&request.servers, loopback)?;
+        let local = LocalTable::read(ipv6).map_err(|source| Error::System { syscall: "netlink", address: None, source })?;
+        let blocks: Vec<_> = blocks.into_iter().map(|b| local.with_policy(b, request.hosts)).collect();
+        let subject = subject(&blocks, request.sample);
+        let state_file = request.state.map(StateFile::new);
+        let saved = state_file.as_ref().map(|f| f.load(&subject)).transpose()?.flatten();
+        if let (Some(saved), Some(seed)) = (&saved, request.seed) {
+            if saved.seed != seed {
+                return Err(Error::option_error(
+                    "seed",
+                    format!("the saved state goes on with seed {}: leave out `seed`, or begin with another state file", saved.seed),
+                ));
+            }
+        }
+        let seed = saved.as_ref().map(|s| s.seed).or(request.seed).unwrap_or_else(rand::random);
+        let targets = Targets::new(blocks, request.sample, seed).map_err(|e| Error::Block(e.to_string()))?;
+        for block in targets.blocks() {
+            local.check(block)?;
+        }
+        if let Some(file) = &state_file {
+            file.check_writable()?;
+        }
+        let rate = match (request.rate, choice.origin) {
+            (None, Origin::Public) => Some(PUBLIC_RATE),
+            (rate, _) => rate,
+        };
+        Ok(Self {
+            targets,
+            choice,
+            rate,
+            passes: request.passes,
+            timeout: request.timeout.unwrap_or(bounds::DEFAULT_TIMEOUT),
+            interface: request.interface,
+            seed,
+            saved,
+            state_file,
+            subject,
+            backend: request.backend.unwrap_or_else(Backend::best),
+        })
+    }
+
+    /// The sources.
+    #[must_use]
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// Where the servers come from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.choice.origin
+    }
+
+    /// The servers, to be resolved for the family of the blocks; none when the embedded responder is used.
+    #[must_use]
+    pub fn servers(&self) -> &[(String, ServerAddr)] {
+        &self.choice.servers
+    }
+
+    /// The rate limit that will hold, in probes a second.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
+    /// The seed of the order.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether a saved state is gone on with.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.saved.is_some()
+    }
+
+    /// Starts the sweep on its own thread. `servers` are the resolved ones, at least one unless the responder is embedded;
+    /// `bell` is rung when verdicts or the result wait to be fetched.
+    ///
+    /// # Errors
+    /// [`Error::Server`] for a server of the other family or none at all; system errors of opening the sockets.
+    pub fn start(self, servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Run, Error> {
+        Run::start(self, servers, bell)
+    }
+}
+
+fn check_numbers(request: &Request) -> Result<(), Error> {
+    let wrong = |option, expected: &str, got: String| {
+        Err(Error::option_error(option, format!("expected {expected} for `{option}` but received {got}")))
+    };
+    if let Some(rate) = request.rate {
+        if !(rate.is_finite() && (0.01..=1e8).contains(&rate)) {
+            return wrong("ratePerSecond", "a number from 0.01 to 100,000,000", rate.to_string());
+        }
+    }
+    if let Some(passes) = request.passes {
+        if !(1..=bounds::MAX_PASSES).contains(&passes) {
+            return wrong("passes", &format!("an integer from 1 to {}", bounds::MAX_PASSES), passes.to_string());
+        }
+    }
+    if let Some(timeout) = request.timeout {
+        if timeout < Duration::from_millis(1) || timeout > MAX_TIMEOUT {
+            return wrong("timeoutMs", "1 to 600,000 milliseconds", format!("{}", timeout.as_millis()));
+        }
+    }
+    if request.interface.as_ref().is_some_and(|name| name.is_empty() || name.len() > 15 || name.contains(['/', '\0', ' '])) {
+        let name = request.interface.clone().unwrap_or_default();
+        return wrong("interface", "the name of a network interface", format!("'{name}'"));
+    }
+    Ok(())
+}
+
+/// What a saved state must be of to be gone on with.
+fn subject(blocks: &[IpBlock], sample: Option<Sample>) -> String {
+    let mut text: Vec<_> = blocks.iter().map(|b| format!("{b} ({})", b.hosts())).collect();
+    if let Some(sample) = sample {
+        text.push(format!("sample of {} per /{}", sample.hosts, sample.per_prefix));
+    }
+    text.join(", ")
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    fn request(block: &str) -> Request {
+        Request { blocks: vec![block.into()], ..Request::default() }
+    }
+
+    #[test]
+    fn bad_input_is_refused_by_name() {
+        let loopback = || request("127.16.0.0/24");
+        for (request, code, option, part) in [
+            (request("127.16.0.0/33"), "ERR_ROUTEPOOL_BLOCK", "blocks", "0 to 32"),
+            (request("203.0.113.0/24"), "ERR_ROUTEPOOL_NOT_LOCAL", "blocks", "ip route add local 203.0.113.0/24 dev lo"),
+            (Request::default(), "ERR_ROUTEPOOL_BLOCK", "blocks", "block"),
+            (Request { rate: Some(0.0), ..loopback() }, "ERR_ROUTEPOOL_OPTION", "ratePerSecond", "received 0"),
+            (Request { passes: Some(0), ..loopback() }, "ERR_ROUTEPOOL_OPTION", "passes", "1 to 32"),
+            (Request { timeout: Some(Duration::ZERO), ..loopback() }, "ERR_ROUTEPOOL_OPTION", "timeoutMs", "600,000"),
+            (Request { interface: Some("a/b".into()), ..loopback() }, "ERR_ROUTEPOOL_OPTION", "interface", "'a/b'"),
+            (Request { servers: vec!["x:http".into()], ..loopback() }, "ERR_ROUTEPOOL_SERVER", "server", "http"),
+            (Request { state: Some("/".into()), ..loopback() }, "ERR_ROUTEPOOL_STATE", "state", "/"),
+            (
+                Request { hosts: Some(HostPolicy::No0And255), ..request("::1") },
+                "ERR_ROUTEPOOL_OPTION",
+                "hosts",
+                "IPv6",
+            ),
+        ] {
+            let error = Plan::new(request.clone()).expect_err("must be refused");
+            assert_eq!((error.code(), error.option()), (code, Some(option)), "{request:?}: {error}");
+            assert!(error.to_string().contains(part), "{request:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn public_servers_are_asked_gently_and_the_embedded_one_is_not() {
+        let plan = Plan::new(request("127.16.0.0/24")).expect("a plan");
+        assert_eq!((plan.origin(), plan.rate(), plan.targets().len()), (Origin::Embedded, None, 256));
+        let public = Request { servers: vec!["stun.cloudflare.com".into()], ..request("127.16.0.0/24") };
+        assert_eq!(Plan::new(public.clone()).expect("a plan").rate(), Some(PUBLIC_RATE));
+        let own_rate = Request { rate: Some(500.0), ..public };
+        assert_eq!(Plan::new(own_rate).expect("a plan").rate(), Some(500.0));
+    }
+}

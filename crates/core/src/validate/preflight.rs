@@ -1,0 +1,214 @@
+//! Before the sweep: do the servers answer this machine at all?
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use routepool_proto::stun::{self, TransactionId};
+use socket2::{Domain, Protocol, Type};
+
+use crate::Error;
+use crate::defaults::{PREFLIGHT_SENDS, PREFLIGHT_WAIT};
+use crate::servers::Resolved;
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Preflight {
+    /// The servers to ask.
+    pub(super) servers: Vec<Resolved>,
+    /// An address of this machine that gets answers: the one the system chooses by itself.
+    pub(super) canary: Option<IpAddr>,
+    /// Servers left out, and why.
+    pub(super) notes: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Yes(IpAddr),
+    /// An ICMP error: nothing listens there, or a router knows no way.
+    Refused(io::Error),
+    /// The system knows no way.
+    NoRoute(io::Error),
+    Silent,
+}
+
+struct Asked {
+    server: Resolved,
+    socket: Option<UdpSocket>,
+    id: TransactionId,
+    answer: Answer,
+}
+
+/// Asks each server once from the machine's own address, with retransmissions, all at the same time. A connected socket is
+/// used, because only there the system reports ICMP errors: a closed port is then told from a silent server.
+pub(super) fn preflight(
+    servers: Vec<Resolved>,
+    interface: Option<&str>,
+    first_source: Option<IpAddr>,
+    stopped: impl Fn() -> bool,
+) -> Result<Preflight, Error> {
+    let mut asked: Vec<_> = servers.into_iter().map(|server| ask(server, interface)).collect();
+    let start = Instant::now();
+    let mut sends = PREFLIGHT_SENDS.iter().peekable();
+    while asked.iter().any(|a| matches!(a.answer, Answer::Silent)) && start.elapsed() < PREFLIGHT_WAIT && !stopped() {
+        if sends.next_if(|at| start.elapsed() >= **at).is_some() {
+            asked.iter_mut().for_each(send);
+        }
+        if !asked.iter_mut().fold(false, |heard, a| receive(a) || heard) {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+    conclude(asked, interface, first_source)
+}
+
+fn ask(server: Resolved, interface: Option<&str>) -> Asked {
+    let (socket, answer) = match connect(server.address, interface, None) {
+        Ok(socket) => (Some(socket), Answer::Silent),
+        Err(error) => (None, Answer::NoRoute(error)),
+    };
+    Asked { server, socket, id: rand::random(), answer }
+}
+
+fn connect(to: SocketAddr, interface: Option<&str>, source: Option<IpAddr>) -> io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    #[cfg(target_os = "linux")]
+    {
+        if let Some(interface) = interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        if to.is_ipv6() && source.is_some() {
+            socket.set_freebind_v6(true)?;
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = interface;
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    socket.connect(&to.into())?;
+    Ok(socket.into())
+}
+
+fn send(asked: &mut Asked) {
+    let (Some(socket), Answer::Silent) = (&asked.socket, &asked.answer) else { return };
+    if let Err(error) = socket.send(&stun::binding_request(&asked.id)) {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => {}
+            io::ErrorKind::ConnectionRefused => asked.answer = Answer::Refused(error),
+            _ => asked.answer = Answer::NoRoute(error),
+        }
+    }
+}
+
+/// Whether something was received.
+fn receive(asked: &mut Asked) -> bool {
+    let (Some(socket), Answer::Silent) = (&asked.socket, &asked.answer) else { return false };
+    let mut buffer = [0; 600];
+    match socket.recv(&mut buffer) {
+        // Any genuine response will do, also an error response: the server is there and answers.
+        Ok(len) => {
+            if stun::read_reply(&buffer[..len]).is_ok_and(|reply| reply.id == asked.id) {
+                if let Ok(local) = socket.local_addr() {
+                    asked.answer = Answer::Yes(local.ip());
+                }
+            }
+            true
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => false,
+        Err(error) => {
+            asked.answer = Answer::Refused(error);
+            true
+        }
+    }
+}
+
+fn conclude(asked: Vec<Asked>, interface: Option<&str>, first_source: Option<IpAddr>) -> Result<Preflight, Error> {
+    let canary = asked.iter().find_map(|a| if let Answer::Yes(ip) = a.answer { Some(ip) } else { None });
+    let mut notes = Vec::new();
+    if canary.is_some() {
+        let mut servers = Vec::new();
+        for a in asked {
+            let name = describe(&a.server);
+            match a.answer {
+                Answer::Yes(_) => servers.push(a.server),
+                Answer::Silent => notes.push(format!("The server {name} did not answer and was left out.")),
+                Answer::Refused(e) | Answer::NoRoute(e) => {
+                    notes.push(format!("The server {name} could not be reached ({e}) and was left out."));
+                }
+            }
+        }
+        return Ok(Preflight { servers, canary, notes });
+    }
+    let names: Vec<_> = asked.iter().map(|a| describe(&a.server)).collect();
+    let names = names.join(", ");
+    if asked.iter().all(|a| matches!(a.answer, Answer::Refused(_))) {
+        let error = asked.into_iter().find_map(|a| if let Answer::Refused(e) = a.answer { Some(e) } else { None });
+        let error = error.map_or(String::new(), |e| format!(" ({e})"));
+        return Err(Error::ServerRefused(format!(
+            "The server {names} refused the probe{error}: no STUN server listens at that address and port. Nothing is known of \
+             the sources. Check the port (3478 is usual), or start a server there."
+        )));
+    }
+    let no_route = |a: &Asked| {
+        // The machine's own address may have no way where the sources have one (policy routing by source).
+        matches!(a.answer, Answer::NoRoute(_))
+            && first_source.is_none_or(|source| connect(a.server.address, interface, Some(source)).is_err())
+    };
+    if asked.iter().all(no_route) {
+        let error = asked.iter().find_map(|a| if let Answer::NoRoute(e) = &a.answer { Some(e.to_string()) } else { None });
+        return Err(Error::Unreachable(format!(
+            "There is no way from this machine to the server {names} ({}). Nothing is known of the sources. Check the routes with: \
+             ip route get {}",
+            error.unwrap_or_default(),
+            asked.first().map(|a| a.server.address.ip().to_string()).unwrap_or_default()
+        )));
+    }
+    let servers = asked.into_iter().filter(|a| !matches!(a.answer, Answer::Refused(_))).map(|a| a.server).collect();
+    notes.push(format!("The machine's own address got no answer from {names}; the sources were asked all the same."));
+    Ok(Preflight { servers, canary: None, notes })
+}
+
+/// A server for people: its text, and its address where the text is a name.
+pub(super) fn describe(server: &Resolved) -> String {
+    let address = server.address.to_string();
+    let plain = server.name.trim_start_matches("stun:");
+    if plain == address || plain == server.address.ip().to_string() {
+        address
+    } else {
+        format!("{} ({address})", server.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stun_server::Responder;
+
+    fn server(address: SocketAddr) -> Resolved {
+        Resolved { name: address.to_string(), address }
+    }
+
+    fn run(servers: Vec<Resolved>) -> Result<Preflight, Error> {
+        preflight(servers, None, "127.0.0.9".parse().ok(), || false)
+    }
+
+    #[test]
+    fn a_server_that_answers_gives_the_canary_and_others_are_left_out() {
+        let responder = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+        let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let found = run(vec![server(silent.local_addr().expect("bound")), server(responder.address())]).expect("one answers");
+        assert_eq!(found.servers, [server(responder.address())]);
+        assert_eq!(found.canary, "127.0.0.1".parse().ok());
+        assert!(found.notes[0].contains("did not answer"), "{:?}", found.notes);
+    }
+
+    #[test]
+    fn a_closed_port_a_silent_server_and_no_route_are_told_apart() {
+        let free = UdpSocket::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound"); // closed again
+        assert!(matches!(run(vec![server(free)]), Err(Error::ServerRefused(_))));
+        let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let found = run(vec![server(silent.local_addr().expect("bound"))]).expect("perhaps it answers the sources");
+        assert!(found.canary.is_none() && found.servers.len() == 1);
+    }
+}

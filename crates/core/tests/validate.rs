@@ -1,0 +1,180 @@
+//! Whole runs on loopback, against the embedded responder and against servers that misbehave.
+#![cfg(target_os = "linux")]
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use routepool_core::Error;
+use routepool_core::servers::Resolved;
+use routepool_core::validate::{Backend, Plan, Request, Run, Summary};
+use routepool_proto::sweep::{RECORD_LEN, Status};
+use routepool_testkit::{Answer, ScriptedServer};
+
+fn request(block: &str) -> Request {
+    Request { blocks: vec![block.into()], ..Request::default() }
+}
+
+fn loopback() -> SocketAddr {
+    "127.0.0.1:0".parse().expect("an address")
+}
+
+struct Watched {
+    run: Run,
+    bell: Receiver<()>,
+}
+
+fn start(request: Request) -> Watched {
+    let plan = Plan::new(request).expect("a plan");
+    let servers = plan.servers().iter().map(|(text, server)| Resolved {
+        name: text.clone(),
+        address: server.to_string().parse().expect("the tests name servers by address"),
+    });
+    let servers = servers.collect();
+    let (ring, bell) = channel();
+    Watched { run: plan.start(servers, Arc::new(move || _ = ring.send(()))).expect("a run"), bell }
+}
+
+impl Watched {
+    /// All records by index, and the summary.
+    fn finish(&self) -> (HashMap<u32, [u8; RECORD_LEN]>, Result<Arc<Summary>, Arc<Error>>) {
+        let mut records = HashMap::new();
+        let mut buffer = vec![0; RECORD_LEN * 500];
+        loop {
+            let result = self.run.result();
+            let len = self.run.drain(&mut buffer);
+            for record in buffer[..len].chunks_exact(RECORD_LEN) {
+                let record: [u8; RECORD_LEN] = record.try_into().expect("whole");
+                let index = u32::from_le_bytes(record[32..36].try_into().expect("four"));
+                assert!(records.insert(index, record).is_none(), "source {index} was judged twice");
+            }
+            match result {
+                Some(result) if len == 0 => return (records, result),
+                _ if len > 0 => {}
+                _ => self.bell.recv_timeout(Duration::from_secs(60)).expect("the bell rings"),
+            }
+        }
+    }
+}
+
+fn counts(records: &HashMap<u32, [u8; RECORD_LEN]>, status: Status) -> usize {
+    records.values().filter(|r| r[36] == status as u8).count()
+}
+
+#[test]
+fn a_loopback_block_is_proven_with_one_socket_and_with_many() {
+    for (backend, block, size) in [(Backend::Batched, "127.16.0.0/16", 65_536), (Backend::PerSource, "127.17.0.0/21", 2_048)] {
+        let watched = start(Request { backend: Some(backend), ..request(block) });
+        let (records, summary) = watched.finish();
+        let summary = summary.expect("a result");
+        assert_eq!((counts(&records, Status::Ok), summary.count(Status::Ok)), (size, size as u32), "{backend:?}");
+        assert_eq!((summary.untested, summary.stopped), (0, false));
+        let pool = watched.run.pool().expect("a pool");
+        assert_eq!(pool.len() as usize, size);
+        for k in [0, 1, size as u32 / 2, size as u32 - 1] {
+            let ip = pool.at(k).expect("an address");
+            assert!(pool.has(ip));
+        }
+        assert_eq!(pool.at(size as u32), None);
+    }
+}
+
+#[test]
+fn what_servers_do_wrong_is_never_ok() {
+    let external: SocketAddr = "198.51.100.7:9".parse().expect("an address");
+    for (answer, status) in [
+        (Answer::True, Status::Ok),
+        (Answer::Repeat(3), Status::Ok),
+        (Answer::Mapped(external), Status::Mapped),
+        (Answer::Nothing, Status::NoReply),
+        (Answer::Bytes(b"HTTP/1.1 400 Bad Request".to_vec()), Status::BadReply),
+        (Answer::Cut(24), Status::BadReply),
+        (Answer::Cut(0), Status::BadReply),
+        (Answer::WrongId(11), Status::NoReply),
+        (Answer::WrongId(1), Status::NoReply),
+        (Answer::OtherPort, Status::BadReply),
+    ] {
+        let script = answer.clone();
+        // The machine's own address and the first half of the block are treated well.
+        let bad = |from: SocketAddr| from.ip().to_string().starts_with("127.20.0.") && from.ip() >= std::net::IpAddr::from([127, 20, 0, 128]);
+        let server = ScriptedServer::start(loopback(), move |_, from| if bad(from) { script.clone() } else { Answer::True }).expect("a server");
+        let servers = vec![server.address().to_string()];
+        let (records, summary) =
+            start(Request { servers, timeout: Some(Duration::from_millis(300)), ..request("127.20.0.0/24") }).finish();
+        let summary = summary.expect("a result");
+        let want = if status == Status::Ok { 256 } else { 128 };
+        assert_eq!(counts(&records, status), want, "{answer:?}: {:?}", summary.counts);
+        assert_eq!(counts(&records, Status::Ok), if status == Status::Ok { 256 } else { 128 }, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_silent_or_closed_or_unreachable_is_an_error_and_each_another() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound");
+    for (server, code) in [
+        (silent.local_addr().expect("bound"), "ERR_ROUTEPOOL_SERVER_SILENT"),
+        (closed, "ERR_ROUTEPOOL_SERVER_REFUSED"),
+    ] {
+        let request = Request {
+            servers: vec![server.to_string()],
+            timeout: Some(Duration::from_millis(200)),
+            ..request("127.21.0.0/16")
+        };
+        let (records, result) = start(request).finish();
+        let error = result.expect_err("nothing can be known");
+        assert_eq!((error.code(), records.len()), (code, 0), "{error}");
+        assert!(error.to_string().contains(&server.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn a_stopped_run_ends_at_once_and_goes_on_from_its_state() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("sweep.state");
+    let asked = |rate| Request { state: Some(state.clone()), rate, seed: None, ..request("127.22.0.0/20") };
+    let first = start(asked(Some(4_000.0)));
+    while first.run.progress().ok < 500 {
+        std::thread::yield_now();
+    }
+    first.run.stop();
+    let (some, summary) = first.finish();
+    let summary = summary.expect("a partial result");
+    assert!(summary.stopped && summary.untested > 0 && some.len() >= 500);
+    drop(first);
+    let second = start(asked(None));
+    let (all, summary) = second.finish();
+    let summary = summary.expect("a result");
+    assert_eq!((all.len(), counts(&all, Status::Ok), summary.resumed), (4_096, 4_096, true));
+    assert!(summary.counters.probes < 4_096 + 200, "what was proven is not asked again: {}", summary.counters.probes);
+    let other = Plan::new(Request { state: Some(state), ..request("127.23.0.0/20") }).expect_err("another block");
+    assert_eq!(other.code(), "ERR_ROUTEPOOL_STATE");
+}
+
+#[test]
+fn a_receiver_that_does_not_read_holds_the_sweep_back() {
+    let watched = start(request("127.24.0.0/15"));
+    // It comes to rest by itself: when the ring is full.
+    let mut last = (0, 0);
+    while last.1 < 20 {
+        std::thread::sleep(Duration::from_millis(10));
+        let decided = watched.run.progress().decided;
+        last = if decided == last.0 && decided > 0 { (decided, last.1 + 1) } else { (decided, 0) };
+    }
+    assert!(last.0 < 16_384 + 4_096, "{} verdicts wait", last.0);
+    let (records, summary) = watched.finish();
+    assert_eq!((records.len(), summary.expect("a result").count(Status::Ok)), (131_072, 131_072));
+}
+
+#[test]
+fn ipv6_loopback() {
+    let Ok(plan) = Plan::new(request("::1")) else {
+        eprintln!("skipped: this machine has no IPv6 loopback address");
+        return;
+    };
+    drop(plan);
+    let (records, _) = start(request("::1")).finish();
+    assert_eq!(counts(&records, Status::Ok), 1);
+}

@@ -1,0 +1,334 @@
+//! STUN Binding messages (RFC 8489), read and written without allocation.
+//!
+//! The reader is on the sweep's hot path and in front of hostile input, so it is written here and compared with `stun-rs` in
+//! the tests; `stun-rs` is used nowhere else.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The 96-bit transaction id.
+pub type TransactionId = [u8; 12];
+
+/// Length of [`binding_request`].
+pub const BINDING_REQUEST_LEN: usize = 20;
+
+/// The most that [`respond`] writes.
+pub const MAX_RESPONSE_LEN: usize = 64;
+
+const HEADER_LEN: usize = 20;
+const COOKIE: u32 = 0x2112_a442;
+const FINGERPRINT_XOR: u32 = 0x5354_554e;
+
+/// Message types: method Binding with each class (RFC 8489, section 5).
+mod kind {
+    pub(super) const REQUEST: u16 = 0x0001;
+    pub(super) const SUCCESS: u16 = 0x0101;
+    pub(super) const ERROR: u16 = 0x0111;
+}
+
+/// Attribute types that are read or written by value.
+mod attribute {
+    pub(super) const MAPPED_ADDRESS: u16 = 0x0001;
+    pub(super) const ERROR_CODE: u16 = 0x0009;
+    pub(super) const UNKNOWN_ATTRIBUTES: u16 = 0x000a;
+    pub(super) const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+    /// What servers sent before the number of XOR-MAPPED-ADDRESS was settled.
+    pub(super) const XOR_MAPPED_ADDRESS_OLD: u16 = 0x8020;
+    pub(super) const FINGERPRINT: u16 = 0x8028;
+    /// Comprehension-required attributes that may stand in a response, besides those above: RFC 3489 (0x0002, 0x0004,
+    /// 0x0005, 0x0007, 0x000b), RFC 8489, RFC 5780. They can be passed over.
+    pub(super) const KNOWN: [u16; 18] = [
+        0x0002, 0x0003, 0x0004, 0x0005, 0x0006, 0x0007, 0x0008, 0x000b, 0x0014, 0x0015, 0x001c, 0x001d, 0x001e, 0x0024,
+        0x0025, 0x0026, 0x0027, 0x000a,
+    ];
+    /// Those of them that a server may pass over in a request: credentials, which a plain server does not ask for, and
+    /// what ICE adds.
+    pub(super) const KNOWN_IN_REQUEST: [u16; 9] =
+        [0x0006, 0x0008, 0x0014, 0x0015, 0x001c, 0x001d, 0x001e, 0x0024, 0x0025];
+}
+
+/// A Binding request without attributes.
+#[must_use]
+pub fn binding_request(id: &TransactionId) -> [u8; BINDING_REQUEST_LEN] {
+    let mut request = [0; BINDING_REQUEST_LEN];
+    request[..2].copy_from_slice(&kind::REQUEST.to_be_bytes());
+    request[4..8].copy_from_slice(&COOKIE.to_be_bytes());
+    request[8..].copy_from_slice(id);
+    request
+}
+
+/// A response to a Binding request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The transaction id.
+    pub id: TransactionId,
+    /// What it says.
+    pub body: ReplyBody,
+}
+
+/// What a response says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyBody {
+    /// The address and port that the server saw. IPv4 in IPv6 form is given as IPv4.
+    Mapped(SocketAddr),
+    /// A success response without a mapped address.
+    NoMappedAddress,
+    /// An error response with this code; 0 if it had none.
+    Error(u16),
+}
+
+/// Why bytes are not a response to a Binding request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotAReply {
+    /// Shorter than a header.
+    TooShort,
+    /// No STUN header: the first two bits or the cookie are wrong.
+    NotStun,
+    /// The length in the header is not that of the datagram.
+    WrongLength,
+    /// A STUN message, but no response to a Binding request.
+    NotAResponse,
+    /// FINGERPRINT is there and wrong, or not the last attribute.
+    WrongFingerprint,
+    /// A success response with a comprehension-required attribute that is not known (RFC 8489, section 6.3.3).
+    UnknownRequired(u16),
+    /// An attribute that runs over the end.
+    BrokenAttribute,
+    /// A mapped address of the wrong length or family, or with port 0.
+    BadAddress,
+}
+
+/// The transaction id, if the bytes begin with a STUN header.
+#[must_use]
+pub fn transaction_id(bytes: &[u8]) -> Option<TransactionId> {
+    let header: &[u8; HEADER_LEN] = bytes.first_chunk()?;
+    let stun = header[0] & 0xc0 == 0 && header[4..8] == COOKIE.to_be_bytes();
+    stun.then(|| id_of(header))
+}
+
+fn id_of(header: &[u8; HEADER_LEN]) -> TransactionId {
+    let mut id = [0; 12];
+    id.copy_from_slice(&header[8..]);
+    id
+}
+
+/// Reads a response (RFC 8489, sections 6.3 and 14).
+///
+/// XOR-MAPPED-ADDRESS counts before its old number 0x8020, and that before MAPPED-ADDRESS, which some NATs rewrite; of each
+/// only the first. The family is that of the attribute, not of the socket.
+///
+/// # Errors
+/// [`NotAReply`]; it costs nothing to make, since floods of garbage must not either.
+pub fn read_reply(bytes: &[u8]) -> Result<Reply, NotAReply> {
+    let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(NotAReply::TooShort)?;
+    let id = transaction_id(bytes).ok_or(NotAReply::NotStun)?;
+    let attributes = &bytes[HEADER_LEN..];
+    let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if length != attributes.len() || length % 4 != 0 {
+        return Err(NotAReply::WrongLength);
+    }
+    let success = match u16::from_be_bytes([header[0], header[1]]) {
+        kind::SUCCESS => true,
+        kind::ERROR => false,
+        _ => return Err(NotAReply::NotAResponse),
+    };
+    let (mut mapped, mut rank, mut code, mut unknown) = (None, 0, None, None);
+    for attribute in Attributes(attributes) {
+        let (kind, value) = attribute?;
+        match kind {
+            attribute::XOR_MAPPED_ADDRESS if rank < 3 => (mapped, rank) = (Some(read_address(value, Some(&id))?), 3),
+            attribute::XOR_MAPPED_ADDRESS_OLD if rank < 2 => (mapped, rank) = (Some(read_address(value, Some(&id))?), 2),
+            attribute::MAPPED_ADDRESS if rank < 1 => (mapped, rank) = (Some(read_address(value, None)?), 1),
+            attribute::ERROR_CODE => {
+                if let (None, [_, _, class, number, ..]) = (code, value) {
+                    code = Some(u16::from(class & 7) * 100 + u16::from(*number));
+                }
+            }
+            attribute::FINGERPRINT => check_fingerprint(bytes, value)?,
+            attribute::XOR_MAPPED_ADDRESS | attribute::XOR_MAPPED_ADDRESS_OLD | attribute::MAPPED_ADDRESS => {}
+            0x8000.. => {}
+            other if attribute::KNOWN.contains(&other) => {}
+            other => unknown = unknown.or(Some(other)),
+        }
+    }
+    let body = match (success, unknown, mapped) {
+        (true, Some(unknown), _) => return Err(NotAReply::UnknownRequired(unknown)),
+        (true, None, Some(mapped)) => ReplyBody::Mapped(mapped),
+        (true, None, None) => ReplyBody::NoMappedAddress,
+        (false, ..) => ReplyBody::Error(code.unwrap_or(0)),
+    };
+    Ok(Reply { id, body })
+}
+
+/// The attributes of a message: type and value, without the padding to four bytes.
+struct Attributes<'a>(&'a [u8]);
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Result<(u16, &'a [u8]), NotAReply>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let Some(([k0, k1, l0, l1], rest)) = self.0.split_first_chunk::<4>() else {
+            self.0 = &[];
+            return Some(Err(NotAReply::BrokenAttribute));
+        };
+        let length = usize::from(u16::from_be_bytes([*l0, *l1]));
+        let Some((value, next)) = rest.split_at_checked(length.next_multiple_of(4)) else {
+            self.0 = &[];
+            return Some(Err(NotAReply::BrokenAttribute));
+        };
+        self.0 = next;
+        Some(Ok((u16::from_be_bytes([*k0, *k1]), &value[..length])))
+    }
+}
+
+/// Reads MAPPED-ADDRESS, or with an id XOR-MAPPED-ADDRESS (RFC 8489, sections 14.1 and 14.2).
+fn read_address(value: &[u8], xor: Option<&TransactionId>) -> Result<SocketAddr, NotAReply> {
+    let (mask, port_mask) = match xor {
+        Some(id) => (address_mask(id), (COOKIE >> 16) as u16),
+        None => ([0; 16], 0),
+    };
+    let (&[_, family, p0, p1], address) = value.split_first_chunk::<4>().ok_or(NotAReply::BadAddress)?;
+    let port = u16::from_be_bytes([p0, p1]) ^ port_mask;
+    let ip: IpAddr = match (family, address.len()) {
+        (1, 4) => {
+            let bits = u32::from_be_bytes(address.try_into().map_err(|_| NotAReply::BadAddress)?);
+            Ipv4Addr::from(bits ^ u32::from_be_bytes([mask[0], mask[1], mask[2], mask[3]])).into()
+        }
+        (2, 16) => {
+            let bits = u128::from_be_bytes(address.try_into().map_err(|_| NotAReply::BadAddress)?);
+            Ipv6Addr::from(bits ^ u128::from_be_bytes(mask)).to_canonical()
+        }
+        _ => return Err(NotAReply::BadAddress),
+    };
+    if port == 0 {
+        return Err(NotAReply::BadAddress);
+    }
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// Cookie and id, one after the other.
+fn address_mask(id: &TransactionId) -> [u8; 16] {
+    let mut mask = [0; 16];
+    mask[..4].copy_from_slice(&COOKIE.to_be_bytes());
+    mask[4..].copy_from_slice(id);
+    mask
+}
+
+/// FINGERPRINT must be the last attribute and the CRC-32 of all before it, XORed (RFC 8489, section 14.7).
+fn check_fingerprint(message: &[u8], value: &[u8]) -> Result<(), NotAReply> {
+    let before = message.len().checked_sub(8).ok_or(NotAReply::WrongFingerprint)?;
+    let last = message.get(before..before + 4) == Some(&[0x80, 0x28, 0, 4]);
+    let right = (crc32(&message[..before]) ^ FINGERPRINT_XOR).to_be_bytes();
+    if last && value == right { Ok(()) } else { Err(NotAReply::WrongFingerprint) }
+}
+
+/// CRC-32 of ISO 3309 (V.42), bit by bit: a hundred bytes now and then need no table.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    !crc
+}
+
+/// Answers a Binding request with the address that it came from; gives the length of the response.
+///
+/// Unknown comprehension-required attributes are answered with error 420 (RFC 8489, section 6.3.1). Everything else gets
+/// no answer at all: a responder that answered responses could be made to talk to another one for ever.
+#[must_use]
+pub fn respond(request: &[u8], from: SocketAddr, out: &mut [u8; MAX_RESPONSE_LEN]) -> Option<usize> {
+    let header: &[u8; HEADER_LEN] = request.first_chunk()?;
+    let id = transaction_id(request)?;
+    let attributes = &request[HEADER_LEN..];
+    let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    let is_request = header[..2] == kind::REQUEST.to_be_bytes();
+    if !is_request || length != attributes.len() || length % 4 != 0 {
+        return None;
+    }
+    let mut unknown = [0; 8];
+    let mut unknowns = 0;
+    for attribute in Attributes(attributes) {
+        let (kind, value) = attribute.ok()?;
+        match kind {
+            attribute::FINGERPRINT => check_fingerprint(request, value).ok()?,
+            0..0x8000 if !attribute::KNOWN_IN_REQUEST.contains(&kind) => {
+                if let Some(slot) = unknown.get_mut(unknowns) {
+                    *slot = kind;
+                    unknowns += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut writer = Writer { out, len: HEADER_LEN };
+    let kind = if unknowns == 0 {
+        writer.xor_mapped_address(&id, from);
+        kind::SUCCESS
+    } else {
+        writer.attribute(attribute::ERROR_CODE, &[0, 0, 4, 20]);
+        let mut list = [0; 16];
+        for (slot, kind) in list.chunks_exact_mut(2).zip(&unknown[..unknowns]) {
+            slot.copy_from_slice(&kind.to_be_bytes());
+        }
+        writer.attribute(attribute::UNKNOWN_ATTRIBUTES, &list[..unknowns * 2]);
+        kind::ERROR
+    };
+    Some(writer.finish(kind, &id))
+}
+
+struct Writer<'a> {
+    out: &'a mut [u8; MAX_RESPONSE_LEN],
+    len: usize,
+}
+
+impl Writer<'_> {
+    fn xor_mapped_address(&mut self, id: &TransactionId, address: SocketAddr) {
+        let mask = address_mask(id);
+        let port = (address.port() ^ (COOKIE >> 16) as u16).to_be_bytes();
+        let mut value = [0; 20];
+        value[2..4].copy_from_slice(&port);
+        let len = match address.ip() {
+            IpAddr::V4(ip) => {
+                value[1] = 1;
+                value[4..8].copy_from_slice(&ip.octets());
+                8
+            }
+            IpAddr::V6(ip) => {
+                value[1] = 2;
+                value[4..].copy_from_slice(&ip.octets());
+                20
+            }
+        };
+        for (byte, mask) in value[4..len].iter_mut().zip(mask) {
+            *byte ^= mask;
+        }
+        self.attribute(attribute::XOR_MAPPED_ADDRESS, &value[..len]);
+    }
+
+    fn attribute(&mut self, kind: u16, value: &[u8]) {
+        let padded = value.len().next_multiple_of(4);
+        let slot = &mut self.out[self.len..self.len + 4 + padded];
+        slot.fill(0);
+        slot[..2].copy_from_slice(&kind.to_be_bytes());
+        slot[2..4].copy_from_slice(&(value.len() as u16).to_be_bytes());
+        slot[4..4 + value.len()].copy_from_slice(value);
+        self.len += 4 + padded;
+    }
+
+    fn finish(self, kind: u16, id: &TransactionId) -> usize {
+        self.out[..2].copy_from_slice(&kind.to_be_bytes());
+        self.out[2..4].copy_from_slice(&((self.len - HEADER_LEN) as u16).to_be_bytes());
+        self.out[4..8].copy_from_slice(&COOKIE.to_be_bytes());
+        self.out[8..HEADER_LEN].copy_from_slice(id);
+        self.len
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! A sweep: one probe for each source address, judged by what comes back.
+//!
+//! The state machine is [`Sweep`]; the other modules are the parts it is made of. A driver (in `routepool-core`) owns the
+//! socket and the clock: it asks for the next probes, reports what was received and what could not be sent, and hands
+//! the verdicts on.
+
+mod bits;
+mod control;
+mod cookie;
+mod evidence;
+mod flight;
+mod machine;
+mod order;
+mod pace;
+mod proven;
+mod saved;
+mod settings;
+mod verdict;
+mod window;
+
+pub use bits::{State, States};
+pub use cookie::{CANARY_POSITIONS, Cookie, Ticket};
+pub use evidence::Failure;
+pub use flight::RoundTrips;
+pub use machine::{Counters, Datagram, Next, Phase, Probe, Sweep, Why};
+pub use order::Order;
+pub use pace::Pace;
+pub use proven::Proven;
+pub use saved::{Saved, SavedError, SavedEvidence};
+pub use settings::{Settings, bounds};
+pub use verdict::{RECORD_LEN, Reason, Status, Verdict, VerdictSink};
+pub use window::Window;

@@ -1,0 +1,116 @@
+//! Transaction ids that carry their own proof.
+
+use std::net::{IpAddr, SocketAddr};
+
+use siphasher::sip::SipHasher24;
+
+use crate::stun::TransactionId;
+
+/// The highest positions stand for the canary, the machine's default source address, not for a source of the block.
+pub const CANARY_POSITIONS: u32 = 1 << 16;
+
+/// What a transaction id says: which probe this was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Position in the permuted walk, or a canary position (from `u32::MAX` downwards).
+    pub position: u32,
+    /// The pass, from 1.
+    pub pass: u8,
+    /// A repeat to a source that is already known to answer, to measure loss.
+    pub control: bool,
+}
+
+const CONTROL: u8 = 0x80;
+/// The highest pass number that fits beside the control flag.
+pub(super) const MAX_PASS: u8 = 0x7f;
+
+/// Makes and checks transaction ids without remembering any.
+///
+/// The 96 bits are: position (32), control flag and pass (8), and the upper 56 bits of SipHash-2-4, keyed per run, over
+/// these, the source and the server. A reply that was forged, or meant for another probe, passes with probability 2^-56.
+#[derive(Clone)]
+pub struct Cookie {
+    hasher: SipHasher24,
+    key: [u8; 16],
+}
+
+impl std::fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cookie { .. }") // the key must not reach a log
+    }
+}
+
+impl Cookie {
+    /// A cookie maker with the run's key.
+    #[must_use]
+    pub fn new(key: [u8; 16]) -> Self {
+        Self { hasher: SipHasher24::new_with_key(&key), key }
+    }
+
+    /// The key, for the saved state.
+    #[must_use]
+    pub fn key(&self) -> [u8; 16] {
+        self.key
+    }
+
+    /// The transaction id of a probe from `source` to `server`.
+    #[must_use]
+    pub fn id(&self, ticket: Ticket, source: IpAddr, server: SocketAddr) -> TransactionId {
+        let mut id = [0; 12];
+        id[..4].copy_from_slice(&ticket.position.to_be_bytes());
+        id[4] = ticket.pass | if ticket.control { CONTROL } else { 0 };
+        let mut message = [0; 5 + 16 + 16 + 2];
+        message[..5].copy_from_slice(&id[..5]);
+        message[5..21].copy_from_slice(&address_bytes(source));
+        message[21..37].copy_from_slice(&address_bytes(server.ip()));
+        message[37..].copy_from_slice(&server.port().to_be_bytes());
+        id[5..].copy_from_slice(&self.hasher.hash(&message).to_be_bytes()[..7]);
+        id
+    }
+
+    /// Reads the ticket of an id, unproven: compare the whole id with [`Cookie::id`] before believing it.
+    #[must_use]
+    pub fn ticket(id: &TransactionId) -> Ticket {
+        Ticket {
+            position: u32::from_be_bytes([id[0], id[1], id[2], id[3]]),
+            pass: id[4] & !CONTROL,
+            control: id[4] & CONTROL != 0,
+        }
+    }
+}
+
+/// IPv4 in the mapped range, so that one layout serves both families.
+fn address_bytes(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_bound_into_the_id() {
+        let cookie = Cookie::new([1; 16]);
+        let ticket = Ticket { position: 77, pass: 2, control: false };
+        let source: IpAddr = "10.0.0.1".parse().expect("an address");
+        let server: SocketAddr = "192.0.2.1:3478".parse().expect("an address");
+        let id = cookie.id(ticket, source, server);
+        assert_eq!(Cookie::ticket(&id), ticket);
+        let others = [
+            ("position", Ticket { position: 78, ..ticket }, source, server),
+            ("pass", Ticket { pass: 3, ..ticket }, source, server),
+            ("control", Ticket { control: true, ..ticket }, source, server),
+            ("source", ticket, "10.0.0.2".parse().expect("an address"), server),
+            ("server address", ticket, source, "192.0.2.2:3478".parse().expect("an address")),
+            ("server port", ticket, source, "192.0.2.1:3479".parse().expect("an address")),
+        ];
+        for (part, ticket, source, server) in others {
+            assert_ne!(cookie.id(ticket, source, server)[5..], id[5..], "{part} is not part of the proof");
+        }
+        assert_ne!(Cookie::new([2; 16]).id(ticket, source, server), id, "the key is part of the proof");
+        assert_eq!(format!("{cookie:?}"), "Cookie { .. }");
+    }
+}

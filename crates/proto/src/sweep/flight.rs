@@ -1,0 +1,208 @@
+//! Which batches are in flight, and how long their replies take.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::settings::bounds::{FIRST_WINDOW_HOLD, MIN_WINDOW_HOLD};
+
+/// The batches of probes that may still be answered in time. Memory: one entry a batch, never one a probe.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flight {
+    batches: VecDeque<Batch>,
+    in_flight: u32,
+    pub(super) times: RoundTrips,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Batch {
+    first: u32,
+    last: u32,
+    sent_at: Duration,
+    open: u32,
+}
+
+impl Flight {
+    /// A batch of `count` probes at positions `first..=last` (rising from batch to batch within a pass) was handed out.
+    pub(super) fn launch(&mut self, now: Duration, first: u32, last: u32, count: u32) {
+        self.batches.push_back(Batch { first, last, sent_at: now, open: count });
+        self.in_flight += count;
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// A first reply to the probe at `position` came; gives the round-trip time if the batch was still held.
+    pub(super) fn land(&mut self, now: Duration, position: u32) -> Option<Duration> {
+        let at = self.batches.partition_point(|b| b.last < position);
+        let batch = self.batches.get_mut(at).filter(|b| b.first <= position && b.open > 0)?;
+        batch.open -= 1;
+        let took = now.saturating_sub(batch.sent_at);
+        self.in_flight -= 1;
+        self.times.record(took);
+        Some(took)
+    }
+
+    /// A probe never left.
+    pub(super) fn cancel(&mut self, position: u32) {
+        let at = self.batches.partition_point(|b| b.last < position);
+        if let Some(batch) = self.batches.get_mut(at).filter(|b| b.first <= position && b.open > 0) {
+            batch.open -= 1;
+            self.in_flight -= 1;
+        }
+    }
+
+    /// Drops the batches whose time is up; gives the number of probes lost with them.
+    pub(super) fn expire(&mut self, now: Duration) -> u32 {
+        let hold = self.times.hold();
+        let mut lost = 0;
+        while let Some(batch) = self.batches.front() {
+            if batch.open > 0 && now < batch.sent_at + hold {
+                break;
+            }
+            lost += batch.open;
+            self.in_flight -= batch.open;
+            self.batches.pop_front();
+        }
+        lost
+    }
+
+    /// When the next batch expires.
+    pub(super) fn next_expiry(&self) -> Option<Duration> {
+        self.batches.front().map(|b| b.sent_at + self.times.hold())
+    }
+
+    /// The position up to which everything was answered or given up.
+    pub(super) fn oldest_position(&self) -> Option<u32> {
+        self.batches.iter().find(|b| b.open > 0).map(|b| b.first)
+    }
+
+    /// Forgets all batches, before positions start anew.
+    pub(super) fn clear(&mut self) {
+        self.batches.clear();
+        self.in_flight = 0;
+    }
+}
+
+/// Round-trip times: a smoothed estimate (the rules of RFC 6298) and a histogram with 8 steps per doubling.
+#[derive(Clone, Debug)]
+pub struct RoundTrips {
+    smoothed: Option<(f64, f64)>,
+    histogram: Vec<u32>,
+    count: u64,
+    max: Duration,
+}
+
+const STEPS: u32 = 8;
+
+impl Default for RoundTrips {
+    fn default() -> Self {
+        Self { smoothed: None, histogram: vec![0; (u32::BITS * STEPS) as usize], count: 0, max: Duration::ZERO }
+    }
+}
+
+impl RoundTrips {
+    fn record(&mut self, took: Duration) {
+        let sample = took.as_secs_f64();
+        self.smoothed = Some(match self.smoothed {
+            None => (sample, sample / 2.0),
+            Some((mean, deviation)) => {
+                (mean + (sample - mean) / 8.0, deviation + ((sample - mean).abs() - deviation) / 4.0)
+            }
+        });
+        let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1);
+        self.histogram[Self::bucket(micros)] += 1;
+        self.count += 1;
+        self.max = self.max.max(took);
+    }
+
+    fn bucket(micros: u32) -> usize {
+        let exponent = micros.ilog2();
+        let fraction = if exponent >= 3 { (micros >> (exponent - 3)) & 7 } else { (micros << (3 - exponent)) & 7 };
+        (exponent * STEPS + fraction) as usize
+    }
+
+    /// How long a probe holds its place in the window.
+    #[must_use]
+    pub fn hold(&self) -> Duration {
+        match self.smoothed {
+            None => FIRST_WINDOW_HOLD,
+            Some((mean, deviation)) => Duration::from_secs_f64(mean + 4.0 * deviation).max(MIN_WINDOW_HOLD),
+        }
+    }
+
+    /// The round-trip time below which `share` (0 to 1) of the replies came, within 12 %. `None` without replies.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        if self.count == 0 {
+            return None;
+        }
+        let wanted = ((self.count as f64 * share).ceil() as u64).max(1);
+        let mut seen = 0;
+        for (bucket, count) in (0_u64..).zip(&self.histogram) {
+            seen += u64::from(*count);
+            if seen >= wanted {
+                let upper = (8 + bucket % 8 + 1) << (bucket / 8);
+                return Some(Duration::from_micros(upper / 8).min(self.max));
+            }
+        }
+        Some(self.max)
+    }
+
+    /// The longest round-trip time.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn counts_what_is_in_flight() {
+        let mut flight = Flight::default();
+        flight.launch(MS, 0, 63, 64);
+        flight.launch(2 * MS, 64, 200, 10);
+        assert_eq!(flight.in_flight(), 74);
+        assert_eq!(flight.land(3 * MS, 5), Some(2 * MS));
+        assert_eq!(flight.land(3 * MS, 150), Some(MS));
+        assert_eq!(flight.land(3 * MS, 999), None, "never sent");
+        flight.cancel(64);
+        assert_eq!(flight.in_flight(), 71);
+        assert_eq!(flight.oldest_position(), Some(0));
+        assert_eq!(flight.expire(4 * MS), 0, "held for 20 ms at least");
+        assert_eq!(flight.expire(21 * MS), 63);
+        assert_eq!(flight.land(22 * MS, 7), None, "a late reply holds no place");
+        assert_eq!(flight.expire(60 * MS), 8);
+        assert_eq!((flight.in_flight(), flight.oldest_position()), (0, None));
+    }
+
+    #[test]
+    fn an_answered_batch_does_not_hold_up_the_next() {
+        let mut flight = Flight::default();
+        flight.launch(MS, 0, 0, 1);
+        flight.land(MS, 0);
+        flight.launch(50 * MS, 1, 1, 1);
+        assert_eq!(flight.expire(51 * MS), 0);
+        assert_eq!(flight.oldest_position(), Some(1));
+    }
+
+    #[test]
+    fn quantiles_are_within_a_step() {
+        let mut times = RoundTrips::default();
+        assert_eq!(times.quantile(0.5), None);
+        for micros in 1..=10_000 {
+            times.record(Duration::from_micros(micros));
+        }
+        for (share, want) in [(0.5, 5_000.0), (0.99, 9_900.0), (1.0, 10_000.0), (0.0, 1.0)] {
+            let got = times.quantile(share).map_or(0.0, |d| d.as_micros() as f64);
+            assert!((got - want).abs() <= want * 0.125 + 1.0, "{share}: {got}, not {want}");
+        }
+        assert_eq!(times.max(), 10 * MS);
+        assert!(times.hold() >= MIN_WINDOW_HOLD);
+    }
+}

@@ -1,0 +1,177 @@
+//! Everywhere: a socket for each source. Ten to twenty times slower than one socket, but of the standard library's parts.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Protocol, Type};
+
+use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit};
+
+/// Sockets kept open; the oldest makes room. Below the usual limit of 1,024 descriptors, with room for the rest of the
+/// process.
+const MOST: usize = 512;
+
+/// A socket per source, opened when first needed.
+#[derive(Debug)]
+pub(crate) struct PerSource {
+    options: Options,
+    poll: Poll,
+    events: Events,
+    sockets: HashMap<usize, Bound>,
+    by_source: HashMap<IpAddr, usize>,
+    age: VecDeque<usize>,
+    readable: VecDeque<usize>,
+    next: usize,
+    buffer: Box<[u8; 1_500]>,
+}
+
+#[derive(Debug)]
+struct Bound {
+    socket: mio::net::UdpSocket,
+    local: SocketAddr,
+}
+
+impl PerSource {
+    pub(crate) fn open(options: &Options) -> io::Result<Self> {
+        let mut sockets = Self {
+            options: options.clone(),
+            poll: Poll::new()?,
+            events: Events::with_capacity(MOST),
+            sockets: HashMap::new(),
+            by_source: HashMap::new(),
+            age: VecDeque::new(),
+            readable: VecDeque::new(),
+            next: 0,
+            buffer: Box::new([0; 1_500]),
+        };
+        // A fixed local address is one socket, at once, so that a refusal shows here.
+        if !options.local.ip().is_unspecified() || options.local.port() != 0 {
+            sockets.bind(options.local)?;
+        }
+        Ok(sockets)
+    }
+
+    pub(crate) fn local_port(&self) -> u16 {
+        let fixed = self.by_source.get(&self.options.local.ip()).and_then(|at| self.sockets.get(at));
+        fixed.map_or(0, |bound| bound.local.port())
+    }
+
+    /// The least that systems give a socket; each source has one of its own.
+    pub(crate) fn receive_buffer(&self) -> usize {
+        MOST * 2_048
+    }
+
+    pub(crate) fn most_sources(&self) -> u32 {
+        (MOST / 2) as u32
+    }
+
+    #[allow(clippy::unused_self, reason = "the same call as on Linux; the kernel is not asked for each of the sockets")]
+    pub(crate) fn drops(&self) -> u32 {
+        0
+    }
+
+    fn bind(&mut self, local: SocketAddr) -> io::Result<usize> {
+        let domain = if local.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
+        let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            if let Some(interface) = &self.options.interface {
+                socket.bind_device(Some(interface.as_bytes()))?;
+            }
+            if local.is_ipv6() && self.options.freebind {
+                socket.set_freebind_v6(true)?;
+            }
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        if self.options.interface.is_some() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        socket.bind(&local.into())?;
+        let mut socket = mio::net::UdpSocket::from_std(socket.into());
+        let local = socket.local_addr()?;
+        if self.age.len() >= MOST {
+            self.drop_oldest();
+        }
+        let at = self.next;
+        self.next += 1;
+        self.poll.registry().register(&mut socket, Token(at), Interest::READABLE)?;
+        self.sockets.insert(at, Bound { socket, local });
+        self.by_source.insert(local.ip(), at);
+        self.age.push_back(at);
+        Ok(at)
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(at) = self.age.pop_front() else { return };
+        if let Some(mut bound) = self.sockets.remove(&at) {
+            // Closing takes it off the poll anyway; a failure here changes nothing.
+            let _ = self.poll.registry().deregister(&mut bound.socket);
+            self.by_source.remove(&bound.local.ip());
+        }
+    }
+
+    pub(crate) fn send(&mut self, transmits: &[Transmit<'_>]) -> (usize, Option<SendError>) {
+        for (done, transmit) in transmits.iter().enumerate() {
+            let source = transmit.source.unwrap_or(self.options.local.ip());
+            let at = match self.by_source.get(&source) {
+                Some(at) => Ok(*at),
+                None => self.bind(SocketAddr::new(source, self.options.local.port())),
+            };
+            let at = match at {
+                Ok(at) => at,
+                Err(error) => return (done, Some(SendError { refused: Refused::Bind, error })),
+            };
+            let Some(bound) = self.sockets.get(&at) else { continue };
+            if let Err(error) = bound.socket.send_to(transmit.bytes, transmit.destination) {
+                return (done, Some(SendError { refused: Refused::Send, error }));
+            }
+        }
+        (transmits.len(), None)
+    }
+
+    pub(crate) fn receive(&mut self, mut take: impl FnMut(Received<'_>)) -> io::Result<usize> {
+        if self.readable.is_empty() {
+            self.wait(false, Duration::ZERO)?;
+        }
+        let mut received = 0;
+        while received < self.options.batch {
+            let Some(at) = self.readable.front().copied() else { break };
+            let Some(bound) = self.sockets.get(&at) else {
+                self.readable.pop_front();
+                continue;
+            };
+            match bound.socket.recv_from(&mut self.buffer[..]) {
+                Ok((len, from)) => {
+                    let (to, port) = (bound.local.ip(), bound.local.port());
+                    take(Received { from, to, port, bytes: &self.buffer[..len] });
+                    received += 1;
+                }
+                // Read until it would block: the poll tells of a socket only once.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable.pop_front();
+                }
+                // Windows reports the ICMP error of an earlier datagram here (WSAECONNRESET); others may do so too.
+                Err(error) if crate::errno::is_icmp(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(received)
+    }
+
+    pub(crate) fn wait(&mut self, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
+        // Sending on a UDP socket hardly ever blocks, and which of the sockets it was is not remembered: a short wait.
+        let timeout = if for_writing { timeout.min(Duration::from_millis(1)) } else { timeout };
+        if self.readable.is_empty() {
+            match self.poll.poll(&mut self.events, Some(timeout)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            self.readable.extend(self.events.iter().map(|event| event.token().0));
+        }
+        Ok(Ready { readable: !self.readable.is_empty(), writable: for_writing })
+    }
+}
