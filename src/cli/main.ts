@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+/** The command line: finds the command and runs it. */
+import { readFileSync } from 'node:fs';
+import { nearestName } from '../nearest-name.ts';
+import { EXIT } from './exit-codes.ts';
+import { UsageError } from './usage-error.ts';
+import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
+
+const HELP = `routepool: which of your IPs really work
+
+Usage: routepool COMMAND [OPTIONS]
+
+Commands:
+  validate BLOCK…   prove for each address of a block that it leaves as itself
+
+  routepool COMMAND --help   says more about a command
+  routepool --version        prints the version
+
+Try: routepool validate 127.16.0.0/16
+`;
+
+const COMMANDS: Record<string, { help: string; run: (args: string[]) => Promise<number> }> = {
+  validate: { help: VALIDATE_HELP, run: validateCommand },
+};
+
+async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    const command = rest[0] === undefined ? undefined : COMMANDS[rest[0]];
+    (name === undefined ? process.stderr : process.stdout).write(command?.help ?? HELP);
+    return name === undefined ? EXIT.usage : EXIT.ok;
+  }
+  if (name === '--version' || name === '-V') {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    process.stdout.write(`${version}\n`);
+    return EXIT.ok;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) {
+    const meant = nearestName(name, Object.keys(COMMANDS));
+    const hint = meant === undefined ? 'see routepool --help' : `did you mean '${meant}'?`;
+    throw new UsageError(`there is no command '${name}'; ${hint}`);
+  }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(command.help);
+    return EXIT.ok;
+  }
+  return command.run(rest);
+}
+
+// A reader that has seen enough (`| head`) closes the pipe. That is no failure of ours.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.ok);
+    throw error;
+  });
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`routepool: ${message}\n`);
+  process.exitCode = UsageError.isUsage(error) ? EXIT.usage : EXIT.failure;
+}

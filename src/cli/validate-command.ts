@@ -1,0 +1,184 @@
+/** `routepool validate`. */
+import { parseArgs } from 'node:util';
+import { nearestName } from '../nearest-name.ts';
+import type { ValidateOptions } from '../options.ts';
+import { validate } from '../validate.ts';
+import type { ValidationRun } from '../validation-run.ts';
+import { type Status, STATUSES } from '../verdict.ts';
+import { EXIT } from './exit-codes.ts';
+import { Findings } from './findings.ts';
+import { type Format, outputFor } from './output.ts';
+import { ProgressBar } from './progress-bar.ts';
+import { report } from './report.ts';
+import { Style } from './style.ts';
+import { UsageError } from './usage-error.ts';
+
+export const VALIDATE_HELP: string = `routepool validate: prove for each address of a block that it leaves as itself
+
+Usage: routepool validate BLOCK… [OPTIONS]
+
+BLOCK is a prefix (10.0.0.0/16, fd00::/112), a range (10.0.0.5-10.0.1.9) or an address. This machine must hold it.
+
+Whom to ask:
+  --server SERVER     STUN server: host, host:port, [v6]:port or stun:host; more than once for several
+                      (default: a responder inside this process for loopback blocks, else public servers)
+  --interface NAME    only send and receive through this network interface
+How:
+  --rate N            at most N probes a second (default: as fast as answers come; 50 with public servers)
+  --passes N          ask a silent source N times (default: as often as the measured loss demands)
+  --timeout MS        wait MS milliseconds for a reply (default: 2000)
+  --hosts POLICY      all, subnet or no-0-255 (default: all of a routed block, else subnet)
+  --sample LEN[:N]    ask only N random hosts (default 1) of each sub-prefix /LEN
+  --seed N            order of the questions, to repeat a run
+  --sockets MODE      one socket for all sources, or one per-source
+  --state FILE        keep the state in FILE, and go on from it
+What to print (data on standard output, progress on standard error):
+  --json              one document: summary and verdicts
+  --ndjson            one verdict a line
+  --csv               ip,status,external,external_port,error,reason,asked,rtt_ms
+  --only STATUS,…     only verdicts with these statuses; without a format, their addresses
+                      (${STATUSES.join(', ')})
+  --quiet             no progress and no notes
+
+Exit code: 0 all ok, 3 some not or stopped, 2 wrong usage, 1 failure
+`;
+
+const OPTIONS = {
+  server: { type: 'string', multiple: true },
+  interface: { type: 'string' },
+  rate: { type: 'string' },
+  passes: { type: 'string' },
+  timeout: { type: 'string' },
+  hosts: { type: 'string' },
+  sample: { type: 'string' },
+  seed: { type: 'string' },
+  sockets: { type: 'string' },
+  state: { type: 'string' },
+  json: { type: 'boolean' },
+  ndjson: { type: 'boolean' },
+  csv: { type: 'boolean' },
+  only: { type: 'string', multiple: true },
+  quiet: { type: 'boolean' },
+} as const;
+
+interface Call {
+  blocks: string[];
+  options: ValidateOptions;
+  format: Format;
+  only: ReadonlySet<Status> | undefined;
+  quiet: boolean;
+}
+
+/** Runs the command; gives the exit code. */
+export async function validateCommand(args: string[]): Promise<number> {
+  const call = parse(args);
+  const run = validate(call.blocks, call.options);
+  const style = new Style(process.stdout);
+  const bar = call.quiet ? undefined : ProgressBar.for(process.stderr, run);
+  const interrupted = stopOnInterrupt(run, bar);
+  const output = outputFor(call.format, process.stdout, call.only);
+  const findings = new Findings();
+  try {
+    await output.begin();
+    for await (const batch of run.batches()) {
+      for (let i = 0; i < batch.length; i++) {
+        const status = batch.status(i);
+        const wanted = output.wants(status);
+        if (status === 'ok' && !wanted) continue;
+        const verdict = batch.at(i);
+        if (verdict === undefined) continue;
+        if (status !== 'ok') findings.add(verdict);
+        if (wanted) output.verdict(verdict);
+      }
+      await output.flush();
+    }
+    const summary = await run.summary();
+    bar?.end();
+    await output.end(summary);
+    const notes = call.format === 'text' && call.only === undefined ? process.stdout : process.stderr;
+    if (notes === process.stdout || !call.quiet) notes.write(report(summary, findings, notes === process.stdout ? style : new Style(process.stderr)));
+    return summary.allOk && !summary.stopped ? EXIT.ok : EXIT.someNot;
+  } finally {
+    bar?.end();
+    interrupted();
+    run.stop();
+  }
+}
+
+/** First interrupt: finish with what there is. Second: leave at once. */
+function stopOnInterrupt(run: ValidationRun, bar: ProgressBar | undefined): () => void {
+  let asked = false;
+  const onSignal = () => {
+    if (asked) process.exit(EXIT.interrupted);
+    asked = true;
+    bar?.end();
+    process.stderr.write('routepool: stopping; interrupt again to leave at once\n');
+    run.stop();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return () => process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+}
+
+function parse(args: string[]): Call {
+  const { values, positionals } = parseOrExplain(args);
+  if (positionals.length === 0) throw new UsageError('name a block to validate, for example: routepool validate 127.16.0.0/16');
+  const formats = (['json', 'ndjson', 'csv'] as const).filter((format) => values[format]);
+  if (formats.length > 1) throw new UsageError(`--${formats.join(' and --')} cannot be used together: choose one`);
+  const options: ValidateOptions = {
+    server: values.server,
+    interface: values.interface,
+    ratePerSecond: number('--rate', values.rate),
+    passes: number('--passes', values.passes),
+    timeoutMs: number('--timeout', values.timeout),
+    hosts: values.hosts as ValidateOptions['hosts'],
+    sample: sample(values.sample),
+    seed: values.seed,
+    sockets: values.sockets as ValidateOptions['sockets'],
+    state: values.state,
+  };
+  return { blocks: positionals, options, format: formats[0] ?? 'text', only: only(values.only), quiet: values.quiet ?? false };
+}
+
+function parseOrExplain(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS, allowPositionals: true, strict: true });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const name = /'(--?[^\s'=]+)/.exec(message)?.[1];
+    if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && name !== undefined) {
+      const meant = nearestName(name, Object.keys(OPTIONS).map((option) => `--${option}`));
+      const hint = meant === undefined ? 'see routepool validate --help' : `did you mean ${meant}?`;
+      throw new UsageError(`there is no option ${name}; ${hint}`, { cause: error });
+    }
+    if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+      const needs = /does not take/.test(message) ? 'takes no value' : 'needs a value';
+      throw new UsageError(`the option ${name ?? ''} ${needs}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function number(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = text.trim() === '' ? Number.NaN : Number(text.replaceAll('_', ''));
+  if (!Number.isFinite(value)) throw new UsageError(`expected a number for ${option} but received '${text}'`);
+  return value;
+}
+
+function sample(text: string | undefined): ValidateOptions['sample'] {
+  if (text === undefined) return undefined;
+  const match = /^\/?(\d+)(?::(\d+))?$/.exec(text);
+  if (!match) throw new UsageError(`expected LEN or LEN:HOSTS for --sample, for example 64 or 64:2, but received '${text}'`);
+  return { perPrefix: Number(match[1]), hosts: Number(match[2] ?? 1) };
+}
+
+function only(texts: readonly string[] | undefined): ReadonlySet<Status> | undefined {
+  if (texts === undefined) return undefined;
+  const names = texts.flatMap((text) => text.split(',')).map((name) => name.trim());
+  for (const name of names) {
+    if (!STATUSES.some((status) => status === name)) {
+      throw new UsageError(`expected statuses (${STATUSES.join(', ')}) for --only but received '${name}'`);
+    }
+  }
+  return new Set(names as Status[]);
+}

@@ -1,0 +1,13 @@
+/** Numbers of the TypeScript layer, each with its unit and reason. Those of the sweep itself are in Rust. */
+
+/** Bytes of one packed verdict. */
+export const RECORD_BYTES = 48;
+
+/** Verdicts fetched at a time: 48 KiB, small enough to stay in the cache, large enough that the call costs nothing. */
+export const BATCH_RECORDS = 1_024;
+
+/** Milliseconds between two progress events: four a second are promised. */
+export const PROGRESS_MS = 250;
+
+/** Addresses of a pool fetched at a time while it is iterated. */
+export const POOL_CHUNK = 1_024;

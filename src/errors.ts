@@ -1,0 +1,86 @@
+/** Errors: routepool's own, and system errors in the shape that Node gives them. */
+import { getSystemErrorName } from 'node:util';
+import type { Failure } from './binding.ts';
+
+/** The codes of routepool's own errors. Match on these; messages are for people and may change. */
+export type RoutePoolErrorCode =
+  /** A block that is none, or blocks that do not go together. */
+  | 'ERR_ROUTEPOOL_BLOCK'
+  /** A block with addresses that this machine does not hold; the message has the command that adds it. */
+  | 'ERR_ROUTEPOOL_NOT_LOCAL'
+  /** A server that is none. */
+  | 'ERR_ROUTEPOOL_SERVER'
+  /** A server name that does not resolve; the resolver's error is the `cause`. */
+  | 'ERR_ROUTEPOOL_RESOLVE'
+  /** No server ever answered, so nothing is known of the sources. */
+  | 'ERR_ROUTEPOOL_SERVER_SILENT'
+  /** Nothing listens at the server's port. */
+  | 'ERR_ROUTEPOOL_SERVER_REFUSED'
+  /** There is no route to the servers. */
+  | 'ERR_ROUTEPOOL_UNREACHABLE'
+  /** Another option with a value that cannot be used; `option` names it. */
+  | 'ERR_ROUTEPOOL_OPTION'
+  /** The state file. */
+  | 'ERR_ROUTEPOOL_STATE'
+  /** Something was used in a way that it does not offer, such as two loops over one run. */
+  | 'ERR_ROUTEPOOL_MISUSE'
+  /** A defect of routepool itself. */
+  | 'ERR_ROUTEPOOL_INTERNAL';
+
+const brand = Symbol.for('routepool.error');
+
+/** An error of routepool. `instanceof` also holds across two copies of the package in one process. */
+export class RoutePoolError extends Error {
+  /** Stable code. */
+  readonly code: RoutePoolErrorCode;
+  /** The option to change, where one is at fault. */
+  readonly option?: string;
+
+  /** @internal */
+  constructor(code: RoutePoolErrorCode, message: string, extra: { option?: string | undefined; cause?: unknown } = {}) {
+    super(message, 'cause' in extra ? { cause: extra.cause } : undefined);
+    this.code = code;
+    if (extra.option !== undefined) this.option = extra.option;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  static {
+    Object.defineProperty(this.prototype, 'name', { value: 'RoutePoolError', configurable: true, writable: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && brand in value;
+  }
+}
+
+/** Whether a value of the addon is a failure. */
+export function isFailure(value: unknown): value is Failure {
+  return typeof value === 'object' && value !== null && 'failure' in value && value.failure === true;
+}
+
+/** Makes the Error that a failure of the addon stands for. */
+export function toError(failure: Failure): Error {
+  if (failure.code !== 'SYSTEM') {
+    return new RoutePoolError(failure.code as RoutePoolErrorCode, failure.message, { option: failure.option });
+  }
+  const { syscall, errno = -5, address, port } = failure;
+  const code = getSystemErrorName(errno);
+  const where = address === undefined ? '' : ` ${address}${port ? `:${port}` : ''}`;
+  const error = new Error(`${syscall} ${code}${where}`);
+  return Object.assign(error, { errno, code, syscall }, address === undefined ? {} : { address, port });
+}
+
+/** The result of a call into the addon; throws what it failed with. `caller` is left out of the stack. */
+export function unwrap<T>(value: T | Failure, caller: (...args: never[]) => unknown): T {
+  if (!isFailure(value)) return value;
+  const error = toError(value);
+  Error.captureStackTrace(error, caller);
+  throw error;
+}
+
+/** The error of an aborted operation, as Node's own: `AbortError`, `ABORT_ERR`, the signal's reason as `cause`. */
+export function abortError(signal: AbortSignal): Error {
+  const error = new Error('The operation was aborted', { cause: signal.reason });
+  error.name = 'AbortError';
+  return Object.assign(error, { code: 'ABORT_ERR' });
+}

@@ -1,0 +1,77 @@
+/** A STUN Binding responder. */
+import { type NativeResponder, startResponder } from './binding.ts';
+import { RoutePoolError, unwrap } from './errors.ts';
+
+/** Where to listen. */
+export interface StunServerOptions {
+  /** One address of this machine, not a wildcard; `127.0.0.1` by default. */
+  address?: string | undefined;
+  /** Port, 0 to 65535; 0, the default, picks a free one. */
+  port?: number | undefined;
+}
+
+/** What a server has done so far. */
+export interface StunServerCounters {
+  /** Datagrams received. */
+  readonly requests: number;
+  /** Replies sent. */
+  readonly replies: number;
+  /** Datagrams that were no Binding request, or whose reply could not be sent. */
+  readonly ignored: number;
+}
+
+/**
+ * Answers STUN Binding requests over UDP (RFC 8489) with the address that they came from, on a thread of its own. It is the
+ * server that {@link validate} uses for loopback blocks; run it on another host to validate blocks through a network. It
+ * does not keep the process alive.
+ *
+ * @example
+ * const server = StunServer.listen({ address: '127.0.0.1' });
+ * const summary = await validate('127.16.0.0/24', { server: `${server.address}:${server.port}` }).summary();
+ * await server.close();
+ */
+export class StunServer implements AsyncDisposable {
+  readonly #native: NativeResponder;
+  /** The address it listens at. */
+  readonly address: string;
+  /** The port it listens at. */
+  readonly port: number;
+
+  /** @internal */
+  constructor(native: NativeResponder) {
+    this.#native = native;
+    this.address = native.address();
+    this.port = native.port();
+  }
+
+  /**
+   * Starts a server.
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option; a system error like `bind EADDRINUSE` otherwise
+   */
+  static listen(options: StunServerOptions = {}): StunServer {
+    const { address = '127.0.0.1', port = 0 } = options;
+    if (typeof address !== 'string') {
+      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an IP address for \`address\` but received ${String(address)}`, { option: 'address' });
+    }
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an integer from 0 to 65535 for \`port\` but received ${String(port)}`, { option: 'port' });
+    }
+    return new StunServer(unwrap(startResponder(address, port), StunServer.listen));
+  }
+
+  /** What it has done so far. */
+  counters(): StunServerCounters {
+    return this.#native.counters();
+  }
+
+  /** Stops it and closes its socket. Twice is fine. */
+  async close(): Promise<void> {
+    this.#native.stop();
+  }
+
+  /** Closes it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -1,0 +1,286 @@
+/** A validation under way. */
+import { addAbortListener, EventEmitter } from 'node:events';
+import type { NativePlan, NativeResult, NativeSweep, ResolvedServer } from './binding.ts';
+import { BATCH_RECORDS, PROGRESS_MS, RECORD_BYTES } from './defaults.ts';
+import { abortError, isFailure, RoutePoolError, toError } from './errors.ts';
+import { ProvenPool } from './proven-pool.ts';
+import { toSummary, type ValidationSummary } from './summary.ts';
+import { type Verdict, verdictAt } from './verdict.ts';
+import { VerdictBatch } from './verdict-batch.ts';
+
+/** Figures of a run under way. */
+export interface ValidationProgress {
+  /** Sources with a verdict. */
+  readonly done: number;
+  /** All sources. */
+  readonly total: number;
+  /** Of those done, `ok`. */
+  readonly found: number;
+  /** Of those done, not `ok`. */
+  readonly lost: number;
+  /** Probes a second, over the last second or so. */
+  readonly ratePerSecond: number;
+  /** Since the start. */
+  readonly elapsedMs: number;
+  /** Time left of this pass, if it can be estimated. */
+  readonly etaMs: number | undefined;
+  /** How many times silent sources have been asked. */
+  readonly pass: number;
+  /** Whether the network is lost and waited for. */
+  readonly paused: boolean;
+  /** What is being done. */
+  readonly phase: 'resolving' | 'preflight' | 'pass' | 'waiting' | 'done';
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * A validation under way: iterate it for a verdict for each source, or await {@link ValidationRun.summary}.
+ *
+ * The sweep runs on a thread of its own. It keeps the process alive only while somebody waits for it, and it waits for a
+ * slow loop: at most some 16,000 verdicts are held. Leaving the loop stops it.
+ */
+export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress] }> implements AsyncIterable<Verdict>, AsyncDisposable {
+  readonly #started: Promise<NativeSweep>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #sources: number;
+  #native: NativeSweep | undefined;
+  #stopped = false;
+  #consumer: 'none' | 'loop' | 'discarded' = 'none';
+  #waiting: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #holds = 0;
+  #listener: Disposable | undefined;
+  readonly #slab = Buffer.allocUnsafeSlow(BATCH_RECORDS * RECORD_BYTES);
+
+  /** @internal */
+  constructor(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>, signal: AbortSignal | undefined) {
+    super();
+    this.#signal = signal;
+    this.#sources = plan.facts()?.sources ?? 0;
+    if (signal) this.#listener = addAbortListener(signal, () => this.#onAbort());
+    this.#started = this.#start(plan, resolve);
+    // Whoever iterates or awaits gets the error; nobody doing so is no unhandled rejection.
+    this.#started.catch(() => this.#finish());
+    this.#timer = setInterval(() => this.#tick(), PROGRESS_MS).unref();
+  }
+
+  async #start(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>): Promise<NativeSweep> {
+    const servers = await resolve();
+    this.#throwIfAborted();
+    const sweep = plan.start(servers, () => this.#wake());
+    if (isFailure(sweep)) throw toError(sweep);
+    this.#native = sweep;
+    if (this.#stopped) sweep.stop();
+    return sweep;
+  }
+
+  /** Each verdict as it is found, in the order of the answers. Only one loop can run over a run. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Verdict> {
+    this.#take();
+    let bytes: Uint8Array = NOTHING;
+    let at = 0;
+    let turn: Promise<unknown> = Promise.resolve();
+    const next = async (): Promise<IteratorResult<Verdict, undefined>> => {
+      if (at >= bytes.length) {
+        const more = await this.#pull();
+        if (more === undefined) return { value: undefined, done: true };
+        bytes = more;
+        at = 0;
+      }
+      const value = verdictAt(bytes, at);
+      at += RECORD_BYTES;
+      return { value, done: false };
+    };
+    let pending = 0;
+    return {
+      next: () => {
+        // Nearly always a verdict is at hand, and no call waits: then no chain of promises is built.
+        if (pending === 0 && at < bytes.length) return next();
+        pending++;
+        const result = turn.then(next).finally(() => pending--);
+        turn = result.catch(() => undefined);
+        return result;
+      },
+      return: async () => {
+        bytes = NOTHING;
+        this.stop();
+        return { value: undefined, done: true };
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  /** The verdicts in packed batches of at most 1,024, for programs that count millions. Only one loop can run over a run. */
+  batches(): AsyncIterableIterator<VerdictBatch> {
+    this.#take();
+    let turn: Promise<unknown> = Promise.resolve();
+    const next = async (): Promise<IteratorResult<VerdictBatch, undefined>> => {
+      const bytes = await this.#pull();
+      return bytes === undefined ? { value: undefined, done: true } : { value: new VerdictBatch(bytes), done: false };
+    };
+    return {
+      next: () => {
+        const result = turn.then(next);
+        turn = result.catch(() => undefined);
+        return result;
+      },
+      return: async () => {
+        this.stop();
+        return { value: undefined, done: true };
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  /**
+   * What was found, once the run is over. Without a loop over the run the single verdicts are counted and not kept; with
+   * one, this waits until the loop has seen them.
+   *
+   * @throws RoutePoolError when nothing could be found out (`ERR_ROUTEPOOL_SERVER_SILENT` and its like); AbortError
+   */
+  async summary(): Promise<ValidationSummary> {
+    return toSummary(await this.#result());
+  }
+
+  /** The proven sources, once the run is over. Waits and fails as {@link ValidationRun.summary}. */
+  async pool(): Promise<ProvenPool> {
+    await this.#result();
+    const pool = this.#native?.pool();
+    if (!pool) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'the run is over and has no pool');
+    return new ProvenPool(pool);
+  }
+
+  /** Ends the run with what it has found so far: loops end, and the summary says `stopped`. Twice is fine. */
+  stop(): void {
+    this.#stopped = true;
+    this.#native?.stop();
+  }
+
+  /** Stops the run. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop();
+    this.#finish();
+  }
+
+  #take(): void {
+    if (this.#consumer !== 'none') {
+      const why =
+        this.#consumer === 'loop'
+          ? 'this run is iterated already: one run feeds one loop'
+          : 'the summary was awaited before the loop began, so the verdicts were not kept: begin the loop first';
+      throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', why);
+    }
+    this.#consumer = 'loop';
+  }
+
+  /** The next records, undefined at the end. */
+  async #pull(): Promise<Uint8Array | undefined> {
+    return this.#held(async (native) => {
+      for (;;) {
+        this.#throwIfAborted();
+        // Looked for before the records are: those of a finished run are all there.
+        const result = native.result();
+        const length = native.drain(this.#slab);
+        if (length > 0) return Uint8Array.prototype.slice.call(this.#slab, 0, length);
+        if (result !== null) {
+          this.#finish();
+          if (isFailure(result)) throw toError(result);
+          return undefined;
+        }
+        await this.#sleep();
+      }
+    });
+  }
+
+  async #result(): Promise<NativeResult> {
+    return this.#held(async (native) => {
+      for (;;) {
+        this.#throwIfAborted();
+        if (this.#consumer === 'none') {
+          this.#consumer = 'discarded';
+          native.discard();
+        }
+        // Takes nothing, but has the bell ring again.
+        native.drain(NOTHING);
+        const result = native.result();
+        if (result !== null) {
+          this.#finish();
+          if (isFailure(result)) throw toError(result);
+          return result;
+        }
+        await this.#sleep();
+      }
+    });
+  }
+
+  /** Runs `task` and keeps the process alive meanwhile. */
+  async #held<T>(task: (native: NativeSweep) => Promise<T>): Promise<T> {
+    if (this.#holds++ === 0) this.#timer?.ref();
+    try {
+      return await task(this.#native ?? (await this.#started));
+    } finally {
+      if (--this.#holds === 0) this.#timer?.unref();
+    }
+  }
+
+  #sleep(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  #tick(): void {
+    if (this.listenerCount('progress') > 0) this.emit('progress', this.#progress());
+    // A bell that was rung while nobody listened must not be waited for.
+    this.#wake();
+  }
+
+  #progress(): ValidationProgress {
+    const now = this.#native?.progress();
+    const done = now?.decided ?? 0;
+    return {
+      done,
+      total: now?.sources ?? this.#sources,
+      found: now?.ok ?? 0,
+      lost: done - (now?.ok ?? 0),
+      ratePerSecond: now?.ratePerSecond ?? 0,
+      elapsedMs: now?.elapsedMs ?? 0,
+      etaMs: now?.etaMs,
+      pass: now?.pass ?? 0,
+      paused: now?.paused ?? false,
+      phase: (now?.phase as ValidationProgress['phase'] | undefined) ?? 'resolving',
+    };
+  }
+
+  #onAbort(): void {
+    this.stop();
+    this.#wake();
+  }
+
+  #throwIfAborted(): void {
+    if (this.#signal?.aborted) {
+      this.#finish();
+      throw abortError(this.#signal);
+    }
+  }
+
+  /** The run is over: one last progress event, no timer, no listener on the caller's signal. */
+  #finish(): void {
+    if (this.#timer === undefined) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#listener?.[Symbol.dispose]();
+    this.#listener = undefined;
+    if (this.#native && this.listenerCount('progress') > 0) this.emit('progress', this.#progress());
+    this.#wake();
+  }
+}
