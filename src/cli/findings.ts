@@ -34,7 +34,7 @@ export class Findings {
 
   /** The groups, largest first: how many sources, what was found, and some of the sources with neighbours drawn together. */
   groups(): { status: string; text: string; count: number; examples: string[]; more: number }[] {
-    const groups = [...this.#groups.values()].sort((a, b) => b.count - a.count);
+    const groups = [...this.#groups.values()].toSorted((a, b) => b.count - a.count);
     return groups.map(({ status, text, count, addresses }) => {
       const { ranges, covered } = addresses.ranges(NAMED);
       return { status, text, count, examples: ranges, more: count - covered };

@@ -46,3 +46,10 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// External addresses that a summary names.
 pub const EXTERNALS_NAMED: usize = 10;
+
+/// Threads that sweep at once, each with its own part of the sources. Beyond the processors of a usual server there is
+/// nothing to gain on loopback.
+pub const MAX_LANES: usize = 8;
+
+/// A lane has at least this many sources: below, one thread is done before a second has started.
+pub const LANE_SOURCES: u32 = 4_096;

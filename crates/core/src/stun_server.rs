@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use routepool_proto::ip_block::IpBlock;
 use routepool_proto::stun::{self, MAX_RESPONSE_LEN};
@@ -51,27 +52,13 @@ impl Responder {
     /// # Errors
     /// [`Error::System`] with what `bind` said.
     pub fn start(address: SocketAddr) -> Result<Self, Error> {
-        let system = |source| Error::System { syscall: "bind", address: Some(address), source };
-        if address.ip().is_unspecified() {
-            return Err(Error::option_error(
-                "address",
-                format!("expected one address of this machine for `address` but received the wildcard {}", address.ip()),
-            ));
-        }
-        let options = Options { freebind: address.is_ipv6(), batch: BATCH, ..Options::bound(address) };
-        if options.freebind {
-            // With freebind the kernel would bind an address that is not ours as well.
-            let block = IpBlock::from_range(address.ip(), address.ip()).map_err(|e| Error::Block(e.to_string()))?;
-            LocalTable::read(true).map_err(system)?.check(&block)?;
-        }
-        let socket = Socket::open(Backend::best(), &options).map_err(system)?;
-        let address = SocketAddr::new(address.ip(), socket.local_port());
-        let receive_buffer = socket.receive_buffer();
+        let server = Server::bind(address)?;
+        let (address, receive_buffer) = (server.address(), server.receive_buffer());
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("routepool-stun".into())
-            .spawn(move || serve(socket, &theirs))
+            .spawn(move || serve(server, &theirs))
             .map_err(|source| Error::System { syscall: "pthread_create", address: None, source })?;
         Ok(Self { address, receive_buffer, shared, thread: Some(thread) })
     }
@@ -115,53 +102,92 @@ impl Drop for Responder {
     }
 }
 
-/// Replies of one batch.
-struct Answers {
+fn serve(mut server: Server, shared: &Shared) {
+    while !shared.stop.load(Ordering::Relaxed) {
+        let Counters { requests, replies, ignored, .. } = server.turn();
+        if requests == 0 {
+            shared.drops.store(server.drops(), Ordering::Relaxed);
+            server.wait();
+            continue;
+        }
+        shared.requests.fetch_add(requests, Ordering::Relaxed);
+        shared.replies.fetch_add(replies, Ordering::Relaxed);
+        shared.ignored.fetch_add(ignored, Ordering::Relaxed);
+    }
+}
+
+/// The responder itself, without a thread: whoever owns it gives it its turns.
+#[derive(Debug)]
+pub(crate) struct Server {
+    socket: Socket,
+    address: SocketAddr,
     bytes: Vec<[u8; MAX_RESPONSE_LEN]>,
     to: Vec<(SocketAddr, usize)>,
 }
 
-fn serve(mut socket: Socket, shared: &Shared) {
-    let mut answers = Answers { bytes: vec![[0; MAX_RESPONSE_LEN]; BATCH], to: Vec::with_capacity(BATCH) };
-    while !shared.stop.load(Ordering::Relaxed) {
-        answers.to.clear();
+impl Server {
+    pub(crate) fn bind(address: SocketAddr) -> Result<Self, Error> {
+        let system = |source| Error::System { syscall: "bind", address: Some(address), source };
+        if address.ip().is_unspecified() {
+            let message = format!("expected one address of this machine for `address` but received the wildcard {}", address.ip());
+            return Err(Error::option_error("address", message));
+        }
+        let options = Options { freebind: address.is_ipv6(), batch: BATCH, ..Options::bound(address) };
+        if options.freebind {
+            // With freebind the kernel would bind an address that is not ours as well.
+            let block = IpBlock::from_range(address.ip(), address.ip()).map_err(|e| Error::Block(e.to_string()))?;
+            LocalTable::read(true).map_err(system)?.check(&block)?;
+        }
+        let socket = Socket::open(Backend::best(), &options).map_err(system)?;
+        let address = SocketAddr::new(address.ip(), socket.local_port());
+        Ok(Self { socket, address, bytes: vec![[0; MAX_RESPONSE_LEN]; BATCH], to: Vec::with_capacity(BATCH) })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn receive_buffer(&self) -> usize {
+        self.socket.receive_buffer()
+    }
+
+    pub(crate) fn drops(&self) -> u32 {
+        self.socket.drops()
+    }
+
+    /// Answers what has arrived, one batch at most, without waiting; gives what it did.
+    pub(crate) fn turn(&mut self) -> Counters {
+        let Self { socket, bytes, to, .. } = self;
+        to.clear();
         let mut ignored = 0;
         let received = socket.receive(|datagram| {
-            let at = answers.to.len();
-            match answers.bytes.get_mut(at).and_then(|out| stun::respond(datagram.bytes, datagram.from, out)) {
-                Some(len) => answers.to.push((datagram.from, len)),
+            match bytes.get_mut(to.len()).and_then(|out| stun::respond(datagram.bytes, datagram.from, out)) {
+                Some(len) => to.push((datagram.from, len)),
                 None => ignored += 1,
             }
         });
-        let received = match received {
-            Ok(received) => received,
-            Err(error) if errno::is_icmp(&error) => continue,
-            // The interface went away or the like: nothing to serve, look again.
-            Err(_) => 0,
-        };
-        if received == 0 {
-            shared.drops.store(socket.drops(), Ordering::Relaxed);
-            // A failing wait must not become a busy loop.
-            if socket.wait(false, NAP).is_err() {
-                std::thread::sleep(NAP);
-            }
-            continue;
+        // An error speaks of an earlier reply (ICMP), or the interface went away: there is nothing to answer now.
+        let requests = received.unwrap_or(0) as u64;
+        let replies = if to.is_empty() { 0 } else { reply(socket, to, bytes) as u64 };
+        Counters { requests, replies, ignored: ignored + to.len() as u64 - replies, drops: 0 }
+    }
+
+    fn wait(&mut self) {
+        // A failing wait must not become a busy loop.
+        if self.socket.wait(false, NAP).is_err() {
+            std::thread::sleep(NAP);
         }
-        shared.requests.fetch_add(received as u64, Ordering::Relaxed);
-        let sent = reply(&mut socket, &answers);
-        shared.replies.fetch_add(sent as u64, Ordering::Relaxed);
-        shared.ignored.fetch_add(ignored + (answers.to.len() - sent) as u64, Ordering::Relaxed);
     }
 }
 
-fn reply(socket: &mut Socket, answers: &Answers) -> usize {
-    let source = None; // the bound address
-    let transmits: Vec<_> = answers
-        .to
-        .iter()
-        .zip(&answers.bytes)
-        .map(|((destination, len), bytes)| Transmit { source, destination: *destination, bytes: &bytes[..*len] })
-        .collect();
+fn reply(socket: &mut Socket, to: &[(SocketAddr, usize)], bytes: &[[u8; MAX_RESPONSE_LEN]]) -> usize {
+    // All leave from the bound address.
+    let empty = Transmit { source: None, destination: to[0].0, bytes: &[] };
+    let mut transmits = [empty; BATCH];
+    for ((transmit, (destination, len)), bytes) in transmits.iter_mut().zip(to).zip(bytes) {
+        *transmit = Transmit { source: None, destination: *destination, bytes: &bytes[..*len] };
+    }
+    let transmits = &transmits[..to.len()];
     let (mut from, mut sent) = (0, 0);
     while from < transmits.len() {
         let (done, refused) = socket.send(&transmits[from..]);
@@ -169,7 +195,7 @@ fn reply(socket: &mut Socket, answers: &Answers) -> usize {
         match refused {
             None => break,
             Some(refused) if errno::is_transient(&refused.error) => {
-                let _ = socket.wait(true, std::time::Duration::from_millis(5));
+                let _ = socket.wait(true, Duration::from_millis(5));
             }
             // This one cannot be answered; the others can.
             Some(_) => from += 1,
@@ -181,8 +207,6 @@ fn reply(socket: &mut Socket, answers: &Answers) -> usize {
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
-    use std::time::Duration;
-
     use routepool_proto::stun::ReplyBody;
 
     use super::*;

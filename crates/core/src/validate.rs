@@ -4,7 +4,9 @@
 //! and gives a [`Run`] to follow it by.
 
 mod drive;
+mod lane;
 mod notes;
+mod outbox;
 mod plan;
 mod pool;
 mod preflight;

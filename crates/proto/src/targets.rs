@@ -58,6 +58,8 @@ pub struct Targets {
     parts: Vec<Part>,
     blocks: Vec<IpBlock>,
     sample: Option<Sample>,
+    /// Index of the first source, for a part of a larger run.
+    offset: u32,
     len: u32,
     hasher: SipHasher24,
 }
@@ -114,7 +116,15 @@ impl Targets {
         }
         let mut key = [0; 16];
         key[..8].copy_from_slice(&seed.to_le_bytes());
-        Ok(Self { parts, blocks, sample, len: total as u32, hasher: SipHasher24::new_with_key(&key) })
+        Ok(Self { parts, blocks, sample, offset: 0, len: total as u32, hasher: SipHasher24::new_with_key(&key) })
+    }
+
+    /// A part of the sources, `len` of them from index `from`, with indices of its own from 0. What reaches beyond the end
+    /// is left out.
+    #[must_use]
+    pub fn part(&self, from: u32, len: u32) -> Self {
+        let from = from.min(self.len);
+        Self { offset: self.offset + from, len: len.min(self.len - from), ..self.clone() }
     }
 
     /// How many sources there are.
@@ -159,6 +169,7 @@ impl Targets {
         if index >= self.len {
             return None;
         }
+        let index = index + self.offset;
         let part = match self.parts.as_slice() {
             [only] => only,
             parts => &parts[parts.partition_point(|p| p.start <= index) - 1],
@@ -198,6 +209,7 @@ impl Targets {
                 }
             };
             let index = u32::try_from(k).ok().filter(|k| *k < part.len)? + part.start;
+            let index = index.checked_sub(self.offset)?;
             return (self.source(index) == Some(ip)).then_some(index);
         }
         None
@@ -314,6 +326,20 @@ mod tests {
         let whole = targets(&["10.0.0.0/28"], Some((30, 4))).expect("targets");
         let ips: Vec<_> = (0..16).filter_map(|i| whole.source(i)).collect();
         assert_eq!(ips, (0..16).map(|n| IpAddr::from([10, 0, 0, n])).collect::<Vec<_>>(), "as many hosts as there are");
+    }
+
+    #[test]
+    fn a_part_has_indices_of_its_own() {
+        let all = targets(&["10.0.0.0/24", "10.0.5.0/24"], None).expect("targets");
+        let part = all.part(250, 100);
+        assert_eq!((part.len(), part.source(0), part.source(100)), (100, all.source(250), None));
+        for index in 0..100 {
+            let ip = part.source(index).expect("a source");
+            assert_eq!(part.index_of(ip), Some(index));
+        }
+        assert_eq!(part.index_of("10.0.0.1".parse().expect("ip")), None, "before the part");
+        assert_eq!(part.index_of("10.0.5.200".parse().expect("ip")), None, "behind it");
+        assert_eq!((all.part(500, 100).len(), all.part(600, 1).len()), (12, 0));
     }
 
     #[test]

@@ -49,13 +49,33 @@ pub struct Progress {
     pub phase: &'static str,
 }
 
+impl Progress {
+    /// The figures of two lanes together.
+    fn plus(self, other: Self) -> Self {
+        Self {
+            sources: self.sources + other.sources,
+            decided: self.decided + other.decided,
+            ok: self.ok + other.ok,
+            probes: self.probes + other.probes,
+            pass: self.pass.max(other.pass),
+            rate: self.rate + other.rate,
+            elapsed: self.elapsed.max(other.elapsed),
+            eta: self.eta.max(other.eta),
+            paused: self.paused || other.paused,
+            // The lane that has the most left to do says what is being done.
+            phase: if self.phase == "done" { other.phase } else { self.phase },
+        }
+    }
+}
+
 /// What a run and its thread share.
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) ring: Ring,
     pub(super) rung: AtomicBool,
     pub(super) stop: AtomicBool,
-    pub(super) progress: Mutex<Progress>,
+    /// By lane.
+    pub(super) progress: Mutex<Vec<Progress>>,
     pub(super) result: Mutex<Option<Result<Outcome, Arc<Error>>>>,
 }
 
@@ -69,6 +89,10 @@ pub(super) struct Outcome {
 impl Shared {
     pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn ring_bell(&self, bell: &dyn Bell) {
@@ -111,8 +135,8 @@ impl Run {
             }
         }
         let shared = Arc::new(Shared::default());
-        lock(&shared.progress).sources = plan.targets.len();
-        lock(&shared.progress).phase = "preflight";
+        let before = Progress { sources: plan.targets.len(), phase: "preflight", ..Progress::default() };
+        lock(&shared.progress).push(before);
         let drive = Drive::open(plan, servers)?;
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
@@ -137,13 +161,14 @@ impl Run {
 
     /// Ends the sweep; its result then says what was found so far. Does not wait.
     pub fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.stop();
     }
 
     /// Figures of now.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        lock(&self.shared.progress).clone()
+        let lanes = lock(&self.shared.progress);
+        lanes.iter().cloned().reduce(Progress::plus).unwrap_or_default()
     }
 
     /// The result, once there is one. All verdicts are in the ring by then.
@@ -176,7 +201,7 @@ fn run_thread(drive: Drive, shared: &Shared, bell: &dyn Bell) {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(Error::Internal(format!("routepool failed inside: {}", text.unwrap_or("no message"))))
     });
-    lock(&shared.progress).phase = "done";
+    lock(&shared.progress).iter_mut().for_each(|p| p.phase = "done");
     *lock(&shared.result) = Some(result.map_err(Arc::new));
     shared.ring_bell(bell);
 }

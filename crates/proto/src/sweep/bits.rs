@@ -72,6 +72,18 @@ impl States {
         Some(Self { words, len, counts })
     }
 
+    /// Appends the states of the sources that follow. The length so far must be a multiple of 32, or nothing is appended.
+    pub fn append(&mut self, next: &Self) {
+        if self.len % PER_WORD != 0 {
+            return;
+        }
+        self.words.extend(&next.words);
+        self.len += next.len;
+        for (sum, count) in self.counts.iter_mut().zip(next.counts) {
+            *sum += count;
+        }
+    }
+
     /// Number of sources.
     #[must_use]
     pub fn len(&self) -> u32 {
@@ -178,6 +190,17 @@ mod tests {
             prop_assert_eq!(states.next_judged(from), find(|s| *s != State::Open));
             prop_assert_eq!(States::from_words(len, states.words().to_vec()), Some(states));
         });
+    }
+
+    #[test]
+    fn appended_states_follow() {
+        let (mut first, mut second) = (States::new(64), States::new(5));
+        first.set(63, State::Other);
+        second.set(4, State::Ok);
+        first.append(&second);
+        assert_eq!((first.len(), first.at(63), first.at(68), first.ok()), (69, State::Other, State::Ok, 1));
+        first.append(&second);
+        assert_eq!(first.len(), 69, "69 is no border of a word");
     }
 
     #[test]

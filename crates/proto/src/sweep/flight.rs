@@ -149,6 +149,15 @@ impl RoundTrips {
         Some(self.max)
     }
 
+    /// Adds the histogram of another sweep over the same path.
+    pub fn merge(&mut self, other: &Self) {
+        for (sum, count) in self.histogram.iter_mut().zip(&other.histogram) {
+            *sum += count;
+        }
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+    }
+
     /// The longest round-trip time.
     #[must_use]
     pub fn max(&self) -> Duration {

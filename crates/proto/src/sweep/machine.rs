@@ -18,7 +18,6 @@ use super::evidence::Evidence;
 use super::flight::{Flight, RoundTrips};
 use super::order::Order;
 use super::pace::Pace;
-use super::proven::Proven;
 use super::settings::{Settings, bounds};
 use super::verdict::{Reason, Status};
 use super::window::Window;
@@ -96,6 +95,22 @@ pub struct Counters {
     pub outages: u32,
 }
 
+impl Counters {
+    /// The sum of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            probes: self.probes + other.probes,
+            received: self.received + other.received,
+            duplicates: self.duplicates + other.duplicates,
+            garbage: self.garbage + other.garbage,
+            forged: self.forged + other.forged,
+            misdirected: self.misdirected + other.misdirected,
+            outages: self.outages + other.outages,
+        }
+    }
+}
+
 /// A sweep over all targets.
 ///
 /// Time is passed in, as the time since the start. Memory: two bits a source, one entry a batch in flight, and one
@@ -109,6 +124,7 @@ pub struct Sweep {
     settings: Settings,
     witnesses: usize,
     subject: String,
+    resumed: bool,
 
     states: States,
     evidence: Evidence,
@@ -158,6 +174,7 @@ impl Sweep {
             cookie: Cookie::new(key),
             witnesses: settings.witnesses(),
             subject,
+            resumed: false,
             states: States::new(len),
             evidence: Evidence::default(),
             passes: Passes::default(),
@@ -197,6 +214,12 @@ impl Sweep {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Whether it goes on from a saved state.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
     }
 
     /// The pass, from 1.
@@ -241,10 +264,10 @@ impl Sweep {
         self.states.count(super::bits::State::OkOtherPort)
     }
 
-    /// The proven sources, as of now.
+    /// What is known of each source.
     #[must_use]
-    pub fn proven(&self) -> Proven {
-        Proven::new(&self.states)
+    pub fn states(&self) -> &States {
+        &self.states
     }
 
     /// The round-trip times.

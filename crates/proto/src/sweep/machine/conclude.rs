@@ -199,6 +199,7 @@ impl Sweep {
         if self.pass > self.passes.first {
             self.controls = self.choose_controls();
         }
+        self.resumed = true;
         self.phase = Phase::Replay(0);
         true
     }

@@ -1,0 +1,181 @@
+/*
+ * The bare C loop: the packets of a sweep and nothing else. One wildcard UDP socket sends a Binding request from each source
+ * (IP_PKTINFO, sendmmsg, batches of 64), a responder thread on 127.0.0.1 answers with XOR-MAPPED-ADDRESS, and the prober
+ * counts distinct answers with one bit a source. No verdicts, no keyed ids, no random order, no evidence, no receiver.
+ *
+ * It is written as one would write it for speed and plainly: batches, poll when there is nothing to do, buffers raised. It
+ * does not spin, pin threads or raise priorities; neither does routepool.
+ *
+ * usage: c-loop FIRST COUNT [BATCH [WINDOW]]   prints {"sources","answered","seconds","probesPerSecond"}
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define MAX_BATCH 256
+#define COOKIE 0x2112a442u
+
+static int batch = 64;
+
+static void die(const char *what) {
+    perror(what);
+    exit(1);
+}
+
+static int udp_socket(const char *ip, int buffer) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    if (fd < 0) die("socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    inet_pton(AF_INET, ip, &address.sin_addr);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) die("bind");
+    return fd;
+}
+
+static void *responder(void *argument) {
+    int fd = *(int *)argument;
+    static uint8_t in[MAX_BATCH][128], out[MAX_BATCH][32];
+    static struct sockaddr_in names[MAX_BATCH];
+    static struct iovec in_vec[MAX_BATCH], out_vec[MAX_BATCH];
+    static struct mmsghdr in_msg[MAX_BATCH], out_msg[MAX_BATCH];
+    for (int i = 0; i < batch; i++) {
+        in_vec[i] = (struct iovec){in[i], sizeof in[i]};
+        out_vec[i] = (struct iovec){out[i], 32};
+        in_msg[i].msg_hdr = (struct msghdr){.msg_name = &names[i], .msg_iov = &in_vec[i], .msg_iovlen = 1};
+        out_msg[i].msg_hdr = (struct msghdr){.msg_name = &names[i], .msg_namelen = sizeof names[i], .msg_iov = &out_vec[i], .msg_iovlen = 1};
+    }
+    for (;;) {
+        for (int i = 0; i < batch; i++) in_msg[i].msg_hdr.msg_namelen = sizeof names[i];
+        int got = recvmmsg(fd, in_msg, batch, MSG_DONTWAIT, NULL);
+        if (got <= 0) {
+            struct pollfd wait = {.fd = fd, .events = POLLIN};
+            poll(&wait, 1, 1000);
+            continue;
+        }
+        for (int i = 0; i < got; i++) {
+            static const uint8_t head[] = {1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42};
+            memcpy(out[i], head, 8);
+            memcpy(out[i] + 8, in[i] + 8, 12);
+            uint8_t attribute[] = {0, 0x20, 0, 8, 0, 1};
+            memcpy(out[i] + 20, attribute, 6);
+            uint16_t port = names[i].sin_port ^ htons(COOKIE >> 16);
+            uint32_t ip = names[i].sin_addr.s_addr ^ htonl(COOKIE);
+            memcpy(out[i] + 26, &port, 2);
+            memcpy(out[i] + 28, &ip, 4);
+        }
+        for (int sent = 0; sent < got;) {
+            int n = sendmmsg(fd, out_msg + sent, got - sent, 0);
+            if (n > 0) sent += n;
+            else if (errno != EAGAIN && errno != EINTR) sent++;
+        }
+    }
+    return NULL;
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 3) {
+        fprintf(stderr, "usage: c-loop FIRST COUNT [BATCH [WINDOW]]\n");
+        return 2;
+    }
+    struct in_addr first_address;
+    if (inet_pton(AF_INET, argv[1], &first_address) != 1) return 2;
+    uint32_t first = ntohl(first_address.s_addr), count = strtoul(argv[2], NULL, 10);
+    if (argc > 3) batch = atoi(argv[3]);
+    if (batch < 1 || batch > MAX_BATCH) batch = 64;
+    uint32_t window = argc > 4 ? strtoul(argv[4], NULL, 10) : 2048;
+
+    int server = udp_socket("127.0.0.1", 4 << 20), fd = udp_socket("0.0.0.0", 4 << 20);
+    int on = 1;
+    if (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) < 0) die("IP_PKTINFO");
+    struct sockaddr_in to;
+    socklen_t length = sizeof to;
+    getsockname(server, (struct sockaddr *)&to, &length);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, responder, &server)) die("pthread_create");
+
+    static uint8_t out[MAX_BATCH][20], in[MAX_BATCH][128];
+    static union { struct cmsghdr header; uint8_t bytes[CMSG_SPACE(sizeof(struct in_pktinfo))]; } out_control[MAX_BATCH], in_control[MAX_BATCH];
+    static struct sockaddr_in names[MAX_BATCH];
+    static struct iovec out_vec[MAX_BATCH], in_vec[MAX_BATCH];
+    static struct mmsghdr out_msg[MAX_BATCH], in_msg[MAX_BATCH];
+    for (int i = 0; i < batch; i++) {
+        static const uint8_t head[] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42};
+        memcpy(out[i], head, 8);
+        out_vec[i] = (struct iovec){out[i], 20};
+        in_vec[i] = (struct iovec){in[i], sizeof in[i]};
+        out_control[i].header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo)), .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO};
+        out_msg[i].msg_hdr = (struct msghdr){.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &out_vec[i], .msg_iovlen = 1,
+                                             .msg_control = &out_control[i], .msg_controllen = sizeof out_control[i]};
+        in_msg[i].msg_hdr = (struct msghdr){.msg_name = &names[i], .msg_iov = &in_vec[i], .msg_iovlen = 1, .msg_control = &in_control[i]};
+    }
+    uint64_t *seen = calloc(count / 64 + 1, 8);
+    uint32_t answered = 0, next = 0, in_flight = 0;
+    double start = now(), last = start;
+    while (answered < count) {
+        int progressed = 0;
+        if (next < count && in_flight + batch <= window) {
+            int n = 0;
+            for (; n < batch && next < count; next++) {
+                if (seen[next / 64] >> (next % 64) & 1) continue;
+                uint32_t index = htonl(next);
+                memcpy(out[n] + 8, &index, 4);
+                struct in_pktinfo *info = (struct in_pktinfo *)CMSG_DATA(&out_control[n].header);
+                info->ipi_spec_dst.s_addr = htonl(first + next);
+                n++;
+            }
+            for (int sent = 0; sent < n;) {
+                int done = sendmmsg(fd, out_msg + sent, n - sent, 0);
+                if (done > 0) sent += done;
+                else if (errno != EAGAIN && errno != EINTR) die("sendmmsg");
+            }
+            in_flight += n;
+            progressed = n > 0;
+        }
+        for (int i = 0; i < batch; i++) {
+            in_msg[i].msg_hdr.msg_namelen = sizeof names[i];
+            in_msg[i].msg_hdr.msg_controllen = sizeof in_control[i];
+        }
+        int got = recvmmsg(fd, in_msg, batch, MSG_DONTWAIT, NULL);
+        for (int i = 0; i < got; i++) {
+            uint32_t index;
+            memcpy(&index, in[i] + 8, 4);
+            index = ntohl(index);
+            if (in_msg[i].msg_len < 32 || index >= count) continue;
+            if (seen[index / 64] >> (index % 64) & 1) continue;
+            seen[index / 64] |= 1ull << (index % 64);
+            answered++;
+            if (in_flight) in_flight--;
+        }
+        if (got > 0) last = now();
+        else if (!progressed) {
+            if (now() - last > 0.2) {
+                if (now() - last > 5) break;
+                next = in_flight = 0; /* ask the missing again */
+                continue;
+            }
+            struct pollfd wait = {.fd = fd, .events = POLLIN};
+            poll(&wait, 1, 20);
+        }
+    }
+    double seconds = now() - start;
+    printf("{\"sources\":%u,\"answered\":%u,\"seconds\":%.6f,\"probesPerSecond\":%.0f}\n", count, answered, seconds, answered / seconds);
+    return answered == count ? 0 : 1;
+}

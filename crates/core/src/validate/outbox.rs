@@ -1,0 +1,107 @@
+//! What a lane hands on: verdicts to the ring, figures for progress.
+
+use std::time::Duration;
+
+use routepool_proto::sweep::{Phase, RECORD_LEN, Status, Sweep, Verdict, VerdictSink};
+
+use super::run::{Bell, Progress, Shared};
+use crate::defaults::{BELL_AFTER, BELL_RECORDS, PROGRESS_EVERY, RING_RECORDS};
+
+/// Verdicts gathered by the thread, handed to the ring a batch at a time.
+#[derive(Default)]
+pub(super) struct Outbox {
+    /// Index of the lane's first source.
+    first: u32,
+    /// How many lanes share the ring.
+    lanes: usize,
+    bytes: Vec<u8>,
+    room: Option<usize>,
+    unrung: usize,
+    since: Duration,
+}
+
+impl Outbox {
+    pub(super) fn new(first: u32, lanes: usize) -> Self {
+        Self { first, lanes, ..Self::default() }
+    }
+
+    /// Room in the ring. It is asked for again only when it may have become short, to keep the lock cold.
+    pub(super) fn room(&mut self, shared: &Shared) -> usize {
+        let room = match self.room {
+            Some(room) if room > RING_RECORDS / 2 => room,
+            _ => *self.room.insert(shared.ring.room()),
+        };
+        room / self.lanes.max(1)
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.unrung > 0
+    }
+
+    pub(super) fn flush(&mut self, now: Duration, last: bool, shared: &Shared, bell: &dyn Bell) {
+        if !self.bytes.is_empty() {
+            if self.unrung == 0 {
+                self.since = now;
+            }
+            self.unrung += self.bytes.len() / RECORD_LEN;
+            self.room = Some(shared.ring.push(&self.bytes));
+            self.bytes.clear();
+        }
+        if self.unrung > 0 && (last || self.unrung >= BELL_RECORDS || now >= self.since + BELL_AFTER) {
+            self.unrung = 0;
+            shared.ring_bell(bell);
+        }
+    }
+}
+
+impl VerdictSink for Outbox {
+    fn verdict(&mut self, verdict: &Verdict) {
+        let verdict = Verdict { index: verdict.index + self.first, ..*verdict };
+        self.bytes.extend_from_slice(&verdict.to_record());
+    }
+}
+
+/// The figures for progress, and the rate over the last second or so.
+#[derive(Default)]
+pub(super) struct Meter {
+    last: Duration,
+    rate: f64,
+    probes: u64,
+}
+
+impl Meter {
+    pub(super) fn measure(&mut self, now: Duration, sweep: &Sweep) -> Option<Progress> {
+        if now < self.last + PROGRESS_EVERY {
+            return None;
+        }
+        let seconds = (now - self.last).as_secs_f64();
+        let current = (sweep.counters().probes - self.probes) as f64 / seconds;
+        // An average that forgets over about a second.
+        let weight = if self.rate == 0.0 { 1.0 } else { seconds.min(1.0) };
+        self.rate += (current - self.rate) * weight;
+        (self.last, self.probes) = (now, sweep.counters().probes);
+        Some(self.figures(now, sweep))
+    }
+
+    pub(super) fn figures(&self, now: Duration, sweep: &Sweep) -> Progress {
+        let sources = sweep.targets().len();
+        let left = f64::from(sweep.left_in_pass());
+        let phase = match sweep.phase() {
+            Phase::Pass | Phase::Paused(_) | Phase::Replay(_) => "pass",
+            Phase::Gap | Phase::Cooldown => "waiting",
+            Phase::Conclude(_) | Phase::Done(_) => "done",
+        };
+        Progress {
+            sources,
+            decided: sources - sweep.untested(),
+            ok: sweep.judged(Status::Ok),
+            probes: sweep.counters().probes,
+            pass: sweep.pass(),
+            rate: self.rate,
+            elapsed: now,
+            eta: (self.rate >= 1.0 && phase == "pass").then(|| Duration::from_secs_f64((left / self.rate).min(1e9))),
+            paused: matches!(sweep.phase(), Phase::Paused(_)),
+            phase,
+        }
+    }
+}
