@@ -201,6 +201,8 @@ export interface SweepOptions {
   seed?: bigint
   /** File to go on from and to write the state to. */
   state?: string
+  /** Bytes of receive buffer to ask the kernel for. */
+  receiveBuffer?: number
   /** `one` socket for all sources, or one `per-source`. */
   sockets?: string
 }

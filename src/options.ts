@@ -54,6 +54,11 @@ export interface ValidateOptions {
   seed?: bigint | number | string | undefined;
   /** A file that the state is kept in: a run that was killed goes on from there. */
   state?: string | undefined;
+  /**
+   * Bytes of receive buffer to ask the kernel for, 1,024 to 1,073,741,824; 4 MiB by default. The number of probes in flight
+   * follows what the kernel grants (Linux: `net.core.rmem_max`).
+   */
+  receiveBuffer?: number | undefined;
   /** `one` socket for all sources (Linux, the default there) or one `per-source` (everywhere, ten times slower). */
   sockets?: 'one' | 'per-source' | undefined;
   /** Stops the run; iteration and summary then reject with an AbortError. */
@@ -72,6 +77,7 @@ const KNOWN = [
   'interface',
   'seed',
   'state',
+  'receiveBuffer',
   'sockets',
   'signal',
   'lookup',
@@ -168,6 +174,7 @@ export function checkOptions(blocks: unknown, options: unknown): NativeOptions {
       interface: checkText('interface', given.interface, 'the name of a network interface'),
       seed: checkSeed(given.seed),
       state: checkText('state', given.state, 'the path of a file'),
+      receiveBuffer: checkNumber('receiveBuffer', given.receiveBuffer, 1_024, 2 ** 30, true),
       sockets: checkChoice('sockets', given.sockets, ['one', 'per-source']),
     }),
   };

@@ -20,6 +20,9 @@ export interface StunServerCounters {
   readonly ignored: number;
 }
 
+/** Servers that listen. A server that nobody holds any more must go on, and not end when its object is collected. */
+const listening = new Set<StunServer>();
+
 /**
  * Answers STUN Binding requests over UDP (RFC 8489) with the address that they came from, on a thread of its own. It is the
  * server that {@link validate} uses for loopback blocks; run it on another host to validate blocks through a network. It
@@ -42,6 +45,7 @@ export class StunServer implements AsyncDisposable {
     this.#native = native;
     this.address = native.address();
     this.port = native.port();
+    listening.add(this);
   }
 
   /**
@@ -67,6 +71,7 @@ export class StunServer implements AsyncDisposable {
 
   /** Stops it and closes its socket. Twice is fine. */
   async close(): Promise<void> {
+    listening.delete(this);
     this.#native.stop();
   }
 

@@ -80,7 +80,13 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     this.#take();
     let bytes: Uint8Array = NOTHING;
     let at = 0;
+    let pending = 0;
     let turn: Promise<unknown> = Promise.resolve();
+    const take = (): IteratorResult<Verdict, undefined> => {
+      const value = verdictAt(bytes, at);
+      at += RECORD_BYTES;
+      return { value, done: false };
+    };
     const next = async (): Promise<IteratorResult<Verdict, undefined>> => {
       if (at >= bytes.length) {
         const more = await this.#pull();
@@ -88,15 +94,12 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
         bytes = more;
         at = 0;
       }
-      const value = verdictAt(bytes, at);
-      at += RECORD_BYTES;
-      return { value, done: false };
+      return take();
     };
-    let pending = 0;
     return {
       next: () => {
-        // Nearly always a verdict is at hand, and no call waits: then no chain of promises is built.
-        if (pending === 0 && at < bytes.length) return next();
+        // Nearly always a verdict is at hand and no call waits: then one promise is all it costs.
+        if (pending === 0 && at < bytes.length && !this.#signal?.aborted) return Promise.resolve(take());
         pending++;
         const result = turn.then(next).finally(() => pending--);
         turn = result.catch(() => undefined);

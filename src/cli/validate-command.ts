@@ -30,6 +30,7 @@ How:
   --hosts POLICY      all, subnet or no-0-255 (default: all of a routed block, else subnet)
   --sample LEN[:N]    ask only N random hosts (default 1) of each sub-prefix /LEN
   --seed N            order of the questions, to repeat a run
+  --receive-buffer N  ask the kernel for N bytes of receive buffer (default: 4194304)
   --sockets MODE      one socket for all sources, or one per-source
   --state FILE        keep the state in FILE, and go on from it
 What to print (data on standard output, progress on standard error):
@@ -52,6 +53,7 @@ const OPTIONS = {
   hosts: { type: 'string' },
   sample: { type: 'string' },
   seed: { type: 'string' },
+  'receive-buffer': { type: 'string' },
   sockets: { type: 'string' },
   state: { type: 'string' },
   json: { type: 'boolean' },
@@ -133,6 +135,7 @@ function parse(args: string[]): Call {
     hosts: values.hosts as ValidateOptions['hosts'],
     sample: sample(values.sample),
     seed: values.seed,
+    receiveBuffer: number('--receive-buffer', values['receive-buffer']),
     sockets: values.sockets as ValidateOptions['sockets'],
     state: values.state,
   };

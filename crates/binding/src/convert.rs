@@ -44,6 +44,8 @@ pub struct SweepOptions {
     pub seed: Option<BigInt>,
     /// File to go on from and to write the state to.
     pub state: Option<String>,
+    /// Bytes of receive buffer to ask the kernel for.
+    pub receive_buffer: Option<u32>,
     /// `one` socket for all sources, or one `per-source`.
     pub sockets: Option<String>,
 }
@@ -69,10 +71,13 @@ impl SweepOptions {
             servers: self.servers.unwrap_or_default(),
             rate: self.rate_per_second,
             passes: self.passes.map(|p| p.min(255) as u8),
-            timeout: self.timeout_ms.map(|ms| Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or(Duration::MAX)),
+            timeout: self
+                .timeout_ms
+                .map(|ms| Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or(Duration::MAX)),
             interface: self.interface,
             seed: self.seed.map(|s| s.get_u64().1),
             state: self.state.map(PathBuf::from),
+            receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
             backend,
         })
     }
@@ -311,9 +316,17 @@ impl From<&Summary> for SweepResult {
             window: s.window.0,
             window_min: s.window.1,
             batched: s.batched,
-            externals: s.externals.iter().map(|(ip, n)| ExternalCount { address: ip.to_string(), count: *n }).collect(),
+            externals: s
+                .externals
+                .iter()
+                .map(|(ip, n)| ExternalCount { address: ip.to_string(), count: *n })
+                .collect(),
             errors: errors
-                .map(|(call, n, count)| ErrorCount { syscall: (*call).to_owned(), errno: -i32::from(*n), count: *count })
+                .map(|(call, n, count)| ErrorCount {
+                    syscall: (*call).to_owned(),
+                    errno: -i32::from(*n),
+                    count: *count,
+                })
                 .collect(),
             reasons: reasons
                 .map(|(status, reason, count)| ReasonCount {

@@ -22,7 +22,8 @@ fn start(address: &str, port: u32) -> Result<Inner, Error> {
         message: format!("expected {expected} for `{option}` but received '{got}'"),
     };
     let ip = address.parse().map_err(|_| wrong("address", "an IP address", address))?;
-    let port = u16::try_from(port).map_err(|_| wrong("port", "an integer from 0 to 65535", &port.to_string()))?;
+    let port =
+        u16::try_from(port).map_err(|_| wrong("port", "an integer from 0 to 65535", &port.to_string()))?;
     Inner::start(std::net::SocketAddr::new(ip, port))
 }
 

@@ -53,3 +53,10 @@ pub const MAX_LANES: usize = 8;
 
 /// A lane has at least this many sources: below, one thread is done before a second has started.
 pub const LANE_SOURCES: u32 = 4_096;
+
+/// Bytes of receive buffer that the kernel is asked for. Some 2,700 small datagrams as Linux counts them (1,536 bytes each):
+/// above the largest window. Other tools ask for 7 MiB, which gains nothing here.
+pub const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Largest receive buffer that may be asked for.
+pub const MAX_RECEIVE_BUFFER: usize = 1 << 30;

@@ -99,7 +99,9 @@ impl LocalTable {
         let whole = block.first_host_in(block.first(), block.last()) == Some(missing);
         let what = match block.prefix_len() {
             _ if block.first() == block.last() => format!("This machine does not hold the address {missing}"),
-            _ if whole => format!("This machine does not hold the block {block} (its first address {missing} is not local)"),
+            _ if whole => format!(
+                "This machine does not hold the block {block} (its first address {missing} is not local)"
+            ),
             _ => format!("This machine holds only a part of {block}: {missing} is not local"),
         };
         let fix = if cfg!(target_os = "linux") {
@@ -107,7 +109,8 @@ impl LocalTable {
             let commands: Vec<_> =
                 prefixes(block).map(|p| format!("{family} route add local {p} dev lo")).take(9).collect();
             let (shown, more) = commands.split_at(commands.len().min(8));
-            let more = if more.is_empty() { "" } else { " && … (name the block as a prefix for one command)" };
+            let more =
+                if more.is_empty() { "" } else { " && … (name the block as a prefix for one command)" };
             format!(
                 "If the block is routed to this machine, let the kernel hold it with: {}{more}",
                 shown.join(" && ")
@@ -144,7 +147,8 @@ fn prefixes(block: &IpBlock) -> impl Iterator<Item = String> {
             host_bits -= 1;
         }
         next = 1_u128.checked_shl(host_bits).and_then(|size| first.checked_add(size));
-        let ip: IpAddr = if ipv6 { Ipv6Addr::from(first).into() } else { Ipv4Addr::from(first as u32).into() };
+        let ip: IpAddr =
+            if ipv6 { Ipv6Addr::from(first).into() } else { Ipv4Addr::from(first as u32).into() };
         Some(format!("{ip}/{}", bits - host_bits))
     })
 }
@@ -197,7 +201,9 @@ mod tests {
     #[test]
     fn the_message_holds_the_command() {
         let v6 = table(&["::1/128", "fd00:1::/64"]);
-        let message = |t: &LocalTable, b: &str| t.check(&b.parse().expect("a block")).expect_err("not local").to_string();
+        let message = |t: &LocalTable, b: &str| {
+            t.check(&b.parse().expect("a block")).expect_err("not local").to_string()
+        };
         assert!(v6.check(&"fd00:1::/112".parse().expect("a block")).is_ok());
         let got = message(&v6, "fd00:2::/112");
         assert!(got.contains("ip -6 route add local fd00:2::/112 dev lo"), "{got}");

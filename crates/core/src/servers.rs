@@ -8,8 +8,12 @@ use crate::Error;
 
 /// The public servers that are asked when nobody named any, as of 2026-11. Few on purpose: lists of public servers rot,
 /// and each of these is run by an organisation that offers it to all. All but the first of a name's addresses are unused.
-const PUBLIC: [&str; 4] =
-    ["stun.cloudflare.com:3478", "stun.l.google.com:19302", "stun.nextcloud.com:3478", "stun.sipgate.net:3478"];
+const PUBLIC: [&str; 4] = [
+    "stun.cloudflare.com:3478",
+    "stun.l.google.com:19302",
+    "stun.nextcloud.com:3478",
+    "stun.sipgate.net:3478",
+];
 
 /// Where the servers come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +63,9 @@ pub struct Resolved {
 pub fn choose(named: &[String], loopback: bool) -> Result<Choice, Error> {
     if named.iter().any(|n| n.trim() == "embedded") {
         if named.len() > 1 {
-            return Err(Error::Server("`embedded` cannot be asked together with other servers: name it alone".into()));
+            return Err(Error::Server(
+                "`embedded` cannot be asked together with other servers: name it alone".into(),
+            ));
         }
         return Ok(Choice { origin: Origin::Embedded, servers: Vec::new() });
     }
@@ -67,7 +73,8 @@ pub fn choose(named: &[String], loopback: bool) -> Result<Choice, Error> {
         if loopback {
             return Ok(Choice { origin: Origin::Embedded, servers: Vec::new() });
         }
-        let servers = PUBLIC.iter().filter_map(|text| Some(((*text).to_owned(), text.parse().ok()?))).collect();
+        let servers =
+            PUBLIC.iter().filter_map(|text| Some(((*text).to_owned(), text.parse().ok()?))).collect();
         return Ok(Choice { origin: Origin::Public, servers });
     }
     let mut servers: Vec<(String, ServerAddr)> = Vec::new();
@@ -84,7 +91,9 @@ pub fn choose(named: &[String], loopback: bool) -> Result<Choice, Error> {
 
 fn is_public(server: &ServerAddr) -> bool {
     let Host::Name(name) = &server.host else { return false };
-    PUBLIC.iter().any(|p| p.rsplit_once(':').is_some_and(|(host, _)| host.eq_ignore_ascii_case(name.trim_end_matches('.'))))
+    PUBLIC.iter().any(|p| {
+        p.rsplit_once(':').is_some_and(|(host, _)| host.eq_ignore_ascii_case(name.trim_end_matches('.')))
+    })
 }
 
 #[cfg(test)]
@@ -97,14 +106,28 @@ mod tests {
         for (texts, loopback, origin, count, why) in [
             (named(&[]), true, Origin::Embedded, 0, "a loopback block reaches nothing else"),
             (named(&[]), false, Origin::Public, PUBLIC.len(), "every entry of the list parses"),
-            (named(&["192.0.2.1", "stun:192.0.2.2:3479"]), true, Origin::Named, 2, "named ones win over the embedded"),
+            (
+                named(&["192.0.2.1", "stun:192.0.2.2:3479"]),
+                true,
+                Origin::Named,
+                2,
+                "named ones win over the embedded",
+            ),
             (named(&["embedded"]), false, Origin::Embedded, 0, "also for a block held by a local route"),
-            (named(&["STUN.l.google.com."]), false, Origin::Public, 1, "a public server stays public when it is named"),
+            (
+                named(&["STUN.l.google.com."]),
+                false,
+                Origin::Public,
+                1,
+                "a public server stays public when it is named",
+            ),
         ] {
             let choice = choose(&texts, loopback).expect("a choice");
             assert_eq!((choice.origin, choice.servers.len()), (origin, count), "{why}");
         }
-        for texts in [named(&["embedded", "192.0.2.1"]), named(&["http://x"]), named(&["192.0.2.1", "192.0.2.1:3478"])] {
+        for texts in
+            [named(&["embedded", "192.0.2.1"]), named(&["http://x"]), named(&["192.0.2.1", "192.0.2.1:3478"])]
+        {
             assert!(matches!(choose(&texts, false), Err(Error::Server(_))), "{texts:?}");
         }
     }

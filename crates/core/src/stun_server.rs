@@ -11,7 +11,7 @@ use routepool_proto::stun::{self, MAX_RESPONSE_LEN};
 use routepool_udp::{Backend, Options, Socket, Transmit, errno};
 
 use crate::Error;
-use crate::defaults::{BATCH, NAP};
+use crate::defaults::{BATCH, NAP, RECEIVE_BUFFER};
 use crate::local_table::LocalTable;
 
 /// A running responder. Dropping it stops the thread and closes the socket.
@@ -52,7 +52,11 @@ impl Responder {
     /// # Errors
     /// [`Error::System`] with what `bind` said.
     pub fn start(address: SocketAddr) -> Result<Self, Error> {
-        let server = Server::bind(address)?;
+        Self::start_with(address, RECEIVE_BUFFER)
+    }
+
+    pub(crate) fn start_with(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
+        let server = Server::bind(address, receive_buffer)?;
         let (address, receive_buffer) = (server.address(), server.receive_buffer());
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
@@ -126,16 +130,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn bind(address: SocketAddr) -> Result<Self, Error> {
+    pub(crate) fn bind(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
         let system = |source| Error::System { syscall: "bind", address: Some(address), source };
         if address.ip().is_unspecified() {
-            let message = format!("expected one address of this machine for `address` but received the wildcard {}", address.ip());
+            let message = format!(
+                "expected one address of this machine for `address` but received the wildcard {}",
+                address.ip()
+            );
             return Err(Error::option_error("address", message));
         }
-        let options = Options { freebind: address.is_ipv6(), batch: BATCH, ..Options::bound(address) };
+        let options =
+            Options { freebind: address.is_ipv6(), receive_buffer, batch: BATCH, ..Options::bound(address) };
         if options.freebind {
             // With freebind the kernel would bind an address that is not ours as well.
-            let block = IpBlock::from_range(address.ip(), address.ip()).map_err(|e| Error::Block(e.to_string()))?;
+            let block =
+                IpBlock::from_range(address.ip(), address.ip()).map_err(|e| Error::Block(e.to_string()))?;
             LocalTable::read(true).map_err(system)?.check(&block)?;
         }
         let socket = Socket::open(Backend::best(), &options).map_err(system)?;
@@ -206,8 +215,8 @@ fn reply(socket: &mut Socket, to: &[(SocketAddr, usize)], bytes: &[[u8; MAX_RESP
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
     use routepool_proto::stun::ReplyBody;
+    use std::net::UdpSocket;
 
     use super::*;
 

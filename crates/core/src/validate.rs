@@ -16,7 +16,7 @@ mod state_file;
 mod summary;
 
 pub use plan::{Plan, Request};
-pub use routepool_udp::Backend;
 pub use pool::Pool;
+pub use routepool_udp::Backend;
 pub use run::{Bell, Progress, Run};
 pub use summary::Summary;

@@ -65,11 +65,17 @@ fn counts(records: &HashMap<u32, [u8; RECORD_LEN]>, status: Status) -> usize {
 
 #[test]
 fn a_loopback_block_is_proven_with_one_socket_and_with_many() {
-    for (backend, block, size) in [(Backend::Batched, "127.16.0.0/16", 65_536), (Backend::PerSource, "127.17.0.0/21", 2_048)] {
+    for (backend, block, size) in
+        [(Backend::Batched, "127.16.0.0/16", 65_536), (Backend::PerSource, "127.17.0.0/21", 2_048)]
+    {
         let watched = start(Request { backend: Some(backend), ..request(block) });
         let (records, summary) = watched.finish();
         let summary = summary.expect("a result");
-        assert_eq!((counts(&records, Status::Ok), summary.count(Status::Ok)), (size, size as u32), "{backend:?}");
+        assert_eq!(
+            (counts(&records, Status::Ok), summary.count(Status::Ok)),
+            (size, size as u32),
+            "{backend:?}"
+        );
         assert_eq!((summary.untested, summary.stopped), (0, false));
         let pool = watched.run.pool().expect("a pool");
         assert_eq!(pool.len() as usize, size);
@@ -98,11 +104,19 @@ fn what_servers_do_wrong_is_never_ok() {
     ] {
         let script = answer.clone();
         // The machine's own address and the first half of the block are treated well.
-        let bad = |from: SocketAddr| from.ip().to_string().starts_with("127.20.0.") && from.ip() >= std::net::IpAddr::from([127, 20, 0, 128]);
-        let server = ScriptedServer::start(loopback(), move |_, from| if bad(from) { script.clone() } else { Answer::True }).expect("a server");
+        let bad = |from: SocketAddr| {
+            from.ip().to_string().starts_with("127.20.0.")
+                && from.ip() >= std::net::IpAddr::from([127, 20, 0, 128])
+        };
+        let server = ScriptedServer::start(
+            loopback(),
+            move |_, from| if bad(from) { script.clone() } else { Answer::True },
+        )
+        .expect("a server");
         let servers = vec![server.address().to_string()];
         let (records, summary) =
-            start(Request { servers, timeout: Some(Duration::from_millis(300)), ..request("127.20.0.0/24") }).finish();
+            start(Request { servers, timeout: Some(Duration::from_millis(300)), ..request("127.20.0.0/24") })
+                .finish();
         let summary = summary.expect("a result");
         let want = if status == Status::Ok { 256 } else { 128 };
         assert_eq!(counts(&records, status), want, "{answer:?}: {:?}", summary.counts);
@@ -148,8 +162,13 @@ fn a_stopped_run_ends_at_once_and_goes_on_from_its_state() {
     let (all, summary) = second.finish();
     let summary = summary.expect("a result");
     assert_eq!((all.len(), counts(&all, Status::Ok), summary.resumed), (4_096, 4_096, true));
-    assert!(summary.counters.probes < 4_096 + 200, "what was proven is not asked again: {}", summary.counters.probes);
-    let other = Plan::new(Request { state: Some(state), ..request("127.23.0.0/20") }).expect_err("another block");
+    assert!(
+        summary.counters.probes < 4_096 + 200,
+        "what was proven is not asked again: {}",
+        summary.counters.probes
+    );
+    let other =
+        Plan::new(Request { state: Some(state), ..request("127.23.0.0/20") }).expect_err("another block");
     assert_eq!(other.code(), "ERR_ROUTEPOOL_STATE");
 }
 

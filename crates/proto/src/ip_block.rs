@@ -77,7 +77,9 @@ impl FromStr for IpBlock {
         if let Some((address, len)) = text.split_once('/') {
             let ip = parse_address(text, address)?;
             let most = if ip.is_ipv6() { 128 } else { 32 };
-            let plain = !len.is_empty() && len.bytes().all(|b| b.is_ascii_digit()) && (len == "0" || !len.starts_with('0'));
+            let plain = !len.is_empty()
+                && len.bytes().all(|b| b.is_ascii_digit())
+                && (len == "0" || !len.starts_with('0'));
             let len = len.parse::<u8>().ok().filter(|n| plain && *n <= most);
             let len = len.ok_or_else(|| {
                 let family = if most == 32 { "IPv4" } else { "IPv6" };
@@ -133,7 +135,10 @@ impl IpBlock {
         }
         let (low, high) = (number(first), number(last));
         if low > high {
-            return Err(wrong(&text(), format!("the first address must not be above the last; write {last}-{first}")));
+            return Err(wrong(
+                &text(),
+                format!("the first address must not be above the last; write {last}-{first}"),
+            ));
         }
         let full = if first.is_ipv6() { 128 } else { 32 };
         let prefix_len = (low == high).then_some(full);
@@ -156,7 +161,9 @@ impl IpBlock {
             let right = to_address(first, address.is_ipv6());
             return Err(wrong(
                 &text(),
-                format!("it has bits set after the prefix; did you mean the block {right}/{prefix_len} or the address {address}?"),
+                format!(
+                    "it has bits set after the prefix; did you mean the block {right}/{prefix_len} or the address {address}?"
+                ),
             ));
         }
         Ok(Self {
@@ -195,7 +202,11 @@ impl IpBlock {
     /// Whether the whole block is loopback: within 127.0.0.0/8, or `::1`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        if self.ipv6 { self.first == 1 && self.last == 1 } else { self.first >> 24 == 127 && self.last >> 24 == 127 }
+        if self.ipv6 {
+            self.first == 1 && self.last == 1
+        } else {
+            self.first >> 24 == 127 && self.last >> 24 == 127
+        }
     }
 
     /// The policy.

@@ -43,7 +43,9 @@ impl FromStr for ServerAddr {
         let text = text.trim();
         let wrong = |expected: String| ServerAddrError { text: text.to_owned(), expected };
         if text.is_empty() {
-            return Err(wrong("expected a host, for example stun.example.net:3478 or [2001:db8::1]:3478".into()));
+            return Err(wrong(
+                "expected a host, for example stun.example.net:3478 or [2001:db8::1]:3478".into(),
+            ));
         }
         let rest = without_scheme(text).map_err(&wrong)?;
         let (host, port) = split_port(rest).map_err(&wrong)?;
@@ -58,10 +60,16 @@ impl FromStr for ServerAddr {
 fn without_scheme(text: &str) -> Result<&str, String> {
     let Some((scheme, rest)) = text.split_once(':') else { return Ok(text) };
     match scheme.to_ascii_lowercase().as_str() {
-        "stun" if rest.starts_with("//") => Err(format!("a stun: URI has no slashes (RFC 7064); write stun:{}", &rest[2..])),
+        "stun" if rest.starts_with("//") => {
+            Err(format!("a stun: URI has no slashes (RFC 7064); write stun:{}", &rest[2..]))
+        }
         "stun" => Ok(rest),
-        "stuns" | "turn" | "turns" => Err(format!("'{scheme}:' is not supported; only STUN over UDP is (stun:)")),
-        _ if rest.starts_with("//") => Err(format!("'{scheme}:' is not supported; write host:port or stun:host:port")),
+        "stuns" | "turn" | "turns" => {
+            Err(format!("'{scheme}:' is not supported; only STUN over UDP is (stun:)"))
+        }
+        _ if rest.starts_with("//") => {
+            Err(format!("'{scheme}:' is not supported; write host:port or stun:host:port"))
+        }
         _ => Ok(text),
     }
 }
@@ -69,7 +77,8 @@ fn without_scheme(text: &str) -> Result<&str, String> {
 /// Splits a port off. More than one colon without brackets is an IPv6 address.
 fn split_port(text: &str) -> Result<(&str, Option<&str>), String> {
     if let Some(inner) = text.strip_prefix('[') {
-        let (host, after) = inner.split_once(']').ok_or("the bracket is not closed; expected [address]:port")?;
+        let (host, after) =
+            inner.split_once(']').ok_or("the bracket is not closed; expected [address]:port")?;
         if host.parse::<Ipv6Addr>().is_err() {
             return Err(format!("'{host}' is not an IPv6 address"));
         }

@@ -37,8 +37,8 @@ mod attribute {
     /// Comprehension-required attributes that may stand in a response, besides those above: RFC 3489 (0x0002, 0x0004,
     /// 0x0005, 0x0007, 0x000b), RFC 8489, RFC 5780. They can be passed over.
     pub(super) const KNOWN: [u16; 18] = [
-        0x0002, 0x0003, 0x0004, 0x0005, 0x0006, 0x0007, 0x0008, 0x000b, 0x0014, 0x0015, 0x001c, 0x001d, 0x001e, 0x0024,
-        0x0025, 0x0026, 0x0027, 0x000a,
+        0x0002, 0x0003, 0x0004, 0x0005, 0x0006, 0x0007, 0x0008, 0x000b, 0x0014, 0x0015, 0x001c, 0x001d,
+        0x001e, 0x0024, 0x0025, 0x0026, 0x0027, 0x000a,
     ];
     /// Those of them that a server may pass over in a request: credentials, which a plain server does not ask for, and
     /// what ICE adds.
@@ -136,8 +136,12 @@ pub fn read_reply(bytes: &[u8]) -> Result<Reply, NotAReply> {
     for attribute in Attributes(attributes) {
         let (kind, value) = attribute?;
         match kind {
-            attribute::XOR_MAPPED_ADDRESS if rank < 3 => (mapped, rank) = (Some(read_address(value, Some(&id))?), 3),
-            attribute::XOR_MAPPED_ADDRESS_OLD if rank < 2 => (mapped, rank) = (Some(read_address(value, Some(&id))?), 2),
+            attribute::XOR_MAPPED_ADDRESS if rank < 3 => {
+                (mapped, rank) = (Some(read_address(value, Some(&id))?), 3)
+            }
+            attribute::XOR_MAPPED_ADDRESS_OLD if rank < 2 => {
+                (mapped, rank) = (Some(read_address(value, Some(&id))?), 2)
+            }
             attribute::MAPPED_ADDRESS if rank < 1 => (mapped, rank) = (Some(read_address(value, None)?), 1),
             attribute::ERROR_CODE => {
                 if let (None, [_, _, class, number, ..]) = (code, value) {
@@ -145,7 +149,8 @@ pub fn read_reply(bytes: &[u8]) -> Result<Reply, NotAReply> {
                 }
             }
             attribute::FINGERPRINT => check_fingerprint(bytes, value)?,
-            attribute::XOR_MAPPED_ADDRESS | attribute::XOR_MAPPED_ADDRESS_OLD | attribute::MAPPED_ADDRESS => {}
+            attribute::XOR_MAPPED_ADDRESS | attribute::XOR_MAPPED_ADDRESS_OLD | attribute::MAPPED_ADDRESS => {
+            }
             0x8000.. => {}
             other if attribute::KNOWN.contains(&other) => {}
             other => unknown = unknown.or(Some(other)),

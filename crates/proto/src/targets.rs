@@ -35,7 +35,9 @@ pub enum TargetsError {
         block: IpBlock,
     },
     /// More than fit.
-    #[error("{count} sources are too many for one run, the most is {most}; for a large block ask a sample, for example one host per /64")]
+    #[error(
+        "{count} sources are too many for one run, the most is {most}; for a large block ask a sample, for example one host per /64"
+    )]
     TooMany {
         /// How many there are.
         count: u128,
@@ -116,7 +118,14 @@ impl Targets {
         }
         let mut key = [0; 16];
         key[..8].copy_from_slice(&seed.to_le_bytes());
-        Ok(Self { parts, blocks, sample, offset: 0, len: total as u32, hasher: SipHasher24::new_with_key(&key) })
+        Ok(Self {
+            parts,
+            blocks,
+            sample,
+            offset: 0,
+            len: total as u32,
+            hasher: SipHasher24::new_with_key(&key),
+        })
     }
 
     /// A part of the sources, `len` of them from index `from`, with indices of its own from 0. What reaches beyond the end
@@ -248,12 +257,18 @@ fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Walk), TargetsError
         return Err(wrong("a range has no sub-prefixes; name it as prefixes".into()));
     };
     if !(prefix_len..=bits).contains(&sample.per_prefix) {
-        return Err(wrong(format!("expected a sub-prefix length from {prefix_len} to {bits} but received {}", sample.per_prefix)));
+        return Err(wrong(format!(
+            "expected a sub-prefix length from {prefix_len} to {bits} but received {}",
+            sample.per_prefix
+        )));
     }
     let host_bits = bits - sample.per_prefix;
     let size: u128 = if host_bits >= 127 { 1 << 127 } else { 1 << host_bits };
     if sample.hosts == 0 || u128::from(sample.hosts) > size {
-        return Err(wrong(format!("expected 1 to {size} hosts per sub-prefix but received {}", sample.hosts)));
+        return Err(wrong(format!(
+            "expected 1 to {size} hosts per sub-prefix but received {}",
+            sample.hosts
+        )));
     }
     // Network, broadcast and anycast addresses are left out by keeping off the first and the last address of each sub-prefix
     // where that leaves enough.
@@ -283,7 +298,10 @@ mod tests {
     fn lays_blocks_end_to_end() {
         let all = targets(&["10.0.1.0/30", "10.0.0.0-10.0.0.2", "10.9.9.9"], None).expect("targets");
         let ips: Vec<_> = (0..all.len()).filter_map(|i| all.source(i)).map(|ip| ip.to_string()).collect();
-        assert_eq!(ips, ["10.0.1.0", "10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.0.0", "10.0.0.1", "10.0.0.2", "10.9.9.9"]);
+        assert_eq!(
+            ips,
+            ["10.0.1.0", "10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.0.0", "10.0.0.1", "10.0.0.2", "10.9.9.9"]
+        );
         assert_eq!((all.source(8), all.index_of("10.0.0.3".parse().expect("ip"))), (None, None));
         assert_eq!(all.total_addresses(), 8);
     }
@@ -325,7 +343,11 @@ mod tests {
         assert_ne!(all.source(0), targets(&["2001:db8::/48"], Some((64, 1))).expect("targets").source(0));
         let whole = targets(&["10.0.0.0/28"], Some((30, 4))).expect("targets");
         let ips: Vec<_> = (0..16).filter_map(|i| whole.source(i)).collect();
-        assert_eq!(ips, (0..16).map(|n| IpAddr::from([10, 0, 0, n])).collect::<Vec<_>>(), "as many hosts as there are");
+        assert_eq!(
+            ips,
+            (0..16).map(|n| IpAddr::from([10, 0, 0, n])).collect::<Vec<_>>(),
+            "as many hosts as there are"
+        );
     }
 
     #[test]

@@ -42,9 +42,13 @@ mod tests {
 
     #[test]
     fn a_full_queue_is_transient_and_a_missing_address_is_not() {
-        for (number, want) in
-            [(libc::EAGAIN, true), (libc::ENOBUFS, true), (libc::EINTR, true), (libc::EADDRNOTAVAIL, false), (libc::EPERM, false)]
-        {
+        for (number, want) in [
+            (libc::EAGAIN, true),
+            (libc::ENOBUFS, true),
+            (libc::EINTR, true),
+            (libc::EADDRNOTAVAIL, false),
+            (libc::EPERM, false),
+        ] {
             let error = io::Error::from_raw_os_error(number);
             assert_eq!(is_transient(&error), want, "{error}");
             assert_eq!(i32::from(super::number(&error)), number);

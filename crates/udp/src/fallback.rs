@@ -68,7 +68,10 @@ impl PerSource {
         (MOST / 2) as u32
     }
 
-    #[allow(clippy::unused_self, reason = "the same call as on Linux; the kernel is not asked for each of the sockets")]
+    #[allow(
+        clippy::unused_self,
+        reason = "the same call as on Linux; the kernel is not asked for each of the sockets"
+    )]
     pub(crate) fn drops(&self) -> u32 {
         0
     }
@@ -155,7 +158,8 @@ impl PerSource {
                     self.readable.pop_front();
                 }
                 // Windows reports the ICMP error of an earlier datagram here (WSAECONNRESET); others may do so too.
-                Err(error) if crate::errno::is_icmp(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if crate::errno::is_icmp(&error) || error.kind() == io::ErrorKind::Interrupted => {
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -34,7 +34,10 @@ pub(crate) struct Batched {
 
 impl std::fmt::Debug for Batched {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Batched").field("socket", &self.socket).field("local", &self.local).finish_non_exhaustive()
+        f.debug_struct("Batched")
+            .field("socket", &self.socket)
+            .field("local", &self.local)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,7 +56,8 @@ unsafe impl Send for Headers {}
 impl Headers {
     fn new(len: usize) -> Self {
         // SAFETY: all four are plain C structures of integers and pointers, for which zero is a valid value.
-        let (message, vector, name): (libc::mmsghdr, libc::iovec, libc::sockaddr_storage) = unsafe { zeroed() };
+        let (message, vector, name): (libc::mmsghdr, libc::iovec, libc::sockaddr_storage) =
+            unsafe { zeroed() };
         let mut headers = Self {
             messages: vec![message; len].into_boxed_slice(),
             vectors: vec![vector; len].into_boxed_slice(),
@@ -94,8 +98,11 @@ impl Batched {
         let receive_buffer = grow_buffers(&socket, options)?;
         let packet_info = options.local.ip().is_unspecified();
         if packet_info {
-            let (level, name) =
-                if ipv6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO) } else { (libc::IPPROTO_IP, libc::IP_PKTINFO) };
+            let (level, name) = if ipv6 {
+                (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
+            } else {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO)
+            };
             set_int(&socket, level, name, 1)?;
         }
         socket.bind(&options.local.into())?;
@@ -173,17 +180,21 @@ impl Batched {
     }
 
     fn prepare(&mut self, at: usize, transmit: &Transmit<'_>) {
-        self.send.vectors[at] =
-            libc::iovec { iov_base: transmit.bytes.as_ptr().cast_mut().cast(), iov_len: transmit.bytes.len() };
+        self.send.vectors[at] = libc::iovec {
+            iov_base: transmit.bytes.as_ptr().cast_mut().cast(),
+            iov_len: transmit.bytes.len(),
+        };
         let header = &mut self.send.messages[at].msg_hdr;
         header.msg_namelen = put_name(&mut self.send.names[at], transmit.destination);
         let source = transmit.source.filter(|_| self.packet_info);
-        header.msg_controllen = source.map_or(0, |source| put_packet_info(&mut self.send.controls[at], source));
+        header.msg_controllen =
+            source.map_or(0, |source| put_packet_info(&mut self.send.controls[at], source));
     }
 
     pub(crate) fn receive(&mut self, mut take: impl FnMut(Received<'_>)) -> io::Result<usize> {
         for (at, payload) in self.payloads.iter_mut().enumerate() {
-            self.receive.vectors[at] = libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: DATAGRAM };
+            self.receive.vectors[at] =
+                libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: DATAGRAM };
             let header = &mut self.receive.messages[at].msg_hdr;
             header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
             header.msg_controllen = if self.packet_info { CONTROL } else { 0 };
@@ -239,7 +250,11 @@ impl Batched {
         let result = unsafe { libc::ppoll(&raw mut entry, 1, &raw const time, std::ptr::null()) };
         if result < 0 {
             let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::Interrupted { Ok(Ready::default()) } else { Err(error) };
+            return if error.kind() == io::ErrorKind::Interrupted {
+                Ok(Ready::default())
+            } else {
+                Err(error)
+            };
         }
         // An error condition is reported by the next call, so it counts as ready.
         let failed = entry.revents & (libc::POLLERR | libc::POLLHUP) != 0;

@@ -35,7 +35,14 @@ impl Options {
     /// A socket bound to `local`, with buffers of 4 MiB and batches of 64.
     #[must_use]
     pub fn bound(local: SocketAddr) -> Self {
-        Self { local, receive_buffer: 4 << 20, send_buffer: 4 << 20, interface: None, freebind: false, batch: 64 }
+        Self {
+            local,
+            receive_buffer: 4 << 20,
+            send_buffer: 4 << 20,
+            interface: None,
+            freebind: false,
+            batch: 64,
+        }
     }
 }
 

@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 use routepool_udp::{Backend, Options, Refused, Socket, Transmit};
 
 fn backends() -> Vec<Backend> {
-    if cfg!(target_os = "linux") { vec![Backend::Batched, Backend::PerSource] } else { vec![Backend::PerSource] }
+    if cfg!(target_os = "linux") {
+        vec![Backend::Batched, Backend::PerSource]
+    } else {
+        vec![Backend::PerSource]
+    }
 }
 
 fn peer() -> (UdpSocket, SocketAddr) {
@@ -63,10 +67,14 @@ fn a_source_that_is_not_ours_is_refused_alone_and_the_rest_goes_on() {
     for (backend, step) in [(Backend::Batched, Refused::Send), (Backend::PerSource, Refused::Bind)] {
         let (peer, address) = peer();
         let mut socket = Socket::open(backend, &Options::wildcard(false)).expect("open");
-        let sources: Vec<IpAddr> =
-            ["127.0.0.5", "203.0.113.77", "127.0.0.6"].iter().map(|s| s.parse().expect("an address")).collect();
-        let transmits: Vec<_> =
-            sources.iter().map(|s| Transmit { source: Some(*s), destination: address, bytes: b"x" }).collect();
+        let sources: Vec<IpAddr> = ["127.0.0.5", "203.0.113.77", "127.0.0.6"]
+            .iter()
+            .map(|s| s.parse().expect("an address"))
+            .collect();
+        let transmits: Vec<_> = sources
+            .iter()
+            .map(|s| Transmit { source: Some(*s), destination: address, bytes: b"x" })
+            .collect();
         let (sent, refused) = socket.send(&transmits);
         let refused = refused.expect("203.0.113.77 is not on this machine");
         assert_eq!((sent, refused.refused), (1, step), "{backend:?}: {refused:?}");
@@ -89,8 +97,11 @@ fn a_bound_socket_answers_from_its_address() {
         client.send_to(b"hello", address).expect("send");
         let got = collect(&mut server, 1);
         assert_eq!(got, [(client_address, address.ip(), b"hello".to_vec())], "{backend:?}");
-        let (sent, refused) =
-            server.send(&[Transmit { source: Some(address.ip()), destination: client_address, bytes: b"world" }]);
+        let (sent, refused) = server.send(&[Transmit {
+            source: Some(address.ip()),
+            destination: client_address,
+            bytes: b"world",
+        }]);
         assert!(sent == 1 && refused.is_none());
         let mut buffer = [0; 8];
         let (len, from) = client.recv_from(&mut buffer).expect("an answer");

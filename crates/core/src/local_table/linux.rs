@@ -26,11 +26,14 @@ pub(super) fn local_prefixes(ipv6: bool) -> io::Result<Vec<(IpAddr, u8)>> {
         socket.recv(&mut buffer, 0)?;
         let mut rest = &buffer[..];
         while !rest.is_empty() {
-            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(io::Error::other)?;
+            let message =
+                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(io::Error::other)?;
             match message.payload {
                 NetlinkPayload::Done(_) => return Ok(prefixes),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) => prefixes.extend(local(&route, ipv6)),
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) => {
+                    prefixes.extend(local(&route, ipv6))
+                }
                 _ => {}
             }
             // Messages are aligned to four bytes (netlink(7)).
@@ -59,8 +62,12 @@ fn local(route: &RouteMessage, ipv6: bool) -> Option<(IpAddr, u8)> {
     for attribute in &route.attributes {
         match attribute {
             RouteAttribute::Table(number) => table = *number,
-            RouteAttribute::Destination(RouteAddress::Inet(ip)) if !ipv6 => destination = Some(IpAddr::from(*ip)),
-            RouteAttribute::Destination(RouteAddress::Inet6(ip)) if ipv6 => destination = Some(IpAddr::from(*ip)),
+            RouteAttribute::Destination(RouteAddress::Inet(ip)) if !ipv6 => {
+                destination = Some(IpAddr::from(*ip))
+            }
+            RouteAttribute::Destination(RouteAddress::Inet6(ip)) if ipv6 => {
+                destination = Some(IpAddr::from(*ip))
+            }
             _ => {}
         }
     }

@@ -36,28 +36,35 @@ impl Drive {
             // Every source was found in the local table, so freebind cannot put a foreign address on the wire.
             freebind: ipv6,
             interface: plan.interface.clone(),
+            receive_buffer: plan.receive_buffer,
             batch: BATCH,
             ..Options::wildcard(ipv6)
         };
         let lanes = lanes(&plan);
         let mut ends = Vec::with_capacity(lanes);
         for _ in 0..lanes {
-            let socket = Socket::open(plan.backend, &options).map_err(|source| match (&plan.interface, source.raw_os_error()) {
-                (Some(interface), Some(_)) => Error::option_error(
-                    "interface",
-                    format!("sending through the interface '{interface}' was refused: {source}"),
-                ),
-                _ => Error::System { syscall: "bind", address: Some(options.local), source },
+            let socket = Socket::open(plan.backend, &options).map_err(|source| {
+                match (&plan.interface, source.raw_os_error()) {
+                    (Some(interface), Some(_)) => Error::option_error(
+                        "interface",
+                        format!("sending through the interface '{interface}' was refused: {source}"),
+                    ),
+                    _ => Error::System { syscall: "bind", address: Some(options.local), source },
+                }
             })?;
             let mut embedded = Embedded::No;
             if plan.choice.origin == Origin::Embedded {
-                let ip: IpAddr = if ipv6 { std::net::Ipv6Addr::LOCALHOST.into() } else { std::net::Ipv4Addr::LOCALHOST.into() };
+                let ip: IpAddr = if ipv6 {
+                    std::net::Ipv6Addr::LOCALHOST.into()
+                } else {
+                    std::net::Ipv4Addr::LOCALHOST.into()
+                };
                 let any_port = SocketAddr::new(ip, 0);
                 let (address, end) = if lanes > 1 {
-                    let server = Server::bind(any_port)?;
+                    let server = Server::bind(any_port, plan.receive_buffer)?;
                     (server.address(), Embedded::Turns(server))
                 } else {
-                    let responder = Responder::start(any_port)?;
+                    let responder = Responder::start_with(any_port, plan.receive_buffer)?;
                     (responder.address(), Embedded::Thread(responder))
                 };
                 servers.push(Resolved { name: "embedded".into(), address });
@@ -94,7 +101,9 @@ impl Drive {
             );
             if let Some(saved) = plan.saved.take() {
                 if !sweep.restore(saved) {
-                    return Err(Error::State("the state file does not fit these blocks: delete it to begin anew".into()));
+                    return Err(Error::State(
+                        "the state file does not fit these blocks: delete it to begin anew".into(),
+                    ));
                 }
             }
             lanes.push(Lane {
@@ -145,7 +154,13 @@ fn find_servers(plan: &Plan, servers: Vec<Resolved>, shared: &Shared) -> Result<
     preflight(servers, plan.interface.as_deref(), plan.targets.source(0), || shared.stopped())
 }
 
-fn settings(plan: &Plan, servers: &[SocketAddr], canary: Option<IpAddr>, socket: &Socket, embedded: &Embedded) -> Settings {
+fn settings(
+    plan: &Plan,
+    servers: &[SocketAddr],
+    canary: Option<IpAddr>,
+    socket: &Socket,
+    embedded: &Embedded,
+) -> Settings {
     let theirs = match embedded {
         Embedded::No => usize::MAX,
         Embedded::Thread(responder) => responder.receive_buffer(),
@@ -157,7 +172,8 @@ fn settings(plan: &Plan, servers: &[SocketAddr], canary: Option<IpAddr>, socket:
         passes: plan.passes,
         timeout: plan.timeout,
         rate: plan.rate,
-        window: Window::limit_for_buffer(theirs.min(socket.receive_buffer())).min(socket.most_sources().unwrap_or(u32::MAX)),
+        window: Window::limit_for_buffer(theirs.min(socket.receive_buffer()))
+            .min(socket.most_sources().unwrap_or(u32::MAX)),
         batch: BATCH,
         keep_evidence: plan.state_file.is_some(),
     }
@@ -184,7 +200,11 @@ fn run_all(lanes: &mut [Lane<'_>]) -> Result<Vec<Why>, Error> {
         let shared = first.shared;
         results.push(first.run().inspect_err(|_| shared.stop()));
         for thread in threads {
-            results.push(thread.join().unwrap_or_else(|_| Err(Error::Internal("a lane of the sweep failed inside".into()))));
+            results.push(
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::Internal("a lane of the sweep failed inside".into()))),
+            );
         }
         results.into_iter().collect()
     })
@@ -231,7 +251,8 @@ fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
             add(&mut externals, external, |a, b| a.0 == b.0, |e| &mut e.1);
         }
     }
-    let servers = if plan.choice.origin == Origin::Embedded { found.servers[..1].to_vec() } else { found.servers };
+    let servers =
+        if plan.choice.origin == Origin::Embedded { found.servers[..1].to_vec() } else { found.servers };
     let mut summary = Summary {
         blocks: plan.targets.blocks().iter().map(ToString::to_string).collect(),
         ipv6: plan.targets.is_ipv6(),
@@ -265,7 +286,10 @@ fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
     for lane in lanes {
         lane.report(lane.progress.figures(lane.start.elapsed(), &lane.sweep));
     }
-    Outcome { summary: Arc::new(summary), pool: Arc::new(Pool::new(plan.targets.clone(), Proven::new(&states))) }
+    Outcome {
+        summary: Arc::new(summary),
+        pool: Arc::new(Pool::new(plan.targets.clone(), Proven::new(&states))),
+    }
 }
 
 /// Adds the count of an entry to its like, or the entry itself.

@@ -84,7 +84,11 @@ impl Lane<'_> {
             self.housekeeping()?;
             if let (Some(nap), false) = (nap, received) {
                 let nap = if self.out.is_waiting() { nap.min(BELL_AFTER) } else { nap.min(NAP) };
-                self.socket.wait(false, nap).map_err(|source| Error::System { syscall: "poll", address: None, source })?;
+                self.socket.wait(false, nap).map_err(|source| Error::System {
+                    syscall: "poll",
+                    address: None,
+                    source,
+                })?;
             }
         };
         self.save(true, true)?;
@@ -183,5 +187,4 @@ impl Lane<'_> {
         }
         Ok(())
     }
-
 }

@@ -8,18 +8,24 @@ use crate::servers::Origin;
 /// The notes of a run.
 pub(super) fn notes(summary: &Summary, mut notes: Vec<String>) -> Vec<String> {
     let mut note = |text: String| notes.push(text);
-    let reason = |reason: Reason| summary.reasons.iter().filter(|(_, r, _)| *r == reason).map(|(.., n)| n).sum::<u32>();
+    let reason = |reason: Reason| {
+        summary.reasons.iter().filter(|(_, r, _)| *r == reason).map(|(.., n)| n).sum::<u32>()
+    };
     if let (Some(rate), Origin::Public) = (summary.rate, summary.origin) {
         note(format!(
             "Public servers were asked, so probes were limited to {rate} a second in all. Run a STUN server of your own and name it to go faster."
         ));
     }
     if summary.servers.len() == 1 && summary.origin == Origin::Named && summary.count(Status::Mapped) > 0 {
-        note("Only one server was asked: an external address that it reports was not confirmed by a second.".into());
+        note(
+            "Only one server was asked: an external address that it reports was not confirmed by a second."
+                .into(),
+        );
     }
     let ports = reason(Reason::NatPorts);
     if ports > 0 {
-        let external = summary.externals.first().map_or(String::new(), |(ip, n)| format!(" ({ip}, {n} sources)"));
+        let external =
+            summary.externals.first().map_or(String::new(), |(ip, n)| format!(" ({ip}, {n} sources)"));
         note(format!(
             "Nearly all answers came from behind one external address{external}, and {ports} sources stayed silent. A NAT has \
              at most 64,512 ports for each external address, server address and server port, often far fewer, so these may \
@@ -43,7 +49,11 @@ pub(super) fn notes(summary: &Summary, mut notes: Vec<String>) -> Vec<String> {
     } else if summary.counters.outages > 0 {
         note(format!(
             "The network went away {} during the run; it was waited for, and what had been sent meanwhile was asked again.",
-            if summary.counters.outages == 1 { "once".to_owned() } else { format!("{} times", summary.counters.outages) }
+            if summary.counters.outages == 1 {
+                "once".to_owned()
+            } else {
+                format!("{} times", summary.counters.outages)
+            }
         ));
     }
     let disagree = reason(Reason::ServersDisagree);

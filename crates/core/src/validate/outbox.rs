@@ -99,7 +99,8 @@ impl Meter {
             pass: sweep.pass(),
             rate: self.rate,
             elapsed: now,
-            eta: (self.rate >= 1.0 && phase == "pass").then(|| Duration::from_secs_f64((left / self.rate).min(1e9))),
+            eta: (self.rate >= 1.0 && phase == "pass")
+                .then(|| Duration::from_secs_f64((left / self.rate).min(1e9))),
             paused: matches!(sweep.phase(), Phase::Paused(_)),
             phase,
         }

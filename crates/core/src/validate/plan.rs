@@ -12,10 +12,10 @@ use routepool_udp::Backend;
 
 use super::run::{Bell, Run};
 use super::state_file::StateFile;
-use crate::defaults::{MAX_TIMEOUT, PUBLIC_RATE};
+use crate::Error;
+use crate::defaults::{MAX_RECEIVE_BUFFER, MAX_TIMEOUT, PUBLIC_RATE, RECEIVE_BUFFER};
 use crate::local_table::LocalTable;
 use crate::servers::{self, Choice, Origin, Resolved};
-use crate::Error;
 
 /// What a user asks for.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,8 @@ pub struct Request {
     pub seed: Option<u64>,
     /// A file to go on from and to write the state to.
     pub state: Option<PathBuf>,
+    /// Bytes of receive buffer to ask the kernel for; 4 MiB by default. The window follows what is granted.
+    pub receive_buffer: Option<usize>,
     /// How to send; the best of the platform by default.
     pub backend: Option<Backend>,
 }
@@ -57,6 +59,7 @@ pub struct Plan {
     pub(super) saved: Option<Saved>,
     pub(super) state_file: Option<StateFile>,
     pub(super) subject: String,
+    pub(super) receive_buffer: usize,
     pub(super) backend: Backend,
 }
 
@@ -67,19 +70,27 @@ impl Plan {
     /// Says which option is wrong and what was expected; [`Error::NotLocal`] for a block that this machine does not hold.
     pub fn new(request: Request) -> Result<Self, Error> {
         check_numbers(&request)?;
-        let blocks = request.blocks.iter().map(|b| b.parse::<IpBlock>().map_err(|e| Error::Block(e.to_string())));
+        let blocks =
+            request.blocks.iter().map(|b| b.parse::<IpBlock>().map_err(|e| Error::Block(e.to_string())));
         let blocks = blocks.collect::<Result<Vec<_>, _>>()?;
-        if let (Some(policy), Some(block)) = (request.hosts, blocks.iter().find(|b| request.hosts.is_some_and(|p| !b.supports(p))))
+        if let (Some(policy), Some(block)) =
+            (request.hosts, blocks.iter().find(|b| request.hosts.is_some_and(|p| !b.supports(p))))
         {
             return Err(Error::option_error(
                 "hosts",
-                format!("expected `all` or `subnet` for `hosts` of the IPv6 block {block} but received '{policy}'"),
+                format!(
+                    "expected `all` or `subnet` for `hosts` of the IPv6 block {block} but received '{policy}'"
+                ),
             ));
         }
         let ipv6 = blocks.first().is_some_and(IpBlock::is_ipv6);
         let loopback = blocks.iter().all(IpBlock::is_loopback) && !blocks.is_empty();
         let choice = servers::choose(&request.servers, loopback)?;
-        let local = LocalTable::read(ipv6).map_err(|source| Error::System { syscall: "netlink", address: None, source })?;
+        let local = LocalTable::read(ipv6).map_err(|source| Error::System {
+            syscall: "netlink",
+            address: None,
+            source,
+        })?;
         let blocks: Vec<_> = blocks.into_iter().map(|b| local.with_policy(b, request.hosts)).collect();
         let subject = subject(&blocks, request.sample);
         let state_file = request.state.map(StateFile::new);
@@ -88,7 +99,10 @@ impl Plan {
             if saved.seed != seed {
                 return Err(Error::option_error(
                     "seed",
-                    format!("the saved state goes on with seed {}: leave out `seed`, or begin with another state file", saved.seed),
+                    format!(
+                        "the saved state goes on with seed {}: leave out `seed`, or begin with another state file",
+                        saved.seed
+                    ),
                 ));
             }
         }
@@ -115,6 +129,7 @@ impl Plan {
             saved,
             state_file,
             subject,
+            receive_buffer: request.receive_buffer.unwrap_or(RECEIVE_BUFFER),
             backend: request.backend.unwrap_or_else(Backend::best),
         })
     }
@@ -176,7 +191,11 @@ fn check_numbers(request: &Request) -> Result<(), Error> {
     }
     if let Some(passes) = request.passes {
         if !(1..=bounds::MAX_PASSES).contains(&passes) {
-            return wrong("passes", &format!("an integer from 1 to {}", bounds::MAX_PASSES), passes.to_string());
+            return wrong(
+                "passes",
+                &format!("an integer from 1 to {}", bounds::MAX_PASSES),
+                passes.to_string(),
+            );
         }
     }
     if let Some(timeout) = request.timeout {
@@ -184,7 +203,16 @@ fn check_numbers(request: &Request) -> Result<(), Error> {
             return wrong("timeoutMs", "1 to 600,000 milliseconds", format!("{}", timeout.as_millis()));
         }
     }
-    if request.interface.as_ref().is_some_and(|name| name.is_empty() || name.len() > 15 || name.contains(['/', '\0', ' '])) {
+    if let Some(bytes) = request.receive_buffer {
+        if !(1_024..=MAX_RECEIVE_BUFFER).contains(&bytes) {
+            return wrong("receiveBuffer", "1,024 to 1,073,741,824 bytes", bytes.to_string());
+        }
+    }
+    if request
+        .interface
+        .as_ref()
+        .is_some_and(|name| name.is_empty() || name.len() > 15 || name.contains(['/', '\0', ' ']))
+    {
         let name = request.interface.clone().unwrap_or_default();
         return wrong("interface", "the name of a network interface", format!("'{name}'"));
     }
@@ -214,13 +242,38 @@ mod tests {
         let loopback = || request("127.16.0.0/24");
         for (request, code, option, part) in [
             (request("127.16.0.0/33"), "ERR_ROUTEPOOL_BLOCK", "blocks", "0 to 32"),
-            (request("203.0.113.0/24"), "ERR_ROUTEPOOL_NOT_LOCAL", "blocks", "ip route add local 203.0.113.0/24 dev lo"),
+            (
+                request("203.0.113.0/24"),
+                "ERR_ROUTEPOOL_NOT_LOCAL",
+                "blocks",
+                "ip route add local 203.0.113.0/24 dev lo",
+            ),
             (Request::default(), "ERR_ROUTEPOOL_BLOCK", "blocks", "block"),
-            (Request { rate: Some(0.0), ..loopback() }, "ERR_ROUTEPOOL_OPTION", "ratePerSecond", "received 0"),
+            (
+                Request { rate: Some(0.0), ..loopback() },
+                "ERR_ROUTEPOOL_OPTION",
+                "ratePerSecond",
+                "received 0",
+            ),
             (Request { passes: Some(0), ..loopback() }, "ERR_ROUTEPOOL_OPTION", "passes", "1 to 32"),
-            (Request { timeout: Some(Duration::ZERO), ..loopback() }, "ERR_ROUTEPOOL_OPTION", "timeoutMs", "600,000"),
-            (Request { interface: Some("a/b".into()), ..loopback() }, "ERR_ROUTEPOOL_OPTION", "interface", "'a/b'"),
-            (Request { servers: vec!["x:http".into()], ..loopback() }, "ERR_ROUTEPOOL_SERVER", "server", "http"),
+            (
+                Request { timeout: Some(Duration::ZERO), ..loopback() },
+                "ERR_ROUTEPOOL_OPTION",
+                "timeoutMs",
+                "600,000",
+            ),
+            (
+                Request { interface: Some("a/b".into()), ..loopback() },
+                "ERR_ROUTEPOOL_OPTION",
+                "interface",
+                "'a/b'",
+            ),
+            (
+                Request { servers: vec!["x:http".into()], ..loopback() },
+                "ERR_ROUTEPOOL_SERVER",
+                "server",
+                "http",
+            ),
             (Request { state: Some("/".into()), ..loopback() }, "ERR_ROUTEPOOL_STATE", "state", "/"),
             (
                 Request { hosts: Some(HostPolicy::No0And255), ..request("::1") },

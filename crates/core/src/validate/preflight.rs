@@ -50,7 +50,10 @@ pub(super) fn preflight(
     let mut asked: Vec<_> = servers.into_iter().map(|server| ask(server, interface)).collect();
     let start = Instant::now();
     let mut sends = PREFLIGHT_SENDS.iter().peekable();
-    while asked.iter().any(|a| matches!(a.answer, Answer::Silent)) && start.elapsed() < PREFLIGHT_WAIT && !stopped() {
+    while asked.iter().any(|a| matches!(a.answer, Answer::Silent))
+        && start.elapsed() < PREFLIGHT_WAIT
+        && !stopped()
+    {
         if sends.next_if(|at| start.elapsed() >= **at).is_some() {
             asked.iter_mut().for_each(send);
         }
@@ -123,7 +126,11 @@ fn receive(asked: &mut Asked) -> bool {
     }
 }
 
-fn conclude(asked: Vec<Asked>, interface: Option<&str>, first_source: Option<IpAddr>) -> Result<Preflight, Error> {
+fn conclude(
+    asked: Vec<Asked>,
+    interface: Option<&str>,
+    first_source: Option<IpAddr>,
+) -> Result<Preflight, Error> {
     let canary = asked.iter().find_map(|a| if let Answer::Yes(ip) = a.answer { Some(ip) } else { None });
     let mut notes = Vec::new();
     if canary.is_some() {
@@ -143,7 +150,8 @@ fn conclude(asked: Vec<Asked>, interface: Option<&str>, first_source: Option<IpA
     let names: Vec<_> = asked.iter().map(|a| describe(&a.server)).collect();
     let names = names.join(", ");
     if asked.iter().all(|a| matches!(a.answer, Answer::Refused(_))) {
-        let error = asked.into_iter().find_map(|a| if let Answer::Refused(e) = a.answer { Some(e) } else { None });
+        let error =
+            asked.into_iter().find_map(|a| if let Answer::Refused(e) = a.answer { Some(e) } else { None });
         let error = error.map_or(String::new(), |e| format!(" ({e})"));
         return Err(Error::ServerRefused(format!(
             "The server {names} refused the probe{error}: no STUN server listens at that address and port. Nothing is known of \
@@ -156,7 +164,9 @@ fn conclude(asked: Vec<Asked>, interface: Option<&str>, first_source: Option<IpA
             && first_source.is_none_or(|source| connect(a.server.address, interface, Some(source)).is_err())
     };
     if asked.iter().all(no_route) {
-        let error = asked.iter().find_map(|a| if let Answer::NoRoute(e) = &a.answer { Some(e.to_string()) } else { None });
+        let error = asked
+            .iter()
+            .find_map(|a| if let Answer::NoRoute(e) = &a.answer { Some(e.to_string()) } else { None });
         return Err(Error::Unreachable(format!(
             "There is no way from this machine to the server {names} ({}). Nothing is known of the sources. Check the routes with: \
              ip route get {}",
@@ -164,8 +174,11 @@ fn conclude(asked: Vec<Asked>, interface: Option<&str>, first_source: Option<IpA
             asked.first().map(|a| a.server.address.ip().to_string()).unwrap_or_default()
         )));
     }
-    let servers = asked.into_iter().filter(|a| !matches!(a.answer, Answer::Refused(_))).map(|a| a.server).collect();
-    notes.push(format!("The machine's own address got no answer from {names}; the sources were asked all the same."));
+    let servers =
+        asked.into_iter().filter(|a| !matches!(a.answer, Answer::Refused(_))).map(|a| a.server).collect();
+    notes.push(format!(
+        "The machine's own address got no answer from {names}; the sources were asked all the same."
+    ));
     Ok(Preflight { servers, canary: None, notes })
 }
 
@@ -197,7 +210,8 @@ mod tests {
     fn a_server_that_answers_gives_the_canary_and_others_are_left_out() {
         let responder = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
         let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
-        let found = run(vec![server(silent.local_addr().expect("bound")), server(responder.address())]).expect("one answers");
+        let found = run(vec![server(silent.local_addr().expect("bound")), server(responder.address())])
+            .expect("one answers");
         assert_eq!(found.servers, [server(responder.address())]);
         assert_eq!(found.canary, "127.0.0.1".parse().ok());
         assert!(found.notes[0].contains("did not answer"), "{:?}", found.notes);
@@ -208,7 +222,8 @@ mod tests {
         let free = UdpSocket::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound"); // closed again
         assert!(matches!(run(vec![server(free)]), Err(Error::ServerRefused(_))));
         let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
-        let found = run(vec![server(silent.local_addr().expect("bound"))]).expect("perhaps it answers the sources");
+        let found =
+            run(vec![server(silent.local_addr().expect("bound"))]).expect("perhaps it answers the sources");
         assert!(found.canary.is_none() && found.servers.len() == 1);
     }
 }

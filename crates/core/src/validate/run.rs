@@ -198,7 +198,8 @@ fn run_thread(drive: Drive, shared: &Shared, bell: &dyn Bell) {
     // A defect must end the run with an error; a thread that just vanishes would leave its receiver waiting for ever.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drive.run(shared, bell)));
     let result = result.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        let text =
+            panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(Error::Internal(format!("routepool failed inside: {}", text.unwrap_or("no message"))))
     });
     lock(&shared.progress).iter_mut().for_each(|p| p.phase = "done");

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use routepool_proto::sweep::Saved;
 
-use crate::defaults::{STATE_EVERY, STATE_SHARE};
 use crate::Error;
+use crate::defaults::{STATE_EVERY, STATE_SHARE};
 
 /// Where the state of a sweep is kept.
 ///
@@ -35,7 +35,9 @@ impl StateFile {
         };
         let path = self.path.display();
         let saved = Saved::from_bytes(&bytes).map_err(|error| {
-            Error::State(format!("The state file {path} cannot be used: {error}. Name another file, or delete it to begin anew"))
+            Error::State(format!(
+                "The state file {path} cannot be used: {error}. Name another file, or delete it to begin anew"
+            ))
         })?;
         if saved.subject != subject {
             return Err(Error::State(format!(
@@ -49,7 +51,10 @@ impl StateFile {
     /// Makes sure that the file can be written, before hours of work depend on it.
     pub(super) fn check_writable(&self) -> Result<(), Error> {
         if self.path.is_dir() {
-            return Err(Error::State(format!("The state file {} is a directory: name a file", self.path.display())));
+            return Err(Error::State(format!(
+                "The state file {} is a directory: name a file",
+                self.path.display()
+            )));
         }
         let temporary = self.temporary();
         fs::write(&temporary, b"").map_err(|error| self.error("written", &error))?;

@@ -53,7 +53,10 @@ fn no_truncation_and_no_changed_byte_passes_the_fingerprint() {
                 let read = read_reply(&changed);
                 // Turning FINGERPRINT into some optional attribute takes it away; then the rest must read as before.
                 let fingerprint_type = (whole.len() - 8..whole.len() - 6).contains(&at);
-                assert!(read.is_err() || (fingerprint_type && read == read_reply(&whole)), "byte {at}: {read:?}");
+                assert!(
+                    read.is_err() || (fingerprint_type && read == read_reply(&whole)),
+                    "byte {at}: {read:?}"
+                );
             }
         }
     }
@@ -86,26 +89,82 @@ fn follows_the_rules_of_rfc_8489() {
     let ok = |text: &str| Ok(ReplyBody::Mapped(text.parse().expect("an address")));
     for (name, message, want) in [
         ("MAPPED alone", message(0x0101, &[(1, PLAIN)]), ok("192.0.2.7:4660")),
-        ("XOR-MAPPED counts, wherever it stands", message(0x0101, &[(1, PLAIN), (0x8020, old), (0x20, xor)]), ok("192.0.2.6:4660")),
+        (
+            "XOR-MAPPED counts, wherever it stands",
+            message(0x0101, &[(1, PLAIN), (0x8020, old), (0x20, xor)]),
+            ok("192.0.2.6:4660"),
+        ),
         ("then its old number", message(0x0101, &[(0x8020, old), (1, PLAIN)]), ok("192.0.2.7:4660")),
-        ("the first of a kind", message(0x0101, &[(1, PLAIN), (1, &[0, 1, 0, 9, 9, 9, 9, 9])]), ok("192.0.2.7:4660")),
+        (
+            "the first of a kind",
+            message(0x0101, &[(1, PLAIN), (1, &[0, 1, 0, 9, 9, 9, 9, 9])]),
+            ok("192.0.2.7:4660"),
+        ),
         ("IPv4 in IPv6 form", message(0x0101, &[(1, mapped_in_v6)]), ok("192.0.2.7:4660")),
-        ("an unknown optional attribute", message(0x0101, &[(0xc001, b"abc"), (1, PLAIN)]), ok("192.0.2.7:4660")),
-        ("attributes of RFC 3489", message(0x0101, &[(4, PLAIN), (5, PLAIN), (1, PLAIN)]), ok("192.0.2.7:4660")),
-        ("an unknown required attribute", message(0x0101, &[(0x7abc, b""), (1, PLAIN)]), Err(NotAReply::UnknownRequired(0x7abc))),
+        (
+            "an unknown optional attribute",
+            message(0x0101, &[(0xc001, b"abc"), (1, PLAIN)]),
+            ok("192.0.2.7:4660"),
+        ),
+        (
+            "attributes of RFC 3489",
+            message(0x0101, &[(4, PLAIN), (5, PLAIN), (1, PLAIN)]),
+            ok("192.0.2.7:4660"),
+        ),
+        (
+            "an unknown required attribute",
+            message(0x0101, &[(0x7abc, b""), (1, PLAIN)]),
+            Err(NotAReply::UnknownRequired(0x7abc)),
+        ),
         ("no address", message(0x0101, &[]), Ok(ReplyBody::NoMappedAddress)),
-        ("an error", message(0x0111, &[(9, &[0, 0, 4, 20]), (0x0a, &[0x7f, 0xff])]), Ok(ReplyBody::Error(420))),
+        (
+            "an error",
+            message(0x0111, &[(9, &[0, 0, 4, 20]), (0x0a, &[0x7f, 0xff])]),
+            Ok(ReplyBody::Error(420)),
+        ),
         ("an error without a code", message(0x0111, &[]), Ok(ReplyBody::Error(0))),
         ("port 0", message(0x0101, &[(1, &[0, 1, 0, 0, 192, 0, 2, 7])]), Err(NotAReply::BadAddress)),
         ("family 3", message(0x0101, &[(1, &[0, 3, 0, 1, 192, 0, 2, 7])]), Err(NotAReply::BadAddress)),
-        ("IPv4 of 5 bytes", message(0x0101, &[(1, &[0, 1, 0, 1, 192, 0, 2, 7, 8])]), Err(NotAReply::BadAddress)),
+        (
+            "IPv4 of 5 bytes",
+            message(0x0101, &[(1, &[0, 1, 0, 1, 192, 0, 2, 7, 8])]),
+            Err(NotAReply::BadAddress),
+        ),
         ("a request", message(0x0001, &[]), Err(NotAReply::NotAResponse)),
         ("an indication", message(0x0011, &[]), Err(NotAReply::NotAResponse)),
         ("a response of another method", message(0x0103, &[(1, PLAIN)]), Err(NotAReply::NotAResponse)),
-        ("an attribute over the end", { let mut m = message(0x0101, &[(1, PLAIN)]); m[23] = 12; m }, Err(NotAReply::BrokenAttribute)),
-        ("a trailing byte", { let mut m = message(0x0101, &[(1, PLAIN)]); m.push(0); m }, Err(NotAReply::WrongLength)),
-        ("fingerprint not last", message(0x0101, &[(0x8028, &[1, 2, 3, 4]), (1, PLAIN)]), Err(NotAReply::WrongFingerprint)),
-        ("no cookie", { let mut m = message(0x0101, &[(1, PLAIN)]); m[4] = 0; m }, Err(NotAReply::NotStun)),
+        (
+            "an attribute over the end",
+            {
+                let mut m = message(0x0101, &[(1, PLAIN)]);
+                m[23] = 12;
+                m
+            },
+            Err(NotAReply::BrokenAttribute),
+        ),
+        (
+            "a trailing byte",
+            {
+                let mut m = message(0x0101, &[(1, PLAIN)]);
+                m.push(0);
+                m
+            },
+            Err(NotAReply::WrongLength),
+        ),
+        (
+            "fingerprint not last",
+            message(0x0101, &[(0x8028, &[1, 2, 3, 4]), (1, PLAIN)]),
+            Err(NotAReply::WrongFingerprint),
+        ),
+        (
+            "no cookie",
+            {
+                let mut m = message(0x0101, &[(1, PLAIN)]);
+                m[4] = 0;
+                m
+            },
+            Err(NotAReply::NotStun),
+        ),
         ("RTP", vec![0x80; 40], Err(NotAReply::NotStun)),
         ("nothing", vec![], Err(NotAReply::TooShort)),
     ] {
@@ -121,8 +180,16 @@ fn only_well_formed_requests_are_answered() {
     for (name, request, want) in [
         ("a request", message(0x0001, &[]), Some(Ok(ReplyBody::Mapped(from)))),
         ("SOFTWARE is optional", message(0x0001, &[(0x8022, b"me")]), Some(Ok(ReplyBody::Mapped(from)))),
-        ("USERNAME and PRIORITY of ICE", message(0x0001, &[(6, b"a:b"), (0x24, &[0; 4])]), Some(Ok(ReplyBody::Mapped(from)))),
-        ("CHANGE-REQUEST is not offered", message(0x0001, &[(3, &[0, 0, 0, 6])]), Some(Ok(ReplyBody::Error(420)))),
+        (
+            "USERNAME and PRIORITY of ICE",
+            message(0x0001, &[(6, b"a:b"), (0x24, &[0; 4])]),
+            Some(Ok(ReplyBody::Mapped(from))),
+        ),
+        (
+            "CHANGE-REQUEST is not offered",
+            message(0x0001, &[(3, &[0, 0, 0, 6])]),
+            Some(Ok(ReplyBody::Error(420))),
+        ),
         ("more unknown ones than fit", message(0x0001, &many), Some(Ok(ReplyBody::Error(420)))),
         ("a response", message(0x0101, &[(1, PLAIN)]), None),
         ("an error response", message(0x0111, &[]), None),
@@ -138,10 +205,17 @@ fn only_well_formed_requests_are_answered() {
     }
 }
 
-fn encode(class: MessageClass, id: [u8; 12], build: impl Fn(StunMessageBuilder) -> StunMessageBuilder) -> Vec<u8> {
+fn encode(
+    class: MessageClass,
+    id: [u8; 12],
+    build: impl Fn(StunMessageBuilder) -> StunMessageBuilder,
+) -> Vec<u8> {
     let builder = StunMessageBuilder::new(BINDING, class).with_transaction_id(TheirId::from(id));
     let mut buffer = vec![0; 500];
-    let size = MessageEncoderBuilder::default().build().encode(&mut buffer, &build(builder).build()).expect("encoded");
+    let size = MessageEncoderBuilder::default()
+        .build()
+        .encode(&mut buffer, &build(builder).build())
+        .expect("encoded");
     buffer.truncate(size);
     buffer
 }

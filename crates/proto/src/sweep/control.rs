@@ -130,14 +130,25 @@ mod tests {
         for (name, passes, pass, good, want) in [
             ("no loss: two passes are enough", passes(65_000, &[(256, 256)]), 2, 65_000, true),
             ("one pass never is", passes(65_000, &[]), 1, 65_000, false),
-            ("1 in 3 lost, 65,000 sources, 3 asks: some 3,000 would be called dead", lossy(3), 3, 65_000, false),
+            (
+                "1 in 3 lost, 65,000 sources, 3 asks: some 3,000 would be called dead",
+                lossy(3),
+                3,
+                65_000,
+                false,
+            ),
             ("the same after 10 asks: still a few", lossy(10), 10, 65_000, false),
             ("the same after 18 asks", lossy(18), 18, 65_000, true),
             ("a small block without loss", passes(3, &[(3, 3), (3, 3), (3, 3)]), 4, 3, true),
             ("nobody answered but the canary", passes(0, &[(16, 16), (16, 16)]), 3, 0, true),
             ("nobody answered and there is no canary", passes(0, &[]), 3, 0, false),
         ] {
-            assert_eq!(passes.silence_is_proven(pass, good), want, "{name}: {}", passes.expected_false(pass, good));
+            assert_eq!(
+                passes.silence_is_proven(pass, good),
+                want,
+                "{name}: {}",
+                passes.expected_false(pass, good)
+            );
         }
     }
 

@@ -62,7 +62,15 @@ impl Evidence {
         if address == next {
             self.addresses.push(external.ip());
         }
-        Entry { status: Status::Mapped, reason: Reason::None, code: 0, pass, port: external.port(), server, address }
+        Entry {
+            status: Status::Mapped,
+            reason: Reason::None,
+            code: 0,
+            pass,
+            port: external.port(),
+            server,
+            address,
+        }
     }
 
     pub(super) fn get(&self, index: u32) -> Option<Entry> {
@@ -92,8 +100,11 @@ impl Evidence {
 
     /// The external addresses with the number of sources seen behind each, most first, at most `most`.
     pub(super) fn externals(&self, most: usize) -> Vec<(IpAddr, u32)> {
-        let mut all: Vec<_> =
-            self.counts.iter().filter_map(|(n, count)| Some((*self.addresses.get(*n as usize)?, *count))).collect();
+        let mut all: Vec<_> = self
+            .counts
+            .iter()
+            .filter_map(|(n, count)| Some((*self.addresses.get(*n as usize)?, *count)))
+            .collect();
         all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         all.truncate(most);
         all

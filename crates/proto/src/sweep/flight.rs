@@ -97,7 +97,12 @@ const STEPS: u32 = 8;
 
 impl Default for RoundTrips {
     fn default() -> Self {
-        Self { smoothed: None, histogram: vec![0; (u32::BITS * STEPS) as usize], count: 0, max: Duration::ZERO }
+        Self {
+            smoothed: None,
+            histogram: vec![0; (u32::BITS * STEPS) as usize],
+            count: 0,
+            max: Duration::ZERO,
+        }
     }
 }
 
@@ -118,7 +123,8 @@ impl RoundTrips {
 
     fn bucket(micros: u32) -> usize {
         let exponent = micros.ilog2();
-        let fraction = if exponent >= 3 { (micros >> (exponent - 3)) & 7 } else { (micros << (3 - exponent)) & 7 };
+        let fraction =
+            if exponent >= 3 { (micros >> (exponent - 3)) & 7 } else { (micros << (3 - exponent)) & 7 };
         (exponent * STEPS + fraction) as usize
     }
 

@@ -346,7 +346,8 @@ impl Sweep {
 
     /// The gap before a further pass.
     fn pass_gap(&self) -> Duration {
-        (self.flight.times.hold() * 2).max(bounds::MIN_PASS_GAP).min(self.settings.timeout.max(bounds::MIN_PASS_GAP))
+        (self.flight.times.hold() * 2)
+            .max(bounds::MIN_PASS_GAP)
+            .min(self.settings.timeout.max(bounds::MIN_PASS_GAP))
     }
 }
-

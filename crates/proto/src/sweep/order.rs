@@ -98,7 +98,11 @@ mod tests {
         for position in 0..4096 {
             per_24[(order.nth(position) >> 8) as usize] += 1;
         }
-        assert!(per_24.iter().all(|n| *n <= 48), "16 expected in each, largest was {:?}", per_24.iter().max());
+        assert!(
+            per_24.iter().all(|n| *n <= 48),
+            "16 expected in each, largest was {:?}",
+            per_24.iter().max()
+        );
         assert!(per_24.iter().filter(|n| **n == 0).count() < 3);
     }
 }

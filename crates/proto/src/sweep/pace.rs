@@ -23,7 +23,8 @@ impl Pace {
     /// A bucket for `rate` probes a second (`None`: unlimited), holding one probe at time zero.
     #[must_use]
     pub fn new(rate: Option<f64>, max_burst: usize) -> Self {
-        let burst = rate.map_or(f64::INFINITY, |r| (r * BURST_TIME.as_secs_f64()).clamp(1.0, max_burst as f64));
+        let burst =
+            rate.map_or(f64::INFINITY, |r| (r * BURST_TIME.as_secs_f64()).clamp(1.0, max_burst as f64));
         Self { rate, burst, tokens: 1.0, at: Duration::ZERO }
     }
 
@@ -81,9 +82,14 @@ mod tests {
 
     #[test]
     fn keeps_the_rate() {
-        for (rate, step_us) in [(50.0, 1_000), (50.0, 100), (1_000.0, 500), (10_000.0, 100), (12_800.0, 5_000)] {
+        for (rate, step_us) in
+            [(50.0, 1_000), (50.0, 100), (1_000.0, 500), (10_000.0, 100), (12_800.0, 5_000)]
+        {
             let sent = run(rate, Duration::from_micros(step_us), Duration::from_secs(10)) as f64;
-            assert!((sent - rate * 10.0).abs() <= rate * 0.01 + 1.0, "{sent} sent in 10 s at {rate} a second");
+            assert!(
+                (sent - rate * 10.0).abs() <= rate * 0.01 + 1.0,
+                "{sent} sent in 10 s at {rate} a second"
+            );
         }
     }
 

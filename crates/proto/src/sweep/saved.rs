@@ -157,13 +157,16 @@ impl Reader<'_> {
         let [pass, first_pass] = self.array()?;
         let cursor = self.u32()?;
         let [status, reason] = self.array()?;
-        let silence = if status == 0 { None } else { Some((status_from(status)?, Reason::from_code(reason)?)) };
+        let silence =
+            if status == 0 { None } else { Some((status_from(status)?, Reason::from_code(reason)?)) };
         let passes = self.u32()?;
-        let by_pass = (0..passes).map(|_| Some([self.u32()?, self.u32()?, self.u32()?])).collect::<Option<_>>()?;
+        let by_pass =
+            (0..passes).map(|_| Some([self.u32()?, self.u32()?, self.u32()?])).collect::<Option<_>>()?;
         let traffic = [u64::from_le_bytes(self.array()?), u64::from_le_bytes(self.array()?)];
         let len = self.u32()?;
         let words = self.take((len as usize).div_ceil(32) * 8)?;
-        let words = words.chunks_exact(8).filter_map(|w| Some(u64::from_le_bytes(w.try_into().ok()?))).collect();
+        let words =
+            words.chunks_exact(8).filter_map(|w| Some(u64::from_le_bytes(w.try_into().ok()?))).collect();
         let states = States::from_words(len, words)?;
         let entries = self.u32()?;
         let evidence = (0..entries).map(|_| self.evidence(len)).collect::<Option<_>>()?;

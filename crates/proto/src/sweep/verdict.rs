@@ -146,7 +146,9 @@ impl Verdict {
             flags |= put_address(&mut record[16..32], external.ip()) << 1;
             record[40..42].copy_from_slice(&external.port().to_le_bytes());
         }
-        flags |= u8::from(self.port_rewritten) << 2 | u8::from(self.single_server) << 3 | u8::from(self.resumed) << 4;
+        flags |= u8::from(self.port_rewritten) << 2
+            | u8::from(self.single_server) << 3
+            | u8::from(self.resumed) << 4;
         record[32..36].copy_from_slice(&self.index.to_le_bytes());
         record[36] = self.status as u8;
         record[37] = flags;

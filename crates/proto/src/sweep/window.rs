@@ -104,7 +104,9 @@ impl Window {
                 self.settled_loss = Some(trial.loss.max(loss));
                 self.set(trial.before);
             }
-            None if loss > self.settled_loss.unwrap_or(0.0) * 1.3 + NOTABLE_LOSS && self.current > MIN_WINDOW * 4 => {
+            None if loss > self.settled_loss.unwrap_or(0.0) * 1.3 + NOTABLE_LOSS
+                && self.current > MIN_WINDOW * 4 =>
+            {
                 self.trial = Some(Trial { before: self.current, loss });
                 self.set(self.current / 2);
             }
@@ -128,7 +130,11 @@ mod tests {
     #[test]
     fn comes_from_the_granted_buffer() {
         for (bytes, want, why) in [
-            (212_992, 138, "the default of Linux: a prototype lost 1 to 2 % of good sources at 2,048, none at 128"),
+            (
+                212_992,
+                138,
+                "the default of Linux: a prototype lost 1 to 2 % of good sources at 2,048, none at 128",
+            ),
             (8 << 20, 2_048, "a raised buffer: no gain beyond"),
             (2_304, 16, "tiny: still some progress"),
         ] {
@@ -173,7 +179,12 @@ mod tests {
     #[test]
     fn each_pass_asks_more_gently() {
         let mut window = Window::new(256);
-        let sizes: Vec<_> = (0..5).map(|_| { window.on_next_pass(); window.current() }).collect();
+        let sizes: Vec<_> = (0..5)
+            .map(|_| {
+                window.on_next_pass();
+                window.current()
+            })
+            .collect();
         assert_eq!(sizes, [128, 64, 32, 32, 32]);
     }
 }

@@ -29,7 +29,8 @@ impl Sweep {
     /// answers came from behind one address, the silent ones may just have found no port left.
     fn looks_like_nat_ports(&self) -> bool {
         let largest = self.evidence.externals(1).first().map_or(0, |(_, count)| *count);
-        largest >= bounds::NAT_PORTS_FROM && f64::from(largest) >= f64::from(self.good) * bounds::NAT_PORTS_SHARE
+        largest >= bounds::NAT_PORTS_FROM
+            && f64::from(largest) >= f64::from(self.good) * bounds::NAT_PORTS_SHARE
     }
 
     /// Hands out the verdicts on what is still open; `false` if the receiver had no more room.

@@ -142,7 +142,9 @@ impl Sweep {
                     self.evidence.put(index, entry);
                 }
             }
-            Some(entry) if self.server(entry.server).ip() == self.server(server).ip() => self.counters.duplicates += 1,
+            Some(entry) if self.server(entry.server).ip() == self.server(server).ip() => {
+                self.counters.duplicates += 1
+            }
             Some(entry) => {
                 if self.evidence.external(&entry).map(|e| e.ip()) != Some(external.ip()) {
                     verdict.reason = Reason::ExternalVaries;

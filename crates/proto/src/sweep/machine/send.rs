@@ -13,7 +13,13 @@ use super::{Next, Phase, Probe, Sweep, Why};
 impl Sweep {
     /// Says what to do now. Probes to send are appended to `probes`, verdicts go to `sink`; `room` is how many
     /// verdicts the receiver still has room for (those of the probes in flight not counted off).
-    pub fn step(&mut self, now: Duration, room: usize, probes: &mut Vec<Probe>, sink: &mut impl VerdictSink) -> Next {
+    pub fn step(
+        &mut self,
+        now: Duration,
+        room: usize,
+        probes: &mut Vec<Probe>,
+        sink: &mut impl VerdictSink,
+    ) -> Next {
         loop {
             match self.phase {
                 Phase::Done(why) => return Next::Done(why),
@@ -75,7 +81,9 @@ impl Sweep {
         }
         self.flight.cancel(ticket.position);
         let Some((Some(index), _)) = self.source_at(ticket.position) else { return };
-        if self.states.at(index) == State::Open && self.evidence.get(index).is_none_or(|e| e.status != Status::Mapped) {
+        if self.states.at(index) == State::Open
+            && self.evidence.get(index).is_none_or(|e| e.status != Status::Mapped)
+        {
             self.evidence.put(index, Entry::failure(failure, ticket.pass));
         }
         // Being refused is an answer too: the sources are worth asking, even if no server was heard yet.
@@ -238,7 +246,9 @@ impl Sweep {
         }
         let start = self.roll(len);
         // Where half have answered two looks suffice; where few have, the walk is long but such passes are short.
-        (0..len).map(|n| (start + n) % len).find(|position| self.states.at(self.order.nth(*position)) != State::Open)
+        (0..len)
+            .map(|n| (start + n) % len)
+            .find(|position| self.states.at(self.order.nth(*position)) != State::Open)
     }
 
     fn roll(&mut self, below: u32) -> u32 {
@@ -282,7 +292,9 @@ impl Sweep {
     /// Heartbeats are probes too: under a rate limit they take an eighth of it at most.
     fn beat_interval(&self) -> Duration {
         let of_rate = self.pace.rate().map_or(0.0, |rate| f64::from(bounds::HEARTBEAT_PROBES) * 8.0 / rate);
-        bounds::HEARTBEAT_AFTER.max(self.flight.times.hold() * 2).max(Duration::from_secs_f64(of_rate.min(60.0)))
+        bounds::HEARTBEAT_AFTER
+            .max(self.flight.times.hold() * 2)
+            .max(Duration::from_secs_f64(of_rate.min(60.0)))
     }
 
     fn beat(&mut self, now: Duration, probes: &mut Vec<Probe>) {

@@ -86,7 +86,9 @@ impl Net {
                 self.nat.insert(probe.source);
                 seen = SocketAddr::new(ip(external), 1_024);
             }
-            Path::ProxyAtSecond if server.ip() == ip("192.0.2.2") => seen = SocketAddr::new(ip("198.51.100.9"), 9),
+            Path::ProxyAtSecond if server.ip() == ip("192.0.2.2") => {
+                seen = SocketAddr::new(ip("198.51.100.9"), 9)
+            }
             Path::OtherPort => seen.set_port(5),
             Path::WrongWayBack => to = ip("10.0.0.77"),
             Path::ForeignServer => from = "192.0.2.99:3478".parse().expect("an address"),
@@ -286,7 +288,8 @@ fn a_network_that_does_not_come_back_leaves_unknown_and_no_dead() {
 fn a_dead_block_is_no_outage() {
     for source_works in [false, true] {
         // A lone living source, or the canary alone.
-        let mut net = Net::new(move |s| if source_works && s == ip("10.0.3.3") { Path::Works } else { Path::Dead });
+        let mut net =
+            Net::new(move |s| if source_works && s == ip("10.0.3.3") { Path::Works } else { Path::Dead });
         let mut sweep = sweep("10.0.0.0/22", settings());
         let (why, verdicts) = run(&mut sweep, &mut net);
         assert_eq!((why, sweep.counters().outages), (Why::Complete, 0));
@@ -322,7 +325,8 @@ fn too_few_passes_for_the_loss_give_unknown() {
     net.loss = 0.3;
     let mut sweep = sweep("10.0.0.0/20", Settings { passes: Some(2), ..settings() });
     let (_, verdicts) = run(&mut sweep, &mut net);
-    let count = |wanted: (Status, Reason)| verdicts.values().filter(|v| (v.status, v.reason) == wanted).count();
+    let count =
+        |wanted: (Status, Reason)| verdicts.values().filter(|v| (v.status, v.reason) == wanted).count();
     assert_eq!(count((Status::NoReply, Reason::None)), 0);
     assert!(count((Status::Unknown, Reason::Loss)) > 500);
     assert!((0.4..0.65).contains(&sweep.loss()), "51 % of the round trips are lost: {}", sweep.loss());
@@ -353,10 +357,18 @@ fn a_mapped_address_needs_a_second_witness() {
     for (source, v) in &verdicts {
         assert!(!v.single_server, "{v:?}");
         match last_octet(*source) % 4 {
-            0 => assert_eq!((v.status, v.external.map(|e| e.ip())), (Status::Mapped, Some(ip("198.51.100.1")))),
+            0 => {
+                assert_eq!((v.status, v.external.map(|e| e.ip())), (Status::Mapped, Some(ip("198.51.100.1"))))
+            }
             // Asked at the honest server first, it is proven; at the other first, the two disagree.
             1 => {
-                assert!(matches!((v.status, v.reason), (Status::Ok, _) | (Status::Unknown, Reason::ServersDisagree)), "{v:?}");
+                assert!(
+                    matches!(
+                        (v.status, v.reason),
+                        (Status::Ok, _) | (Status::Unknown, Reason::ServersDisagree)
+                    ),
+                    "{v:?}"
+                );
                 doubted += usize::from(v.status == Status::Unknown);
             }
             _ => assert_eq!(v.status, Status::Ok),
@@ -374,7 +386,8 @@ fn replies_that_prove_nothing_are_counted_and_never_ok() {
         request.extend([0x7f, 0xff, 0, 0]);
         request[3] = 4;
         let mut out = [0; MAX_RESPONSE_LEN];
-        let len = stun::respond(&request, "10.0.0.1:1".parse().expect("an address"), &mut out).expect("an error response");
+        let len = stun::respond(&request, "10.0.0.1:1".parse().expect("an address"), &mut out)
+            .expect("an error response");
         out[..len].to_vec()
     };
     for (path, status, reason, counted) in [
@@ -411,7 +424,11 @@ fn a_forger_who_does_not_see_the_probes_achieves_nothing() {
         let mut out = [0; MAX_RESPONSE_LEN];
         let seen = SocketAddr::new(probe.source, PORT);
         let len = stun::respond(&stun::binding_request(&id), seen, &mut out).expect("a request");
-        sweep.on_datagram(MS, &Datagram { from: server, to: probe.source, port: PORT, bytes: &out[..len] }, &mut verdicts);
+        sweep.on_datagram(
+            MS,
+            &Datagram { from: server, to: probe.source, port: PORT, bytes: &out[..len] },
+            &mut verdicts,
+        );
     }
     assert!(verdicts.is_empty());
     assert_eq!(sweep.counters().forged, 20_000);
@@ -421,7 +438,11 @@ fn a_forger_who_does_not_see_the_probes_achieves_nothing() {
 fn going_on_from_any_moment_gives_the_same_table() {
     let keep = || Settings { keep_evidence: true, ..settings() };
     let table = |verdicts: &BTreeMap<IpAddr, Verdict>| {
-        verdicts.iter().map(|(ip, v)| (*ip, v.status, v.reason, v.external, v.code)).filter(|t| t.1 != Status::Ok).collect::<Vec<_>>()
+        verdicts
+            .iter()
+            .map(|(ip, v)| (*ip, v.status, v.reason, v.external, v.code))
+            .filter(|t| t.1 != Status::Ok)
+            .collect::<Vec<_>>()
     };
     let (_, whole) = run(&mut sweep("10.0.0.0/20", keep()), &mut Net::new(mixed));
     for stop_at in [0, 1, 100, 1_000, 3_000, 3_700, 4_095] {
@@ -437,7 +458,10 @@ fn going_on_from_any_moment_gives_the_same_table() {
         assert_eq!(table(&verdicts), table(&whole), "stopped at {stop_at}");
         check_mixed(&verdicts);
         let kept = verdicts.values().filter(|v| v.resumed).count();
-        assert!(kept >= seen.iter().filter(|v| v.status == Status::Ok).count(), "nothing that was proven is asked again");
+        assert!(
+            kept >= seen.iter().filter(|v| v.status == Status::Ok).count(),
+            "nothing that was proven is asked again"
+        );
     }
 }
 
