@@ -145,11 +145,20 @@ function checkServers(value: unknown): string[] | undefined {
 }
 
 /**
- * Checks blocks and options.
+ * Checks blocks and options. Errors have the stack of the call of `caller`.
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` or `ERR_ROUTEPOOL_BLOCK`, naming what is wrong
  */
-export function checkOptions(blocks: unknown, options: unknown): NativeOptions {
+export function checkOptions(blocks: unknown, options: unknown, caller: (...args: never[]) => unknown): NativeOptions {
+  try {
+    return check(blocks, options);
+  } catch (error) {
+    if (error instanceof Error) Error.captureStackTrace(error, caller);
+    throw error;
+  }
+}
+
+function check(blocks: unknown, options: unknown): NativeOptions {
   const list: unknown[] = Array.isArray(blocks) ? blocks : [blocks];
   if (!list.every((block) => typeof block === 'string')) {
     const message = `expected a block like '10.0.0.0/16' or a list of them but received ${inspect(blocks, { depth: 1 })}`;

@@ -26,7 +26,7 @@ import { ValidationRun } from './validation-run.ts';
  * }
  */
 export function validate(blocks: string | readonly string[], options: ValidateOptions = {}): ValidationRun {
-  const native = checkOptions(blocks, options);
+  const native = checkOptions(blocks, options, validate);
   const { signal, lookup = dnsLookup } = options;
   if (signal?.aborted) throw abortError(signal);
   const plan = unwrap(planSweep(native), validate);

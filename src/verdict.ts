@@ -27,6 +27,8 @@ interface Common {
 /** A server saw the source as itself, and its reply reached the source. */
 interface Ok extends Common {
   readonly status: 'ok';
+  /** The address that the server saw: the source itself. */
+  readonly external: string;
   /** The port that the server saw; undefined when the verdict comes from a saved state. */
   readonly externalPort: number | undefined;
   /** Whether that is another port than the one sent from: something on the way translates ports. */
@@ -172,6 +174,7 @@ class RecordVerdict {
   }
 
   get external(): string | undefined {
+    if (this.status === 'ok') return this.ip;
     if (this.externalPort === undefined) return undefined;
     return addressText(this.#bytes, this.#at + 16, this.#flag(FLAG.externalV6));
   }
@@ -237,13 +240,9 @@ const FIELDS: Record<Status, readonly Exclude<keyof RecordVerdict, 'toJSON' | ty
   unknown: [...COMMON, 'reason', 'external', ...REST],
 };
 
-/** The name of a negative error number; the number itself where the system knows none. */
+/** The name of a negative error number, such as `EPERM`. */
 export function errorName(errno: number): string {
-  try {
-    return getSystemErrorName(errno);
-  } catch {
-    return `errno ${-errno}`;
-  }
+  return getSystemErrorName(errno);
 }
 
 /** The verdict in the record that starts at byte `at`. */

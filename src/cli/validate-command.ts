@@ -154,8 +154,10 @@ function parseOrExplain(args: string[]) {
       throw new UsageError(`there is no option ${name}; ${hint}`, { cause: error });
     }
     if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
-      const needs = /does not take/.test(message) ? 'takes no value' : 'needs a value';
-      throw new UsageError(`the option ${name ?? ''} ${needs}`, { cause: error });
+      if (message.includes('does not take')) throw new UsageError(`the option ${name} takes no value`, { cause: error });
+      const next = args[args.indexOf(name ?? '') + 1];
+      const hint = next?.startsWith('-') ? `; for a value that begins with a dash write ${name}=${next}` : '';
+      throw new UsageError(`the option ${name} needs a value${hint}`, { cause: error });
     }
     throw error;
   }

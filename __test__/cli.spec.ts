@@ -1,0 +1,133 @@
+/** The command, as people and scripts call it. */
+import { spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+
+function cli(...args: string[]): SpawnSyncReturns<string> {
+  return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', maxBuffer: 1 << 28, env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined } });
+}
+
+const BLOCK = '127.70.0.0/24';
+
+describe('routepool validate', () => {
+  it('says in words what was proven, and what that means', () => {
+    const { status, stdout, stderr } = cli('validate', BLOCK, '--seed', '5');
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^✔ 256 of 256 sources of 127\.70\.0\.0\/24 proven in \d+ ms/);
+    expect(stdout).toContain('seed 5');
+    expect(stdout).toContain('nothing about the network beyond');
+    expect(stdout).not.toContain('\u001B[');
+  });
+
+  it('prints csv, ndjson and json that machines read', () => {
+    const csv = cli('validate', BLOCK, '--csv', '--quiet').stdout.trimEnd().split('\n');
+    expect([csv.length, csv[0]]).toEqual([257, 'ip,status,external,external_port,error,reason,asked,rtt_ms']);
+    expect(csv[1]).toMatch(/^127\.70\.0\.\d+,ok,127\.70\.0\.\d+,\d+,,,1,[\d.]+$/);
+    const lines = cli('validate', BLOCK, '--ndjson', '--quiet').stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as { status: string });
+    expect([lines.length, lines.every(({ status }) => status === 'ok')]).toEqual([256, true]);
+    const document = JSON.parse(cli('validate', BLOCK, '--json', '--seed', '18446744073709551615', '--quiet').stdout) as { verdicts: unknown[]; summary: { seed: string; counts: { ok: number } } };
+    expect([document.verdicts.length, document.summary.seed, document.summary.counts.ok]).toEqual([256, '18446744073709551615', 256]);
+  });
+
+  it('prints addresses alone with --only', () => {
+    const ok = cli('validate', '127.70.0.0/30', '--only', 'ok', '--quiet').stdout.trimEnd().split('\n');
+    expect(ok.toSorted()).toEqual(['127.70.0.0', '127.70.0.1', '127.70.0.2', '127.70.0.3']);
+    expect(cli('validate', BLOCK, '--only', 'no-reply,mapped', '--quiet').stdout).toBe('');
+    expect(cli('validate', BLOCK, '--only', 'unknown', '--csv', '--quiet').stdout.trimEnd().split('\n').length).toBe(1);
+  });
+
+  it.each<[string[], string]>([
+    [['validate'], 'name a block'],
+    [['validate', '10.0.0.0/33'], '0 to 32'],
+    [['validate', '203.0.113.0/24'], 'ip route add local 203.0.113.0/24 dev lo'],
+    [['validate', BLOCK, '--rat', '5'], 'did you mean --rate?'],
+    [['validate', BLOCK, '--rate', 'fast'], "--rate but received 'fast'"],
+    [['validate', BLOCK, '--rate', '-1'], 'write --rate=-1'],
+    [['validate', BLOCK, '--rate=-1'], 'ratePerSecond'],
+    [['validate', BLOCK, '--rate'], 'needs a value'],
+    [['validate', BLOCK, '--json=yes'], 'takes no value'],
+    [['validate', BLOCK, '--json', '--csv'], 'choose one'],
+    [['validate', BLOCK, '--only', 'dead'], "received 'dead'"],
+    [['validate', BLOCK, '--sample', '64/2'], '--sample'],
+    [['validate', BLOCK, '--hosts', 'few'], 'hosts'],
+    [['validate', BLOCK, '--server', 'x:0'], '1 to 65535'],
+    [['validat', BLOCK], "did you mean 'validate'?"],
+    [[], 'Usage'],
+  ])('%j is a usage error that says what to do', (args, words) => {
+    const { status, stdout, stderr } = cli(...args);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(words);
+    expect(stderr).not.toContain('    at ');
+  });
+
+  it('has help and a version', () => {
+    expect(cli('--help').stdout).toContain('validate BLOCK');
+    expect(cli('validate', '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('--rate N') });
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+    expect(cli('--version').stdout).toBe(`${version}\n`);
+  });
+
+  it('says that a name does not resolve, and that is a failure', () => {
+    const { status, stderr } = cli('validate', BLOCK, '--server', 'nowhere.invalid');
+    expect(status).toBe(1);
+    expect(stderr).toContain("'nowhere.invalid' could not be resolved");
+  });
+
+  it('ends quietly when its reader has seen enough', () => {
+    const { stdout, stderr, status } = spawnSync('sh', ['-c', `'${process.execPath}' '${main}' validate 127.71.0.0/16 --csv --quiet | head -n 3; exit 0`], { encoding: 'utf8' });
+    expect([stdout.trimEnd().split('\n').length, stderr, status]).toEqual([3, '', 0]);
+  });
+
+  it('colours only where it is wanted', () => {
+    const run = (env: NodeJS.ProcessEnv) => spawnSync(process.execPath, [main, 'validate', '127.70.0.0/30'], { encoding: 'utf8', env: { ...process.env, ...env } }).stdout;
+    expect(run({ FORCE_COLOR: '1', NO_COLOR: '' })).toContain('\u001B[32m');
+    expect(run({ FORCE_COLOR: '1', NO_COLOR: '1' })).not.toContain('\u001B[');
+  });
+
+  it('finishes with the partial result when interrupted', async () => {
+    const child = spawn(process.execPath, [main, 'validate', '127.72.0.0/16', '--rate', '2000', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    let errors = '';
+    child.stdout.on('data', (chunk) => (text += String(chunk)));
+    child.stderr.on('data', (chunk) => (errors += String(chunk)));
+    // The first verdicts are written once 64 KiB of them have gathered.
+    await once(child.stdout, 'data');
+    child.kill('SIGINT');
+    const [code] = (await once(child, 'close')) as [number];
+    const { verdicts, summary } = JSON.parse(text) as { verdicts: unknown[]; summary: { stopped: boolean; untested: number } };
+    expect([code, summary.stopped, verdicts.length + summary.untested]).toEqual([3, true, 65_536]);
+    expect(errors).toContain('interrupt again to leave at once');
+    expect(errors).toMatch(/stopped: [\d,]+ not tested/);
+  });
+
+  it('goes on after SIGKILL and ends with the table of a run that was not killed', async () => {
+    const state = join(mkdtempSync(join(tmpdir(), 'routepool-')), 'sweep.state');
+    const table = (csv: string) => csv.trimEnd().split('\n').slice(1).map((line) => line.split(',').filter((_, i) => [0, 1, 2, 4, 5].includes(i)).join()).toSorted();
+    const args = ['validate', '127.73.0.0/18', '--state', state, '--csv', '--quiet'];
+    for (const until of [1, 2]) {
+      const child = spawn(process.execPath, [main, ...args, '--rate', '6000'], { stdio: 'ignore' });
+      // Killed when the state has been written a few times: it is swapped in, so each write is another file.
+      const seen = new Set<number>();
+      while (seen.size <= until * 2) {
+        const entry = statSync(state, { throwIfNoEntry: false });
+        if (entry) seen.add(entry.ino * 1e6 + (entry.mtimeMs % 1e6));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      child.kill('SIGKILL');
+      await once(child, 'close');
+    }
+    const resumed = cli(...args);
+    const whole = cli('validate', '127.73.0.0/18', '--csv', '--quiet');
+    expect(resumed.stderr).toBe('');
+    expect(table(resumed.stdout)).toEqual(table(whole.stdout));
+    const again = cli(...args);
+    expect(table(again.stdout)).toEqual(table(whole.stdout));
+    expect(resumed.stdout.split('\n').filter((line) => line.includes(',ok,') && line.endsWith(',0,')).length).toBeGreaterThan(1_000);
+  });
+});

@@ -1,0 +1,96 @@
+/** Bad input: an error that names the option and what was expected, before anything is sent. */
+import { describe, expect, it } from 'vitest';
+import { RoutePoolError, StunServer, validate, type ValidateOptions } from '../src/index.ts';
+
+function failure(call: () => unknown): RoutePoolError {
+  try {
+    call();
+  } catch (error) {
+    expect(error).toBeInstanceOf(RoutePoolError);
+    return error as RoutePoolError;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('blocks', () => {
+  it.each([
+    ['10.0.0.0/33', 'ERR_ROUTEPOOL_BLOCK', '0 to 32'],
+    ['10.0.0.5/24', 'ERR_ROUTEPOOL_BLOCK', '10.0.0.0/24'],
+    ['10.0.0.9-10.0.0.1', 'ERR_ROUTEPOOL_BLOCK', '10.0.0.1-10.0.0.9'],
+    ['', 'ERR_ROUTEPOOL_BLOCK', 'expected a prefix'],
+    [[], 'ERR_ROUTEPOOL_BLOCK', 'at least one block'],
+    [['127.0.0.0/24', '::1'], 'ERR_ROUTEPOOL_BLOCK', 'one family'],
+    [['127.0.0.0/24', '127.0.0.9'], 'ERR_ROUTEPOOL_BLOCK', 'overlap'],
+    [[7], 'ERR_ROUTEPOOL_BLOCK', 'a block like'],
+    ['203.0.113.0/24', 'ERR_ROUTEPOOL_NOT_LOCAL', 'ip route add local 203.0.113.0/24 dev lo'],
+    ['2001:db8::/112', 'ERR_ROUTEPOOL_NOT_LOCAL', 'ip -6 route add local 2001:db8::/112 dev lo'],
+  ])('%j', (blocks, code, words) => {
+    const error = failure(() => validate(blocks as string));
+    expect([error.code, error.option]).toEqual([code, 'blocks']);
+    expect(error.message).toContain(words);
+    expect(error.stack?.split('\n')[1]).toContain('input.spec.ts');
+  });
+});
+
+describe('options', () => {
+  it.each([
+    [{ ratePerSecond: 0 }, 'ratePerSecond', 'from 0.01'],
+    [{ ratePerSecond: '5' }, 'ratePerSecond', "received '5'"],
+    [{ passes: 1.5 }, 'passes', 'an integer from 1 to 32'],
+    [{ timeoutMs: Number.NaN }, 'timeoutMs', 'NaN'],
+    [{ hosts: 'some' }, 'hosts', "'all' or 'subnet' or 'no-0-255'"],
+    [{ sample: 64 }, 'sample', '{ perPrefix: 64, hosts: 1 }'],
+    [{ sample: { perPrefix: 129 } }, 'sample.perPrefix', '0 to 128'],
+    [{ sample: { perPrefix: 32, host: 1 } }, 'sample.host', 'did you mean `sample.hosts`'],
+    [{ interface: '' }, 'interface', 'network interface'],
+    [{ seed: -1 }, 'seed', '2^64'],
+    [{ seed: 2n ** 64n }, 'seed', '2^64'],
+    [{ seed: 'abc' }, 'seed', "'abc'"],
+    [{ sockets: 'two' }, 'sockets', "'one' or 'per-source'"],
+    [{ receiveBuffer: 1 }, 'receiveBuffer', '1024'],
+    [{ server: [] }, 'server', 'a server like'],
+    [{ server: 5 }, 'server', 'a server like'],
+    [{ signal: {} }, 'signal', 'an AbortSignal'],
+    [{ lookup: 'dns' }, 'lookup', 'dns.lookup'],
+    [{ rate: 5 }, 'rate', 'there is no option `rate`'],
+    [{ timeoutMS: 5 }, 'timeoutMS', 'did you mean `timeoutMs`?'],
+  ])('%o', (options, option, words) => {
+    const error = failure(() => validate('127.0.0.0/24', options as ValidateOptions));
+    expect([error.code, error.option]).toEqual(['ERR_ROUTEPOOL_OPTION', option]);
+    expect(error.message).toContain(words);
+  });
+
+  it.each([
+    ['host:http', '1 to 65535'],
+    ['10.0.0.300', 'not an IPv4 address'],
+    ['turn:host', 'not supported'],
+    [['embedded', '127.0.0.1'], 'name it alone'],
+  ])('server %j', (server, words) => {
+    const error = failure(() => validate('127.0.0.0/24', { server }));
+    expect([error.code, error.option]).toEqual(['ERR_ROUTEPOOL_SERVER', 'server']);
+    expect(error.message).toContain(words);
+  });
+
+  it('an interface that is not there', async () => {
+    await expect(validate('127.0.0.0/24', { interface: 'no-such0' }).summary()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', option: 'interface' });
+  });
+
+  it('explicit undefined is the same as leaving it out', async () => {
+    const summary = await validate('127.0.0.0/28', { passes: undefined, server: undefined, signal: undefined }).summary();
+    expect(summary.allOk).toBe(true);
+  });
+});
+
+describe('servers of one own', () => {
+  it('refuse a wrong address or port by name, and a busy one as Node does', async () => {
+    expect(failure(() => StunServer.listen({ port: 70_000 })).option).toBe('port');
+    expect(failure(() => StunServer.listen({ address: 'here' })).option).toBe('address');
+    expect(failure(() => StunServer.listen({ address: '0.0.0.0' })).message).toContain('wildcard');
+    const first = StunServer.listen();
+    expect(() => StunServer.listen({ port: first.port })).toThrowError(
+      expect.objectContaining({ code: 'EADDRINUSE', syscall: 'bind', address: '127.0.0.1', port: first.port, message: `bind EADDRINUSE 127.0.0.1:${first.port}` }),
+    );
+    await first.close();
+    await first.close();
+  });
+});

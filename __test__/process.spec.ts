@@ -1,0 +1,60 @@
+/** What a run does to its process: nothing lasting. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+function script(code: string) {
+  return spawnSync(process.execPath, ['--input-type=module', '-e', code], { cwd: root, encoding: 'utf8', timeout: 30_000 });
+}
+
+describe('a process', () => {
+  it.each([
+    ['that only imports', "import 'routepool';"],
+    ['that starts a run and forgets it', "import { validate } from 'routepool'; validate('127.80.0.0/16', { ratePerSecond: 10 });"],
+    ['that breaks out of a loop', "import { validate } from 'routepool'; for await (const v of validate('127.80.0.0/16')) break;"],
+    ['that leaves a server open', "import { StunServer } from 'routepool'; StunServer.listen();"],
+    ['that uses up a run', "import { validate } from 'routepool'; await validate('127.80.0.0/20').summary();"],
+    ['that aborts', "import { validate } from 'routepool'; await validate('127.80.0.0/16', { signal: AbortSignal.timeout(20) }).summary().catch(() => {});"],
+    ['whose error nobody awaits', "import { validate } from 'routepool'; validate('127.80.0.0/24', { server: 'x.invalid' });"],
+  ])('%s exits by itself', (_name, code) => {
+    expect(script(code)).toMatchObject({ status: 0, signal: null, stderr: '' });
+  });
+
+  it('has no thread, socket or file more after importing', () => {
+    const { stdout, stderr } = script(`
+      import { readdirSync } from 'node:fs';
+      const count = () => [readdirSync('/proc/self/task').length, readdirSync('/proc/self/fd').length].join();
+      // The first asynchronous read starts the pool of libuv, which importing anything does.
+      await (await import('node:fs/promises')).readFile('package.json');
+      const before = count();
+      await import('routepool');
+      console.log(before === count());`);
+    expect([stdout, stderr]).toEqual(['true\n', '']);
+  });
+
+  it('is held while somebody waits', () => {
+    const { stdout } = script("import { validate } from 'routepool'; const s = await validate('127.81.0.0/24', { ratePerSecond: 500 }).summary(); console.log(s.counts.ok);");
+    expect(stdout).toBe('256\n');
+  });
+
+  it('is loaded by require() too', () => {
+    const { stdout, status } = spawnSync(process.execPath, ['-e', "console.log(typeof require('routepool').validate)"], { cwd: root, encoding: 'utf8' });
+    expect([stdout, status]).toEqual(['function\n', 0]);
+  });
+
+  it('survives workers that are terminated amid a sweep', () => {
+    const { stdout, stderr, status } = script(`
+      import { Worker } from 'node:worker_threads';
+      import { once } from 'node:events';
+      const code = "import('routepool').then(async ({ validate }) => { let n = 0; for await (const v of validate('127.96.0.0/12')) if (++n === 2000) postMessage(n); })";
+      for (let i = 0; i < 20; i++) {
+        const worker = new Worker("import { parentPort } from 'node:worker_threads'; const postMessage = (m) => parentPort.postMessage(m);" + code, { eval: true });
+        await once(worker, 'message');
+        await worker.terminate();
+      }
+      console.log('done');`);
+    expect([stdout, stderr, status]).toEqual(['done\n', '', 0]);
+  });
+});
