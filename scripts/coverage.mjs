@@ -51,7 +51,7 @@ run(binary, ['-q'], { env });
 const merged = join(folder, 'proto.profdata');
 const raw = readdirSync(profiles).map((name) => join(profiles, name));
 run(profdata, ['merge', '-sparse', ...raw, '-o', merged]);
-const ignore = '--ignore-filename-regex=(registry|rustc|/tests\\.rs)';
+const ignore = '--ignore-filename-regex=(registry|rustc|/target/|/tests\\.rs)';
 const report = JSON.parse(run(cov, ['export', '-summary-only', ignore, `-instr-profile=${merged}`, binary])).data[0];
 for (const { filename, summary } of report.files) {
   console.log(`${summary.lines.percent.toFixed(1).padStart(6)} %  ${filename.replace(`${process.cwd()}/`, '')}`);

@@ -2,6 +2,7 @@
 //!
 //! Every synchronous export catches panics (`catch_unwind`): a panic that reaches Node would end the process.
 #![deny(unsafe_code)]
+#![allow(clippy::needless_pass_by_value, reason = "values come from JavaScript by copy")]
 
 mod convert;
 mod failure;

@@ -77,10 +77,10 @@ impl LocalTable {
             if *low > last {
                 break;
             }
-            if *low > from {
-                if let Some(host) = block.first_host_in(self.address(from), self.address(*low - 1)) {
-                    return Some(host);
-                }
+            if *low > from
+                && let Some(host) = block.first_host_in(self.address(from), self.address(*low - 1))
+            {
+                return Some(host);
             }
             if *high >= last {
                 return None;

@@ -21,6 +21,8 @@ fn loopback() -> SocketAddr {
     "127.0.0.1:0".parse().expect("an address")
 }
 
+type Records = HashMap<u32, [u8; RECORD_LEN]>;
+
 struct Watched {
     run: Run,
     bell: Receiver<()>,
@@ -39,7 +41,7 @@ fn start(request: Request) -> Watched {
 
 impl Watched {
     /// All records by index, and the summary.
-    fn finish(&self) -> (HashMap<u32, [u8; RECORD_LEN]>, Result<Arc<Summary>, Arc<Error>>) {
+    fn finish(&self) -> (Records, Result<Arc<Summary>, Arc<Error>>) {
         let mut records = HashMap::new();
         let mut buffer = vec![0; RECORD_LEN * 500];
         loop {
@@ -59,7 +61,7 @@ impl Watched {
     }
 }
 
-fn counts(records: &HashMap<u32, [u8; RECORD_LEN]>, status: Status) -> usize {
+fn counts(records: &Records, status: Status) -> usize {
     records.values().filter(|r| r[36] == status as u8).count()
 }
 

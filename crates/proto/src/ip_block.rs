@@ -250,7 +250,7 @@ impl IpBlock {
             Meaning::Range(first, last) => first.checked_add(k).filter(|n| *n <= last)?,
             Meaning::No0And255 => {
                 let k = k.checked_add(usable_below(self.first))?;
-                Some((k / 254 << 8) + k % 254 + 1).filter(|n| *n <= self.last)?
+                Some(((k / 254) << 8) + k % 254 + 1).filter(|n| *n <= self.last)?
             }
         };
         Some(to_address(number, self.ipv6))

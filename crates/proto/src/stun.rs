@@ -137,10 +137,10 @@ pub fn read_reply(bytes: &[u8]) -> Result<Reply, NotAReply> {
         let (kind, value) = attribute?;
         match kind {
             attribute::XOR_MAPPED_ADDRESS if rank < 3 => {
-                (mapped, rank) = (Some(read_address(value, Some(&id))?), 3)
+                (mapped, rank) = (Some(read_address(value, Some(&id))?), 3);
             }
             attribute::XOR_MAPPED_ADDRESS_OLD if rank < 2 => {
-                (mapped, rank) = (Some(read_address(value, Some(&id))?), 2)
+                (mapped, rank) = (Some(read_address(value, Some(&id))?), 2);
             }
             attribute::MAPPED_ADDRESS if rank < 1 => (mapped, rank) = (Some(read_address(value, None)?), 1),
             attribute::ERROR_CODE => {
@@ -149,9 +149,8 @@ pub fn read_reply(bytes: &[u8]) -> Result<Reply, NotAReply> {
                 }
             }
             attribute::FINGERPRINT => check_fingerprint(bytes, value)?,
-            attribute::XOR_MAPPED_ADDRESS | attribute::XOR_MAPPED_ADDRESS_OLD | attribute::MAPPED_ADDRESS => {
-            }
-            0x8000.. => {}
+            // A second address of a kind, or what may be passed over.
+            attribute::XOR_MAPPED_ADDRESS | attribute::MAPPED_ADDRESS | 0x8000.. => {}
             other if attribute::KNOWN.contains(&other) => {}
             other => unknown = unknown.or(Some(other)),
         }
@@ -222,7 +221,7 @@ fn address_mask(id: &TransactionId) -> [u8; 16] {
     mask
 }
 
-/// FINGERPRINT must be the last attribute and the CRC-32 of all before it, XORed (RFC 8489, section 14.7).
+/// FINGERPRINT must be the last attribute and the CRC-32 of all before it, `XORed` (RFC 8489, section 14.7).
 fn check_fingerprint(message: &[u8], value: &[u8]) -> Result<(), NotAReply> {
     let before = message.len().checked_sub(8).ok_or(NotAReply::WrongFingerprint)?;
     let last = message.get(before..before + 4) == Some(&[0x80, 0x28, 0, 4]);

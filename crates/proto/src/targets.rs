@@ -240,7 +240,7 @@ impl Targets {
 }
 
 fn plain(block: &IpBlock) -> Result<(u128, Walk), TargetsError> {
-    let first = block.nth(0).ok_or_else(|| TargetsError::Empty { block: *block })?;
+    let first = block.nth(0).ok_or(TargetsError::Empty { block: *block })?;
     let len = block.len();
     let number = match first {
         IpAddr::V4(ip) => u128::from(u32::from(ip)),

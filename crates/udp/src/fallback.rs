@@ -14,6 +14,9 @@ use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit};
 /// process.
 const MOST: usize = 512;
 
+/// Probes in flight at most: a source's socket must outlive its answer.
+pub(crate) const MOST_IN_FLIGHT: u32 = 256;
+
 /// A socket per source, opened when first needed.
 #[derive(Debug)]
 pub(crate) struct PerSource {
@@ -60,12 +63,9 @@ impl PerSource {
     }
 
     /// The least that systems give a socket; each source has one of its own.
+    #[allow(clippy::unused_self, reason = "the same call as on Linux")]
     pub(crate) fn receive_buffer(&self) -> usize {
         MOST * 2_048
-    }
-
-    pub(crate) fn most_sources(&self) -> u32 {
-        (MOST / 2) as u32
     }
 
     #[allow(

@@ -128,7 +128,7 @@ impl Batched {
     }
 
     pub(crate) fn drops(&self) -> u32 {
-        /// Index of the drop counter among the values of `SO_MEMINFO` (linux/sock_diag.h).
+        /// Index of the drop counter among the values of `SO_MEMINFO` (`linux/sock_diag.h`).
         const SK_MEMINFO_DROPS: usize = 8;
         let mut values = [0_u32; 16];
         let mut len = size_of::<[u32; 16]>() as libc::socklen_t;
@@ -163,15 +163,14 @@ impl Batched {
                         0,
                     )
                 };
-                match usize::try_from(sent) {
-                    // A short count means that the next one was refused: asking again brings its error.
-                    Ok(sent) => from += sent,
-                    Err(_) => {
-                        let error = io::Error::last_os_error();
-                        if error.kind() != io::ErrorKind::Interrupted {
-                            return (done + from, Some(SendError { refused: Refused::Send, error }));
-                        }
-                    }
+                // A short count means that the next one was refused: asking again brings its error.
+                if let Ok(sent) = usize::try_from(sent) {
+                    from += sent;
+                    continue;
+                }
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return (done + from, Some(SendError { refused: Refused::Send, error }));
                 }
             }
             done += chunk.len();
@@ -243,7 +242,7 @@ impl Batched {
         let events = libc::POLLIN | if for_writing { libc::POLLOUT } else { 0 };
         let mut entry = libc::pollfd { fd: self.socket.as_raw_fd(), events, revents: 0 };
         let time = libc::timespec {
-            tv_sec: timeout.as_secs().min(3_600) as libc::time_t,
+            tv_sec: timeout.as_secs().min(3_600).cast_signed() as libc::time_t,
             tv_nsec: timeout.subsec_nanos().into(),
         };
         // SAFETY: one entry and a time that live through the call; no signal mask is changed.

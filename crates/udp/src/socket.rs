@@ -169,7 +169,7 @@ impl Socket {
         match &self.0 {
             #[cfg(target_os = "linux")]
             Inner::Batched(_) => None,
-            Inner::PerSource(s) => Some(s.most_sources()),
+            Inner::PerSource(_) => Some(crate::fallback::MOST_IN_FLIGHT),
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) fn local_prefixes(ipv6: bool) -> io::Result<Vec<(IpAddr, u8)>> {
                 NetlinkPayload::Done(_) => return Ok(prefixes),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) => {
-                    prefixes.extend(local(&route, ipv6))
+                    prefixes.extend(local(&route, ipv6));
                 }
                 _ => {}
             }
@@ -63,10 +63,10 @@ fn local(route: &RouteMessage, ipv6: bool) -> Option<(IpAddr, u8)> {
         match attribute {
             RouteAttribute::Table(number) => table = *number,
             RouteAttribute::Destination(RouteAddress::Inet(ip)) if !ipv6 => {
-                destination = Some(IpAddr::from(*ip))
+                destination = Some(IpAddr::from(*ip));
             }
             RouteAttribute::Destination(RouteAddress::Inet6(ip)) if ipv6 => {
-                destination = Some(IpAddr::from(*ip))
+                destination = Some(IpAddr::from(*ip));
             }
             _ => {}
         }

@@ -62,7 +62,7 @@ impl Drive {
                 let any_port = SocketAddr::new(ip, 0);
                 let (address, end) = if lanes > 1 {
                     let server = Server::bind(any_port, plan.receive_buffer)?;
-                    (server.address(), Embedded::Turns(server))
+                    (server.address(), Embedded::Turns(Box::new(server)))
                 } else {
                     let responder = Responder::start_with(any_port, plan.receive_buffer)?;
                     (responder.address(), Embedded::Thread(responder))
@@ -99,12 +99,12 @@ impl Drive {
                 settings(&plan, &own, found.canary, &socket, &embedded),
                 plan.subject.clone(),
             );
-            if let Some(saved) = plan.saved.take() {
-                if !sweep.restore(saved) {
-                    return Err(Error::State(
-                        "the state file does not fit these blocks: delete it to begin anew".into(),
-                    ));
-                }
+            if let Some(saved) = plan.saved.take()
+                && !sweep.restore(saved)
+            {
+                return Err(Error::State(
+                    "the state file does not fit these blocks: delete it to begin anew".into(),
+                ));
             }
             lanes.push(Lane {
                 number,

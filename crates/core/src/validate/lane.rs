@@ -22,7 +22,7 @@ pub(super) enum Embedded {
     /// A responder on its own thread.
     Thread(Responder),
     /// A responder that the lane gives its turns to. Its packets then never change the processor: no wake-ups, warm caches.
-    Turns(Server),
+    Turns(Box<Server>),
 }
 
 impl Embedded {

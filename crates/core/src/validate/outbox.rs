@@ -74,7 +74,7 @@ impl Meter {
         if now < self.last + PROGRESS_EVERY {
             return None;
         }
-        let seconds = (now - self.last).as_secs_f64();
+        let seconds = now.saturating_sub(self.last).as_secs_f64();
         let current = (sweep.counters().probes - self.probes) as f64 / seconds;
         // An average that forgets over about a second.
         let weight = if self.rate == 0.0 { 1.0 } else { seconds.min(1.0) };

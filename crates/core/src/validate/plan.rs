@@ -95,16 +95,16 @@ impl Plan {
         let subject = subject(&blocks, request.sample);
         let state_file = request.state.map(StateFile::new);
         let saved = state_file.as_ref().map(|f| f.load(&subject)).transpose()?.flatten();
-        if let (Some(saved), Some(seed)) = (&saved, request.seed) {
-            if saved.seed != seed {
-                return Err(Error::option_error(
-                    "seed",
-                    format!(
-                        "the saved state goes on with seed {}: leave out `seed`, or begin with another state file",
-                        saved.seed
-                    ),
-                ));
-            }
+        if let (Some(saved), Some(seed)) = (&saved, request.seed)
+            && saved.seed != seed
+        {
+            return Err(Error::option_error(
+                "seed",
+                format!(
+                    "the saved state goes on with seed {}: leave out `seed`, or begin with another state file",
+                    saved.seed
+                ),
+            ));
         }
         let seed = saved.as_ref().map(|s| s.seed).or(request.seed).unwrap_or_else(rand::random);
         let targets = Targets::new(blocks, request.sample, seed).map_err(|e| Error::Block(e.to_string()))?;
@@ -184,29 +184,25 @@ fn check_numbers(request: &Request) -> Result<(), Error> {
     let wrong = |option, expected: &str, got: String| {
         Err(Error::option_error(option, format!("expected {expected} for `{option}` but received {got}")))
     };
-    if let Some(rate) = request.rate {
-        if !(rate.is_finite() && (0.01..=1e8).contains(&rate)) {
-            return wrong("ratePerSecond", "a number from 0.01 to 100,000,000", rate.to_string());
-        }
+    if let Some(rate) = request.rate
+        && !(rate.is_finite() && (0.01..=1e8).contains(&rate))
+    {
+        return wrong("ratePerSecond", "a number from 0.01 to 100,000,000", rate.to_string());
     }
-    if let Some(passes) = request.passes {
-        if !(1..=bounds::MAX_PASSES).contains(&passes) {
-            return wrong(
-                "passes",
-                &format!("an integer from 1 to {}", bounds::MAX_PASSES),
-                passes.to_string(),
-            );
-        }
+    if let Some(passes) = request.passes
+        && !(1..=bounds::MAX_PASSES).contains(&passes)
+    {
+        return wrong("passes", &format!("an integer from 1 to {}", bounds::MAX_PASSES), passes.to_string());
     }
-    if let Some(timeout) = request.timeout {
-        if timeout < Duration::from_millis(1) || timeout > MAX_TIMEOUT {
-            return wrong("timeoutMs", "1 to 600,000 milliseconds", format!("{}", timeout.as_millis()));
-        }
+    if let Some(timeout) = request.timeout
+        && (timeout < Duration::from_millis(1) || timeout > MAX_TIMEOUT)
+    {
+        return wrong("timeoutMs", "1 to 600,000 milliseconds", format!("{}", timeout.as_millis()));
     }
-    if let Some(bytes) = request.receive_buffer {
-        if !(1_024..=MAX_RECEIVE_BUFFER).contains(&bytes) {
-            return wrong("receiveBuffer", "1,024 to 1,073,741,824 bytes", bytes.to_string());
-        }
+    if let Some(bytes) = request.receive_buffer
+        && !(1_024..=MAX_RECEIVE_BUFFER).contains(&bytes)
+    {
+        return wrong("receiveBuffer", "1,024 to 1,073,741,824 bytes", bytes.to_string());
     }
     if request
         .interface

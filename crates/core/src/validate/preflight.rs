@@ -57,7 +57,8 @@ pub(super) fn preflight(
         if sends.next_if(|at| start.elapsed() >= **at).is_some() {
             asked.iter_mut().for_each(send);
         }
-        if !asked.iter_mut().fold(false, |heard, a| receive(a) || heard) {
+        // Each is looked at, whatever the others had.
+        if asked.iter_mut().filter_map(|a| receive(a).then_some(())).count() == 0 {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
@@ -111,10 +112,10 @@ fn receive(asked: &mut Asked) -> bool {
     match socket.recv(&mut buffer) {
         // Any genuine response will do, also an error response: the server is there and answers.
         Ok(len) => {
-            if stun::read_reply(&buffer[..len]).is_ok_and(|reply| reply.id == asked.id) {
-                if let Ok(local) = socket.local_addr() {
-                    asked.answer = Answer::Yes(local.ip());
-                }
+            if stun::read_reply(&buffer[..len]).is_ok_and(|reply| reply.id == asked.id)
+                && let Ok(local) = socket.local_addr()
+            {
+                asked.answer = Answer::Yes(local.ip());
             }
             true
         }

@@ -25,7 +25,7 @@ impl<F: Fn() + Send + Sync> Bell for F {
 }
 
 /// Figures of a sweep under way.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
     /// All sources.
     pub sources: u32,
@@ -168,13 +168,14 @@ impl Run {
     #[must_use]
     pub fn progress(&self) -> Progress {
         let lanes = lock(&self.shared.progress);
-        lanes.iter().cloned().reduce(Progress::plus).unwrap_or_default()
+        lanes.iter().copied().reduce(Progress::plus).unwrap_or_default()
     }
 
     /// The result, once there is one. All verdicts are in the ring by then.
     ///
     /// # Errors
     /// What made the sweep impossible.
+    #[must_use]
     pub fn result(&self) -> Option<Result<Arc<Summary>, Arc<Error>>> {
         let result = lock(&self.shared.result);
         result.as_ref().map(|r| r.as_ref().map(|o| Arc::clone(&o.summary)).map_err(Arc::clone))

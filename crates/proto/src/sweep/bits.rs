@@ -74,7 +74,7 @@ impl States {
 
     /// Appends the states of the sources that follow. The length so far must be a multiple of 32, or nothing is appended.
     pub fn append(&mut self, next: &Self) {
-        if self.len % PER_WORD != 0 {
+        if !self.len.is_multiple_of(PER_WORD) {
             return;
         }
         self.words.extend(&next.words);

@@ -57,7 +57,7 @@ impl Order {
     }
 }
 
-/// The finalizer of MurmurHash3: every input bit reaches every output bit.
+/// The finalizer of `MurmurHash3`: every input bit reaches every output bit.
 fn mix32(mut x: u32) -> u32 {
     x = (x ^ (x >> 16)).wrapping_mul(0x85eb_ca6b);
     x = (x ^ (x >> 13)).wrapping_mul(0xc2b2_ae35);

@@ -143,7 +143,7 @@ impl Sweep {
                 }
             }
             Some(entry) if self.server(entry.server).ip() == self.server(server).ip() => {
-                self.counters.duplicates += 1
+                self.counters.duplicates += 1;
             }
             Some(entry) => {
                 if self.evidence.external(&entry).map(|e| e.ip()) != Some(external.ip()) {
@@ -184,10 +184,10 @@ impl Sweep {
         if !self.settings.servers.contains(&datagram.from) {
             return;
         }
-        if let Some(index) = self.targets.index_of(datagram.to) {
-            if self.states.at(index) == State::Open {
-                self.note_bad(index, Reason::NotStun, 0, self.pass);
-            }
+        if let Some(index) = self.targets.index_of(datagram.to)
+            && self.states.at(index) == State::Open
+        {
+            self.note_bad(index, Reason::NotStun, 0, self.pass);
         }
     }
 

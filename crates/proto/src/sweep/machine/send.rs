@@ -131,13 +131,13 @@ impl Sweep {
         let (mut first, mut last, mut count) = (None, 0, 0);
         let mut controls = 0;
         while count + controls < allowed {
-            if self.control_is_due(end) {
-                if let Some(position) = self.controls.next() {
-                    self.passes.control_sent(self.pass);
-                    self.push(position, true, probes);
-                    controls += 1;
-                    continue;
-                }
+            if self.control_is_due(end)
+                && let Some(position) = self.controls.next()
+            {
+                self.passes.control_sent(self.pass);
+                self.push(position, true, probes);
+                controls += 1;
+                continue;
             }
             if self.cursor >= end {
                 break;

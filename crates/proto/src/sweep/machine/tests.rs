@@ -87,7 +87,7 @@ impl Net {
                 seen = SocketAddr::new(ip(external), 1_024);
             }
             Path::ProxyAtSecond if server.ip() == ip("192.0.2.2") => {
-                seen = SocketAddr::new(ip("198.51.100.9"), 9)
+                seen = SocketAddr::new(ip("198.51.100.9"), 9);
             }
             Path::OtherPort => seen.set_port(5),
             Path::WrongWayBack => to = ip("10.0.0.77"),
@@ -358,7 +358,10 @@ fn a_mapped_address_needs_a_second_witness() {
         assert!(!v.single_server, "{v:?}");
         match last_octet(*source) % 4 {
             0 => {
-                assert_eq!((v.status, v.external.map(|e| e.ip())), (Status::Mapped, Some(ip("198.51.100.1"))))
+                assert_eq!(
+                    (v.status, v.external.map(|e| e.ip())),
+                    (Status::Mapped, Some(ip("198.51.100.1")))
+                );
             }
             // Asked at the honest server first, it is proven; at the other first, the two disagree.
             1 => {
