@@ -70,6 +70,13 @@ export function toError(failure: Failure): Error {
   return Object.assign(error, { errno, code, syscall }, address === undefined ? {} : { address, port });
 }
 
+/** Gives an error that comes up later the stack of the call that began the work: that is the line to look at. */
+export function withStackOf(error: Error, origin: { readonly stack?: string }): Error {
+  const frames = origin.stack?.slice(origin.stack.indexOf('\n'));
+  if (frames !== undefined) error.stack = `${error.name}: ${error.message}${frames}`;
+  return error;
+}
+
 /** The result of a call into the addon; throws what it failed with. `caller` is left out of the stack. */
 export function unwrap<T>(value: T | Failure, caller: (...args: never[]) => unknown): T {
   if (!isFailure(value)) return value;

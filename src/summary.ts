@@ -65,13 +65,15 @@ export interface ValidationSummary {
   readonly reasons: readonly { readonly status: string; readonly reason: string; readonly count: number }[];
   /** What the run noticed, in plain sentences that say what to do. */
   readonly notes: readonly string[];
+  /** For `JSON.stringify`: bigints as text, since JSON numbers would round them. */
+  toJSON(): Record<string, unknown>;
 }
 
 /** The summary from what the addon counted. */
 export function toSummary(result: NativeResult): ValidationSummary {
   const { sample } = result;
   const addresses = BigInt(result.totalAddresses);
-  return {
+  const facts: Omit<ValidationSummary, 'toJSON'> = {
     blocks: result.blocks,
     family: result.family === 6 ? 6 : 4,
     sources: result.sources,
@@ -113,4 +115,8 @@ export function toSummary(result: NativeResult): ValidationSummary {
     reasons: result.reasons,
     notes: result.notes,
   };
+  const plain = sample && { ...facts.sample, addresses: String(addresses) };
+  const toJSON = (): Record<string, unknown> => ({ ...facts, seed: String(facts.seed), sample: plain });
+  // Not enumerable: console.log and a spread show facts only.
+  return Object.defineProperty(facts, 'toJSON', { value: toJSON }) as ValidationSummary;
 }

@@ -1,5 +1,6 @@
 /** The main job. */
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
+import { isIP } from 'node:net';
 import { planSweep, type PlanFacts, type ResolvedServer } from './binding.ts';
 import { abortError, RoutePoolError, unwrap } from './errors.ts';
 import { checkOptions, type LookupFunction, type ValidateOptions } from './options.ts';
@@ -32,7 +33,9 @@ export function validate(blocks: string | readonly string[], options: ValidateOp
   const plan = unwrap(planSweep(native), validate);
   const facts = plan.facts();
   if (!facts) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a new plan has no facts');
-  return new ValidationRun(plan, () => resolveServers(facts, lookup), signal);
+  const origin: { stack?: string } = {};
+  Error.captureStackTrace(origin, validate);
+  return new ValidationRun(plan, () => resolveServers(facts, lookup), signal, origin);
 }
 
 /** Resolves each server once, all at the same time, for the family of the blocks. */
@@ -47,6 +50,8 @@ async function resolveServers(facts: PlanFacts, lookup: LookupFunction): Promise
 }
 
 async function resolveServer(server: PlanFacts['servers'][number], family: 4 | 6, lookup: LookupFunction): Promise<ResolvedServer> {
+  // Nothing to look up. An address of the other family is refused by name when the sweep begins.
+  if (isIP(server.host) !== 0) return { name: server.text, address: server.host, port: server.port };
   const addresses = await new Promise<LookupAddress[]>((resolve, reject) => {
     lookup(server.host, { family, all: true }, (error, found) => (error ? reject(error) : resolve(found)));
   }).catch((cause: unknown) => {

@@ -2,7 +2,7 @@
 import { addAbortListener, EventEmitter } from 'node:events';
 import type { NativePlan, NativeResult, NativeSweep, ResolvedServer } from './binding.ts';
 import { BATCH_RECORDS, PROGRESS_MS, RECORD_BYTES } from './defaults.ts';
-import { abortError, isFailure, RoutePoolError, toError } from './errors.ts';
+import { abortError, isFailure, RoutePoolError, toError, withStackOf } from './errors.ts';
 import { ProvenPool } from './proven-pool.ts';
 import { toSummary, type ValidationSummary } from './summary.ts';
 import { type Verdict, verdictAt } from './verdict.ts';
@@ -35,6 +35,33 @@ export interface ValidationProgress {
 const NOTHING = Buffer.alloc(0);
 
 /**
+ * Runs that somebody waits for. Bell, timer and signal hold a run weakly, so that one that is dropped half-way is
+ * collected, which stops its thread; but a promise that somebody awaits must hold it.
+ */
+const awaited = new Set<ValidationRun>();
+
+/**
+ * Calls `call` with the run if it is still there. It stands outside the class because a closure made inside a method holds
+ * `this` as soon as any other closure of that method does.
+ */
+function weakly(target: ValidationRun, call: (run: ValidationRun) => void): () => boolean {
+  const weak = new WeakRef(target);
+  return () => {
+    const run = weak.deref();
+    if (run !== undefined) call(run);
+    return run !== undefined;
+  };
+}
+
+/** An interval that does not keep the process alive, and ends with the run. */
+function weakInterval(call: () => boolean): NodeJS.Timeout {
+  const timer = setInterval(() => {
+    if (!call()) clearInterval(timer);
+  }, PROGRESS_MS).unref();
+  return timer;
+}
+
+/**
  * A validation under way: iterate it for a verdict for each source, or await {@link ValidationRun.summary}.
  *
  * The sweep runs on a thread of its own. It keeps the process alive only while somebody waits for it, and it waits for a
@@ -44,6 +71,7 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   readonly #started: Promise<NativeSweep>;
   readonly #signal: AbortSignal | undefined;
   readonly #sources: number;
+  readonly #origin: { readonly stack?: string };
   #native: NativeSweep | undefined;
   #stopped = false;
   #consumer: 'none' | 'loop' | 'discarded' = 'none';
@@ -53,23 +81,30 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   #listener: Disposable | undefined;
   readonly #slab = Buffer.allocUnsafeSlow(BATCH_RECORDS * RECORD_BYTES);
 
+  static readonly #abort = (run: ValidationRun): void => run.#onAbort();
+  static readonly #look = (run: ValidationRun): void => run.#tick();
+  static readonly #bell = (run: ValidationRun): void => run.#wake();
+
   /** @internal */
-  constructor(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>, signal: AbortSignal | undefined) {
+  constructor(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>, signal: AbortSignal | undefined, origin: { readonly stack?: string }) {
     super();
     this.#signal = signal;
+    this.#origin = origin;
     this.#sources = plan.facts()?.sources ?? 0;
-    if (signal) this.#listener = addAbortListener(signal, () => this.#onAbort());
+    if (signal) this.#listener = addAbortListener(signal, weakly(this, ValidationRun.#abort));
     this.#started = this.#start(plan, resolve);
     // Whoever iterates or awaits gets the error; nobody doing so is no unhandled rejection.
     this.#started.catch(() => this.#finish());
-    this.#timer = setInterval(() => this.#tick(), PROGRESS_MS).unref();
+    this.#timer = weakInterval(weakly(this, ValidationRun.#look));
   }
 
   async #start(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>): Promise<NativeSweep> {
-    const servers = await resolve();
+    const servers = await resolve().catch((error: unknown) => {
+      throw error instanceof Error ? withStackOf(error, this.#origin) : error;
+    });
     this.#throwIfAborted();
-    const sweep = plan.start(servers, () => this.#wake());
-    if (isFailure(sweep)) throw toError(sweep);
+    const sweep = plan.start(servers, weakly(this, ValidationRun.#bell));
+    if (isFailure(sweep)) throw withStackOf(toError(sweep), this.#origin);
     this.#native = sweep;
     if (this.#stopped) sweep.stop();
     return sweep;
@@ -88,7 +123,7 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
       return { value, done: false };
     };
     const next = async (): Promise<IteratorResult<Verdict, undefined>> => {
-      if (at >= bytes.length) {
+      if (at >= bytes.length || this.#signal?.aborted) {
         const more = await this.#pull();
         if (more === undefined) return { value: undefined, done: true };
         bytes = more;
@@ -184,6 +219,8 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   /** The next records, undefined at the end. */
   async #pull(): Promise<Uint8Array | undefined> {
     return this.#held(async (native) => {
+      // A reader that is slower than the sweep always finds records: it must not keep timers and signals from their turn.
+      await new Promise((resolve) => void setImmediate(resolve));
       for (;;) {
         this.#throwIfAborted();
         // Looked for before the records are: those of a finished run are all there.
@@ -192,7 +229,7 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
         if (length > 0) return Uint8Array.prototype.slice.call(this.#slab, 0, length);
         if (result !== null) {
           this.#finish();
-          if (isFailure(result)) throw toError(result);
+          if (isFailure(result)) throw withStackOf(toError(result), this.#origin);
           return undefined;
         }
         await this.#sleep();
@@ -213,7 +250,7 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
         const result = native.result();
         if (result !== null) {
           this.#finish();
-          if (isFailure(result)) throw toError(result);
+          if (isFailure(result)) throw withStackOf(toError(result), this.#origin);
           return result;
         }
         await this.#sleep();
@@ -223,11 +260,17 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
 
   /** Runs `task` and keeps the process alive meanwhile. */
   async #held<T>(task: (native: NativeSweep) => Promise<T>): Promise<T> {
-    if (this.#holds++ === 0) this.#timer?.ref();
+    if (this.#holds++ === 0) {
+      awaited.add(this);
+      this.#timer?.ref();
+    }
     try {
       return await task(this.#native ?? (await this.#started));
     } finally {
-      if (--this.#holds === 0) this.#timer?.unref();
+      if (--this.#holds === 0) {
+        awaited.delete(this);
+        this.#timer?.unref();
+      }
     }
   }
 
@@ -272,7 +315,7 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   #throwIfAborted(): void {
     if (this.#signal?.aborted) {
       this.#finish();
-      throw abortError(this.#signal);
+      throw withStackOf(abortError(this.#signal), this.#origin);
     }
   }
 

@@ -92,14 +92,9 @@ class JsonOutput extends Output {
   }
 
   override async end(summary: ValidationSummary): Promise<void> {
-    this.write(`\n],"summary":${JSON.stringify(summary, plainBigInt)}}\n`);
+    this.write(`\n],"summary":${JSON.stringify(summary)}}\n`);
     await super.end(summary);
   }
-}
-
-/** 64-bit seeds and 128-bit counts are written as text: JSON numbers would round them. */
-function plainBigInt(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
 }
 
 /** Comma-separated values with a header (RFC 4180); no field ever needs quotes. */
@@ -112,7 +107,9 @@ class CsvOutput extends Output {
     const { ip, status, asked } = verdict;
     const external = 'external' in verdict ? verdict.external : undefined;
     const port = 'externalPort' in verdict ? verdict.externalPort : undefined;
-    const error = 'code' in verdict ? verdict.code : 'stunError' in verdict ? verdict.stunError : undefined;
+    // By status and not by `in`: the object behind a verdict has the getters of every status.
+    const refused = verdict.status === 'send-error' || verdict.status === 'bind-error';
+    const error = refused ? verdict.code : verdict.status === 'bad-reply' ? verdict.stunError : undefined;
     const reason = 'reason' in verdict ? verdict.reason : undefined;
     const rtt = 'rttMs' in verdict ? verdict.rttMs : undefined;
     this.write(`${ip},${status},${external ?? ''},${port ?? ''},${error ?? ''},${reason ?? ''},${asked},${rtt ?? ''}\n`);
