@@ -25,8 +25,8 @@ const listening = new Set<StunServer>();
 
 /**
  * Answers STUN Binding requests over UDP (RFC 8489) with the address that they came from, on a thread of its own. It is the
- * server that {@link validate} uses for loopback blocks; run it on another host to validate blocks through a network. It
- * does not keep the process alive.
+ * server that {@link validate} uses for loopback blocks; run it on another host to validate blocks through a network. As
+ * Node's own servers it keeps the process alive until it is closed, or {@link StunServer.unref} is called.
  *
  * @example
  * const server = StunServer.listen({ address: '127.0.0.1' });
@@ -35,6 +35,8 @@ const listening = new Set<StunServer>();
  */
 export class StunServer implements AsyncDisposable {
   readonly #native: NativeResponder;
+  /** Holds the process; the server itself runs on a thread that does not. */
+  readonly #hold: NodeJS.Timeout = setInterval(() => undefined, 2 ** 30);
   /** The address it listens at. */
   readonly address: string;
   /** The port it listens at. */
@@ -69,8 +71,21 @@ export class StunServer implements AsyncDisposable {
     return this.#native.counters();
   }
 
+  /** Keeps the process alive, as it does from the start. */
+  ref(): this {
+    this.#hold.ref();
+    return this;
+  }
+
+  /** Lets the process exit while the server listens. */
+  unref(): this {
+    this.#hold.unref();
+    return this;
+  }
+
   /** Stops it and closes its socket. Twice is fine. */
   async close(): Promise<void> {
+    clearInterval(this.#hold);
     listening.delete(this);
     this.#native.stop();
   }

@@ -4,4 +4,3 @@ import { StunServer } from 'routepool';
 const [address, port] = process.argv.slice(2);
 const server = StunServer.listen({ address, port: Number(port) });
 console.log(`listening at ${server.address} port ${server.port}`);
-setInterval(() => {}, 1e6);

@@ -98,6 +98,15 @@ impl Passes {
         self.expected_false(pass, good) <= MAX_EXPECTED_FALSE
     }
 
+    /// Whether no loss at all was seen: every control of the passes after the first came back, at least one in each, and no
+    /// source answered later than in the first.
+    pub(super) fn no_loss_seen(&self, pass: u8, good: u32) -> bool {
+        let later = |p: u8| self.by_pass[usize::from(p)];
+        pass > self.first
+            && self.by_pass[usize::from(self.first)][0] == good
+            && (self.first + 1..=pass).all(|p| later(p)[1] > 0 && later(p)[1] == later(p)[2])
+    }
+
     /// The loss per probe in the latest pass that measured it, or of the first pass in hindsight; 0 to 1.
     pub(super) fn loss(&self, pass: u8, good: u32) -> f64 {
         for p in (self.first..=pass).rev() {
@@ -149,6 +158,19 @@ mod tests {
                 "{name}: {}",
                 passes.expected_false(pass, good)
             );
+        }
+    }
+
+    #[test]
+    fn loss_is_seen_wherever_it_shows() {
+        for (name, passes, pass, good, want) in [
+            ("none", passes(3, &[(3, 3), (3, 3)]), 3, 3, true),
+            ("one pass shows nothing", passes(3, &[]), 1, 3, false),
+            ("a control is lost", passes(3, &[(3, 3), (3, 2)]), 3, 3, false),
+            ("a source answered late", passes(2, &[(3, 3)]), 2, 3, false),
+            ("a pass without controls", passes(3, &[(0, 0)]), 2, 3, false),
+        ] {
+            assert_eq!(passes.no_loss_seen(pass, good), want, "{name}");
         }
     }
 

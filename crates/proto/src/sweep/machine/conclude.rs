@@ -17,12 +17,19 @@ impl Sweep {
             Reason::NetworkLost
         } else if self.looks_like_nat_ports() {
             Reason::NatPorts
-        } else if !self.passes.silence_is_proven(self.pass, self.good) {
+        } else if !self.silence_is_settled() {
             Reason::Loss
         } else {
             return (Status::NoReply, Reason::None);
         };
         (Status::Unknown, reason)
+    }
+
+    /// Whether loss cannot explain the silence. Who asks for a number of passes gets no more of them; then it is enough that
+    /// no loss was seen at all.
+    fn silence_is_settled(&self) -> bool {
+        self.passes.silence_is_proven(self.pass, self.good)
+            || (self.settings.passes.is_some() && self.passes.no_loss_seen(self.pass, self.good))
     }
 
     /// A NAT has some 64,500 ports per external address and server address and port, often far fewer. When nearly all

@@ -333,6 +333,17 @@ fn too_few_passes_for_the_loss_give_unknown() {
 }
 
 #[test]
+fn few_passes_are_enough_where_nothing_is_lost() {
+    for (passes, status) in [(1, Status::Unknown), (2, Status::NoReply), (3, Status::NoReply)] {
+        let mut net = Net::new(|s| if last_octet(s) == 2 { Path::Dead } else { Path::Works });
+        let mut sweep = sweep("10.0.0.0/30", Settings { passes: Some(passes), ..settings() });
+        let (_, verdicts) = run(&mut sweep, &mut net);
+        assert_eq!(verdicts[&ip("10.0.0.2")].status, status, "{passes} passes");
+        assert_eq!(verdicts[&ip("10.0.0.2")].asked, passes);
+    }
+}
+
+#[test]
 fn a_nat_without_ports_leaves_unknown() {
     let mut net = Net::new(|_| Path::Mapped("198.51.100.1"));
     net.nat_ports = 2_000;
