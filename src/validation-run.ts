@@ -199,9 +199,11 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     this.#native?.stop();
   }
 
-  /** Stops the run. */
+  /** Stops the run and waits until its thread has ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.stop();
+    // What went wrong is for those who iterate or await the summary.
+    await this.#result().catch(() => undefined);
     this.#finish();
   }
 
