@@ -4,7 +4,11 @@
 //! no randomness that was not passed in, so each rule can be tested as a table.
 #![forbid(unsafe_code)]
 
+pub mod agree;
+pub mod discovery;
 pub mod ip_block;
+pub mod routes;
+pub mod scope;
 pub mod server_addr;
 pub mod stun;
 pub mod sweep;
