@@ -60,3 +60,24 @@ pub const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Largest receive buffer that may be asked for.
 pub const MAX_RECEIVE_BUFFER: usize = 1 << 30;
+
+/// When a request for an external address is sent again: RTO 500 ms, doubled each time (RFC 8489, section 6.2.1), cut short
+/// after four since a person is waiting.
+pub const DISCOVERY_SENDS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1_500), Duration::from_millis(3_500)];
+
+/// When a silent server is given up: above the last of the sends by one and a half seconds, as other tools do (5 s).
+pub const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Servers asked at once; further ones only while two of these do not agree.
+pub const SERVERS_AT_ONCE: usize = 3;
+
+/// After how long one more server is asked: longer than most round trips.
+pub const NEXT_SERVER_AFTER: Duration = Duration::from_millis(200);
+
+/// Transactions under way to a public server (RFC 8489, section 6.2: at most 10).
+pub const OUTSTANDING_PUBLIC: usize = 10;
+
+/// Transactions under way to a named server. Must stay under what its receive buffer holds: some 160 small datagrams of the
+/// 212,992 bytes that Linux gives by default.
+pub const OUTSTANDING: usize = 128;

@@ -4,8 +4,12 @@
 #![forbid(unsafe_code)]
 
 pub mod defaults;
+pub mod discover;
 pub mod error;
+pub mod interface;
 pub mod local_table;
+#[cfg(target_os = "linux")]
+mod netlink;
 pub mod servers;
 pub mod stun_server;
 pub mod validate;

@@ -18,6 +18,9 @@ mod platform;
 #[path = "local_table/addresses.rs"]
 mod platform;
 
+#[cfg(target_os = "linux")]
+pub(crate) use platform::local_routes;
+
 /// The prefixes that are local to this machine, of one family, sorted and without those inside another.
 #[derive(Clone, Debug, Default)]
 pub struct LocalTable {

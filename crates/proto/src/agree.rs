@@ -95,16 +95,31 @@ mod tests {
     #[test]
     fn votes() {
         let (a, b, c, d) = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4");
-        let (x, y) = ("1.3.3.7", "1.3.3.8");
+        let (seven, eight) = ("1.3.3.7", "1.3.3.8");
         for (votes, external, certainty, why) in [
             (vec![], None, Certainty::Unverified, "silence never votes"),
-            (vec![(a, x)], Some(x), Certainty::SingleServer, "one word is marked as one"),
-            (vec![(a, x), (a, x)], Some(x), Certainty::SingleServer, "one server votes once"),
-            (vec![(a, x), (b, x)], Some(x), Certainty::Agreed, "two of two"),
-            (vec![(a, x), (b, y)], None, Certainty::Unsure, "two that disagree"),
-            (vec![(a, y), (b, x), (c, x)], Some(x), Certainty::Agreed, "the liar is outvoted, though first"),
-            (vec![(a, x), (b, y), (c, x), (d, y)], None, Certainty::Unsure, "two against two"),
-            (vec![(a, x), (a, y), (a, y)], Some(x), Certainty::SingleServer, "its first word counts"),
+            (vec![(a, seven)], Some(seven), Certainty::SingleServer, "one word is marked as one"),
+            (vec![(a, seven), (a, seven)], Some(seven), Certainty::SingleServer, "one server votes once"),
+            (vec![(a, seven), (b, seven)], Some(seven), Certainty::Agreed, "two of two"),
+            (vec![(a, seven), (b, eight)], None, Certainty::Unsure, "two that disagree"),
+            (
+                vec![(a, eight), (b, seven), (c, seven)],
+                Some(seven),
+                Certainty::Agreed,
+                "the liar is outvoted, though first",
+            ),
+            (
+                vec![(a, seven), (b, eight), (c, seven), (d, eight)],
+                None,
+                Certainty::Unsure,
+                "two against two",
+            ),
+            (
+                vec![(a, seven), (a, eight), (a, eight)],
+                Some(seven),
+                Certainty::SingleServer,
+                "its first word counts",
+            ),
         ] {
             let votes: Vec<_> = votes
                 .iter()

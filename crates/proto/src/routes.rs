@@ -65,24 +65,21 @@ pub fn group<S: BuildHasher>(
             let found = conclude(&local, &asked, seen);
             let assumed = local.len() > asked.len() as u128;
             let joined = found.external.and_then(|external| by_external.get(&external).copied());
-            match joined {
-                Some(at) => {
-                    let route = &mut routes[at];
-                    route.local.push(local);
-                    route.certainty = route.certainty.max(found.certainty);
-                    route.assumed |= assumed;
-                    route.asked.extend(asked);
-                }
-                None => {
-                    by_external.extend(found.external.map(|external| (external, routes.len())));
-                    routes.push(Route {
-                        local: vec![local],
-                        external: found.external,
-                        certainty: found.certainty,
-                        assumed,
-                        asked,
-                    });
-                }
+            if let Some(at) = joined {
+                let route = &mut routes[at];
+                route.local.push(local);
+                route.certainty = route.certainty.max(found.certainty);
+                route.assumed |= assumed;
+                route.asked.extend(asked);
+            } else {
+                by_external.extend(found.external.map(|external| (external, routes.len())));
+                routes.push(Route {
+                    local: vec![local],
+                    external: found.external,
+                    certainty: found.certainty,
+                    assumed,
+                    asked,
+                });
             }
         }
     }
@@ -165,7 +162,7 @@ mod tests {
                 (block(text), hosts)
             })
             .collect();
-        let seen = held
+        let seen: HashMap<_, _> = held
             .iter()
             .flat_map(|(_, hosts)| hosts)
             .map(|host| (*host, leaves_as(*host).map_or(SILENT, |e| known(e, Certainty::Agreed))))
