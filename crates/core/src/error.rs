@@ -36,6 +36,9 @@ pub enum Error {
     /// There is no route to the servers.
     #[error("{0}")]
     Unreachable(String),
+    /// An interface that there is not.
+    #[error("{0}")]
+    NoInterface(String),
     /// A system call failed.
     #[error("{syscall} failed{}: {source}", address.map(|a| format!(" for {a}")).unwrap_or_default())]
     System {
@@ -64,6 +67,7 @@ impl Error {
             Self::ServerSilent(_) => "ERR_ROUTEPOOL_SERVER_SILENT",
             Self::ServerRefused(_) => "ERR_ROUTEPOOL_SERVER_REFUSED",
             Self::Unreachable(_) => "ERR_ROUTEPOOL_UNREACHABLE",
+            Self::NoInterface(_) => "ERR_ROUTEPOOL_NO_INTERFACE",
             Self::System { .. } => "SYSTEM",
             Self::Internal(_) => "ERR_ROUTEPOOL_INTERNAL",
         }
@@ -76,6 +80,7 @@ impl Error {
             Self::Block(_) | Self::NotLocal(_) => Some("blocks"),
             Self::Server(_) => Some("server"),
             Self::State(_) => Some("state"),
+            Self::NoInterface(_) => Some("interface"),
             Self::Option { option, .. } => Some(option),
             _ => None,
         }

@@ -7,6 +7,7 @@ pub mod defaults;
 pub mod discover;
 pub mod error;
 pub mod interface;
+pub mod load;
 pub mod local_table;
 #[cfg(target_os = "linux")]
 mod netlink;

@@ -1,0 +1,226 @@
+//! Loads an interface: its addresses, asked for what they leave as, grouped into routes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use routepool_proto::discovery::{Ignored, Observation};
+use routepool_proto::routes::{self, Route};
+
+use crate::Error;
+use crate::discover::{InterfaceBinding, Question, Seen, discover};
+use crate::interface::{Facts, Kind, default_of};
+use crate::servers::Resolved;
+
+/// Chooses an interface: by name, by an address that it holds, or the default one for `None`.
+///
+/// # Errors
+/// [`Error::NoInterface`], with the names that there are.
+pub fn choose<'a>(interfaces: &'a [Facts], wanted: Option<&str>) -> Result<&'a Facts, Error> {
+    let found = match (wanted, wanted.and_then(|text| text.parse::<IpAddr>().ok())) {
+        (None, _) => default_of(interfaces),
+        (Some(_), Some(ip)) => interfaces.iter().find(|f| f.holds(ip)),
+        (Some(name), None) => interfaces.iter().find(|f| f.name == name),
+    };
+    found.ok_or_else(|| {
+        let names: Vec<_> = interfaces.iter().map(|f| f.name.as_str()).collect();
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Error::NoInterface(match wanted {
+            Some(text) if text.parse::<IpAddr>().is_ok() => {
+                format!("No interface of this machine holds the address {text}. The interfaces are: {known}")
+            }
+            Some(text) => format!("There is no interface '{text}'. The interfaces are: {known}"),
+            None => "This machine has no network interface".to_owned(),
+        })
+    })
+}
+
+/// What to load, and how.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The interface.
+    pub facts: Facts,
+    /// IPv4 servers.
+    pub servers_ipv4: Vec<Resolved>,
+    /// IPv6 servers.
+    pub servers_ipv6: Vec<Resolved>,
+    /// When a server is given up.
+    pub timeout: Duration,
+    /// Whether the servers are public ones.
+    pub public: bool,
+}
+
+/// What was found of one family.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// The routes, those with an external address first.
+    pub routes: Vec<Route>,
+    /// What was seen of each address that was asked.
+    pub observations: Vec<Observation>,
+    /// Datagrams that were ignored.
+    pub ignored: Ignored,
+    /// How the socket was tied to the interface.
+    pub binding: InterfaceBinding,
+    /// Why there is no route with an external address, in words; `None` if there is one.
+    pub why_none: Option<String>,
+}
+
+/// A loaded interface.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the system says of it.
+    pub facts: Facts,
+    /// IPv4.
+    pub ipv4: Family,
+    /// IPv6.
+    pub ipv6: Family,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Load {
+    /// Asks for both families at once. `stop` is looked at every 20 ms.
+    ///
+    /// # Errors
+    /// System errors of opening or reading a socket.
+    pub fn run(self, stop: impl Fn() -> bool + Sync) -> Result<Loaded, Error> {
+        let began = Instant::now();
+        let (ipv4, ipv6) = std::thread::scope(|scope| {
+            let six = scope.spawn(|| self.family(true, &stop));
+            let four = self.family(false, &stop);
+            (four, six.join())
+        });
+        let ipv6 = ipv6.map_err(|_| Error::Internal("the thread of IPv6 has panicked".to_owned()))?;
+        Ok(Loaded { facts: self.facts.clone(), ipv4: ipv4?, ipv6: ipv6?, elapsed: began.elapsed() })
+    }
+
+    fn family(&self, ipv6: bool, stop: impl Fn() -> bool) -> Result<Family, Error> {
+        let mut held = Vec::new();
+        for block in self.facts.held(ipv6) {
+            held.push((block, routes::sample(&block, rand::random)));
+        }
+        let servers = if ipv6 { &self.servers_ipv6 } else { &self.servers_ipv4 };
+        let interface = (self.facts.kind != Kind::Loopback).then_some(self.facts.name.as_str());
+        let question = Question {
+            sources: held.iter().flat_map(|(_, hosts)| hosts).copied().collect(),
+            servers,
+            interface,
+            timeout: self.timeout,
+            public: self.public,
+        };
+        let seen = if servers.is_empty() || held.is_empty() {
+            let observations = Vec::new();
+            Seen {
+                observations,
+                ignored: Ignored::default(),
+                binding: InterfaceBinding::NotAsked,
+                elapsed: Duration::ZERO,
+            }
+        } else {
+            discover(&question, stop).map_err(|source| Error::System {
+                syscall: "socket",
+                address: None,
+                source,
+            })?
+        };
+        let conclusions: HashMap<_, _> = seen.observations.iter().map(|o| (o.source, o.conclusion)).collect();
+        let routes = routes::group(&held, &conclusions);
+        let why_none = self.why_none(ipv6, &routes, &seen);
+        Ok(Family {
+            routes,
+            observations: seen.observations,
+            ignored: seen.ignored,
+            binding: seen.binding,
+            why_none,
+        })
+    }
+
+    fn why_none(&self, ipv6: bool, routes: &[Route], seen: &Seen) -> Option<String> {
+        if routes.iter().any(|r| r.external.is_some()) {
+            return None;
+        }
+        let family = if ipv6 { "IPv6" } else { "IPv4" };
+        let name = &self.facts.name;
+        let servers = if ipv6 { &self.servers_ipv6 } else { &self.servers_ipv4 };
+        let refused = seen.observations.iter().flat_map(|o| &o.answers).find_map(|a| a.errno);
+        Some(if routes.is_empty() {
+            format!("{name} has no {family} address that could leave this machine")
+        } else if servers.is_empty() {
+            format!("no STUN server was asked over {family}: none of those named has an {family} address")
+        } else if seen.observations.iter().any(|o| o.answers.iter().any(|a| a.external.is_some())) {
+            format!("the STUN servers contradict each other about the {family} addresses of {name}")
+        } else if let Some(errno) = refused {
+            let error = std::io::Error::from_raw_os_error(errno);
+            format!("the system refused to send over {family} from {name}: {error}")
+        } else {
+            format!("no STUN server answered over {family}: is UDP to them let through?")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use routepool_proto::agree::Certainty;
+
+    use super::*;
+    use crate::interface::Address;
+    use crate::stun_server::Responder;
+
+    fn facts(addresses: &[&str]) -> Facts {
+        let address = |text: &&str| Address {
+            ip: text.parse().expect("an address"),
+            prefix_len: 32,
+            scope_id: 0,
+            label: None,
+            temporary: false,
+            deprecated: false,
+            tentative: false,
+        };
+        Facts {
+            name: "test0".into(),
+            kind: Kind::Loopback,
+            addresses: addresses.iter().map(address).collect(),
+            ..Facts::default()
+        }
+    }
+
+    fn load(facts: Facts, servers: &[&Responder]) -> Loaded {
+        let servers_ipv4 =
+            servers.iter().map(|r| Resolved { name: "test".into(), address: r.address() }).collect();
+        let timeout = Duration::from_millis(300);
+        let load = Load { facts, servers_ipv4, servers_ipv6: Vec::new(), timeout, public: false };
+        load.run(|| false).expect("loopback")
+    }
+
+    #[test]
+    fn a_block_is_sampled_and_the_reason_for_no_route_is_told() {
+        let server = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+        // A block of loopback stands for one that is routed here.
+        let mut with_block = facts(&[]);
+        with_block.blocks.push("127.88.0.0/16".parse().expect("a block"));
+        let loaded = load(with_block, &[&server]);
+        assert_eq!(loaded.ipv4.routes.len(), 1);
+        let route = &loaded.ipv4.routes[0];
+        assert_eq!(route.external.map(|b| b.to_string()).as_deref(), Some("127.88.0.0/16"));
+        assert_eq!((route.certainty, route.assumed, route.asked.len()), (Certainty::SingleServer, true, 5));
+        assert!(loaded.ipv4.why_none.is_none());
+        assert!(loaded.ipv6.why_none.expect("nothing").contains("has no IPv6 address"));
+
+        let loaded = load(facts(&["10.255.255.7"]), &[]);
+        assert!(loaded.ipv4.why_none.expect("not asked").contains("no STUN server was asked"));
+        assert_eq!(loaded.ipv4.routes[0].certainty, Certainty::Unverified);
+    }
+
+    #[test]
+    fn an_unknown_interface_lists_the_known_ones() {
+        let all = [facts(&["10.0.0.1"])];
+        assert_eq!(choose(&all, Some("10.0.0.1")).expect("held").name, "test0");
+        assert_eq!(choose(&all, Some("test0")).expect("named").name, "test0");
+        assert_eq!(choose(&all, None).expect("the only one").name, "test0");
+        for wanted in ["eth9", "10.0.0.2"] {
+            let error = choose(&all, Some(wanted)).expect_err("unknown");
+            assert!(error.to_string().contains(wanted) && error.to_string().ends_with(": test0"), "{error}");
+            assert_eq!(error.code(), "ERR_ROUTEPOOL_NO_INTERFACE");
+        }
+    }
+}
