@@ -188,7 +188,7 @@ function readRoute(value: unknown, path: string, family: 4 | 6): RouteData {
     readList(own(route, key, fallback), `${path}.${key}`, (range, at) => readRange(range, at, family));
   const nicIps = ranges('nic_ips');
   const extIps = ranges('ext_ips');
-  if (nicIps.length === 0 && extIps.length > 0) wrong(`${path}.nic_ips`, 'at least one address, as there are external ones', []);
+  if (nicIps.length === 0 && extIps.length > 0) wrong(`${path}.nic_ips`, 'at least one address (there are external ones)', []);
   return { af: family, nicIps, extIps, linkLocalIps: ranges('link_local_ips', []) };
 }
 
