@@ -4,28 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { RoutePoolError } from '../src/errors.ts';
 import { readDict, writeDict, type Dialect, type InterfaceData } from '../src/interface-dict.ts';
 import { isP2pdRoute } from '../src/p2pd-route.ts';
-import { nic, randomNic, route, seeded } from './helpers/interface-data.ts';
-
-/** As P2PD's documentation has it: written on Windows, where AF_INET6 is 23. */
-const DOCUMENTED = {
-  name: 'Intel(R) Wi-Fi 6 AX200 160MHz',
-  nat: {
-    type: 5,
-    nat_info: 'restrict port',
-    delta: { type: 6, value: 0 },
-    delta_info: 'random delta (local port == rand port)',
-  },
-  rp: {
-    '2': [
-      {
-        af: 2,
-        nic_ips: [{ ip: '192.168.21.21', cidr: 32, af: 2 }],
-        ext_ips: [{ ip: '1.3.3.7', cidr: 32, af: 2 }],
-      },
-    ],
-    '23': [],
-  },
-};
+import { DOCUMENTED, nic, randomNic, route, seeded } from './helpers/interface-data.ts';
 
 /** As P2PD 3.1.9 printed it behind a port-restricted NAT on Linux. */
 const MEASURED = {

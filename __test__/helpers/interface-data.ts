@@ -2,6 +2,27 @@
 import ipaddr from 'ipaddr.js';
 import type { AddressRange, InterfaceData, NatData, RouteData } from '../../src/interface-dict.ts';
 
+/** The dict as P2PD's documentation has it: written on Windows, where AF_INET6 is 23. */
+export const DOCUMENTED = {
+  name: 'Intel(R) Wi-Fi 6 AX200 160MHz',
+  nat: {
+    type: 5,
+    nat_info: 'restrict port',
+    delta: { type: 6, value: 0 },
+    delta_info: 'random delta (local port == rand port)',
+  },
+  rp: {
+    '2': [
+      {
+        af: 2,
+        nic_ips: [{ ip: '192.168.21.21', cidr: 32, af: 2 }],
+        ext_ips: [{ ip: '1.3.3.7', cidr: 32, af: 2 }],
+      },
+    ],
+    '23': [],
+  },
+};
+
 /** A range as text, `8.8.0.0/16`; without a prefix a single address. */
 export function range(text: string): AddressRange {
   const [ip = '', cidr] = text.split('/');
