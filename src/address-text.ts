@@ -19,6 +19,13 @@ export function ipv6Text(bytes: Uint8Array, at: number): string {
   return `${hex(0, zeros.start)}::${hex(zeros.start + zeros.length, 8)}`;
 }
 
+/** All eight groups of the sixteen bytes at `at` with all their digits: P2PD prints IPv6 addresses so. */
+export function ipv6LongText(bytes: Uint8Array, at: number): string {
+  const groups: string[] = [];
+  for (let i = at; i < at + 16; i += 2) groups.push((((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16).padStart(4, '0'));
+  return groups.join(':');
+}
+
 /** The first of the longest runs of zero groups: the one that RFC 5952, section 4.2.3, shortens. */
 function longestZeros(groups: readonly number[]): { start: number; length: number } {
   let best = { start: 0, length: 0 };
