@@ -321,7 +321,7 @@ enum Meaning {
 }
 
 /// How many IPv4 addresses below `n` end neither in 0 nor in 255.
-fn usable_below(n: u128) -> u128 {
+pub(crate) fn usable_below(n: u128) -> u128 {
     (n >> 8) * 254 + (n & 255).saturating_sub(1).min(254)
 }
 
@@ -333,14 +333,16 @@ fn low_bits(count: u8) -> u128 {
     if count >= 128 { u128::MAX } else { (1 << count) - 1 }
 }
 
-fn number(ip: IpAddr) -> u128 {
+/// The address as a number.
+pub(crate) fn number(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => u32::from(ip).into(),
         IpAddr::V6(ip) => ip.into(),
     }
 }
 
-fn to_address(number: u128, ipv6: bool) -> IpAddr {
+/// The address with this number, which must fit the family.
+pub(crate) fn to_address(number: u128, ipv6: bool) -> IpAddr {
     if ipv6 { Ipv6Addr::from(number).into() } else { Ipv4Addr::from(number as u32).into() }
 }
 

@@ -1,4 +1,4 @@
-//! routepool's decisions: address blocks, STUN messages, sweeps.
+//! routepool's decisions: address blocks, pools of them, STUN messages, sweeps.
 //!
 //! Everything here is pure. Bytes, observations and times go in, decisions come out; there is no socket, no clock and
 //! no randomness that was not passed in, so each rule can be tested as a table.
@@ -7,6 +7,7 @@
 pub mod agree;
 pub mod discovery;
 pub mod ip_block;
+pub mod pool;
 pub mod routes;
 pub mod scope;
 pub mod server_addr;

@@ -1,6 +1,7 @@
 //! The sources of one run: blocks laid end to end, seen as indices.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 use siphasher::sip::SipHasher24;
 
@@ -170,6 +171,16 @@ impl Targets {
     #[must_use]
     pub fn total_addresses(&self) -> u128 {
         self.blocks.iter().fold(0, |sum: u128, b| sum.saturating_add(b.len()))
+    }
+
+    /// The indices of each block's sources, in order; blocks that have none here are left out. Within a block, addresses
+    /// rise with the index.
+    pub fn spans(&self) -> impl Iterator<Item = Range<u32>> {
+        self.parts.iter().filter_map(|part| {
+            let from = part.start.saturating_sub(self.offset);
+            let to = (part.start + part.len).saturating_sub(self.offset).min(self.len);
+            (from < to).then_some(from..to)
+        })
     }
 
     /// The source with this index. Constant time for one block, else the logarithm of the number of blocks.
@@ -362,6 +373,12 @@ mod tests {
         assert_eq!(part.index_of("10.0.0.1".parse().expect("ip")), None, "before the part");
         assert_eq!(part.index_of("10.0.5.200".parse().expect("ip")), None, "behind it");
         assert_eq!((all.part(500, 100).len(), all.part(600, 1).len()), (12, 0));
+        assert_eq!(
+            part.spans().collect::<Vec<_>>(),
+            [0..6, 6..100],
+            "the end of one block, the start of the next"
+        );
+        assert_eq!(all.part(256, 9).spans().next(), Some(0..9), "nothing of the first block");
     }
 
     #[test]

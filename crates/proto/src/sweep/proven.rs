@@ -28,6 +28,27 @@ impl Proven {
             let ones = squeeze((pairs ^ (pairs >> 1)) & 0x5555_5555_5555_5555);
             words[at / 2] |= u64::from(ones) << (32 * (at % 2));
         }
+        Self::from_words(words)
+    }
+
+    /// Of `len` sources those in `runs`, each from its first to its last index. Runs must end before `len`.
+    pub(crate) fn from_runs(len: u32, runs: impl Iterator<Item = (u32, u32)>) -> Self {
+        let mut words = vec![0_u64; (len as usize).div_ceil(64)];
+        for (first, last) in runs {
+            let (from, to) = ((first / 64) as usize, (last / 64) as usize);
+            let (low, high) = (u64::MAX << (first % 64), u64::MAX >> (63 - last % 64));
+            if from == to {
+                words[from] |= low & high;
+            } else {
+                words[from] |= low;
+                words[from + 1..to].fill(u64::MAX);
+                words[to] |= high;
+            }
+        }
+        Self::from_words(words)
+    }
+
+    fn from_words(words: Vec<u64>) -> Self {
         let (mut before, mut hints, mut len) = (Vec::new(), Vec::new(), 0);
         for (group, chunk) in words.chunks(GROUP_WORDS).enumerate() {
             before.push(len);
@@ -77,6 +98,34 @@ impl Proven {
         }
         None
     }
+
+    /// How many sources below `index` were proven: for a proven one, the `k` for which [`Proven::nth`] gives it.
+    #[must_use]
+    pub fn rank(&self, index: u32) -> u32 {
+        let at = (index / 64) as usize;
+        let Some(word) = self.words.get(at) else { return self.len };
+        let group = at / GROUP_WORDS;
+        let whole: u32 = self.words[group * GROUP_WORDS..at].iter().map(|w| w.count_ones()).sum();
+        self.before[group] + whole + (word & !(u64::MAX << (index % 64))).count_ones()
+    }
+
+    /// The end of the unbroken run of proven sources that `index` is part of; `None` if it was not proven.
+    #[must_use]
+    pub fn run_end(&self, index: u32) -> Option<u32> {
+        let at = (index / 64) as usize;
+        let ones = (self.words.get(at)? >> (index % 64)).trailing_ones();
+        let mut end = index + ones.checked_sub(1)?;
+        for word in &self.words[at + 1..] {
+            if end % 64 != 63 {
+                break;
+            }
+            end += word.trailing_ones();
+            if *word != u64::MAX {
+                break;
+            }
+        }
+        Some(end)
+    }
 }
 
 /// Gathers the even bits into 32.
@@ -117,8 +166,29 @@ mod tests {
         }
         assert_eq!(proven.nth(proven.len()), None);
         for index in 0..states.len() + 70 {
-            assert_eq!(proven.has(index), plain.binary_search(&index).is_ok());
+            let place = plain.binary_search(&index);
+            assert_eq!(proven.has(index), place.is_ok());
+            assert_eq!(proven.rank(index) as usize, place.unwrap_or_else(|below| below), "rank of {index}");
         }
+        let mut ends = vec![None; states.len() as usize + 70];
+        for index in plain.iter().rev().map(|i| *i as usize) {
+            ends[index] = ends[index + 1].or(Some(index as u32));
+        }
+        for (index, end) in ends.into_iter().enumerate() {
+            assert_eq!(proven.run_end(index as u32), end, "run of {index}");
+        }
+        let rebuilt = Proven::from_runs(states.len(), runs(&proven));
+        assert_eq!((&rebuilt.words, rebuilt.len), (&proven.words, proven.len));
+    }
+
+    fn runs(proven: &Proven) -> impl Iterator<Item = (u32, u32)> {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let first = proven.nth(from)?;
+            let last = proven.run_end(first)?;
+            from = proven.rank(last) + 1;
+            Some((first, last))
+        })
     }
 
     #[test]

@@ -1,0 +1,212 @@
+//! One piece of a pool: addresses that ascend, and what two pieces have in common.
+
+use std::iter::Peekable;
+
+use super::bits::{Bits, BitsRuns};
+use super::comb::{Comb, Span};
+
+/// A bitmap over a range takes the place of a list of its runs where it holds at least one address in so many: a listed
+/// run takes about 100 bytes, the bits of 800 addresses.
+const ADDRESSES_PER_LISTED_RUN: u128 = 1024;
+
+/// Ascending addresses, at least one.
+#[derive(Clone, Debug)]
+pub(super) enum Walk {
+    Comb(Comb),
+    Bits(Bits),
+}
+
+impl Walk {
+    pub(super) fn first(&self) -> u128 {
+        match self {
+            Self::Comb(comb) => comb.first(),
+            Self::Bits(bits) => bits.first(),
+        }
+    }
+
+    pub(super) fn last(&self) -> u128 {
+        match self {
+            Self::Comb(comb) => comb.last(),
+            Self::Bits(bits) => bits.last(),
+        }
+    }
+
+    /// The index of the last address: the count does not fit for `::/0`.
+    pub(super) fn last_index(&self) -> u128 {
+        match self {
+            Self::Comb(comb) => comb.last_index(),
+            Self::Bits(bits) => bits.last_index().into(),
+        }
+    }
+
+    pub(super) fn nth(&self, k: u128) -> Option<u128> {
+        if k > self.last_index() {
+            return None;
+        }
+        match self {
+            Self::Comb(comb) => Some(comb.nth(k)),
+            Self::Bits(bits) => bits.nth(k as u32),
+        }
+    }
+
+    pub(super) fn index_of(&self, number: u128) -> Option<u128> {
+        match self {
+            Self::Comb(comb) => comb.index_of(number),
+            Self::Bits(bits) => bits.index_of(number).map(u128::from),
+        }
+    }
+
+    /// Those from the `from`-th to the `to`-th, which must exist.
+    pub(super) fn slice(&self, from: u128, to: u128) -> Option<Self> {
+        match self {
+            Self::Comb(comb) => comb.clip(comb.nth(from), comb.nth(to)).map(Self::Comb),
+            Self::Bits(bits) => bits.slice(from as u32, to as u32).map(Self::Bits),
+        }
+    }
+
+    /// Those from `low` to `high`.
+    pub(super) fn clip(&self, low: u128, high: u128) -> Option<Self> {
+        match self {
+            Self::Comb(comb) => comb.clip(low, high).map(Self::Comb),
+            Self::Bits(bits) => bits.clip(low, high).map(Self::Bits),
+        }
+    }
+
+    /// Runs of neighbouring addresses.
+    pub(super) fn runs(self) -> Runs {
+        match self {
+            Self::Comb(comb) => Runs::Comb(Some(comb)),
+            Self::Bits(bits) => Runs::Bits(bits.runs()),
+        }
+    }
+
+    /// The addresses of both.
+    pub(super) fn intersection(&self, other: &Self) -> Option<Self> {
+        if let (Self::Comb(own), Self::Comb(other)) = (self, other) {
+            return own.intersection(other).map(Self::Comb);
+        }
+        let own = self.clip(other.first(), other.last())?;
+        let other = other.clip(own.first(), own.last())?;
+        match (&own, &other) {
+            (Self::Comb(comb), Self::Bits(_)) if comb.is_whole() => Some(other),
+            (Self::Bits(_), Self::Comb(comb)) if comb.is_whole() => own.clip(comb.first(), comb.last()),
+            (Self::Bits(bits), _) | (_, Self::Bits(bits)) => {
+                bits.keep(overlay(own.clone().runs(), other.clone().runs(), true)).map(Self::Bits)
+            }
+            (Self::Comb(own), Self::Comb(other)) => own.intersection(other).map(Self::Comb),
+        }
+    }
+
+    /// Appends what is left without `other`, in pieces that ascend one after the other.
+    pub(super) fn difference(&self, other: &Self, pieces: &mut Vec<Self>) {
+        let Some(other) = other.clip(self.first(), self.last()).filter(|other| !self.excludes(other)) else {
+            pieces.push(self.clone());
+            return;
+        };
+        let (low, high) = (other.first(), other.last());
+        if let Some(below) = low.checked_sub(1) {
+            pieces.extend(self.clip(self.first(), below));
+        }
+        if let Some(within) = self.clip(low, high) {
+            match (&within, &other) {
+                (Self::Comb(own), Self::Comb(other)) => {
+                    pieces.extend(own.without_within(other).map(Self::Comb));
+                }
+                (_, Self::Comb(comb)) if comb.is_whole() => {}
+                (Self::Bits(own), _) => {
+                    let spans = overlay(within.clone().runs(), other.clone().runs(), false);
+                    pieces.extend(own.keep(spans).map(Self::Bits));
+                }
+                (Self::Comb(own), Self::Bits(bits)) => punch(own, bits, pieces),
+            }
+        }
+        if let Some(above) = high.checked_add(1) {
+            pieces.extend(self.clip(above, self.last()));
+        }
+    }
+
+    fn excludes(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Comb(own), Self::Comb(other)) if own.excludes(other))
+    }
+}
+
+/// Appends what is left of `comb` without `bits`: a bitmap where they are dense, else the gaps between them.
+fn punch(comb: &Comb, bits: &Bits, pieces: &mut Vec<Walk>) {
+    let span = (comb.first(), comb.last());
+    if (span.1 - span.0) / ADDRESSES_PER_LISTED_RUN <= bits.last_index().into() {
+        let left = || overlay(Runs::Comb(Some(*comb)), bits.clone().runs(), false);
+        if left().next().is_none() {
+            return;
+        }
+        if let Some(left) = Bits::of_spans(span, bits.is_ipv6(), left()) {
+            pieces.push(Walk::Bits(left));
+            return;
+        }
+    }
+    let gaps = overlay(std::iter::once(span), bits.clone().runs(), false);
+    pieces.extend(gaps.filter_map(|(low, high)| comb.clip(low, high)).map(Walk::Comb));
+}
+
+/// Iterator over runs of neighbouring addresses, ascending.
+#[derive(Debug)]
+pub(super) enum Runs {
+    Comb(Option<Comb>),
+    Bits(BitsRuns),
+}
+
+impl Iterator for Runs {
+    type Item = Span;
+
+    fn next(&mut self) -> Option<Span> {
+        match self {
+            Self::Comb(rest) => {
+                let (run, left) = rest.take()?.split_run();
+                *rest = left;
+                Some(run)
+            }
+            Self::Bits(runs) => runs.next(),
+        }
+    }
+}
+
+/// The parts of `own` that lie in `other`, or those that do not. Both ascend.
+fn overlay(
+    own: impl Iterator<Item = Span>,
+    other: impl Iterator<Item = Span>,
+    inside: bool,
+) -> impl Iterator<Item = Span> {
+    Overlay { own, other: other.peekable(), rest: None, inside }
+}
+
+struct Overlay<A, B: Iterator<Item = Span>> {
+    own: A,
+    other: Peekable<B>,
+    /// What is left of a run of `own`.
+    rest: Option<Span>,
+    inside: bool,
+}
+
+impl<A: Iterator<Item = Span>, B: Iterator<Item = Span>> Iterator for Overlay<A, B> {
+    type Item = Span;
+
+    fn next(&mut self) -> Option<Span> {
+        loop {
+            let (first, last) = match self.rest.take() {
+                Some(rest) => rest,
+                None => self.own.next()?,
+            };
+            while self.other.next_if(|(_, end)| *end < first).is_some() {}
+            let (end, covered) = match self.other.peek() {
+                None => (last, false),
+                Some((start, _)) if *start > first => (last.min(start - 1), false),
+                Some((_, end)) => (last.min(*end), true),
+            };
+            if end < last {
+                self.rest = Some((end + 1, last));
+            }
+            if covered == self.inside {
+                return Some((first, end));
+            }
+        }
+    }
+}
