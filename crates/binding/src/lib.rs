@@ -4,8 +4,12 @@
 #![deny(unsafe_code)]
 #![allow(clippy::needless_pass_by_value, reason = "values come from JavaScript by copy")]
 
+mod address_pool;
+mod bell;
 mod convert;
 mod failure;
+mod interface;
+mod load;
 mod plan;
 mod pool;
 mod responder;

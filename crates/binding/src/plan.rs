@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either, Function};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Status};
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::validate::{Bell, Plan};
-use routepool_proto::server_addr::Host;
+use routepool_core::validate::Plan;
+use routepool_proto::server_addr::{Host, ServerAddr};
 
+use crate::bell::NodeBell;
 use crate::convert::{ResolvedServer, SweepOptions};
 use crate::failure::Failure;
 use crate::sweep::Sweep;
@@ -40,6 +40,19 @@ pub struct ServerTarget {
     pub port: u32,
 }
 
+impl From<&(String, ServerAddr)> for ServerTarget {
+    fn from((text, server): &(String, ServerAddr)) -> Self {
+        Self {
+            text: text.clone(),
+            host: match &server.host {
+                Host::Ip(ip) => ip.to_string(),
+                Host::Name(name) => name.clone(),
+            },
+            port: server.port.into(),
+        }
+    }
+}
+
 /// What a plan is about to do.
 #[napi(object, object_from_js = false)]
 pub struct PlanFacts {
@@ -63,18 +76,6 @@ pub struct PlanFacts {
     pub resumed: bool,
 }
 
-type WeakBell = ThreadsafeFunction<(), (), (), Status, false, true, 0>;
-
-/// Rings from the sweep's thread. It is weak: it does not keep the process alive.
-struct NodeBell(WeakBell);
-
-impl Bell for NodeBell {
-    fn ring(&self) {
-        // A closing environment refuses the call, and then nobody listens any more.
-        let _ = self.0.call((), ThreadsafeFunctionCallMode::NonBlocking);
-    }
-}
-
 #[napi]
 impl SweepPlan {
     /// What the plan is about to do; empty after `start`.
@@ -82,14 +83,7 @@ impl SweepPlan {
     pub fn facts(&self) -> Option<PlanFacts> {
         let plan = self.plan.as_ref()?;
         let targets = plan.targets();
-        let servers = plan.servers().iter().map(|(text, server)| ServerTarget {
-            text: text.clone(),
-            host: match &server.host {
-                Host::Ip(ip) => ip.to_string(),
-                Host::Name(name) => name.clone(),
-            },
-            port: server.port.into(),
-        });
+        let servers = plan.servers().iter().map(ServerTarget::from);
         Some(PlanFacts {
             blocks: targets.blocks().iter().map(ToString::to_string).collect(),
             family: if targets.is_ipv6() { 6 } else { 4 },
@@ -112,14 +106,14 @@ impl SweepPlan {
         servers: Vec<ResolvedServer>,
         bell: Function<'_, (), ()>,
     ) -> napi::Result<Either<Sweep, Failure>> {
-        let bell = bell.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
+        let bell = NodeBell::new(bell)?;
         let run = match self.plan.take() {
             None => Err(Error::Internal("the plan was started before".into())),
             Some(plan) => servers
                 .into_iter()
                 .map(ResolvedServer::into_resolved)
                 .collect::<Result<Vec<_>, _>>()
-                .and_then(|servers| plan.start(servers, Arc::new(NodeBell(bell)))),
+                .and_then(|servers| plan.start(servers, Arc::new(bell))),
         };
         Ok(match run {
             Ok(run) => Either::A(Sweep::new(env, run)?),

@@ -17,6 +17,10 @@ impl ProvenPool {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
         Self { pool }
     }
+
+    pub(crate) fn inner(&self) -> &Pool {
+        &self.pool
+    }
 }
 
 #[napi]

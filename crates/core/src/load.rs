@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use routepool_proto::discovery::{Ignored, Observation};
@@ -11,6 +13,7 @@ use crate::Error;
 use crate::discover::{InterfaceBinding, Question, Seen, discover};
 use crate::interface::{Facts, Kind, default_of};
 use crate::servers::Resolved;
+use crate::validate::Bell;
 
 /// Chooses an interface: by name, by an address that it holds, or the default one for `None`.
 ///
@@ -155,6 +158,45 @@ impl Load {
         } else {
             format!("no STUN server answered over {family}: is UDP to them let through?")
         })
+    }
+}
+
+/// A load on its own thread.
+#[derive(Debug)]
+pub struct Loading {
+    stop: AtomicBool,
+    result: Mutex<Option<Arc<Result<Loaded, Error>>>>,
+}
+
+impl Loading {
+    /// Starts the thread; `bell` is rung once, when the result is there.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(load: Load, bell: Arc<dyn Bell>) -> Result<Arc<Self>, Error> {
+        let loading = Arc::new(Self { stop: AtomicBool::new(false), result: Mutex::new(None) });
+        let own = Arc::clone(&loading);
+        let work = move || {
+            let call = std::panic::AssertUnwindSafe(|| load.run(|| own.stop.load(Ordering::Relaxed)));
+            let result = std::panic::catch_unwind(call)
+                .unwrap_or_else(|_| Err(Error::Internal("loading an interface has panicked".to_owned())));
+            *own.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(result));
+            bell.ring();
+        };
+        let thread = std::thread::Builder::new().name("routepool-load".to_owned()).spawn(work);
+        thread.map_err(|source| Error::System { syscall: "pthread_create", address: None, source })?;
+        Ok(loading)
+    }
+
+    /// Ends the load soon, with what it has found. Twice is fine.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// The result, once it is there.
+    #[must_use]
+    pub fn result(&self) -> Option<Arc<Result<Loaded, Error>>> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

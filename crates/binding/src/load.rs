@@ -1,0 +1,295 @@
+//! Loading an interface.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::Env;
+use napi::bindgen_prelude::{Either, Function};
+use napi_derive::napi;
+use routepool_core::Error;
+use routepool_core::defaults::DISCOVERY_TIMEOUT;
+use routepool_core::discover::InterfaceBinding;
+use routepool_core::interface::Facts;
+use routepool_core::load::{Family, Load, Loaded, Loading, choose};
+use routepool_core::servers::{self, Choice, Origin};
+use routepool_proto::discovery::{Answer, Observation};
+use routepool_proto::routes::Route;
+
+use crate::bell::NodeBell;
+use crate::convert::ResolvedServer;
+use crate::failure::Failure;
+use crate::interface::{InterfaceFacts, Prefix, interfaces};
+use crate::plan::ServerTarget;
+
+/// What to load, and how.
+#[napi(object, object_to_js = false)]
+pub struct LoadOptions {
+    /// Name of the interface, or an address that it holds; the default one if missing.
+    pub interface: Option<String>,
+    /// Servers as the user wrote them.
+    pub servers: Option<Vec<String>>,
+    /// When a server is given up.
+    pub timeout_ms: Option<f64>,
+}
+
+/// A chosen interface, before its servers are resolved.
+#[napi]
+pub struct LoadPlan {
+    facts: Facts,
+    choice: Choice,
+    timeout: Duration,
+}
+
+/// Chooses the interface and the servers. Nothing is sent.
+#[napi(catch_unwind)]
+pub fn plan_load(options: LoadOptions) -> Either<LoadPlan, Failure> {
+    match plan(&options) {
+        Ok(plan) => Either::A(plan),
+        Err(error) => Either::B(Failure::from(&error)),
+    }
+}
+
+fn plan(options: &LoadOptions) -> Result<LoadPlan, Error> {
+    let choice = servers::choose(options.servers.as_deref().unwrap_or_default(), false)?;
+    let facts = choose(&interfaces()?, options.interface.as_deref())?.clone();
+    let timeout = options.timeout_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+    Ok(LoadPlan { facts, choice, timeout: timeout.unwrap_or(DISCOVERY_TIMEOUT) })
+}
+
+/// What a load is about to do.
+#[napi(object, object_from_js = false)]
+pub struct LoadFacts {
+    /// The interface.
+    pub interface: InterfaceFacts,
+    /// Whether it has IPv4 addresses that can be asked for what they leave as.
+    pub asks_ipv4: bool,
+    /// The same for IPv6.
+    pub asks_ipv6: bool,
+    /// `named`, `embedded` or `public`.
+    pub server_origin: String,
+    /// Servers to resolve for the families that are asked.
+    pub servers: Vec<ServerTarget>,
+}
+
+#[napi]
+impl LoadPlan {
+    /// What it is about to do.
+    #[napi(catch_unwind)]
+    pub fn facts(&self) -> LoadFacts {
+        LoadFacts {
+            interface: InterfaceFacts::from(&self.facts),
+            asks_ipv4: !self.facts.held(false).is_empty(),
+            asks_ipv6: !self.facts.held(true).is_empty(),
+            server_origin: self.choice.origin.as_str().to_owned(),
+            servers: self.choice.servers.iter().map(ServerTarget::from).collect(),
+        }
+    }
+
+    /// Asks the servers, on a thread of its own; `bell` is called once, when the result is there, and does not keep the process
+    /// alive.
+    #[napi(catch_unwind)]
+    pub fn start(
+        &self,
+        env: Env,
+        servers: Vec<ResolvedServer>,
+        bell: Function<'_, (), ()>,
+    ) -> napi::Result<Either<InterfaceLoad, Failure>> {
+        let bell = NodeBell::new(bell)?;
+        let resolved = servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<Vec<_>, _>>();
+        let started = resolved.and_then(|all| {
+            let (servers_ipv6, servers_ipv4) = all.into_iter().partition(|s| s.address.is_ipv6());
+            let load = Load {
+                facts: self.facts.clone(),
+                servers_ipv4,
+                servers_ipv6,
+                timeout: self.timeout,
+                public: self.choice.origin == Origin::Public,
+            };
+            Loading::start(load, Arc::new(bell))
+        });
+        Ok(match started {
+            Ok(loading) => {
+                // The environment may end first: then the thread must not go on sending.
+                env.add_env_cleanup_hook(Arc::downgrade(&loading), |weak| {
+                    if let Some(loading) = weak.upgrade() {
+                        loading.stop();
+                    }
+                })?;
+                Either::A(InterfaceLoad { loading })
+            }
+            Err(error) => Either::B(Failure::from(&error)),
+        })
+    }
+}
+
+/// A load under way.
+#[napi]
+pub struct InterfaceLoad {
+    loading: Arc<Loading>,
+}
+
+#[napi]
+impl InterfaceLoad {
+    /// Ends it soon. Twice is fine.
+    #[napi(catch_unwind)]
+    pub fn stop(&self) {
+        self.loading.stop();
+    }
+
+    /// What was found, once it is over.
+    #[napi(catch_unwind)]
+    pub fn result(&self) -> Option<Either<LoadedInterface, Failure>> {
+        self.loading.result().map(|result| match &*result {
+            Ok(loaded) => Either::A(LoadedInterface::from(loaded)),
+            Err(error) => Either::B(Failure::from(error)),
+        })
+    }
+}
+
+/// What one server did with the requests of one address.
+#[napi(object, object_from_js = false)]
+pub struct ServerAnswer {
+    /// The server, by its number among those of its family.
+    pub server: u32,
+    /// The address that it saw.
+    pub external: Option<String>,
+    /// The port that it saw.
+    pub external_port: Option<u32>,
+    /// From the request that was answered to the answer.
+    pub round_trip_ms: Option<f64>,
+    /// How often it was asked.
+    pub attempts: u32,
+    /// Negative error number of a refused send.
+    pub errno: Option<i32>,
+    /// Error response.
+    pub error_code: Option<u32>,
+}
+
+/// All that was seen of one address.
+#[napi(object, object_from_js = false)]
+pub struct AddressSeen {
+    /// The address.
+    pub ip: String,
+    /// The port it was asked from.
+    pub port: u32,
+    /// What it leaves as.
+    pub external: Option<String>,
+    /// `agreed`, `single-server`, `unsure` or `unverified`.
+    pub certainty: String,
+    /// Whether all servers saw the port that was sent from.
+    pub port_preserved: Option<bool>,
+    /// What each server did.
+    pub answers: Vec<ServerAnswer>,
+}
+
+/// Local addresses that leave as the same external ones.
+#[napi(object, object_from_js = false)]
+pub struct FoundRoute {
+    /// Addresses and blocks of the interface.
+    pub local: Vec<Prefix>,
+    /// What they leave as.
+    pub external: Option<Prefix>,
+    /// `agreed`, `single-server`, `unsure` or `unverified`.
+    pub certainty: String,
+    /// Whether a block in it was only sampled.
+    pub assumed: bool,
+    /// The addresses that were asked.
+    pub asked: Vec<String>,
+}
+
+/// What was found of one family.
+#[napi(object, object_from_js = false)]
+pub struct LoadedFamily {
+    /// The routes.
+    pub routes: Vec<FoundRoute>,
+    /// What was seen.
+    pub seen: Vec<AddressSeen>,
+    /// Datagrams that were ignored: no STUN, forged, misdirected or double.
+    pub ignored: u32,
+    /// Why the socket could not be tied to the interface.
+    pub interface_refused: Option<String>,
+    /// Why there is no route with an external address.
+    pub why_none: Option<String>,
+}
+
+/// A loaded interface.
+#[napi(object, object_from_js = false)]
+pub struct LoadedInterface {
+    /// What the system says of it.
+    pub facts: InterfaceFacts,
+    /// IPv4.
+    pub ipv4: LoadedFamily,
+    /// IPv6.
+    pub ipv6: LoadedFamily,
+    /// Link-local IPv6 addresses.
+    pub link_local: Vec<String>,
+    /// How long it took.
+    pub elapsed_ms: f64,
+}
+
+impl From<&Loaded> for LoadedInterface {
+    fn from(loaded: &Loaded) -> Self {
+        Self {
+            facts: InterfaceFacts::from(&loaded.facts),
+            ipv4: LoadedFamily::from(&loaded.ipv4),
+            ipv6: LoadedFamily::from(&loaded.ipv6),
+            link_local: loaded.facts.link_local().iter().map(ToString::to_string).collect(),
+            elapsed_ms: loaded.elapsed.as_secs_f64() * 1_000.0,
+        }
+    }
+}
+
+impl From<&Family> for LoadedFamily {
+    fn from(family: &Family) -> Self {
+        let ignored = &family.ignored;
+        Self {
+            routes: family.routes.iter().map(FoundRoute::from).collect(),
+            seen: family.observations.iter().map(AddressSeen::from).collect(),
+            ignored: ignored.garbage + ignored.forged + ignored.misdirected + ignored.duplicates,
+            interface_refused: match &family.binding {
+                InterfaceBinding::Refused(why) => Some(why.clone()),
+                InterfaceBinding::Bound | InterfaceBinding::NotAsked => None,
+            },
+            why_none: family.why_none.clone(),
+        }
+    }
+}
+
+impl From<&Route> for FoundRoute {
+    fn from(route: &Route) -> Self {
+        Self {
+            local: route.local.iter().map(Prefix::from).collect(),
+            external: route.external.as_ref().map(Prefix::from),
+            certainty: route.certainty.as_str().to_owned(),
+            assumed: route.assumed,
+            asked: route.asked.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl From<&Observation> for AddressSeen {
+    fn from(seen: &Observation) -> Self {
+        Self {
+            ip: seen.source.to_string(),
+            port: seen.local_port.into(),
+            external: seen.conclusion.external.map(|ip| ip.to_string()),
+            certainty: seen.conclusion.certainty.as_str().to_owned(),
+            port_preserved: seen.conclusion.port_preserved,
+            answers: seen.answers.iter().map(ServerAnswer::from).collect(),
+        }
+    }
+}
+
+impl From<&Answer> for ServerAnswer {
+    fn from(answer: &Answer) -> Self {
+        Self {
+            server: answer.server as u32,
+            external: answer.external.map(|e| e.ip().to_string()),
+            external_port: answer.external.map(|e| e.port().into()),
+            round_trip_ms: answer.round_trip.map(|d| d.as_secs_f64() * 1_000.0),
+            attempts: answer.attempts.into(),
+            errno: answer.errno.map(|n| -n),
+            error_code: answer.error_code.map(u32::from),
+        }
+    }
+}
