@@ -1,5 +1,6 @@
 //! Loading an interface.
 
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +8,14 @@ use napi::Env;
 use napi::bindgen_prelude::{Either, Function};
 use napi_derive::napi;
 use routepool_core::Error;
+use routepool_core::bind::{self, Wish};
 use routepool_core::defaults::DISCOVERY_TIMEOUT;
-use routepool_core::discover::InterfaceBinding;
+use routepool_core::discover::{InterfaceBinding, Seen};
 use routepool_core::interface::Facts;
-use routepool_core::load::{Family, Load, Loaded, Loading, choose};
+use routepool_core::job::Job;
+use routepool_core::load::{Family, Load, Loaded, Observe, choose};
 use routepool_core::servers::{self, Choice, Origin};
-use routepool_proto::discovery::{Answer, Observation};
+use routepool_proto::discovery::{Answer, Observation as Observed};
 use routepool_proto::routes::Route;
 
 use crate::bell::NodeBell;
@@ -105,17 +108,12 @@ impl LoadPlan {
                 timeout: self.timeout,
                 public: self.choice.origin == Origin::Public,
             };
-            Loading::start(load, Arc::new(bell))
+            Job::start(Arc::new(bell), move |stop| load.run(stop))
         });
         Ok(match started {
-            Ok(loading) => {
-                // The environment may end first: then the thread must not go on sending.
-                env.add_env_cleanup_hook(Arc::downgrade(&loading), |weak| {
-                    if let Some(loading) = weak.upgrade() {
-                        loading.stop();
-                    }
-                })?;
-                Either::A(InterfaceLoad { loading })
+            Ok(job) => {
+                stop_with_environment(env, &job)?;
+                Either::A(InterfaceLoad { job })
             }
             Err(error) => Either::B(Failure::from(&error)),
         })
@@ -125,7 +123,7 @@ impl LoadPlan {
 /// A load under way.
 #[napi]
 pub struct InterfaceLoad {
-    loading: Arc<Loading>,
+    job: Arc<Job<Loaded>>,
 }
 
 #[napi]
@@ -133,16 +131,162 @@ impl InterfaceLoad {
     /// Ends it soon. Twice is fine.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
-        self.loading.stop();
+        self.job.stop();
     }
 
     /// What was found, once it is over.
     #[napi(catch_unwind)]
     pub fn result(&self) -> Option<Either<LoadedInterface, Failure>> {
-        self.loading.result().map(|result| match &*result {
+        self.job.result().map(|result| match &*result {
             Ok(loaded) => Either::A(LoadedInterface::from(loaded)),
             Err(error) => Either::B(Failure::from(error)),
         })
+    }
+}
+
+/// What to ask some addresses for.
+#[napi(object, object_to_js = false)]
+pub struct ObserveOptions {
+    /// Addresses of this machine, of one family.
+    pub addresses: Vec<String>,
+    /// The interface that packets must leave by.
+    pub interface: Option<String>,
+    /// When a server is given up.
+    pub timeout_ms: Option<f64>,
+    /// Whether the servers are public ones.
+    pub public: bool,
+}
+
+/// Asks what addresses leave as, on a thread of its own; `bell` as in `LoadPlan.start`.
+#[napi(catch_unwind)]
+pub fn observe(
+    env: Env,
+    options: ObserveOptions,
+    servers: Vec<ResolvedServer>,
+    bell: Function<'_, (), ()>,
+) -> napi::Result<Either<Observation, Failure>> {
+    let bell = NodeBell::new(bell)?;
+    let started =
+        start_observe(options, servers).and_then(|ask| Job::start(Arc::new(bell), move |stop| ask.run(stop)));
+    Ok(match started {
+        Ok(job) => {
+            stop_with_environment(env, &job)?;
+            Either::A(Observation { job })
+        }
+        Err(error) => Either::B(Failure::from(&error)),
+    })
+}
+
+fn start_observe(options: ObserveOptions, servers: Vec<ResolvedServer>) -> Result<Observe, Error> {
+    let address =
+        |text: &String| text.parse().map_err(|_| Error::Block(format!("'{text}' is not an IP address")));
+    let timeout = options.timeout_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+    Ok(Observe {
+        sources: options.addresses.iter().map(address).collect::<Result<_, _>>()?,
+        servers: servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<_, _>>()?,
+        interface: options.interface,
+        timeout: timeout.unwrap_or(DISCOVERY_TIMEOUT),
+        public: options.public,
+    })
+}
+
+/// The environment (the process, or a worker) may end first: then the thread must not go on sending.
+fn stop_with_environment<T: Send + Sync + 'static>(env: Env, job: &Arc<Job<T>>) -> napi::Result<()> {
+    env.add_env_cleanup_hook(Arc::downgrade(job), |weak| {
+        if let Some(job) = weak.upgrade() {
+            job.stop();
+        }
+    })?;
+    Ok(())
+}
+
+/// Addresses being asked for.
+#[napi]
+pub struct Observation {
+    job: Arc<Job<Seen>>,
+}
+
+#[napi]
+impl Observation {
+    /// Ends it soon. Twice is fine.
+    #[napi(catch_unwind)]
+    pub fn stop(&self) {
+        self.job.stop();
+    }
+
+    /// What was seen, once it is over.
+    #[napi(catch_unwind)]
+    pub fn result(&self) -> Option<Either<Vec<AddressSeen>, Failure>> {
+        self.job.result().map(|result| match &*result {
+            Ok(seen) => Either::A(seen.observations.iter().map(AddressSeen::from).collect()),
+            Err(error) => Either::B(Failure::from(error)),
+        })
+    }
+}
+
+/// What to bind.
+#[napi(object, object_to_js = false)]
+pub struct BindOptions {
+    /// Local address.
+    pub ip: String,
+    /// Local port; 0 leaves the choice to the system.
+    pub port: u32,
+    /// Number of the interface, for link-local IPv6 addresses.
+    pub scope_id: Option<u32>,
+    /// The interface that packets must leave by.
+    pub interface: Option<String>,
+    /// Go on without the interface where the system refuses it.
+    pub best_effort: bool,
+}
+
+/// What a socket was bound to.
+#[napi(object, object_from_js = false)]
+pub struct BoundAddress {
+    /// Local address.
+    pub ip: String,
+    /// Local port.
+    pub port: u32,
+    /// Why the socket could not be tied to the interface.
+    pub interface_refused: Option<String>,
+}
+
+/// Binds a UDP socket to an address of this machine, looks at it and closes it again.
+#[napi(catch_unwind)]
+pub fn check_bind(options: BindOptions) -> Either<BoundAddress, Failure> {
+    let bound = wished(&options).and_then(|local| {
+        bind::check(&Wish {
+            local,
+            interface: options.interface.as_deref(),
+            best_effort: options.best_effort,
+        })
+    });
+    match bound {
+        Ok(bound) => Either::A(BoundAddress {
+            ip: bound.local.ip().to_string(),
+            port: bound.local.port().into(),
+            interface_refused: refused(&bound.interface),
+        }),
+        Err(error) => Either::B(Failure::from(&error)),
+    }
+}
+
+fn wished(options: &BindOptions) -> Result<SocketAddr, Error> {
+    let ip: IpAddr =
+        options.ip.parse().map_err(|_| Error::Block(format!("'{}' is not an IP address", options.ip)))?;
+    let port = u16::try_from(options.port).map_err(|_| Error::Option {
+        option: "port",
+        message: format!("expected an integer from 0 to 65535 for `port` but received {}", options.port),
+    })?;
+    Ok(match ip {
+        IpAddr::V4(_) => SocketAddr::new(ip, port),
+        IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, options.scope_id.unwrap_or(0)).into(),
+    })
+}
+
+fn refused(binding: &InterfaceBinding) -> Option<String> {
+    match binding {
+        InterfaceBinding::Refused(why) => Some(why.clone()),
+        InterfaceBinding::Bound | InterfaceBinding::NotAsked => None,
     }
 }
 
@@ -246,10 +390,7 @@ impl From<&Family> for LoadedFamily {
             routes: family.routes.iter().map(FoundRoute::from).collect(),
             seen: family.observations.iter().map(AddressSeen::from).collect(),
             ignored: ignored.garbage + ignored.forged + ignored.misdirected + ignored.duplicates,
-            interface_refused: match &family.binding {
-                InterfaceBinding::Refused(why) => Some(why.clone()),
-                InterfaceBinding::Bound | InterfaceBinding::NotAsked => None,
-            },
+            interface_refused: refused(&family.binding),
             why_none: family.why_none.clone(),
         }
     }
@@ -267,8 +408,8 @@ impl From<&Route> for FoundRoute {
     }
 }
 
-impl From<&Observation> for AddressSeen {
-    fn from(seen: &Observation) -> Self {
+impl From<&Observed> for AddressSeen {
+    fn from(seen: &Observed) -> Self {
         Self {
             ip: seen.source.to_string(),
             port: seen.local_port.into(),

@@ -3,10 +3,12 @@
 //! Nothing here knows that Node exists; the addon converts, calls this, and converts back.
 #![forbid(unsafe_code)]
 
+pub mod bind;
 pub mod defaults;
 pub mod discover;
 pub mod error;
 pub mod interface;
+pub mod job;
 pub mod load;
 pub mod local_table;
 #[cfg(target_os = "linux")]

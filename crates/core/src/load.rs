@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use routepool_proto::discovery::{Ignored, Observation};
+use routepool_proto::ip_block::IpBlock;
 use routepool_proto::routes::{self, Route};
 
 use crate::Error;
 use crate::discover::{InterfaceBinding, Question, Seen, discover};
 use crate::interface::{Facts, Kind, default_of};
+use crate::local_table::LocalTable;
 use crate::servers::Resolved;
-use crate::validate::Bell;
 
 /// Chooses an interface: by name, by an address that it holds, or the default one for `None`.
 ///
@@ -161,42 +160,40 @@ impl Load {
     }
 }
 
-/// A load on its own thread.
-#[derive(Debug)]
-pub struct Loading {
-    stop: AtomicBool,
-    result: Mutex<Option<Arc<Result<Loaded, Error>>>>,
+/// Asks what some addresses of this machine leave as, without making routes of it.
+#[derive(Clone, Debug)]
+pub struct Observe {
+    /// The addresses, of one family.
+    pub sources: Vec<IpAddr>,
+    /// Servers of that family.
+    pub servers: Vec<Resolved>,
+    /// The interface that packets must leave by.
+    pub interface: Option<String>,
+    /// When a server is given up.
+    pub timeout: Duration,
+    /// Whether the servers are public ones.
+    pub public: bool,
 }
 
-impl Loading {
-    /// Starts the thread; `bell` is rung once, when the result is there.
+impl Observe {
+    /// Asks.
     ///
     /// # Errors
-    /// When the system has no thread left.
-    pub fn start(load: Load, bell: Arc<dyn Bell>) -> Result<Arc<Self>, Error> {
-        let loading = Arc::new(Self { stop: AtomicBool::new(false), result: Mutex::new(None) });
-        let own = Arc::clone(&loading);
-        let work = move || {
-            let call = std::panic::AssertUnwindSafe(|| load.run(|| own.stop.load(Ordering::Relaxed)));
-            let result = std::panic::catch_unwind(call)
-                .unwrap_or_else(|_| Err(Error::Internal("loading an interface has panicked".to_owned())));
-            *own.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(result));
-            bell.ring();
+    /// [`Error::NotLocal`] for an address that this machine does not hold; system errors.
+    pub fn run(self, stop: impl Fn() -> bool) -> Result<Seen, Error> {
+        let system = |syscall| move |source| Error::System { syscall, address: None, source };
+        let local = LocalTable::read(self.sources.iter().any(IpAddr::is_ipv6)).map_err(system("netlink"))?;
+        for ip in &self.sources {
+            local.check(&IpBlock::from_range(*ip, *ip).map_err(|e| Error::Block(e.to_string()))?)?;
+        }
+        let question = Question {
+            sources: self.sources,
+            servers: &self.servers,
+            interface: self.interface.as_deref(),
+            timeout: self.timeout,
+            public: self.public,
         };
-        let thread = std::thread::Builder::new().name("routepool-load".to_owned()).spawn(work);
-        thread.map_err(|source| Error::System { syscall: "pthread_create", address: None, source })?;
-        Ok(loading)
-    }
-
-    /// Ends the load soon, with what it has found. Twice is fine.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    /// The result, once it is there.
-    #[must_use]
-    pub fn result(&self) -> Option<Arc<Result<Loaded, Error>>> {
-        self.result.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        discover(&question, stop).map_err(system("socket"))
     }
 }
 

@@ -1,0 +1,122 @@
+//! Binds a local address and makes sure of it: source address, then interface, then a look at what the system made of it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use routepool_proto::ip_block::IpBlock;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::Error;
+use crate::discover::InterfaceBinding;
+use crate::local_table::LocalTable;
+
+/// A local address that a socket can be bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// As the system tells it, with the port it chose if none was asked for.
+    pub local: SocketAddr,
+    /// How the socket was tied to the interface.
+    pub interface: InterfaceBinding,
+}
+
+/// What to bind.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Address and port; port 0 leaves the choice to the system.
+    pub local: SocketAddr,
+    /// The interface that packets must leave by.
+    pub interface: Option<&'a str>,
+    /// Go on without the interface where the system refuses it, and say so.
+    pub best_effort: bool,
+}
+
+/// Binds a UDP socket, looks at it and closes it again: whether the address can be used now.
+///
+/// # Errors
+/// [`Error::System`] with the call that failed: `bind` (`EADDRNOTAVAIL` for an address that is gone, `EADDRINUSE`), or
+/// `setsockopt` for a refused interface unless `best_effort`.
+pub fn check(wish: &Wish<'_>) -> Result<Bound, Error> {
+    let failed = |syscall| move |source| Error::System { syscall, address: Some(wish.local), source };
+    let socket = Socket::new(Domain::for_address(wish.local), Type::DGRAM, Some(Protocol::UDP))
+        .map_err(failed("socket"))?;
+    let interface = tie(&socket, wish).map_err(failed("setsockopt"))?;
+    if held_by_a_route(wish.local).map_err(failed("netlink"))? {
+        freebind(&socket).map_err(failed("setsockopt"))?;
+    }
+    socket.bind(&wish.local.into()).map_err(failed("bind"))?;
+    let local = socket.local_addr().map_err(failed("getsockname"))?.as_socket();
+    let local = local.filter(|local| local.ip() == wish.local.ip());
+    let local = local.ok_or_else(|| failed("bind")(io::ErrorKind::AddrNotAvailable.into()))?;
+    Ok(Bound { local, interface })
+}
+
+#[cfg(target_os = "linux")]
+fn tie(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
+    let Some(name) = wish.interface else { return Ok(InterfaceBinding::NotAsked) };
+    match socket.bind_device(Some(name.as_bytes())) {
+        Ok(()) => Ok(InterfaceBinding::Bound),
+        Err(error) if wish.best_effort => Ok(InterfaceBinding::Refused(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn tie(_: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
+    match wish.interface {
+        None => Ok(InterfaceBinding::NotAsked),
+        Some(_) => Ok(InterfaceBinding::Refused("not supported on this system".to_owned())),
+    }
+}
+
+/// Whether the address is local without being an address of an interface: then IPv6 can be bound only with
+/// `IPV6_FREEBIND`, which must never be set for an address that is not local.
+fn held_by_a_route(local: SocketAddr) -> io::Result<bool> {
+    if !local.is_ipv6() || local.ip().is_unspecified() || local.ip().is_loopback() {
+        return Ok(false);
+    }
+    let block = IpBlock::from_range(local.ip(), local.ip()).map_err(io::Error::other)?;
+    Ok(LocalTable::read(true)?.holds_as_block(&block))
+}
+
+#[cfg(target_os = "linux")]
+fn freebind(socket: &Socket) -> io::Result<()> {
+    socket.set_freebind_v6(true)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn freebind(_: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(local: &str) -> Wish<'_> {
+        Wish { local: local.parse().expect("an address"), interface: None, best_effort: false }
+    }
+
+    #[test]
+    fn a_port_is_chosen_and_a_busy_one_and_a_foreign_address_are_refused() {
+        let bound = check(&wish("127.0.0.1:0")).expect("loopback");
+        assert!(bound.local.port() > 0 && bound.interface == InterfaceBinding::NotAsked);
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let busy = taken.local_addr().expect("bound").to_string();
+        for (local, errno) in
+            [(busy.as_str(), io::ErrorKind::AddrInUse), ("203.0.113.7:0", io::ErrorKind::AddrNotAvailable)]
+        {
+            let error = check(&wish(local)).expect_err("refused");
+            let Error::System { syscall, source, address } = &error else { unreachable!("{error}") };
+            assert_eq!((*syscall, source.kind(), *address), ("bind", errno, local.parse().ok()), "{local}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_interface_that_is_not_there_is_an_error_unless_best_effort() {
+        let none = Wish { interface: Some("no-such0"), ..wish("127.0.0.1:0") };
+        assert!(matches!(check(&none), Err(Error::System { syscall: "setsockopt", .. })));
+        let bound = check(&Wish { best_effort: true, ..none }).expect("best effort");
+        assert!(matches!(bound.interface, InterfaceBinding::Refused(_)));
+    }
+}
