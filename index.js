@@ -773,11 +773,21 @@ if (
   }
 }
 
-const { ProvenPool, Responder, Sweep, SweepPlan, planSweep, startResponder } = nativeBinding
+const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listInterfaces, makePool, observe, planLoad, planSweep, startResponder } = nativeBinding
+export { AddressPool }
+export { InterfaceLoad }
+export { LoadPlan }
+export { Observation }
 export { ProvenPool }
 export { Responder }
 export { Sweep }
 export { SweepPlan }
+export { checkBind }
+export { chooseServers }
+export { listInterfaces }
+export { makePool }
+export { observe }
+export { planLoad }
 export { planSweep }
 export { startResponder }
 export const __napiBindingTarget = __napiLoadedBindingTarget

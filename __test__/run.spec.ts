@@ -38,13 +38,18 @@ describe('a run', () => {
 
   it('gives the proven sources as a pool', async () => {
     const pool = await validate(['127.42.0.0/22', '127.43.0.5-127.43.0.9'], { hosts: 'no-0-255' }).pool();
-    const ips = [...pool];
-    expect([pool.length, ips.length, pool.family]).toEqual([4 * 254 + 5, 4 * 254 + 5, 4]);
-    expect([pool.at(0), pool.at(254), pool.at(-1), pool.at(ips.length), pool.at(-ips.length - 1)]).toEqual(['127.42.0.1', '127.42.1.1', '127.43.0.9', undefined, undefined]);
-    for (const k of [0, 17, 500, 1_000, 1_020]) expect(pool.at(k)).toBe(ips[k]);
+    const ips = [...pool].map((route) => route.ext());
+    expect([pool.length, ips.length, pool.af]).toEqual([4 * 254 + 5, 4 * 254 + 5, 4]);
+    const at = (k: number) => pool.at(k)?.ext();
+    expect([at(0), at(254), at(-1), at(ips.length), at(-ips.length - 1)]).toEqual(['127.42.0.1', '127.42.1.1', '127.43.0.9', undefined, undefined]);
+    for (const k of [0, 17, 500, 1_000, 1_020]) {
+      expect(at(k)).toBe(ips[k]);
+      expect(pool.at(k)?.local()).toBe(ips[k]);
+      expect(pool.indexOf(ips[k] ?? '')).toBe(k);
+    }
     expect([pool.has('127.42.1.7'), pool.has('127.42.1.0'), pool.has('10.0.0.1'), pool.has('x')]).toEqual([true, false, false, false]);
-    expect(inspect(pool)).toContain('127.42.0.1, …, 127.43.0.9');
-    expect(JSON.stringify(pool)).toBe('{"family":4,"length":1021}');
+    expect(inspect(pool)).toContain('127.42.0.1-127.42.0.254, 127.42.1.1-127.42.1.254');
+    expect(JSON.parse(JSON.stringify(pool))).toMatchObject({ af: 4, size: '1021' });
   });
 
   it('gives packed batches', async () => {

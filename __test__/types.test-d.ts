@@ -1,5 +1,5 @@
 /** Compiled, never run: the public types say what is promised. */
-import { RoutePoolError, StunServer, validate, type ProvenPool, type ValidationSummary, type Verdict, type VerdictOf } from '../src/index.ts';
+import { RoutePoolError, StunServer, validate, type RoutePool, type ValidationSummary, type Verdict, type VerdictOf } from '../src/index.ts';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_: Same<A, B>): void => undefined;
@@ -9,7 +9,7 @@ export async function promises(verdict: Verdict, error: unknown): Promise<void> 
   for await (const each of run) same<typeof each, Verdict>(true);
   for await (const batch of run.batches()) same<ReturnType<typeof batch.at>, Verdict | undefined>(true);
   same<Awaited<ReturnType<typeof run.summary>>, ValidationSummary>(true);
-  same<Awaited<ReturnType<typeof run.pool>>, ProvenPool>(true);
+  same<Awaited<ReturnType<typeof run.pool>>, RoutePool>(true);
   run.on('progress', ({ etaMs }) => same<typeof etaMs, number | undefined>(true));
 
   // A verdict has the facts of its status, and only those.

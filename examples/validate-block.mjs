@@ -13,4 +13,4 @@ const summary = await run.summary();
 console.log(`${summary.counts.ok} of ${summary.sources} proven in ${Math.round(summary.elapsedMs)} ms`);
 
 const pool = await run.pool();
-console.log(`first ${pool.at(0)}, last ${pool.at(-1)}`);
+console.log(`first ${pool.at(0).ext()}, last ${pool.at(-1).ext()}`);

@@ -11,3 +11,6 @@ export const PROGRESS_MS = 250;
 
 /** Addresses of a pool fetched at a time while it is iterated. */
 export const POOL_CHUNK = 1_024;
+
+/** Bytes of one packed item of a pool: external address (16; IPv4 in the first 4), local address (16), route (4, little-endian). */
+export const ITEM_BYTES = 36;

@@ -20,6 +20,10 @@ export type RoutePoolErrorCode =
   | 'ERR_ROUTEPOOL_UNREACHABLE'
   /** Another option with a value that cannot be used; `option` names it. */
   | 'ERR_ROUTEPOOL_OPTION'
+  /** An interface that there is not; the message lists those that there are. */
+  | 'ERR_ROUTEPOOL_NO_INTERFACE'
+  /** No route for what was asked; the message says why. */
+  | 'ERR_ROUTEPOOL_NO_ROUTE'
   /** The state file. */
   | 'ERR_ROUTEPOOL_STATE'
   /** The dict of an interface that is none; the message has the path of the field at fault. */

@@ -1,11 +1,27 @@
 /**
- * routepool: which of this machine's IPs really leave as themselves.
+ * routepool: which external IP each of this machine's IPs leaves as, and which of them really work.
  *
  * @packageDocumentation
  */
+export { BoundRoute, type BindOptions } from './bound-route.ts';
 export { RoutePoolError, type RoutePoolErrorCode } from './errors.ts';
+export { IP4, IP6, type Family } from './families.ts';
+export { Interface } from './interface.ts';
+export type { AddressRange, Dialect, NatData, RouteData } from './interface-dict.ts';
+export {
+  listInterfaces,
+  type InterfaceAddress,
+  type InterfaceFacts,
+  type InterfaceGateway,
+  type InterfaceKind,
+  type Scope,
+} from './interface-facts.ts';
+export { loadInterfaces, type LoadedInterfaces } from './load-interfaces.ts';
+export type { LoadOptions } from './load-options.ts';
+export type { DeltaType, NatType } from './nat-names.ts';
 export type { LookupFunction, Sample, ValidateOptions, HostPolicy } from './options.ts';
-export type { ProvenPool } from './proven-pool.ts';
+export { Route, type Certainty, type Evidence, type Observation, type ServerAnswer } from './route.ts';
+export { RoutePool } from './route-pool.ts';
 export { StunServer, type StunServerCounters, type StunServerOptions } from './stun-server.ts';
 export type { ValidationSummary } from './summary.ts';
 export { validate } from './validate.ts';

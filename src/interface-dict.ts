@@ -46,8 +46,11 @@ export interface InterfaceData {
   readonly routes: { readonly 4: readonly RouteData[]; readonly 6: readonly RouteData[] };
 }
 
-/** `documentation`: the short form of P2PD's documentation. `p2pd-3.1`: every field, as P2PD 3.1.9 prints and demands it. */
-export type Dialect = 'documentation' | 'p2pd-3.1';
+/**
+ * `documentation`: the short form of P2PD's documentation. `complete`: every field, for saving. `p2pd-3.1`: every field, and only
+ * the routes that P2PD 3.1.9 takes.
+ */
+export type Dialect = 'documentation' | 'complete' | 'p2pd-3.1';
 
 /**
  * Writes the dict. With `p2pd-3.1`, routes that P2PD refuses are left out, since it would refuse the interface with them:
@@ -57,10 +60,10 @@ export type Dialect = 'documentation' | 'p2pd-3.1';
  */
 export function writeDict(data: InterfaceData, options: { dialect?: Dialect; platform?: NodeJS.Platform } = {}): object {
   const { dialect = 'documentation', platform = process.platform } = options;
-  const full = dialect === 'p2pd-3.1';
+  const full = dialect !== 'documentation';
   const af6 = familyNumber(6, platform);
   const routes = (family: 4 | 6) =>
-    (full ? data.routes[family].filter(isP2pdRoute) : data.routes[family]).map((route) => writeRoute(route, familyNumber(family, platform), full));
+    (dialect === 'p2pd-3.1' ? data.routes[family].filter(isP2pdRoute) : data.routes[family]).map((route) => writeRoute(route, familyNumber(family, platform), full));
   const { type, delta } = data.nat;
   const nat = { type, nat_info: NAT_INFO[type], delta: { type: delta.type, value: delta.value }, delta_info: DELTA_INFO[delta.type] };
   const rp = { [AF_INET]: routes(4), [af6]: routes(6) };

@@ -83,12 +83,12 @@ const KNOWN = [
   'lookup',
 ] as const satisfies readonly (keyof ValidateOptions)[];
 
-function wrong(option: string, expected: string, received: unknown): never {
+export function wrong(option: string, expected: string, received: unknown): never {
   const shown = typeof received === 'string' ? `'${received}'` : inspect(received, { depth: 0, breakLength: Infinity });
   throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected ${expected} for \`${option}\` but received ${shown}`, { option });
 }
 
-function checkNumber(option: string, value: unknown, min: number, max: number, integer: boolean): number | undefined {
+export function checkNumber(option: string, value: unknown, min: number, max: number, integer: boolean): number | undefined {
   if (value === undefined) return undefined;
   const right = typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value));
   if (right) return value;
@@ -100,7 +100,7 @@ function checkText(option: string, value: unknown, expected: string): string | u
   return typeof value === 'string' && value.length > 0 ? value : wrong(option, expected, value);
 }
 
-function checkChoice<T extends string>(option: string, value: unknown, choices: readonly T[]): T | undefined {
+export function checkChoice<T extends string>(option: string, value: unknown, choices: readonly T[]): T | undefined {
   if (value === undefined) return undefined;
   const found = choices.find((choice) => choice === value);
   return found ?? wrong(option, choices.map((choice) => `'${choice}'`).join(' or '), value);
@@ -131,17 +131,27 @@ function checkSample(value: unknown): { perPrefix: number; hosts: number } | und
   };
 }
 
-function unknown(name: string, known: readonly string[]): never {
+export function unknown(name: string, known: readonly string[]): never {
   const meant = nearestName(name, known);
   const hint = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`;
   throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `there is no option \`${name}\`; ${hint}`, { option: name });
 }
 
-function checkServers(value: unknown): string[] | undefined {
+/** An object with no other options than the known ones. */
+export function checkNames<K extends string>(options: unknown, known: readonly K[]): { [P in K]?: unknown } {
+  if (typeof options !== 'object' || options === null) return wrong('options', 'an object', options);
+  for (const name of Object.keys(options)) {
+    if (!known.some((candidate) => candidate === name)) unknown(name, known);
+  }
+  return options;
+}
+
+/** One server or several. */
+export function checkServers(option: string, value: unknown): string[] | undefined {
   if (value === undefined) return undefined;
   const servers: unknown[] = Array.isArray(value) ? value : [value];
   const right = servers.length > 0 && servers.every((server) => typeof server === 'string');
-  return right ? (servers as string[]) : wrong('server', "a server like 'stun.example.net:3478' or a list of them", value);
+  return right ? (servers as string[]) : wrong(option, "a server like 'stun.example.net:3478' or a list of them", value);
 }
 
 /**
@@ -164,11 +174,7 @@ function check(blocks: unknown, options: unknown): NativeOptions {
     const message = `expected a block like '10.0.0.0/16' or a list of them but received ${inspect(blocks, { depth: 1 })}`;
     throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', message, { option: 'blocks' });
   }
-  if (typeof options !== 'object' || options === null) wrong('options', 'an object', options);
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.some((known) => known === name)) unknown(name, KNOWN);
-  }
-  const given: { [K in keyof ValidateOptions]?: unknown } = options;
+  const given: { [K in keyof ValidateOptions]?: unknown } = checkNames(options, KNOWN);
   if (given.signal !== undefined && !(given.signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', given.signal);
   if (given.lookup !== undefined && typeof given.lookup !== 'function') wrong('lookup', 'a function like dns.lookup', given.lookup);
   return {
@@ -176,7 +182,7 @@ function check(blocks: unknown, options: unknown): NativeOptions {
     ...defined({
       hosts: checkChoice('hosts', given.hosts, ['all', 'subnet', 'no-0-255']),
       sample: checkSample(given.sample),
-      servers: checkServers(given.server),
+      servers: checkServers('server', given.server),
       ratePerSecond: checkNumber('ratePerSecond', given.ratePerSecond, 0.01, 1e8, false),
       passes: checkNumber('passes', given.passes, 1, 32, true),
       timeoutMs: checkNumber('timeoutMs', given.timeoutMs, 1, 600_000, false),

@@ -49,7 +49,7 @@ async function resolveServers(facts: PlanFacts, lookup: LookupFunction): Promise
   return resolved;
 }
 
-async function resolveServer(server: PlanFacts['servers'][number], family: 4 | 6, lookup: LookupFunction): Promise<ResolvedServer> {
+export async function resolveServer(server: PlanFacts['servers'][number], family: 4 | 6, lookup: LookupFunction): Promise<ResolvedServer> {
   // Nothing to look up. An address of the other family is refused by name when the sweep begins.
   if (isIP(server.host) !== 0) return { name: server.text, address: server.host, port: server.port };
   const addresses = await new Promise<LookupAddress[]>((resolve, reject) => {

@@ -3,7 +3,7 @@ import { addAbortListener, EventEmitter } from 'node:events';
 import type { NativePlan, NativeResult, NativeSweep, ResolvedServer } from './binding.ts';
 import { BATCH_RECORDS, PROGRESS_MS, RECORD_BYTES } from './defaults.ts';
 import { abortError, isFailure, RoutePoolError, toError, withStackOf } from './errors.ts';
-import { ProvenPool } from './proven-pool.ts';
+import { RoutePool } from './route-pool.ts';
 import { toSummary, type ValidationSummary } from './summary.ts';
 import { type Verdict, verdictAt } from './verdict.ts';
 import { VerdictBatch } from './verdict-batch.ts';
@@ -185,12 +185,12 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     return toSummary(await this.#result());
   }
 
-  /** The proven sources, once the run is over. Waits and fails as {@link ValidationRun.summary}. */
-  async pool(): Promise<ProvenPool> {
+  /** The proven sources, once the run is over: each leaves as itself. Waits and fails as {@link ValidationRun.summary}. */
+  async pool(): Promise<RoutePool> {
     await this.#result();
     const pool = this.#native?.pool();
     if (!pool) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'the run is over and has no pool');
-    return new ProvenPool(pool);
+    return RoutePool.ofProven(pool);
   }
 
   /** Ends the run with what it has found so far: loops end, and the summary says `stopped`. Twice is fine. */

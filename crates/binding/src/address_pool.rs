@@ -6,10 +6,10 @@ use napi::bindgen_prelude::{BigInt, BufferSlice, Either};
 use napi_derive::napi;
 use routepool_core::Error;
 use routepool_proto::ip_block::IpBlock;
-use routepool_proto::pool::{Local, Part, Pool};
+use routepool_proto::pool::{Local, Part, Pool, Run};
 
 use crate::failure::Failure;
-use crate::interface::{Prefix, family};
+use crate::interface::family;
 use crate::pool::ProvenPool;
 
 /// Bytes of one packed item: external address (16; IPv4 in the first 4), local address (16), route (4, little-endian).
@@ -61,6 +61,8 @@ pub struct PoolRun {
     pub last: String,
     /// Number of the route.
     pub route: u32,
+    /// Whether each is used from itself.
+    pub same: bool,
 }
 
 fn number(k: &BigInt) -> Option<u128> {
@@ -170,8 +172,13 @@ impl AddressPool {
     #[napi(catch_unwind)]
     pub fn runs(&self, most: u32) -> Vec<PoolRun> {
         let runs = self.pool.runs().take(most as usize);
-        runs.map(|r| PoolRun { first: r.first.to_string(), last: r.last.to_string(), route: r.route })
-            .collect()
+        runs.map(|run: Run| PoolRun {
+            first: run.first.to_string(),
+            last: run.last.to_string(),
+            route: run.route,
+            same: run.local == Local::Same,
+        })
+        .collect()
     }
 }
 
@@ -179,14 +186,5 @@ fn put(slot: &mut [u8], ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => slot[..4].copy_from_slice(&ip.octets()),
         IpAddr::V6(ip) => slot.copy_from_slice(&ip.octets()),
-    }
-}
-
-/// Parses a block; for TypeScript, which does no arithmetic of addresses.
-#[napi(catch_unwind)]
-pub fn parse_prefix(text: String) -> Either<Prefix, Failure> {
-    match text.parse::<IpBlock>() {
-        Ok(block) => Either::A(Prefix::from(&block)),
-        Err(error) => Either::B(Failure::from(&Error::Block(error.to_string()))),
     }
 }

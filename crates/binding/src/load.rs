@@ -14,7 +14,7 @@ use routepool_core::discover::{InterfaceBinding, Seen};
 use routepool_core::interface::Facts;
 use routepool_core::job::Job;
 use routepool_core::load::{Family, Load, Loaded, Observe, choose};
-use routepool_core::servers::{self, Choice, Origin};
+use routepool_core::servers::{self, Origin};
 use routepool_proto::discovery::{Answer, Observation as Observed};
 use routepool_proto::routes::Route;
 
@@ -29,8 +29,6 @@ use crate::plan::ServerTarget;
 pub struct LoadOptions {
     /// Name of the interface, or an address that it holds; the default one if missing.
     pub interface: Option<String>,
-    /// Servers as the user wrote them.
-    pub servers: Option<Vec<String>>,
     /// When a server is given up.
     pub timeout_ms: Option<f64>,
 }
@@ -39,11 +37,10 @@ pub struct LoadOptions {
 #[napi]
 pub struct LoadPlan {
     facts: Facts,
-    choice: Choice,
     timeout: Duration,
 }
 
-/// Chooses the interface and the servers. Nothing is sent.
+/// Chooses the interface. Nothing is sent.
 #[napi(catch_unwind)]
 pub fn plan_load(options: LoadOptions) -> Either<LoadPlan, Failure> {
     match plan(&options) {
@@ -53,10 +50,9 @@ pub fn plan_load(options: LoadOptions) -> Either<LoadPlan, Failure> {
 }
 
 fn plan(options: &LoadOptions) -> Result<LoadPlan, Error> {
-    let choice = servers::choose(options.servers.as_deref().unwrap_or_default(), false)?;
     let facts = choose(&interfaces()?, options.interface.as_deref())?.clone();
     let timeout = options.timeout_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
-    Ok(LoadPlan { facts, choice, timeout: timeout.unwrap_or(DISCOVERY_TIMEOUT) })
+    Ok(LoadPlan { facts, timeout: timeout.unwrap_or(DISCOVERY_TIMEOUT) })
 }
 
 /// What a load is about to do.
@@ -68,10 +64,6 @@ pub struct LoadFacts {
     pub asks_ipv4: bool,
     /// The same for IPv6.
     pub asks_ipv6: bool,
-    /// `named`, `embedded` or `public`.
-    pub server_origin: String,
-    /// Servers to resolve for the families that are asked.
-    pub servers: Vec<ServerTarget>,
 }
 
 #[napi]
@@ -83,8 +75,6 @@ impl LoadPlan {
             interface: InterfaceFacts::from(&self.facts),
             asks_ipv4: !self.facts.held(false).is_empty(),
             asks_ipv6: !self.facts.held(true).is_empty(),
-            server_origin: self.choice.origin.as_str().to_owned(),
-            servers: self.choice.servers.iter().map(ServerTarget::from).collect(),
         }
     }
 
@@ -95,19 +85,15 @@ impl LoadPlan {
         &self,
         env: Env,
         servers: Vec<ResolvedServer>,
+        public: bool,
         bell: Function<'_, (), ()>,
     ) -> napi::Result<Either<InterfaceLoad, Failure>> {
         let bell = NodeBell::new(bell)?;
         let resolved = servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<Vec<_>, _>>();
         let started = resolved.and_then(|all| {
             let (servers_ipv6, servers_ipv4) = all.into_iter().partition(|s| s.address.is_ipv6());
-            let load = Load {
-                facts: self.facts.clone(),
-                servers_ipv4,
-                servers_ipv6,
-                timeout: self.timeout,
-                public: self.choice.origin == Origin::Public,
-            };
+            let load =
+                Load { facts: self.facts.clone(), servers_ipv4, servers_ipv6, timeout: self.timeout, public };
             Job::start(Arc::new(bell), move |stop| load.run(stop))
         });
         Ok(match started {
@@ -141,6 +127,31 @@ impl InterfaceLoad {
             Ok(loaded) => Either::A(LoadedInterface::from(loaded)),
             Err(error) => Either::B(Failure::from(error)),
         })
+    }
+}
+
+/// Which servers are asked: the named ones, or public ones.
+#[napi(object, object_from_js = false)]
+pub struct ServerChoice {
+    /// `named` or `public`.
+    pub origin: String,
+    /// Servers to resolve.
+    pub servers: Vec<ServerTarget>,
+}
+
+/// Reads the names of servers; without any, the public ones.
+#[napi(catch_unwind)]
+pub fn choose_servers(named: Vec<String>) -> Either<ServerChoice, Failure> {
+    match servers::choose(&named, false) {
+        Ok(choice) if choice.origin == Origin::Embedded => Either::B(Failure::from(&Error::Server(
+            "the embedded responder is inside this machine and cannot say what addresses leave as: name a server elsewhere"
+                .to_owned(),
+        ))),
+        Ok(choice) => Either::A(ServerChoice {
+            origin: choice.origin.as_str().to_owned(),
+            servers: choice.servers.iter().map(ServerTarget::from).collect(),
+        }),
+        Err(error) => Either::B(Failure::from(&error)),
     }
 }
 

@@ -1,0 +1,104 @@
+/** What the system says of an interface. */
+import { enumerateInterfaces, type NativeInterface } from './binding.ts';
+import { unwrap } from './errors.ts';
+import type { Family } from './families.ts';
+import type { AddressRange } from './interface-dict.ts';
+
+/** What kind of interface it is, by the system's own type and not by its name. */
+export type InterfaceKind = 'ethernet' | 'wifi' | 'loopback' | 'bridge' | 'tunnel' | 'virtual' | 'other';
+
+/** What kind an address is, by IANA's special-purpose registries. */
+export type Scope =
+  | 'global'
+  | 'private'
+  | 'shared-nat'
+  | 'unique-local'
+  | 'link-local'
+  | 'loopback'
+  | 'unspecified'
+  | 'multicast'
+  | 'documentation'
+  | 'benchmark'
+  | 'translation'
+  | 'reserved';
+
+/** An address of an interface. */
+export interface InterfaceAddress {
+  readonly ip: string;
+  readonly family: Family;
+  /** Length of its subnet's prefix. */
+  readonly prefixLength: number;
+  readonly scope: Scope;
+  /** For link-local IPv6 addresses the number of the interface, else 0. */
+  readonly scopeId: number;
+  /** A name of its own, such as `eth0:1`. */
+  readonly label: string | undefined;
+  /** An IPv6 privacy address (RFC 8981), which is gone in a day; never chosen for a route. */
+  readonly temporary: boolean;
+  /** Not to be used for new connections; never chosen for a route. */
+  readonly deprecated: boolean;
+  /** Not yet known to be unique, or known not to be; never chosen for a route. */
+  readonly tentative: boolean;
+}
+
+/** A way to other networks. */
+export interface InterfaceGateway {
+  /** The router; undefined where the link itself leads everywhere. */
+  readonly address: string | undefined;
+  /** The family of the destinations. */
+  readonly family: Family;
+  /** The lower, the sooner it is used. */
+  readonly metric: number;
+  /** The routing table; 254 is the main one on Linux. */
+  readonly table: number;
+}
+
+/** What the system says of an interface. */
+export interface InterfaceFacts {
+  readonly name: string;
+  readonly index: number;
+  /** Hardware address in lower case with colons. */
+  readonly mac: string | undefined;
+  /** Largest packet in bytes; 0 if the system does not say. */
+  readonly mtu: number;
+  readonly kind: InterfaceKind;
+  /** Whether it is switched on. */
+  readonly up: boolean;
+  /** Whether the traffic that no other route takes leaves by it. */
+  readonly default: { readonly 4: boolean; readonly 6: boolean };
+  /** The most preferred first. */
+  readonly gateways: readonly InterfaceGateway[];
+  readonly addresses: readonly InterfaceAddress[];
+  /** Blocks that a local route holds without any address (Linux); those of a route to loopback stand at the default interface. */
+  readonly blocks: readonly AddressRange[];
+}
+
+/** The names of all interfaces of this machine, by number. */
+export function listInterfaces(options?: { details?: false }): string[];
+/** All interfaces of this machine with all that the system says, by number. Nothing is asked of any server. */
+export function listInterfaces(options: { details: true }): InterfaceFacts[];
+export function listInterfaces({ details = false }: { details?: boolean } = {}): string[] | InterfaceFacts[] {
+  const all = unwrap(enumerateInterfaces(), listInterfaces);
+  return details ? all.map(toFacts) : all.map((found) => found.name);
+}
+
+/** @internal */
+export function toFacts(found: NativeInterface): InterfaceFacts {
+  return {
+    name: found.name,
+    index: found.index,
+    mac: found.mac ?? undefined,
+    mtu: found.mtu,
+    kind: found.kind as InterfaceKind,
+    up: found.up,
+    default: { 4: found.defaultIpv4, 6: found.defaultIpv6 },
+    gateways: found.gateways.map(({ address, family, metric, table }) => ({ address: address ?? undefined, family: family === 6 ? 6 : 4, metric, table })),
+    addresses: found.addresses.map((address) => ({
+      ...address,
+      family: address.family === 6 ? 6 : 4,
+      scope: address.scope as Scope,
+      label: address.label ?? undefined,
+    })),
+    blocks: found.blocks,
+  };
+}

@@ -1,0 +1,44 @@
+/** Options of asking servers what addresses leave as. */
+import { checkNames, checkNumber, checkServers, wrong, type LookupFunction } from './options.ts';
+
+/** Whom to ask, and how long. Everything is optional. */
+export interface LoadOptions {
+  /**
+   * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`. By default a few public ones. Two that agree are
+   * believed; with one, the result says `single-server`.
+   */
+  stunServers?: string | readonly string[] | undefined;
+  /** When a server is given up, in milliseconds, 1 to 600,000; 5,000 by default. */
+  timeoutMs?: number | undefined;
+  /** Cancels: the promise then rejects with an AbortError. */
+  signal?: AbortSignal | undefined;
+  /** How server names are resolved; `dns.lookup` by default. */
+  lookup?: LookupFunction | undefined;
+}
+
+/** Checked options. @internal */
+export interface CheckedLoadOptions {
+  readonly servers: string[] | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly lookup: LookupFunction | undefined;
+}
+
+/** @internal */
+export function checkLoadOptions(options: unknown, caller: (...args: never[]) => unknown): CheckedLoadOptions {
+  try {
+    const given = checkNames(options, ['stunServers', 'timeoutMs', 'signal', 'lookup']);
+    const { signal, lookup } = given;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', signal);
+    if (lookup !== undefined && typeof lookup !== 'function') wrong('lookup', 'a function like dns.lookup', lookup);
+    return {
+      servers: checkServers('stunServers', given['stunServers']),
+      timeoutMs: checkNumber('timeoutMs', given['timeoutMs'], 1, 600_000, false),
+      signal: signal as AbortSignal | undefined,
+      lookup: lookup as LookupFunction | undefined,
+    };
+  } catch (error) {
+    if (error instanceof Error) Error.captureStackTrace(error, caller);
+    throw error;
+  }
+}
