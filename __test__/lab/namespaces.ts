@@ -51,6 +51,11 @@ export class Namespace {
     return space;
   }
 
+  /** One more namespace within the same user namespace. */
+  beside(): Promise<Namespace> {
+    return Namespace.create({ beside: this });
+  }
+
   get pid(): number {
     return this.#holder.pid ?? 0;
   }

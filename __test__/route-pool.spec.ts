@@ -1,0 +1,205 @@
+/** The pool of routes: arithmetic against a naive model, and each number against what a server sees. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Interface, IP4, IP6, RoutePool, StunServer, type Route } from '../src/index.ts';
+
+/** A pool of external ranges, as a restored interface has it. */
+function poolOf(ranges: readonly string[], family: 4 | 6 = 4): RoutePool {
+  const af = family === 4 ? 2 : 10;
+  const route = (text: string) => {
+    const [ip = '', cidr = family === 4 ? '32' : '128'] = text.split('/');
+    const range = { ip, cidr: Number(cidr), af };
+    return { af, nic_ips: [range], ext_ips: [range], link_local_ips: [] };
+  };
+  const nat = { type: 5, nat_info: '', delta: { type: 6, value: 0 }, delta_info: '' };
+  const rp = { 2: family === 4 ? ranges.map(route) : [], 10: family === 6 ? ranges.map(route) : [] };
+  return Interface.fromDict({ name: 'lo', nat, rp }).rp[family];
+}
+
+const externals = (routes: Iterable<Route>) => [...routes].map((route) => route.ext());
+
+/** Small seeded numbers, so that a failure can be repeated. */
+function* numbers(seed: number): Generator<number, never> {
+  for (let state = seed; ; ) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    yield state >>> 8;
+  }
+}
+
+describe('a pool', () => {
+  it('counts, indexes and iterates one address, a block and a /64 alike', () => {
+    const pool = poolOf(['1.3.3.7', '8.8.0.0/16']);
+    expect([pool.length, pool.size, externals([pool.at(0), pool.at(1), pool.at(-1)] as Route[])]).toEqual([65_537, 65_537n, ['1.3.3.7', '8.8.0.0', '8.8.255.255']]);
+    expect([pool.at(65_537), pool.at(-65_538), pool.at(65_537n)]).toEqual([undefined, undefined, undefined]);
+    expect(pool.at(Number.NaN)?.ext()).toBe('1.3.3.7');
+    expect([pool.has('8.8.4.4'), pool.has('8.9.0.0'), pool.has('nonsense'), pool.indexOf('8.8.0.5'), pool.indexOf('9.9.9.9')]).toEqual([true, false, false, 6, -1]);
+
+    const huge = poolOf(['2020:deed:deed::/64', '2020:deed:beef::'], 6);
+    expect(huge.size).toBe(2n ** 64n + 1n);
+    expect(() => huge.length).toThrow(/18446744073709551617 addresses.*`size`/);
+    expect([huge.at(2n ** 63n)?.ext(), huge.at(-1)?.ext(), huge.at(300)?.ext()]).toEqual(['2020:deed:deed:0:8000::', '2020:deed:beef::', '2020:deed:deed::12c']);
+    expect(huge.position('2020:deed:deed:0:8000::')).toBe(2n ** 63n);
+    expect(() => huge.indexOf('2020:deed:deed:0:8000::')).toThrow(RangeError);
+    let count = 0;
+    for (const route of huge) if (++count === 5_000) return expect(route.ext()).toBe('2020:deed:deed::1387');
+  });
+
+  it('counts an external address that two routes hold once', () => {
+    expect(externals(poolOf(['8.8.0.1', '8.8.0.0/30', '8.8.0.2']))).toEqual(['8.8.0.1', '8.8.0.0', '8.8.0.2', '8.8.0.3']);
+  });
+
+  it('iterates backwards over two blocks (P2PD gives the second one twice)', () => {
+    const pool = poolOf(['8.8.8.0/23', '9.9.9.0/24', '7.7.0.0/22']);
+    expect(externals(pool.reversed())).toEqual(externals(pool).toReversed());
+    expect(new Set(externals(pool.reversed())).size).toBe(pool.length);
+  });
+
+  it('items keep their addresses while others are made', () => {
+    const kept = [...poolOf(['8.8.0.0/20'])];
+    expect(kept.map((route) => route.ext())).toEqual(externals(poolOf(['8.8.0.0/20'])));
+    expect(kept[4_095]?.nic()).toBe('8.8.15.255');
+  });
+
+  it('agrees with a naive model in all its operations', () => {
+    const next = numbers(2_026);
+    const take = () => next.next().value;
+    for (let round = 0; round < 150; round++) {
+      const ranges = () => Array.from({ length: 1 + (take() % 4) }, () => {
+        const cidr = 26 + (take() % 7);
+        const host = (take() % 256) & (0xff << (32 - cidr)) & 0xff;
+        return `10.0.${take() % 2}.${host}/${cidr}`;
+      });
+      const [a, b] = [poolOf(ranges()), poolOf(ranges())];
+      const [listA, listB] = [externals(a), externals(b)];
+      const [setA, setB] = [new Set(listA), new Set(listB)];
+      expect([a.length, setA.size]).toEqual([listA.length, listA.length]);
+      for (const k of [0, 1, listA.length >> 1, listA.length - 1, listA.length, -1]) expect(a.at(k)?.ext()).toBe(listA.at(k));
+      for (const ip of listB) expect(a.indexOf(ip ?? '')).toBe(listA.indexOf(ip));
+      const [from, to] = [take() % 40, take() % 80];
+      expect(externals(a.slice(from, to))).toEqual(listA.slice(from, to));
+      expect(externals(a.slice(-from, -1))).toEqual(listA.slice(-from, -1));
+      expect(externals(a.concat(b))).toEqual([...listA, ...listB.filter((ip) => !setA.has(ip))]);
+      expect(externals(a.intersection(b))).toEqual(listA.filter((ip) => setB.has(ip)));
+      expect(externals(a.difference(b))).toEqual(listA.filter((ip) => !setB.has(ip)));
+      expect(new Set(externals(a.symmetricDifference(b)))).toEqual(new Set([...listA.filter((ip) => !setB.has(ip)), ...listB.filter((ip) => !setA.has(ip))]));
+      expect(a.isSubsetOf(b)).toBe(listA.every((ip) => setB.has(ip)));
+      expect(a.isSupersetOf(b)).toBe(listB.every((ip) => setA.has(ip)));
+      expect(a.isDisjointFrom(b)).toBe(!listA.some((ip) => setB.has(ip)));
+      expect(a.equals(b)).toBe(setA.size === setB.size && listA.every((ip) => setB.has(ip)));
+      expect(setA.has(a.random(round)?.ext())).toBe(true);
+    }
+  });
+
+  it('picks the same random item for the same seed, and all of them in time', () => {
+    const pool = poolOf(['8.8.8.0/29']);
+    expect(pool.random(7)?.ext()).toBe(pool.random(7)?.ext());
+    expect(new Set(Array.from({ length: 200 }, (_, seed) => pool.random(seed)?.ext())).size).toBe(8);
+    expect(pool.slice(0, 0).random()).toBeUndefined();
+  });
+
+  it('is refused with one of the other family', () => {
+    expect(() => poolOf(['8.8.8.8']).concat(poolOf(['2001:db8::1'], 6))).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_MISUSE' }));
+  });
+});
+
+describe('what a server sees', () => {
+  let server: StunServer;
+  beforeAll(async () => void (server = await StunServer.listen({ address: '127.0.0.1' })));
+  afterAll(() => server.close());
+  const stunServers = () => `127.0.0.1:${server.port}`;
+
+  it.each([
+    ['of a /16', () => poolOf(['127.90.0.0/16'])],
+    ['of a scattered pool', () => {
+      const next = numbers(7);
+      return poolOf([...new Set(Array.from({ length: 500 }, () => `127.${next.next().value % 256}.${next.next().value % 256}.${1 + (next.next().value % 250)}`))]);
+    }],
+  ])('is what at(k) says, %s', async (_, make) => {
+    const pool = make();
+    for (let batch = 0; batch < 10; batch++) {
+      const routes = Array.from({ length: 100 }, (_unused, i) => pool.random(batch * 100 + i) as Route);
+      const seen = await Promise.all(routes.map((route) => route.observe({ stunServers: stunServers() })));
+      expect(seen.map(({ external }) => external)).toEqual(routes.map((route) => route.ext()));
+    }
+  });
+
+  it('of a pool after its validation: only what was proven', async () => {
+    const pool = poolOf(['127.91.0.0/24', '127.92.0.7']);
+    await expect(pool.proven()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_MISUSE' });
+    await pool.validate().summary();
+    const proven = await pool.proven();
+    expect([proven.length, proven.equals(pool), proven.at(256)?.ext()]).toEqual([257, true, '127.92.0.7']);
+  });
+
+  it('a route is bound to the address that it is for', async () => {
+    const bound = await (poolOf(['127.90.0.0/16']).at(777) as Route).bind({ port: 0 });
+    expect([bound.tuple, bound.ext(), String(bound)]).toEqual([['127.90.3.9', 0], '127.90.3.9', '127.90.3.9:0 -> 127.90.3.9']);
+  });
+
+  it('an address that is gone is EADDRNOTAVAIL in the shape of Node', async () => {
+    const gone = poolOf(['203.0.113.9']).at(0) as Route;
+    await expect(gone.bind()).rejects.toMatchObject({
+      message: 'bind EADDRNOTAVAIL 203.0.113.9',
+      code: 'EADDRNOTAVAIL',
+      errno: -99,
+      syscall: 'bind',
+      address: '203.0.113.9',
+    });
+    await expect(gone.observe({ stunServers: stunServers() })).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NOT_LOCAL' });
+  });
+});
+
+describe('an interface', () => {
+  it('is listed with what node:os says too', async () => {
+    const { networkInterfaces } = await import('node:os');
+    const { listInterfaces } = await import('../src/index.ts');
+    const ours = new Map(listInterfaces({ details: true }).map((facts) => [facts.name, facts]));
+    for (const [name, addresses] of Object.entries(networkInterfaces())) {
+      for (const { address, cidr, mac } of addresses ?? []) {
+        const found = ours.get(name)?.addresses.find((own) => own.ip === address);
+        expect(`${found?.ip}/${found?.prefixLength}`).toBe(cidr);
+        expect(ours.get(name)?.mac ?? '00:00:00:00:00:00').toBe(mac);
+      }
+    }
+    expect(listInterfaces()).toContain('lo');
+  });
+
+  it('that there is not is refused with those that there are', async () => {
+    await expect(Interface.load('no-such0')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_INTERFACE', message: expect.stringContaining('lo') as string });
+    await expect(Interface.load('203.0.113.77')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_INTERFACE' });
+  });
+
+  it.each([
+    [{ stunServer: 'x' }, 'stunServer', /did you mean `stunServers`/],
+    [{ timeoutMs: 0 }, 'timeoutMs', /from 1 to 600000/],
+    [{ stunServers: [] }, 'stunServers', /a server like/],
+    [{ stunServers: 'embedded' }, 'server', /name a server elsewhere/],
+    [{ signal: 1 }, 'signal', /AbortSignal/],
+  ])('refuses the options %j by name', async (options, option, message) => {
+    await expect(Interface.load('lo', options as never)).rejects.toMatchObject({ option, message: expect.stringMatching(message) as string });
+  });
+
+  it('without a route says why, by family', async () => {
+    const nic = await Interface.load('lo', { stunServers: '127.0.0.1:9' });
+    expect(() => nic.route(IP4)).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_NO_ROUTE', message: expect.stringMatching(/lo has no IPv4 route: lo has no IPv4 address that could leave/) as string }));
+    expect(() => nic.route(IP6)).toThrow(/IPv6/);
+    expect(nic.supported()).toEqual([]);
+  });
+
+  it('can be cancelled while it waits', async () => {
+    const signal = AbortSignal.timeout(50);
+    const { listInterfaces } = await import('../src/index.ts');
+    const up = listInterfaces({ details: true }).find((facts) => facts.up && facts.addresses.some((own) => own.family === 4 && own.scope !== 'loopback'));
+    if (up === undefined) return;
+    await expect(Interface.load(up.name, { stunServers: '127.0.0.1:9', signal })).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('survives JSON, in each dialect', () => {
+    const pool = poolOf(['1.3.3.7', '8.8.0.0/16']);
+    const dict = { name: 'eth0', nat: { type: 3, delta: { type: 2, value: 0 } }, rp: { 2: pool.toJSON().routes.map((route) => ({ af: 2, nic_ips: route.nicIps, ext_ips: route.extIps })), 10: [] } };
+    const nic = Interface.fromDict(dict);
+    for (const form of [nic.toDict(), nic.toDict({ dialect: 'p2pd-3.1' }), nic]) {
+      const again = Interface.fromDict(JSON.parse(JSON.stringify(form)));
+      expect([again.name, again.nat, again.rp[IP4].equals(nic.rp[IP4]), String(again.route())]).toEqual(['eth0', nic.nat, true, '[1.3.3.7] -> [1.3.3.7]']);
+    }
+  });
+});
