@@ -77,13 +77,13 @@ export class Interface {
     );
     const { asksIpv4, asksIpv6 } = plan.facts();
     const families = FAMILIES.filter((family) => (family === 4 ? asksIpv4 : asksIpv6));
-    const { servers, isPublic } = await resolveAll(options, families, origin);
+    const { servers, isPublic, unresolved } = await resolveAll(options, families, origin);
     const loaded = await finished((bell) => plan.start(servers, isPublic, bell), options.signal, origin);
     const names = (family: Family) => servers.filter((server) => server.address.includes(':') === (family === 6)).map((server) => server.name);
-    return Interface.#of(loaded, names);
+    return Interface.#of(loaded, names, (family) => (names(family).length === 0 && families.includes(family) ? unresolved : undefined));
   }
 
-  static #of(loaded: LoadedInterface, servers: (family: Family) => string[]): Interface {
+  static #of(loaded: LoadedInterface, servers: (family: Family) => string[], unresolved: (family: Family) => string | undefined): Interface {
     const facts = toFacts(loaded.facts);
     const at = Date.now();
     const pool = (family: Family) => {
@@ -99,7 +99,8 @@ export class Interface {
       isDefault: { 4: facts.default[4], 6: facts.default[6] },
       nat: DEFAULT_NAT,
     };
-    return new Interface(data, { 4: pool(4), 6: pool(6) }, { 4: loaded.ipv4.whyNone ?? undefined, 6: loaded.ipv6.whyNone ?? undefined }, facts);
+    const whyNone = { 4: unresolved(4) ?? loaded.ipv4.whyNone ?? undefined, 6: unresolved(6) ?? loaded.ipv6.whyNone ?? undefined };
+    return new Interface(data, { 4: pool(4), 6: pool(6) }, whyNone, facts);
   }
 
   /**
@@ -126,6 +127,11 @@ export class Interface {
   /** Whether the traffic of a family that no other route takes leaves by this interface. */
   isDefault(af: Family): boolean {
     return this.#data.isDefault[af];
+  }
+
+  /** Why a family has no route with an external address; undefined if it has one. */
+  whyNone(af: Family): string | undefined {
+    return this.#whyNone[af];
   }
 
   /**

@@ -11,6 +11,8 @@ import { resolveServer } from './validate.ts';
 export interface Resolution {
   readonly servers: ResolvedServer[];
   readonly isPublic: boolean;
+  /** Why names of public servers were left out. */
+  readonly unresolved: string | undefined;
 }
 
 /**
@@ -24,7 +26,7 @@ export async function resolveAll(options: CheckedLoadOptions, families: readonly
   const results = await Promise.all(choice.servers.map((server) => resolveOne(server, families, lookup)));
   const failed = results.find((result) => result instanceof Error);
   if (failed instanceof Error && !isPublic && families.length > 0) throw withStackOf(failed, origin);
-  return { servers: results.flatMap((result) => (result instanceof Error ? [] : result)), isPublic };
+  return { servers: results.flatMap((result) => (result instanceof Error ? [] : result)), isPublic, unresolved: failed instanceof Error ? failed.message : undefined };
 }
 
 async function resolveOne(server: ServerTarget, families: readonly Family[], lookup: NonNullable<CheckedLoadOptions['lookup']>): Promise<ResolvedServer[] | Error> {

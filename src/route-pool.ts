@@ -54,7 +54,8 @@ export class RoutePool implements Iterable<Route> {
         // A block leaves as itself, address by address. Otherwise the first local address stands for the external one.
         const same = source.local.some((local) => local.ip === range.ip && local.cidr === range.cidr);
         const first = source.local[0]?.ip;
-        return { route: number, external: `${range.ip}/${range.cidr}`, ...(same || first === undefined ? {} : { local: first }) };
+        const external = `${range.ip}/${range.cidr}`;
+        return same || first === undefined ? { route: number, external } : { route: number, external, local: first };
       });
     });
     return new RoutePool(af, routes, unwrap(makePool(af, parts), RoutePool.of), sources);

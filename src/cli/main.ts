@@ -3,15 +3,17 @@
 import { readFileSync } from 'node:fs';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
+import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';
 import { UsageError } from './usage-error.ts';
 import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
 
-const HELP = `routepool: which of your IPs really work
+const HELP = `routepool: which external IP each of your IPs leaves as, and which of them really work
 
-Usage: routepool COMMAND [OPTIONS]
+Usage: routepool [COMMAND] [OPTIONS]
 
 Commands:
-  validate BLOCK…   prove for each address of a block that it leaves as itself
+  interfaces [NAME…]   what the addresses of this machine leave as (also without any command)
+  validate BLOCK…      prove for each address of a block that it leaves as itself
 
   routepool COMMAND --help   says more about a command
   routepool --version        prints the version
@@ -20,21 +22,24 @@ Try: routepool validate 127.16.0.0/16
 `;
 
 const COMMANDS: Record<string, { help: string; run: (args: string[]) => Promise<number> }> = {
+  interfaces: { help: INTERFACES_HELP, run: interfacesCommand },
   validate: { help: VALIDATE_HELP, run: validateCommand },
 };
 
 async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+  if (name === '--help' || name === '-h' || name === 'help') {
     const command = rest[0] === undefined ? undefined : COMMANDS[rest[0]];
-    (name === undefined ? process.stderr : process.stdout).write(command?.help ?? HELP);
-    return name === undefined ? EXIT.usage : EXIT.ok;
+    process.stdout.write(command?.help ?? HELP);
+    return EXIT.ok;
   }
   if (name === '--version' || name === '-V') {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
     process.stdout.write(`${version}\n`);
     return EXIT.ok;
   }
+  // Without a command: what is asked for most.
+  if (name === undefined || name.startsWith('-')) return interfacesCommand(args);
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) {
     const meant = nearestName(name, Object.keys(COMMANDS));

@@ -1,5 +1,6 @@
 /** `routepool validate`. */
 import { parseArgs } from 'node:util';
+import type { Family } from '../families.ts';
 import { nearestName } from '../nearest-name.ts';
 import type { ValidateOptions } from '../options.ts';
 import { validate } from '../validate.ts';
@@ -11,6 +12,7 @@ import { type Format, outputFor } from './output.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { report } from './report.ts';
 import { Style } from './style.ts';
+import { expandTargets } from './targets.ts';
 import { UsageError } from './usage-error.ts';
 
 export const VALIDATE_HELP: string = `routepool validate: prove for each address of a block that it leaves as itself
@@ -18,11 +20,14 @@ export const VALIDATE_HELP: string = `routepool validate: prove for each address
 Usage: routepool validate BLOCK… [OPTIONS]
 
 BLOCK is a prefix (10.0.0.0/16, fd00::/112), a range (10.0.0.5-10.0.1.9) or an address. This machine must hold it.
+It may also be the name of an interface, for all that it holds; or pool, for the addresses of the default interface
+that leave as themselves.
 
 Whom to ask:
   --server SERVER     STUN server: host, host:port, [v6]:port or stun:host; more than once for several
                       (default: a responder inside this process for loopback blocks, else public servers)
   --interface NAME    only send and receive through this network interface
+  -4, -6              of an interface or the pool, the IPv4 or the IPv6 addresses (default: IPv4 if there are any)
 How:
   --rate N            at most N probes a second (default: as fast as answers come; 50 with public servers)
   --passes N          ask a silent source N times (default: as often as the measured loss demands)
@@ -47,6 +52,8 @@ Exit code: 0 all ok, 3 some not or stopped, 2 wrong usage, 1 failure
 const OPTIONS = {
   server: { type: 'string', multiple: true },
   interface: { type: 'string' },
+  ipv4: { type: 'boolean', short: '4' },
+  ipv6: { type: 'boolean', short: '6' },
   rate: { type: 'string' },
   passes: { type: 'string' },
   timeout: { type: 'string' },
@@ -65,6 +72,8 @@ const OPTIONS = {
 
 interface Call {
   blocks: string[];
+  family: Family | undefined;
+  servers: string[] | undefined;
   options: ValidateOptions;
   format: Format;
   only: ReadonlySet<Status> | undefined;
@@ -74,7 +83,7 @@ interface Call {
 /** Runs the command; gives the exit code. */
 export async function validateCommand(args: string[]): Promise<number> {
   const call = parse(args);
-  const run = validate(call.blocks, call.options);
+  const run = validate(await expandTargets(call.blocks, call.family, call.servers), call.options);
   const style = new Style(process.stdout);
   const bar = call.quiet ? undefined : ProgressBar.for(process.stderr, run);
   const interrupted = stopOnInterrupt(run, bar);
@@ -139,7 +148,9 @@ function parse(args: string[]): Call {
     sockets: values.sockets as ValidateOptions['sockets'],
     state: values.state,
   };
-  return { blocks: positionals, options, format: formats[0] ?? 'text', only: only(values.only), quiet: values.quiet ?? false };
+  if (values.ipv4 && values.ipv6) throw new UsageError('-4 and -6 cannot be used together: one run takes one family');
+  const family = values.ipv6 ? 6 : values.ipv4 ? 4 : undefined;
+  return { blocks: positionals, family, servers: values.server, options, format: formats[0] ?? 'text', only: only(values.only), quiet: values.quiet ?? false };
 }
 
 function parseOrExplain(args: string[]) {

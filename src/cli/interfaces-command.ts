@@ -1,0 +1,56 @@
+/** `routepool` and `routepool interfaces`: what this machine's interfaces look like from outside. */
+import { listInterfaces } from '../interface-facts.ts';
+import { loadInterfaces } from '../load-interfaces.ts';
+import type { LoadOptions } from '../load-options.ts';
+import { EXIT } from './exit-codes.ts';
+import { describeFacts, describeInterface } from './describe-interface.ts';
+import { numberOf, parseOptions } from './parse-options.ts';
+import { Style } from './style.ts';
+
+export const INTERFACES_HELP: string = `routepool interfaces: which external addresses the addresses of this machine leave as
+
+Usage: routepool [interfaces] [NAME…] [OPTIONS]
+
+NAME is an interface, or an address that one holds. Without any, all that are up are asked, loopback left out.
+
+  --stun-server SERVER  STUN server: host, host:port, [v6]:port or stun:host; more than once for several
+                        (default: a few public servers; two that agree are believed)
+  --timeout MS          give a server up after MS milliseconds (default: 5000)
+  --offline             ask nobody: only what the system says
+  --json                one document with facts, routes and evidence
+
+Exit code: 0 all loaded, 1 some could not be, 2 wrong usage
+`;
+
+const OPTIONS = {
+  'stun-server': { type: 'string', multiple: true },
+  timeout: { type: 'string' },
+  offline: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const;
+
+/** Runs the command; gives the exit code. */
+export async function interfacesCommand(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions('interfaces', args, OPTIONS);
+  const style = new Style(process.stdout);
+  const print = (text: string) => void process.stdout.write(text);
+  if (values.offline) {
+    const wanted = listInterfaces({ details: true }).filter((facts) => positionals.length === 0 || positionals.includes(facts.name));
+    print(values.json ? `${JSON.stringify(wanted, null, 2)}\n` : wanted.map((facts) => describeFacts(facts, style)).join('\n'));
+    return EXIT.ok;
+  }
+  const options: LoadOptions = { stunServers: values['stun-server'], timeoutMs: numberOf('--timeout', values.timeout) };
+  const { loaded, failed } = await loadInterfaces(positionals.length > 0 ? positionals : undefined, options);
+  const first = failed[0];
+  // A wrong option fails all alike, and is the caller's to mend.
+  if (first !== undefined && loaded.length === 0) throw first.error;
+  if (values.json) {
+    const failures = failed.map(({ name, error }) => ({ name, message: error.message }));
+    print(`${JSON.stringify({ interfaces: loaded.map((nic) => nic.toJSON({ detail: true })), failed: failures }, null, 2)}\n`);
+  } else {
+    print(loaded.map((nic) => describeInterface(nic, style)).join('\n'));
+    if (loaded.length === 0) print('No interface of this machine is up, apart from loopback.\n');
+    for (const { name, error } of failed) process.stderr.write(`routepool: ${name}: ${error.message}\n`);
+  }
+  return failed.length === 0 ? EXIT.ok : EXIT.failure;
+}
