@@ -58,7 +58,6 @@ describe('routepool validate', () => {
     [['validate', BLOCK, '--hosts', 'few'], 'hosts'],
     [['validate', BLOCK, '--server', 'x:0'], '1 to 65535'],
     [['validat', BLOCK], "did you mean 'validate'?"],
-    [[], 'Usage'],
   ])('%j is a usage error that says what to do', (args, words) => {
     const { status, stdout, stderr } = cli(...args);
     expect([status, stdout]).toEqual([2, '']);

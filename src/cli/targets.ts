@@ -1,4 +1,5 @@
 /** What `routepool validate` is given: blocks, names of interfaces, or the pool. */
+import { isIP } from 'node:net';
 import type { Family } from '../families.ts';
 import { Interface } from '../interface.ts';
 import { listInterfaces, type InterfaceFacts } from '../interface-facts.ts';
@@ -10,7 +11,8 @@ import { UsageError } from './usage-error.ts';
  * default interface that leave as themselves.
  */
 export async function expandTargets(targets: readonly string[], family: Family | undefined, stunServers: readonly string[] | undefined): Promise<string[]> {
-  const interfaces = listInterfaces({ details: true });
+  const names = targets.some((target) => !looksLikeBlock(target));
+  const interfaces = names ? listInterfaces({ details: true }) : [];
   const expanded = await Promise.all(
     targets.map((target) => {
       const facts = interfaces.find((found) => found.name === target);
@@ -20,6 +22,11 @@ export async function expandTargets(targets: readonly string[], family: Family |
   );
   const blocks = expanded.flat();
   return blocks.filter((block, i) => blocks.indexOf(block) === i);
+}
+
+/** Whether it begins with an address: what else is wrong with it, the blocks' own reader says. */
+function looksLikeBlock(target: string): boolean {
+  return isIP(target.trim().split(/[/-]/)[0] ?? '') !== 0;
 }
 
 const UNASKABLE = new Set(['link-local', 'loopback', 'multicast', 'unspecified']);
