@@ -199,9 +199,7 @@ impl Pool {
     #[must_use]
     pub fn is_disjoint_from(&self, other: &Self) -> bool {
         let other = other.settled(self.ipv6);
-        self.cut().all(|segment| {
-            other.near(&segment.walk).into_iter().all(|walk| segment.walk.intersection(walk).is_none())
-        })
+        self.cut().all(|segment| !other.near(&segment.walk).into_iter().any(|walk| segment.walk.meets(walk)))
     }
 
     /// Whether both have the same external addresses, in whatever order.

@@ -122,13 +122,12 @@ impl Comb {
         Self::new(self.first.max(other.first), self.last.min(other.last), octets)
     }
 
-    /// Takes the first run of neighbours off; the second is what follows.
+    /// Takes a run of neighbours off the front; the second is what follows, which may go on with a neighbour (.255, .0).
     pub(super) fn split_run(&self) -> (Span, Option<Self>) {
         let end = match self.octets {
             Octets::All => self.last,
             Octets::Usable => ((self.first | 255) - 1).min(self.last),
-            // .255 and the next .0 are neighbours.
-            Octets::Edges => (self.first + u128::from(self.first & 255 == 255)).min(self.last),
+            Octets::Edges => self.first,
         };
         let rest = if end < self.last { self.clip(end + 1, self.last) } else { None };
         ((self.first, end), rest)

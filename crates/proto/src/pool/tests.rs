@@ -198,6 +198,23 @@ fn samples_of_a_large_block_are_cut_out_of_it() {
     }
 }
 
+#[test]
+fn gaps_reach_to_the_ends_of_what_is_cut() {
+    let usable = block("10.0.0.0/16").with_hosts(HostPolicy::No0And255);
+    let own = Pool::new(false, vec![Part::block(0, &usable, Local::Same)]);
+    let ends = ["10.0.1.0", "10.0.1.9", "10.0.200.255"];
+    let run = run(vec![block("10.0.0.0/16")], None, |i| {
+        ends.iter().any(|end| number(ip(end)) & 0xffff == i.into())
+    });
+    let left = own.difference(&Pool::new(false, vec![Part::proven(1, &run)]));
+    assert_eq!(left.size(), 65_024 - 1, "of the three, only 10.0.1.9 was there");
+    for (external, has) in
+        [("10.0.1.1", true), ("10.0.1.9", false), ("10.0.200.254", true), ("10.0.201.1", true)]
+    {
+        assert_eq!(left.has(ip(external)), has, "{external}");
+    }
+}
+
 /// Where the small address spaces of the properties lie: in the middle and at both ends of each family.
 const BASES: [(bool, u128); 6] = [
     (false, 0x0a00_0000),

@@ -72,7 +72,7 @@ impl Walk {
         }
     }
 
-    /// Runs of neighbouring addresses.
+    /// Runs of neighbouring addresses, not always as long as they could be.
     pub(super) fn runs(self) -> Runs {
         match self {
             Self::Comb(comb) => Runs::Comb(Some(comb)),
@@ -95,6 +95,16 @@ impl Walk {
             }
             (Self::Comb(own), Self::Comb(other)) => own.intersection(other).map(Self::Comb),
         }
+    }
+
+    /// Whether there is an address of both.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        if let (Self::Comb(own), Self::Comb(other)) = (self, other) {
+            return own.intersection(other).is_some();
+        }
+        let own = self.clip(other.first(), other.last());
+        let other = own.as_ref().and_then(|own| other.clip(own.first(), own.last()));
+        own.zip(other).is_some_and(|(own, other)| overlay(own.runs(), other.runs(), true).next().is_some())
     }
 
     /// Appends what is left without `other`, in pieces that ascend one after the other.
@@ -147,7 +157,7 @@ fn punch(comb: &Comb, bits: &Bits, pieces: &mut Vec<Walk>) {
     pieces.extend(gaps.filter_map(|(low, high)| comb.clip(low, high)).map(Walk::Comb));
 }
 
-/// Iterator over runs of neighbouring addresses, ascending.
+/// Iterator over runs of neighbouring addresses, ascending. One may go on where the one before ended.
 #[derive(Debug)]
 pub(super) enum Runs {
     Comb(Option<Comb>),
