@@ -17,8 +17,8 @@ export declare class AddressPool {
   get family(): number
   /** How many addresses there are; of `::/0` one less than there are. */
   get size(): bigint
-  /** Writes packed items from number `start` on, as many as fit into `out`; returns how many. */
-  fill(start: number | bigint, out: Buffer): number
+  /** Writes at most `most` packed items from number `start` on into `out`, from byte `offset` on; returns how many. */
+  fill(start: number | bigint, out: Buffer, offset: number, most: number): number
   /** The number of an address; null if it is not there, or no address. */
   indexOf(ip: string): bigint | null
   /** The addresses from number `from` to before number `to`. */

@@ -15,6 +15,11 @@ const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 /** Ranges that one validation takes: more would be a list, not a block. */
 const MAX_RUNS = 65_536;
 
+/** Single items lie side by side in bytes that are made for many: an allocation for each would cost more than all the rest. */
+const SLAB_ITEMS = 256;
+let slab: Buffer = Buffer.alloc(0);
+let slabAt = 0;
+
 /** Routes have numbers of their own in the process, so that pools of several interfaces can be joined. */
 let nextNumber = 0;
 
@@ -32,8 +37,12 @@ export class RoutePool implements Iterable<Route> {
   readonly af: Family;
   /** The routes that the addresses are of, also those without an external address yet. */
   readonly routes: readonly Route[];
+  /** How many external addresses there are, exactly; of `::/0` one less than there are. */
+  readonly size: bigint;
   readonly #native: AddressPool;
   readonly #sources: ReadonlyMap<number, RouteSource>;
+  /** The size as a number; infinite where a number is not exact. */
+  readonly #count: number;
   #run: ValidationRun | undefined;
 
   private constructor(af: Family, routes: readonly Route[], native: AddressPool, sources: ReadonlyMap<number, RouteSource>) {
@@ -41,6 +50,8 @@ export class RoutePool implements Iterable<Route> {
     this.routes = routes;
     this.#native = native;
     this.#sources = sources;
+    this.size = native.size;
+    this.#count = this.size > MAX_SAFE ? Infinity : Number(this.size);
   }
 
   /** @internal */
@@ -81,29 +92,33 @@ export class RoutePool implements Iterable<Route> {
     return new RoutePool(af, [], AddressPool.ofProven(proven, number), new Map([[number, source]]));
   }
 
-  /** How many external addresses there are, exactly; of `::/0` one less than there are. */
-  get size(): bigint {
-    return this.#native.size;
-  }
-
   /**
    * How many external addresses there are, as a number.
    *
    * @throws RangeError beyond 2^53 - 1, where only {@link RoutePool.size} is exact
    */
   get length(): number {
-    const { size } = this;
-    if (size > MAX_SAFE) throw new RangeError(`this pool has ${size} addresses, more than a number can count: use \`size\`, a bigint`);
-    return Number(size);
+    if (this.#count === Infinity) throw new RangeError(`this pool has ${this.size} addresses, more than a number can count: use \`size\`, a bigint`);
+    return this.#count;
   }
 
   /** The item with this number, from 0; a negative one counts from the end; undefined outside, as arrays do. */
   at(k: number | bigint): Route | undefined {
-    const number = typeof k === 'bigint' ? k : BigInt(Math.trunc(k) || 0);
+    if (typeof k === 'number' && this.#count !== Infinity) {
+      const number = Math.trunc(k) || 0;
+      const index = number < 0 ? number + this.#count : number;
+      return index >= 0 && index < this.#count ? this.#one(index) : undefined;
+    }
+    const number = typeof k === 'bigint' ? k : Number.isFinite(k) ? BigInt(Math.trunc(k)) : Number.isNaN(k) ? 0n : this.size;
     const index = number < 0n ? number + this.size : number;
-    if (index < 0n || index >= this.size) return undefined;
-    const bytes = Buffer.alloc(ITEM_BYTES);
-    return this.#native.fill(index <= MAX_SAFE ? Number(index) : index, bytes) === 1 ? this.#item(bytes, 0) : undefined;
+    return index >= 0n && index < this.size ? this.#one(index) : undefined;
+  }
+
+  #one(index: number | bigint): Route | undefined {
+    if (slabAt + ITEM_BYTES > slab.length) [slab, slabAt] = [Buffer.alloc(SLAB_ITEMS * ITEM_BYTES), 0];
+    const at = slabAt;
+    slabAt += ITEM_BYTES;
+    return this.#native.fill(index, slab, at, 1) === 1 ? this.#item(slab, at) : undefined;
   }
 
   #item(bytes: Uint8Array, at: number): Route {
@@ -147,7 +162,7 @@ export class RoutePool implements Iterable<Route> {
   *#chunk(start: bigint, most: number): Generator<Route> {
     // Each chunk has bytes of its own: items that somebody keeps point into them.
     const bytes = Buffer.alloc(most * ITEM_BYTES);
-    const count = this.#native.fill(start <= MAX_SAFE ? Number(start) : start, bytes);
+    const count = this.#native.fill(start, bytes, 0, most);
     for (let i = 0; i < count; i++) yield this.#item(bytes, i * ITEM_BYTES);
   }
 

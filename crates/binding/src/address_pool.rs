@@ -91,17 +91,17 @@ impl AddressPool {
         self.pool.size().into()
     }
 
-    /// Writes packed items from number `start` on, as many as fit into `out`; returns how many.
+    /// Writes at most `most` packed items from number `start` on into `out`, from byte `offset` on; returns how many.
     #[napi(catch_unwind)]
-    pub fn fill(&self, start: Either<f64, BigInt>, mut out: BufferSlice<'_>) -> u32 {
+    pub fn fill(&self, start: Either<f64, BigInt>, mut out: BufferSlice<'_>, offset: u32, most: u32) -> u32 {
         let start = match &start {
             Either::A(k) if *k >= 0.0 => Some(*k as u128),
             Either::A(_) => None,
             Either::B(k) => number(k),
         };
-        let Some(start) = start else { return 0 };
+        let (Some(start), Some(out)) = (start, out.get_mut(offset as usize..)) else { return 0 };
         let mut written = 0;
-        for slot in out.chunks_exact_mut(ITEM) {
+        for slot in out.chunks_exact_mut(ITEM).take(most as usize) {
             let Some(item) = start.checked_add(u128::from(written)).and_then(|k| self.pool.at(k)) else {
                 break;
             };
