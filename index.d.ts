@@ -178,6 +178,18 @@ export interface BoundAddress {
   interfaceRefused?: string
 }
 
+/** Something that routepool can make use of. */
+export interface CapabilityFacts {
+  /** Its name. */
+  name: string
+  /** Whether it is there. */
+  available: boolean
+  /** What was found, or why not. */
+  what: string
+  /** What goes without it, and what to do; empty if it is there. */
+  advice: string
+}
+
 /** Binds a UDP socket to an address of this machine, looks at it and closes it again. */
 export declare function checkBind(options: BindOptions): BoundAddress | Failure
 
@@ -273,6 +285,9 @@ export interface InterfaceFacts {
   /** Blocks that local routes hold. */
   blocks: Array<Prefix>
 }
+
+/** Tries what this machine allows. Nothing is sent. */
+export declare function listCapabilities(): Array<CapabilityFacts>
 
 /** All interfaces, by number. */
 export declare function listInterfaces(): Array<InterfaceFacts> | Failure

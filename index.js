@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listInterfaces, makePool, observe, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
 export { LoadPlan }
@@ -784,6 +784,7 @@ export { Sweep }
 export { SweepPlan }
 export { checkBind }
 export { chooseServers }
+export { listCapabilities }
 export { listInterfaces }
 export { makePool }
 export { observe }

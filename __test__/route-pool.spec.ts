@@ -163,6 +163,13 @@ describe('an interface', () => {
     expect(listInterfaces()).toContain('lo');
   });
 
+  it('is loaded by a machine that says what it allows', async () => {
+    const { capabilities } = await import('../src/index.ts');
+    const all = capabilities();
+    expect(all.map(({ name }) => name)).toEqual(['ipv4', 'ipv6', 'interfaces', 'local-blocks', 'one-socket', 'interface-binding', 'receive-buffer']);
+    for (const { available, advice, what } of all) expect([advice === '', what.length > 0]).toEqual([available, true]);
+  });
+
   it('that there is not is refused with those that there are', async () => {
     await expect(Interface.load('no-such0')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_INTERFACE', message: expect.stringContaining('lo') as string });
     await expect(Interface.load('203.0.113.77')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_INTERFACE' });

@@ -3,6 +3,7 @@ export {
   AddressPool,
   checkBind,
   chooseServers,
+  listCapabilities,
   listInterfaces as enumerateInterfaces,
   makePool,
   observe,

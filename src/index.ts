@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { BoundRoute, type BindOptions } from './bound-route.ts';
+export { capabilities, type Capability, type CapabilityName } from './capabilities.ts';
 export { RoutePoolError, type RoutePoolErrorCode } from './errors.ts';
 export { IP4, IP6, type Family } from './families.ts';
 export { Interface } from './interface.ts';

@@ -6,6 +6,7 @@
 
 mod address_pool;
 mod bell;
+mod capabilities;
 mod convert;
 mod failure;
 mod interface;

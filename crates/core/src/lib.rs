@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bind;
+pub mod capabilities;
 pub mod defaults;
 pub mod discover;
 pub mod error;
