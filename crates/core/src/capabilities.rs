@@ -91,7 +91,8 @@ fn receive_buffer() -> Capability {
     let name = "receive-buffer";
     match Socket::open(Backend::best(), &Options::wildcard(false)).map(|socket| socket.receive_buffer()) {
         // The kernel of Linux counts its own overhead: it doubles what it grants (socket(7), SO_RCVBUF).
-        Ok(granted) => {
+        Ok(counted) => {
+            let granted = if cfg!(target_os = "linux") { counted / 2 } else { counted };
             let available = granted >= RECEIVE_BUFFER;
             let advice = if available {
                 ""
