@@ -201,6 +201,8 @@ describe('a saved state', () => {
     const summary = await second.summary();
     expect([ips.size, summary.allOk, summary.resumed, resumed]).toEqual([SIZE, true, true, partial.counts.ok]);
     expect(() => validate('127.40.16.0/20', { state })).toThrowError(expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE', option: 'state' }));
+    expect(() => validate(BLOCK, { state, server: '127.0.0.1:3333' })).toThrow('its `server` is embedded, asked for was 127.0.0.1:3333');
+    expect(() => validate(BLOCK, { state, interface: 'lo' })).toThrow('its `interface` is not set, asked for was lo');
     expect(() => validate(BLOCK, { state: '/proc/nowhere/state' })).toThrowError(expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE' }));
   });
 });

@@ -52,7 +52,7 @@ export interface ValidateOptions {
   interface?: string | undefined;
   /** Seed of the order in which sources are asked: a number, or text of one, up to 64 bits. Random by default. */
   seed?: bigint | number | string | undefined;
-  /** A file that the state is kept in: a run that was killed goes on from there. */
+  /** A file that the state is kept in: a run of the same blocks, servers and interface that was killed goes on from there. */
   state?: string | undefined;
   /**
    * Bytes of receive buffer to ask the kernel for, 1,024 to 1,073,741,824; 4 MiB by default. The number of probes in flight

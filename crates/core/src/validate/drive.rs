@@ -97,7 +97,7 @@ impl Drive {
                 plan.seed.wrapping_add(number as u64),
                 rand::random(),
                 settings(&plan, &own, found.canary, &socket, &embedded),
-                plan.subject.clone(),
+                plan.subject.to_string(),
             );
             if let Some(saved) = plan.saved.take()
                 && !sweep.restore(saved)
