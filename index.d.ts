@@ -9,6 +9,57 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A pool of one family. */
+export declare class AddressPool {
+  /** The proven sources of a validation, each used from itself, as the route of this number. */
+  static ofProven(proven: ProvenPool, route: number): AddressPool
+  /** 4 or 6. */
+  get family(): number
+  /** How many addresses there are; of `::/0` one less than there are. */
+  get size(): bigint
+  /** Writes packed items from number `start` on, as many as fit into `out`; returns how many. */
+  fill(start: number | bigint, out: Buffer): number
+  /** The number of an address; null if it is not there, or no address. */
+  indexOf(ip: string): bigint | null
+  /** The addresses from number `from` to before number `to`. */
+  slice(from: bigint, to: bigint): AddressPool
+  /** Own addresses, then those that only the other has. */
+  union(other: AddressPool): AddressPool
+  /** Those that both have. */
+  intersection(other: AddressPool): AddressPool
+  /** Those that the other does not have. */
+  difference(other: AddressPool): AddressPool
+  /** Those that only one of both has. */
+  symmetricDifference(other: AddressPool): AddressPool
+  /** Whether the other has all of them. */
+  isSubsetOf(other: AddressPool): boolean
+  /** Whether the other has none of them. */
+  isDisjointFrom(other: AddressPool): boolean
+  /** Whether both have the same addresses, in whatever order. */
+  sameAs(other: AddressPool): boolean
+  /** The first `most` runs of neighbouring addresses. */
+  runs(most: number): Array<PoolRun>
+}
+
+/** A load under way. */
+export declare class InterfaceLoad {
+  /** Ends it soon. Twice is fine. */
+  stop(): void
+  /** What was found, once it is over. */
+  result(): LoadedInterface | Failure | null
+}
+
+/** A chosen interface, before its servers are resolved. */
+export declare class LoadPlan {
+  /** What it is about to do. */
+  facts(): LoadFacts
+  /**
+   * Asks the servers, on a thread of its own; `bell` is called once, when the result is there, and does not keep the process
+   * alive.
+   */
+  start(servers: Array<ResolvedServer>, bell: () => void): InterfaceLoad | Failure
+}
+
 /** The proven sources of a finished sweep, in the order of the blocks. */
 export declare class ProvenPool {
   /** How many sources were proven. */
@@ -63,6 +114,46 @@ export declare class SweepPlan {
    * drains, when verdicts or the result can be fetched, and does not keep the process alive.
    */
   start(servers: Array<ResolvedServer>, bell: () => void): Sweep | Failure
+  /** As `start`, for a plan that was stopped before its servers were resolved. */
+  startStopped(bell: () => void): Sweep | Failure
+}
+
+/** An address of an interface. */
+export interface AddressFacts {
+  /** The address. */
+  ip: string
+  /** Length of its subnet's prefix. */
+  prefixLength: number
+  /** 4 or 6. */
+  family: number
+  /** `global`, `private`, `link-local` and so on. */
+  scope: string
+  /** For link-local IPv6 addresses the number of the interface, else 0. */
+  scopeId: number
+  /** A name of its own, such as `eth0:1`. */
+  label?: string
+  /** An IPv6 privacy address. */
+  temporary: boolean
+  /** Not to be used for new connections. */
+  deprecated: boolean
+  /** Not yet known to be unique. */
+  tentative: boolean
+}
+
+/** All that was seen of one address. */
+export interface AddressSeen {
+  /** The address. */
+  ip: string
+  /** The port it was asked from. */
+  port: number
+  /** What it leaves as. */
+  external?: string
+  /** `agreed`, `single-server`, `unsure` or `unverified`. */
+  certainty: string
+  /** Whether all servers saw the port that was sent from. */
+  portPreserved?: boolean
+  /** What each server did. */
+  answers: Array<ServerAnswer>
 }
 
 /** A refused system call. */
@@ -103,6 +194,119 @@ export interface Failure {
   port?: number
 }
 
+/** Local addresses that leave as the same external ones. */
+export interface FoundRoute {
+  /** Addresses and blocks of the interface. */
+  local: Array<Prefix>
+  /** What they leave as. */
+  external?: Prefix
+  /** `agreed`, `single-server`, `unsure` or `unverified`. */
+  certainty: string
+  /** Whether a block in it was only sampled. */
+  assumed: boolean
+  /** The addresses that were asked. */
+  asked: Array<string>
+}
+
+/** A way to other networks. */
+export interface GatewayFacts {
+  /** The router; missing where the link itself leads everywhere. */
+  address?: string
+  /** 4 or 6: the family of the destinations. */
+  family: number
+  /** The lower, the sooner it is used. */
+  metric: number
+  /** The routing table; 254 is the main one on Linux. */
+  table: number
+}
+
+/** What the system says of an interface. */
+export interface InterfaceFacts {
+  /** Its name. */
+  name: string
+  /** Its number. */
+  index: number
+  /** Its hardware address, with colons. */
+  mac?: string
+  /** Largest packet, in bytes; 0 if the system does not say. */
+  mtu: number
+  /** `ethernet`, `wifi`, `loopback`, `bridge`, `tunnel`, `virtual` or `other`. */
+  kind: string
+  /** Whether it is switched on. */
+  up: boolean
+  /** Whether the IPv4 traffic that no other route takes leaves by it. */
+  defaultIpv4: boolean
+  /** The same for IPv6. */
+  defaultIpv6: boolean
+  /** Ways to other networks, the most preferred first. */
+  gateways: Array<GatewayFacts>
+  /** Its addresses. */
+  addresses: Array<AddressFacts>
+  /** Blocks that local routes hold. */
+  blocks: Array<Prefix>
+}
+
+/** All interfaces, by number. */
+export declare function listInterfaces(): Array<InterfaceFacts> | Failure
+
+/** What was found of one family. */
+export interface LoadedFamily {
+  /** The routes. */
+  routes: Array<FoundRoute>
+  /** What was seen. */
+  seen: Array<AddressSeen>
+  /** Datagrams that were ignored: no STUN, forged, misdirected or double. */
+  ignored: number
+  /** Why the socket could not be tied to the interface. */
+  interfaceRefused?: string
+  /** Why there is no route with an external address. */
+  whyNone?: string
+}
+
+/** A loaded interface. */
+export interface LoadedInterface {
+  /** What the system says of it. */
+  facts: InterfaceFacts
+  /** IPv4. */
+  ipv4: LoadedFamily
+  /** IPv6. */
+  ipv6: LoadedFamily
+  /** Link-local IPv6 addresses. */
+  linkLocal: Array<string>
+  /** How long it took. */
+  elapsedMs: number
+}
+
+/** What a load is about to do. */
+export interface LoadFacts {
+  /** The interface. */
+  interface: InterfaceFacts
+  /** Whether it has IPv4 addresses that can be asked for what they leave as. */
+  asksIpv4: boolean
+  /** The same for IPv6. */
+  asksIpv6: boolean
+  /** `named`, `embedded` or `public`. */
+  serverOrigin: string
+  /** Servers to resolve for the families that are asked. */
+  servers: Array<ServerTarget>
+}
+
+/** What to load, and how. */
+export interface LoadOptions {
+  /** Name of the interface, or an address that it holds; the default one if missing. */
+  interface?: string
+  /** Servers as the user wrote them. */
+  servers?: Array<string>
+  /** When a server is given up. */
+  timeoutMs?: number
+}
+
+/** Makes a pool of one family; an address that an earlier part holds is left out of later ones. */
+export declare function makePool(family: number, parts: Array<PoolPart>): AddressPool | Failure
+
+/** Parses a block; for TypeScript, which does no arithmetic of addresses. */
+export declare function parsePrefix(text: string): Prefix | Failure
+
 /** What a plan is about to do. */
 export interface PlanFacts {
   /** The blocks, in canonical form. */
@@ -125,8 +329,39 @@ export interface PlanFacts {
   resumed: boolean
 }
 
+/** Chooses the interface and the servers. Nothing is sent. */
+export declare function planLoad(options: LoadOptions): LoadPlan | Failure
+
 /** Parses and checks everything that needs no network: blocks, ownership, servers, numbers, state file. Nothing is sent. */
 export declare function planSweep(options: SweepOptions): SweepPlan | Failure
+
+/** External addresses of one route. */
+export interface PoolPart {
+  /** Number of the route. */
+  route: number
+  /** Address, prefix or range. */
+  external: string
+  /** The address to bind for all of them; each is used from itself if missing. */
+  local?: string
+}
+
+/** Neighbouring external addresses that are used in one way. */
+export interface PoolRun {
+  /** The lowest address. */
+  first: string
+  /** The highest address. */
+  last: string
+  /** Number of the route. */
+  route: number
+}
+
+/** A prefix, or a single address. */
+export interface Prefix {
+  /** First address. */
+  ip: string
+  /** Length of the prefix. */
+  cidr: number
+}
 
 /** Verdicts with a reason. */
 export interface ReasonCount {
@@ -164,6 +399,24 @@ export interface SampleOptions {
   perPrefix: number
   /** Hosts asked in each. */
   hosts: number
+}
+
+/** What one server did with the requests of one address. */
+export interface ServerAnswer {
+  /** The server, by its number among those of its family. */
+  server: number
+  /** The address that it saw. */
+  external?: string
+  /** The port that it saw. */
+  externalPort?: number
+  /** From the request that was answered to the answer. */
+  roundTripMs?: number
+  /** How often it was asked. */
+  attempts: number
+  /** Negative error number of a refused send. */
+  errno?: number
+  /** Error response. */
+  errorCode?: number
 }
 
 /** A server whose name is still to be resolved. */

@@ -773,11 +773,18 @@ if (
   }
 }
 
-const { ProvenPool, Responder, Sweep, SweepPlan, planSweep, startResponder } = nativeBinding
+const { AddressPool, InterfaceLoad, LoadPlan, ProvenPool, Responder, Sweep, SweepPlan, listInterfaces, makePool, parsePrefix, planLoad, planSweep, startResponder } = nativeBinding
+export { AddressPool }
+export { InterfaceLoad }
+export { LoadPlan }
 export { ProvenPool }
 export { Responder }
 export { Sweep }
 export { SweepPlan }
+export { listInterfaces }
+export { makePool }
+export { parsePrefix }
+export { planLoad }
 export { planSweep }
 export { startResponder }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -149,6 +149,22 @@ describe('leaving a run', () => {
     expect([summary.stopped, summary.untested > 60_000]).toEqual([true, true]);
   });
 
+  it('aborting or stopping ends it also while a name lookup does not return', async () => {
+    const options = { server: 'x.example:1', lookup: () => undefined };
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const aborted = validate('127.16.0.0/24', { ...options, signal: controller.signal });
+    const [summary, loop] = [aborted.summary(), aborted.batches().next()];
+    controller.abort(reason);
+    for (const end of [summary, loop]) await expect(end).rejects.toMatchObject({ code: 'ABORT_ERR', cause: reason });
+    const stopped = validate('127.16.0.0/24', options);
+    const verdicts = (async () => { for await (const _ of stopped) expect.unreachable(); })();
+    stopped.stop();
+    await verdicts;
+    expect(await stopped.summary()).toMatchObject({ stopped: true, untested: 256, allOk: false, servers: [], notes: [expect.stringContaining('before the servers')] });
+    expect((await stopped.pool()).length).toBe(0);
+  });
+
   it('one run feeds one loop, and none after its verdicts were not kept', async () => {
     const run = validate('127.0.0.0/28');
     run.batches();

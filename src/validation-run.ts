@@ -74,6 +74,9 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   readonly #origin: { readonly stack?: string };
   #native: NativeSweep | undefined;
   #stopped = false;
+  #leave: () => void = () => undefined;
+  /** Resolves when the run is stopped or aborted. */
+  readonly #left = new Promise<undefined>((resolve) => (this.#leave = () => resolve(undefined)));
   #consumer: 'none' | 'loop' | 'discarded' = 'none';
   #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -99,11 +102,14 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   }
 
   async #start(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>): Promise<NativeSweep> {
-    const servers = await resolve().catch((error: unknown) => {
+    const resolved = resolve().catch((error: unknown) => {
       throw error instanceof Error ? withStackOf(error, this.#origin) : error;
     });
+    // A lookup cannot be cancelled, and may never return.
+    const servers = await Promise.race([resolved, this.#left]);
     this.#throwIfAborted();
-    const sweep = plan.start(servers, weakly(this, ValidationRun.#bell));
+    const bell = weakly(this, ValidationRun.#bell);
+    const sweep = servers === undefined ? plan.startStopped(bell) : plan.start(servers, bell);
     if (isFailure(sweep)) throw withStackOf(toError(sweep), this.#origin);
     this.#native = sweep;
     if (this.#stopped) sweep.stop();
@@ -193,9 +199,13 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     return new ProvenPool(pool);
   }
 
-  /** Ends the run with what it has found so far: loops end, and the summary says `stopped`. Twice is fine. */
+  /**
+   * Ends the run with what it has found so far: loops end, and the summary says `stopped`. A run whose server names are
+   * still being looked up has found nothing, and its summary says so; the lookup is not waited for. Twice is fine.
+   */
   stop(): void {
     this.#stopped = true;
+    this.#leave();
     this.#native?.stop();
   }
 

@@ -179,6 +179,15 @@ impl Plan {
     pub fn start(self, servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Run, Error> {
         Run::start(self, servers, bell)
     }
+
+    /// The run of a plan that was stopped before its servers were resolved: nothing is sent, and the result, which comes
+    /// as that of any run, says that nothing was tested but what a saved state holds.
+    ///
+    /// # Errors
+    /// System errors of opening the sockets.
+    pub fn start_stopped(self, bell: Arc<dyn Bell>) -> Result<Run, Error> {
+        Run::start_stopped(self, bell)
+    }
 }
 
 fn check_numbers(request: &Request) -> Result<(), Error> {
