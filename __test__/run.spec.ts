@@ -129,6 +129,22 @@ describe('leaving a run', () => {
     await expect(run.summary()).rejects.toMatchObject({ code: 'ABORT_ERR' });
   });
 
+  it('aborting after the end changes nothing', async () => {
+    const controller = new AbortController();
+    const run = validate('127.0.0.0/28', { signal: controller.signal });
+    const loop = run.batches();
+    while (!(await loop.next()).done);
+    const summary = await run.summary();
+    controller.abort();
+    expect(await run.summary()).toBe(summary);
+    expect([(await run.pool()).length, (await loop.next()).done]).toEqual([16, true]);
+    const failing = new AbortController();
+    const failed = validate('127.0.0.0/28', { interface: 'no-such0', signal: failing.signal });
+    await expect(failed.summary()).rejects.toMatchObject({ option: 'interface' });
+    failing.abort();
+    await expect(failed.summary()).rejects.toMatchObject({ option: 'interface' });
+  });
+
   it('a signal that is aborted already throws, and a used one keeps no listener', async () => {
     expect(() => validate(BLOCK, { signal: AbortSignal.abort() })).toThrowError(expect.objectContaining({ code: 'ABORT_ERR' }));
     const controller = new AbortController();
