@@ -84,6 +84,15 @@ describe('routepool validate', () => {
     expect([stdout.trimEnd().split('\n').length, stderr, status]).toEqual([3, '', 0]);
   });
 
+  it.each(['--csv', '--json', '--ndjson', '--seed=1'])('a full disk is a failure in one line: %s', (format) => {
+    const state = join(mkdtempSync(join(tmpdir(), 'routepool-')), 'sweep.state');
+    const args = ['validate', '127.71.0.0/18', format, '--quiet', '--state', state];
+    const { stderr, status } = spawnSync('sh', ['-c', '"$@" >/dev/full', 'sh', process.execPath, main, ...args], { encoding: 'utf8' });
+    expect([stderr, status]).toEqual(['routepool: standard output could not be written: ENOSPC: no space left on device\n', 1]);
+    // What was found is kept: nothing proven is asked again.
+    expect(cli(...args.filter((arg) => arg !== format), '--only', 'ok', '--csv').stdout).toMatch(/,ok,[^,]+,,,,0,$/m);
+  });
+
   it('colours only where it is wanted', () => {
     const run = (env: NodeJS.ProcessEnv) => spawnSync(process.execPath, [main, 'validate', '127.70.0.0/30'], { encoding: 'utf8', env: { ...process.env, ...env } }).stdout;
     expect(run({ FORCE_COLOR: '1', NO_COLOR: '' })).toContain('\u001B[32m');

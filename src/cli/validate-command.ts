@@ -78,7 +78,7 @@ export async function validateCommand(args: string[]): Promise<number> {
   const style = new Style(process.stdout);
   const bar = call.quiet ? undefined : ProgressBar.for(process.stderr, run);
   const interrupted = stopOnInterrupt(run, bar);
-  const output = outputFor(call.format, process.stdout, call.only);
+  const output = outputFor(call.format, process.stdout, call.only, () => run.stop());
   const findings = new Findings();
   try {
     await output.begin();
