@@ -41,7 +41,7 @@ What to print (data on standard output, progress on standard error):
                       (${STATUSES.join(', ')})
   --quiet             no progress and no notes
 
-Exit code: 0 all ok, 3 some not or stopped, 2 wrong usage, 1 failure
+Exit code: 0 all ok, 3 some not or stopped (also by a closed pipe), 2 wrong usage, 1 failure
 `;
 
 const OPTIONS = {
