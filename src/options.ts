@@ -88,14 +88,14 @@ function wrong(option: string, expected: string, received: unknown): never {
   throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected ${expected} for \`${option}\` but received ${shown}`, { option });
 }
 
-function checkNumber(option: string, value: unknown, min: number, max: number, integer: boolean): number | undefined {
+export function checkNumber(option: string, value: unknown, min: number, max: number, integer: boolean): number | undefined {
   if (value === undefined) return undefined;
   const right = typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value));
   if (right) return value;
   return wrong(option, `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`, value);
 }
 
-function checkText(option: string, value: unknown, expected: string): string | undefined {
+export function checkText(option: string, value: unknown, expected: string): string | undefined {
   if (value === undefined) return undefined;
   return typeof value === 'string' && value.length > 0 ? value : wrong(option, expected, value);
 }
@@ -131,8 +131,8 @@ function checkSample(value: unknown): { perPrefix: number; hosts: number } | und
   };
 }
 
-function unknown(name: string, known: readonly string[]): never {
-  const meant = nearestName(name, known);
+function unknown(name: string, known: readonly string[], synonyms: Readonly<Record<string, string>> = {}): never {
+  const meant = Object.hasOwn(synonyms, name) ? synonyms[name] : nearestName(name, known);
   const hint = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`;
   throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `there is no option \`${name}\`; ${hint}`, { option: name });
 }
@@ -144,14 +144,27 @@ function checkServers(value: unknown): string[] | undefined {
   return right ? (servers as string[]) : wrong('server', "a server like 'stun.example.net:3478' or a list of them", value);
 }
 
+/** Makes sure that options are an object with known names only. `synonyms` are names that other libraries use. */
+export function checkNames(options: unknown, known: readonly string[], synonyms?: Readonly<Record<string, string>>): asserts options is object {
+  if (typeof options !== 'object' || options === null) wrong('options', 'an object', options);
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) unknown(name, known, synonyms);
+  }
+}
+
 /**
  * Checks blocks and options. Errors have the stack of the call of `caller`.
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` or `ERR_ROUTEPOOL_BLOCK`, naming what is wrong
  */
 export function checkOptions(blocks: unknown, options: unknown, caller: (...args: never[]) => unknown): NativeOptions {
+  return asCaller(caller, () => check(blocks, options));
+}
+
+/** Runs a check; what it throws has the stack of the call of `caller`. */
+export function asCaller<T>(caller: (...args: never[]) => unknown, run: () => T): T {
   try {
-    return check(blocks, options);
+    return run();
   } catch (error) {
     if (error instanceof Error) Error.captureStackTrace(error, caller);
     throw error;
@@ -164,10 +177,7 @@ function check(blocks: unknown, options: unknown): NativeOptions {
     const message = `expected a block like '10.0.0.0/16' or a list of them but received ${inspect(blocks, { depth: 1 })}`;
     throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', message, { option: 'blocks' });
   }
-  if (typeof options !== 'object' || options === null) wrong('options', 'an object', options);
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.some((known) => known === name)) unknown(name, KNOWN);
-  }
+  checkNames(options, KNOWN);
   const given: { [K in keyof ValidateOptions]?: unknown } = options;
   if (given.signal !== undefined && !(given.signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', given.signal);
   if (given.lookup !== undefined && typeof given.lookup !== 'function') wrong('lookup', 'a function like dns.lookup', given.lookup);
