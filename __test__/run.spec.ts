@@ -100,6 +100,15 @@ describe('a run', () => {
     await server.close();
   });
 
+  it('says that a server on this machine proves nothing about the network', async () => {
+    const server = StunServer.listen();
+    const { notes } = await validate('127.47.0.0/28', { server: `127.0.0.1:${server.port}` }).summary();
+    await server.close();
+    for (const each of [notes, (await validate('127.47.0.0/28').summary()).notes]) {
+      expect(each).toEqual([expect.stringMatching(/^The server was inside this machine.* nothing about the network beyond/)]);
+    }
+  });
+
   it('says which name does not resolve', async () => {
     const run = validate('127.47.0.0/24', { server: 'nowhere.test', lookup: (_name, _options, callback) => callback(Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.test'), { code: 'ENOTFOUND' }), []) });
     await expect(run.summary()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_RESOLVE', option: 'server', cause: { code: 'ENOTFOUND' } });

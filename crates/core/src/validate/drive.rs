@@ -288,7 +288,7 @@ fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
         reasons,
         notes: Vec::new(),
     };
-    summary.notes = notes::notes(&summary, found.notes);
+    summary.notes = notes::notes(&summary, &plan.local, found.notes);
     for lane in lanes {
         lane.report(lane.progress.figures(lane.start.elapsed(), &lane.sweep));
     }

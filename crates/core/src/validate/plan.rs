@@ -52,6 +52,7 @@ pub struct Request {
 pub struct Plan {
     pub(super) targets: Targets,
     pub(super) choice: Choice,
+    pub(super) local: LocalTable,
     pub(super) rate: Option<f64>,
     pub(super) passes: Option<u8>,
     pub(super) timeout: Duration,
@@ -122,6 +123,7 @@ impl Plan {
         Ok(Self {
             targets,
             choice,
+            local,
             rate,
             passes: request.passes,
             timeout: request.timeout.unwrap_or(bounds::DEFAULT_TIMEOUT),
