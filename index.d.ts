@@ -114,6 +114,8 @@ export declare class SweepPlan {
    * drains, when verdicts or the result can be fetched, and does not keep the process alive.
    */
   start(servers: Array<ResolvedServer>, bell: () => void): Sweep | Failure
+  /** As `start`, for a plan that was stopped before its servers were resolved. */
+  startStopped(bell: () => void): Sweep | Failure
 }
 
 /** An address of an interface. */

@@ -78,9 +78,22 @@ describe('routepool validate', () => {
     expect(stderr).toContain("'nowhere.invalid' could not be resolved");
   });
 
-  it('ends quietly when its reader has seen enough', () => {
-    const { stdout, stderr, status } = spawnSync('sh', ['-c', `'${process.execPath}' '${main}' validate 127.71.0.0/16 --csv --quiet | head -n 3; exit 0`], { encoding: 'utf8' });
-    expect([stdout.trimEnd().split('\n').length, stderr, status]).toEqual([3, '', 0]);
+  it('ends quietly when its reader has seen enough, stopped and with its state saved', () => {
+    const state = join(mkdtempSync(join(tmpdir(), 'routepool-')), 'sweep.state');
+    const script = '{ "$@"; echo "exit $?" >&2; } | head -n 3';
+    const args = ['validate', '127.64.0.0/12', '--csv', '--quiet', '--state', state];
+    const { stdout, stderr, status } = spawnSync('sh', ['-c', script, 'sh', process.execPath, main, ...args], { encoding: 'utf8' });
+    expect([stdout.trimEnd().split('\n').length, stderr, status]).toEqual([3, 'exit 3\n', 0]);
+    expect(statSync(state).size).toBeGreaterThan(1 << 17);
+  });
+
+  it.each(['--csv', '--json', '--ndjson', '--seed=1'])('a full disk is a failure in one line: %s', (format) => {
+    const state = join(mkdtempSync(join(tmpdir(), 'routepool-')), 'sweep.state');
+    const args = ['validate', '127.71.0.0/18', format, '--quiet', '--state', state];
+    const { stderr, status } = spawnSync('sh', ['-c', '"$@" >/dev/full', 'sh', process.execPath, main, ...args], { encoding: 'utf8' });
+    expect([stderr, status]).toEqual(['routepool: standard output could not be written: ENOSPC: no space left on device\n', 1]);
+    // What was found is kept: nothing proven is asked again.
+    expect(cli(...args.filter((arg) => arg !== format), '--only', 'ok', '--csv').stdout).toMatch(/,ok,[^,]+,,,,0,$/m);
   });
 
   it('colours only where it is wanted', () => {

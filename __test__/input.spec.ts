@@ -1,6 +1,6 @@
 /** Bad input: an error that names the option and what was expected, before anything is sent. */
 import { describe, expect, it } from 'vitest';
-import { RoutePoolError, StunServer, validate, type ValidateOptions } from '../src/index.ts';
+import { RoutePoolError, StunServer, type StunServerOptions, validate, type ValidateOptions } from '../src/index.ts';
 
 function failure(call: () => unknown): RoutePoolError {
   try {
@@ -86,6 +86,22 @@ describe('servers of one own', () => {
     expect(failure(() => StunServer.listen({ port: 70_000 })).option).toBe('port');
     expect(failure(() => StunServer.listen({ address: 'here' })).option).toBe('address');
     expect(failure(() => StunServer.listen({ address: '0.0.0.0' })).message).toContain('wildcard');
+    for (const [options, option, words] of [
+      [{ host: '127.0.0.1' }, 'host', 'did you mean `address`?'],
+      [{ foo: 1 }, 'foo', 'known are address, port'],
+      [null, 'options', 'an object'],
+      ['127.0.0.1', 'options', 'an object'],
+      [{ address: 5 }, 'address', 'an IP address'],
+      [{ address: '224.0.0.1' }, 'address', 'multicast'],
+      [{ address: 'ff02::1' }, 'address', 'multicast'],
+      [{ address: '255.255.255.255' }, 'address', 'broadcast'],
+      [{ address: '127.255.255.255' }, 'address', 'broadcast'],
+    ] as const) {
+      const error = failure(() => StunServer.listen(options as StunServerOptions));
+      expect([error.code, error.option]).toEqual(['ERR_ROUTEPOOL_OPTION', option]);
+      expect(error.message).toContain(words);
+      expect(error.stack?.split('\n')[1]).toContain('input.spec.ts');
+    }
     const first = StunServer.listen();
     expect(() => StunServer.listen({ port: first.port })).toThrowError(
       expect.objectContaining({ code: 'EADDRINUSE', syscall: 'bind', address: '127.0.0.1', port: first.port, message: `bind EADDRINUSE 127.0.0.1:${first.port}` }),

@@ -15,6 +15,7 @@ describe('a process', () => {
     ['that closes its server', "import { StunServer } from 'routepool'; await StunServer.listen().close();"],
     ['that uses up a run', "import { validate } from 'routepool'; await validate('127.80.0.0/20').summary();"],
     ['that aborts', "import { validate } from 'routepool'; await validate('127.80.0.0/16', { signal: AbortSignal.timeout(20) }).summary().catch(() => {});"],
+    ['that aborts a lookup without an end', "import { validate } from 'routepool'; await validate('127.80.0.0/24', { server: 'x.example', lookup: () => {}, signal: AbortSignal.timeout(20) }).summary().catch(() => {});"],
     ['whose error nobody awaits', "import { validate } from 'routepool'; validate('127.80.0.0/24', { server: 'x.invalid' });"],
   ])('%s exits by itself', (_name, code) => {
     expect(script(code)).toMatchObject({ status: 0, signal: null, stderr: '' });

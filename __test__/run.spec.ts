@@ -105,6 +105,15 @@ describe('a run', () => {
     await server.close();
   });
 
+  it('says that a server on this machine proves nothing about the network', async () => {
+    const server = StunServer.listen();
+    const { notes } = await validate('127.47.0.0/28', { server: `127.0.0.1:${server.port}` }).summary();
+    await server.close();
+    for (const each of [notes, (await validate('127.47.0.0/28').summary()).notes]) {
+      expect(each).toEqual([expect.stringMatching(/^The server was inside this machine.* nothing about the network beyond/)]);
+    }
+  });
+
   it('says which name does not resolve', async () => {
     const run = validate('127.47.0.0/24', { server: 'nowhere.test', lookup: (_name, _options, callback) => callback(Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.test'), { code: 'ENOTFOUND' }), []) });
     await expect(run.summary()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_RESOLVE', option: 'server', cause: { code: 'ENOTFOUND' } });
@@ -134,6 +143,22 @@ describe('leaving a run', () => {
     await expect(run.summary()).rejects.toMatchObject({ code: 'ABORT_ERR' });
   });
 
+  it('aborting after the end changes nothing', async () => {
+    const controller = new AbortController();
+    const run = validate('127.0.0.0/28', { signal: controller.signal });
+    const loop = run.batches();
+    while (!(await loop.next()).done);
+    const summary = await run.summary();
+    controller.abort();
+    expect(await run.summary()).toBe(summary);
+    expect([(await run.pool()).length, (await loop.next()).done]).toEqual([16, true]);
+    const failing = new AbortController();
+    const failed = validate('127.0.0.0/28', { interface: 'no-such0', signal: failing.signal });
+    await expect(failed.summary()).rejects.toMatchObject({ option: 'interface' });
+    failing.abort();
+    await expect(failed.summary()).rejects.toMatchObject({ option: 'interface' });
+  });
+
   it('a signal that is aborted already throws, and a used one keeps no listener', async () => {
     expect(() => validate(BLOCK, { signal: AbortSignal.abort() })).toThrowError(expect.objectContaining({ code: 'ABORT_ERR' }));
     const controller = new AbortController();
@@ -152,6 +177,22 @@ describe('leaving a run', () => {
     run.once('progress', () => run.stop());
     const summary = await run.summary();
     expect([summary.stopped, summary.untested > 60_000]).toEqual([true, true]);
+  });
+
+  it('aborting or stopping ends it also while a name lookup does not return', async () => {
+    const options = { server: 'x.example:1', lookup: () => undefined };
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const aborted = validate('127.16.0.0/24', { ...options, signal: controller.signal });
+    const [summary, loop] = [aborted.summary(), aborted.batches().next()];
+    controller.abort(reason);
+    for (const end of [summary, loop]) await expect(end).rejects.toMatchObject({ code: 'ABORT_ERR', cause: reason });
+    const stopped = validate('127.16.0.0/24', options);
+    const verdicts = (async () => { for await (const _ of stopped) expect.unreachable(); })();
+    stopped.stop();
+    await verdicts;
+    expect(await stopped.summary()).toMatchObject({ stopped: true, untested: 256, allOk: false, servers: [], notes: [expect.stringContaining('before the servers')] });
+    expect((await stopped.pool()).length).toBe(0);
   });
 
   it('one run feeds one loop, and none after its verdicts were not kept', async () => {
@@ -206,6 +247,8 @@ describe('a saved state', () => {
     const summary = await second.summary();
     expect([ips.size, summary.allOk, summary.resumed, resumed]).toEqual([SIZE, true, true, partial.counts.ok]);
     expect(() => validate('127.40.16.0/20', { state })).toThrowError(expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE', option: 'state' }));
+    expect(() => validate(BLOCK, { state, server: '127.0.0.1:3333' })).toThrow('its `server` is embedded, asked for was 127.0.0.1:3333');
+    expect(() => validate(BLOCK, { state, interface: 'lo' })).toThrow('its `interface` is not set, asked for was lo');
     expect(() => validate(BLOCK, { state: '/proc/nowhere/state' })).toThrowError(expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE' }));
   });
 });

@@ -34,9 +34,9 @@ function record({ source = '10.1.2.3', external, index = 7, status, flags = 0, r
 
 describe('a verdict', () => {
   const rows: [string, Fields, object, string][] = [
-    ['ok', { status: 1, external: '10.1.2.3', port: 4660, rtt: 1500 }, { ip: '10.1.2.3', status: 'ok', externalPort: 4660, portRewritten: false, rttMs: 1.5, asked: 1, resumed: false, index: 7 }, 'leaves as itself'],
+    ['ok', { status: 1, external: '10.1.2.3', port: 4660, rtt: 1500 }, { ip: '10.1.2.3', status: 'ok', external: '10.1.2.3', externalPort: 4660, portRewritten: false, rttMs: 1.5, asked: 1, resumed: false, index: 7 }, 'leaves as itself'],
     ['ok with another port', { status: 1, flags: 4, external: '10.1.2.3', port: 1 }, { portRewritten: true }, 'another port'],
-    ['ok from a saved state', { status: 1, flags: 16, asked: 0 }, { resumed: true, asked: 0 }, 'leaves as itself'],
+    ['ok from a saved state', { status: 1, flags: 16, asked: 0 }, { external: '10.1.2.3', resumed: true, asked: 0 }, 'leaves as itself'],
     ['mapped', { status: 2, flags: 8, external: '192.0.2.1', port: 9 }, { status: 'mapped', external: '192.0.2.1', externalPort: 9, singleServer: true, externalVaries: false }, 'leaves as 192.0.2.1 (one server says so)'],
     ['mapped to IPv6', { status: 2, flags: 2, external: '2001:db8::1', port: 9 }, { external: '2001:db8::1', singleServer: false }, 'leaves as 2001:db8::1'],
     ['mapped here and there', { status: 2, external: '192.0.2.1', port: 9, reason: 14 }, { externalVaries: true }, 'another address at a second server'],
@@ -55,6 +55,14 @@ describe('a verdict', () => {
     expect(JSON.parse(JSON.stringify(verdict))).toMatchObject(want);
     expect(explain(verdict)).toContain(words);
     expect(inspect(verdict)).toContain(verdict.ip);
+  });
+
+  it('is copied whole by toJSON()', () => {
+    const bytes = record({ status: 2, external: '192.0.2.1', port: 9, rtt: 1500 });
+    const copy = verdictAt(bytes, 0).toJSON();
+    bytes.fill(0);
+    const whole = { ip: '10.1.2.3', status: 'mapped', external: '192.0.2.1', externalPort: 9, singleServer: false, externalVaries: false, rttMs: 1.5, asked: 1, resumed: false, index: 7 };
+    for (const each of [copy, { ...copy }, structuredClone(copy)]) expect(each).toStrictEqual(whole);
   });
 
   it('is read at its place in a batch, which counts like an array', () => {

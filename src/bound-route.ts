@@ -1,7 +1,7 @@
 /** A route with the address and port that a socket is bound to. */
 import { inspect } from 'node:util';
 import { isIP } from 'node:net';
-import { checkChoice, checkNames, checkNumber, wrong } from './options.ts';
+import { asCaller, checkChoice, checkNames, checkNumber, wrong } from './options.ts';
 import type { Route } from './route.ts';
 
 /** How a route is bound. */
@@ -19,7 +19,7 @@ export interface BindOptions {
 
 /** Checks the options of a bind. @internal */
 export function checkBindOptions(options: unknown, caller: (...args: never[]) => unknown): { port: number; ip: string | undefined; interfaceBinding: 'strict' | 'best-effort' } {
-  try {
+  return asCaller(caller, () => {
     const given = checkNames(options, ['port', 'ip', 'interfaceBinding']);
     const ip = given['ip'];
     if (ip !== undefined && (typeof ip !== 'string' || isIP(ip) === 0)) wrong('ip', 'an IP address', ip);
@@ -28,10 +28,7 @@ export function checkBindOptions(options: unknown, caller: (...args: never[]) =>
       ip: ip as string | undefined,
       interfaceBinding: checkChoice('interfaceBinding', given['interfaceBinding'], ['strict', 'best-effort']) ?? 'strict',
     };
-  } catch (error) {
-    if (error instanceof Error) Error.captureStackTrace(error, caller);
-    throw error;
-  }
+  });
 }
 
 /** A route, ready for a socket: what {@link Route.bind} gives. */

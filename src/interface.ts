@@ -5,6 +5,7 @@ import { RoutePoolError, unwrap } from './errors.ts';
 import { FAMILIES, type Family } from './families.ts';
 import { readDict, writeDict, type Dialect, type InterfaceData, type NatData, type RouteData } from './interface-dict.ts';
 import { toFacts, type InterfaceFacts } from './interface-facts.ts';
+import { asCaller } from './options.ts';
 import { checkLoadOptions, type LoadOptions } from './load-options.ts';
 import { DEFAULT_DELTA_TYPE, DEFAULT_NAT_TYPE } from './nat-names.ts';
 import { finished } from './native-job.ts';
@@ -109,14 +110,9 @@ export class Interface {
    * @throws RoutePoolError `ERR_ROUTEPOOL_DICT`, with the path of the wrong field
    */
   static fromDict(dict: unknown): Interface {
-    try {
-      const { routes, ...data } = readDict(dict);
-      const pool = (af: Family) => RoutePool.of(af, routes[af].map((route) => restored(route, data.name)));
-      return new Interface(data, { 4: pool(4), 6: pool(6) }, { 4: 'the restored dict has none', 6: 'the restored dict has none' }, undefined);
-    } catch (error) {
-      if (error instanceof Error) Error.captureStackTrace(error, Interface.fromDict);
-      throw error;
-    }
+    const { routes, ...data } = asCaller(Interface.fromDict, () => readDict(dict));
+    const pool = (af: Family) => RoutePool.of(af, routes[af].map((route) => restored(route, data.name)));
+    return new Interface(data, { 4: pool(4), 6: pool(6) }, { 4: 'the restored dict has none', 6: 'the restored dict has none' }, undefined);
   }
 
   /** The families that have a route with an external address. */

@@ -1,5 +1,5 @@
 /** Options of asking servers what addresses leave as. */
-import { checkNames, checkNumber, checkServers, wrong, type LookupFunction } from './options.ts';
+import { asCaller, checkNames, checkNumber, checkServers, wrong, type LookupFunction } from './options.ts';
 
 /** Whom to ask, and how long. Everything is optional. */
 export interface LoadOptions {
@@ -26,7 +26,7 @@ export interface CheckedLoadOptions {
 
 /** @internal */
 export function checkLoadOptions(options: unknown, caller: (...args: never[]) => unknown): CheckedLoadOptions {
-  try {
+  return asCaller(caller, () => {
     const given = checkNames(options, ['stunServers', 'timeoutMs', 'signal', 'lookup']);
     const { signal, lookup } = given;
     if (signal !== undefined && !(signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', signal);
@@ -37,8 +37,5 @@ export function checkLoadOptions(options: unknown, caller: (...args: never[]) =>
       signal: signal as AbortSignal | undefined,
       lookup: lookup as LookupFunction | undefined,
     };
-  } catch (error) {
-    if (error instanceof Error) Error.captureStackTrace(error, caller);
-    throw error;
-  }
+  });
 }

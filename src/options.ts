@@ -52,7 +52,7 @@ export interface ValidateOptions {
   interface?: string | undefined;
   /** Seed of the order in which sources are asked: a number, or text of one, up to 64 bits. Random by default. */
   seed?: bigint | number | string | undefined;
-  /** A file that the state is kept in: a run that was killed goes on from there. */
+  /** A file that the state is kept in: a run of the same blocks, servers and interface that was killed goes on from there. */
   state?: string | undefined;
   /**
    * Bytes of receive buffer to ask the kernel for, 1,024 to 1,073,741,824; 4 MiB by default. The number of probes in flight
@@ -95,7 +95,7 @@ export function checkNumber(option: string, value: unknown, min: number, max: nu
   return wrong(option, `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`, value);
 }
 
-function checkText(option: string, value: unknown, expected: string): string | undefined {
+export function checkText(option: string, value: unknown, expected: string): string | undefined {
   if (value === undefined) return undefined;
   return typeof value === 'string' && value.length > 0 ? value : wrong(option, expected, value);
 }
@@ -131,17 +131,17 @@ function checkSample(value: unknown): { perPrefix: number; hosts: number } | und
   };
 }
 
-export function unknown(name: string, known: readonly string[]): never {
-  const meant = nearestName(name, known);
+function unknown(name: string, known: readonly string[], synonyms: Readonly<Record<string, string>> = {}): never {
+  const meant = Object.hasOwn(synonyms, name) ? synonyms[name] : nearestName(name, known);
   const hint = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`;
   throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `there is no option \`${name}\`; ${hint}`, { option: name });
 }
 
-/** An object with no other options than the known ones. */
-export function checkNames<K extends string>(options: unknown, known: readonly K[]): { [P in K]?: unknown } {
+/** Options as an object with known names only. `synonyms` are names that other libraries use. */
+export function checkNames<K extends string>(options: unknown, known: readonly K[], synonyms?: Readonly<Record<string, string>>): { [P in K]?: unknown } {
   if (typeof options !== 'object' || options === null) return wrong('options', 'an object', options);
   for (const name of Object.keys(options)) {
-    if (!known.some((candidate) => candidate === name)) unknown(name, known);
+    if (!known.some((candidate) => candidate === name)) unknown(name, known, synonyms);
   }
   return options;
 }
@@ -160,8 +160,13 @@ export function checkServers(option: string, value: unknown): string[] | undefin
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` or `ERR_ROUTEPOOL_BLOCK`, naming what is wrong
  */
 export function checkOptions(blocks: unknown, options: unknown, caller: (...args: never[]) => unknown): NativeOptions {
+  return asCaller(caller, () => check(blocks, options));
+}
+
+/** Runs a check; what it throws has the stack of the call of `caller`. */
+export function asCaller<T>(caller: (...args: never[]) => unknown, run: () => T): T {
   try {
-    return check(blocks, options);
+    return run();
   } catch (error) {
     if (error instanceof Error) Error.captureStackTrace(error, caller);
     throw error;

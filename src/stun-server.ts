@@ -1,6 +1,7 @@
 /** A STUN Binding responder. */
 import { type NativeResponder, startResponder } from './binding.ts';
-import { RoutePoolError, unwrap } from './errors.ts';
+import { unwrap } from './errors.ts';
+import { asCaller, checkNames, checkNumber, checkText } from './options.ts';
 
 /** Where to listen. */
 export interface StunServerOptions {
@@ -18,6 +19,17 @@ export interface StunServerCounters {
   readonly replies: number;
   /** Datagrams that were no Binding request, or whose reply could not be sent. */
   readonly ignored: number;
+}
+
+/** `host` is what `net.Server.listen` and `dgram` examples call it. */
+const SYNONYMS = { host: 'address', hostname: 'address', ip: 'address' };
+
+function check(options: unknown): { address: string; port: number } {
+  const given = checkNames(options, ['address', 'port'], SYNONYMS);
+  return {
+    address: checkText('address', given.address, 'an IP address') ?? '127.0.0.1',
+    port: checkNumber('port', given.port, 0, 65_535, true) ?? 0,
+  };
 }
 
 /** Servers that listen. A server that nobody holds any more must go on, and not end when its object is collected. */
@@ -56,13 +68,7 @@ export class StunServer implements AsyncDisposable {
    * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option; a system error like `bind EADDRINUSE` otherwise
    */
   static listen(options: StunServerOptions = {}): StunServer {
-    const { address = '127.0.0.1', port = 0 } = options;
-    if (typeof address !== 'string') {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an IP address for \`address\` but received ${String(address)}`, { option: 'address' });
-    }
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an integer from 0 to 65535 for \`port\` but received ${String(port)}`, { option: 'port' });
-    }
+    const { address, port } = asCaller(StunServer.listen, () => check(options));
     return new StunServer(unwrap(startResponder(address, port), StunServer.listen));
   }
 

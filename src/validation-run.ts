@@ -1,6 +1,6 @@
 /** A validation under way. */
 import { addAbortListener, EventEmitter } from 'node:events';
-import type { NativePlan, NativeResult, NativeSweep, ResolvedServer } from './binding.ts';
+import type { Failure, NativePlan, NativeResult, NativeSweep, ResolvedServer } from './binding.ts';
 import { BATCH_RECORDS, PROGRESS_MS, RECORD_BYTES } from './defaults.ts';
 import { abortError, isFailure, RoutePoolError, toError, withStackOf } from './errors.ts';
 import { RoutePool } from './route-pool.ts';
@@ -74,6 +74,13 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   readonly #origin: { readonly stack?: string };
   #native: NativeSweep | undefined;
   #stopped = false;
+  #leave: () => void = () => undefined;
+  /** Resolves when the run is stopped or aborted. */
+  readonly #left = new Promise<undefined>((resolve) => (this.#leave = () => resolve(undefined)));
+  #settled = false;
+  /** Whether the loop has been given all verdicts. */
+  #drained = false;
+  #summary: ValidationSummary | undefined;
   #consumer: 'none' | 'loop' | 'discarded' = 'none';
   #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -99,11 +106,14 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   }
 
   async #start(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>): Promise<NativeSweep> {
-    const servers = await resolve().catch((error: unknown) => {
+    const resolved = resolve().catch((error: unknown) => {
       throw error instanceof Error ? withStackOf(error, this.#origin) : error;
     });
+    // A lookup cannot be cancelled, and may never return.
+    const servers = await Promise.race([resolved, this.#left]);
     this.#throwIfAborted();
-    const sweep = plan.start(servers, weakly(this, ValidationRun.#bell));
+    const bell = weakly(this, ValidationRun.#bell);
+    const sweep = servers === undefined ? plan.startStopped(bell) : plan.start(servers, bell);
     if (isFailure(sweep)) throw withStackOf(toError(sweep), this.#origin);
     this.#native = sweep;
     if (this.#stopped) sweep.stop();
@@ -179,10 +189,12 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
    * What was found, once the run is over. Without a loop over the run the single verdicts are counted and not kept; with
    * one, this waits until the loop has seen them.
    *
-   * @throws RoutePoolError when nothing could be found out (`ERR_ROUTEPOOL_SERVER_SILENT` and its like); AbortError
+   * @throws RoutePoolError when nothing could be found out (`ERR_ROUTEPOOL_SERVER_SILENT` and its like); AbortError, unless
+   *   the run had ended before
    */
   async summary(): Promise<ValidationSummary> {
-    return toSummary(await this.#result());
+    const result = await this.#result();
+    return (this.#summary ??= toSummary(result));
   }
 
   /** The proven sources, once the run is over: each leaves as itself. Waits and fails as {@link ValidationRun.summary}. */
@@ -193,9 +205,13 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     return RoutePool.ofProven(pool);
   }
 
-  /** Ends the run with what it has found so far: loops end, and the summary says `stopped`. Twice is fine. */
+  /**
+   * Ends the run with what it has found so far: loops end, and the summary says `stopped`. A run whose server names are
+   * still being looked up has found nothing, and its summary says so; the lookup is not waited for. Twice is fine.
+   */
   stop(): void {
     this.#stopped = true;
+    this.#leave();
     this.#native?.stop();
   }
 
@@ -224,14 +240,14 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
       // A reader that is slower than the sweep always finds records: it must not keep timers and signals from their turn.
       await new Promise((resolve) => void setImmediate(resolve));
       for (;;) {
-        this.#throwIfAborted();
+        if (!this.#drained) this.#throwIfAborted();
         // Looked for before the records are: those of a finished run are all there.
         const result = native.result();
         const length = native.drain(this.#slab);
         if (length > 0) return Uint8Array.prototype.slice.call(this.#slab, 0, length);
         if (result !== null) {
-          this.#finish();
-          if (isFailure(result)) throw withStackOf(toError(result), this.#origin);
+          this.#drained = true;
+          this.#settle(result);
           return undefined;
         }
         await this.#sleep();
@@ -242,7 +258,7 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   async #result(): Promise<NativeResult> {
     return this.#held(async (native) => {
       for (;;) {
-        this.#throwIfAborted();
+        if (!this.#settled) this.#throwIfAborted();
         if (this.#consumer === 'none') {
           this.#consumer = 'discarded';
           native.discard();
@@ -250,14 +266,18 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
         // Takes nothing, but has the bell ring again.
         native.drain(NOTHING);
         const result = native.result();
-        if (result !== null) {
-          this.#finish();
-          if (isFailure(result)) throw withStackOf(toError(result), this.#origin);
-          return result;
-        }
+        if (result !== null) return this.#settle(result);
         await this.#sleep();
       }
     });
+  }
+
+  /** The run has ended with this, and somebody has been told: an abort that comes later changes nothing. */
+  #settle(result: NativeResult | Failure): NativeResult {
+    this.#settled = true;
+    this.#finish();
+    if (isFailure(result)) throw withStackOf(toError(result), this.#origin);
+    return result;
   }
 
   /** Runs `task` and keeps the process alive meanwhile. */

@@ -12,7 +12,13 @@ export type BadReplyReason = 'wrong-destination' | 'error-response' | 'no-mapped
 /** Why it could not be found out. */
 export type UnknownReason = 'loss' | 'nat-ports' | 'network-lost' | 'servers-disagree';
 
-/** What every verdict has. */
+/**
+ * What every verdict has.
+ *
+ * **A verdict is a view of a packed record: all of its fields but `status` are getters, read when they are looked at.**
+ * Spread, `structuredClone` and `Object.keys` do not see getters, so `{ ...verdict }` has a status and nothing else. Use
+ * {@link Common.toJSON} for a plain copy, to spread or to post to a worker.
+ */
 interface Common {
   /** The source. */
   readonly ip: string;
@@ -22,6 +28,8 @@ interface Common {
   readonly asked: number;
   /** Whether the verdict comes from a saved state. */
   readonly resumed: boolean;
+  /** A plain object with all fields that have a value: the way to copy a verdict. `JSON.stringify` uses it too. */
+  toJSON(): Omit<this, 'toJSON'>;
 }
 
 /** A server saw the source as itself, and its reply reached the source. */
@@ -83,7 +91,7 @@ interface Unknown extends Common {
   readonly external: string | undefined;
 }
 
-/** What was found for one source: a union on `status`. */
+/** What was found for one source: a union on `status`. Its fields are getters; copy it with `verdict.toJSON()`, not by spreading. */
 export type Verdict = Ok | Mapped | NoReply | Refused | BadReply | Unknown;
 
 /** The verdicts of one status. */
@@ -231,7 +239,7 @@ class RecordVerdict {
 const COMMON = ['ip', 'status'] as const;
 const REST = ['asked', 'resumed', 'index'] as const;
 const FIELDS: Record<Status, readonly Exclude<keyof RecordVerdict, 'toJSON' | typeof inspect.custom>[]> = {
-  ok: [...COMMON, 'externalPort', 'portRewritten', 'rttMs', ...REST],
+  ok: [...COMMON, 'external', 'externalPort', 'portRewritten', 'rttMs', ...REST],
   mapped: [...COMMON, 'external', 'externalPort', 'singleServer', 'externalVaries', 'rttMs', ...REST],
   'no-reply': [...COMMON, ...REST],
   'send-error': [...COMMON, 'code', 'errno', 'syscall', ...REST],

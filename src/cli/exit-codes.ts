@@ -6,7 +6,7 @@ export const EXIT = {
   failure: 1,
   /** A wrong command, option, block or server; nothing was sent. */
   usage: 2,
-  /** Some sources are not ok, or the run was stopped. */
+  /** Some sources are not ok, or the run was stopped: by a signal, or by a reader that closed the pipe. */
   someNot: 3,
   /** Interrupted a second time. */
   interrupted: 130,

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
 import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';
+import { OutputWatch } from './output-stream.ts';
 import { UsageError } from './usage-error.ts';
 import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
 
@@ -53,16 +54,10 @@ async function main(args: string[]): Promise<number> {
   return command.run(rest);
 }
 
-// A reader that has seen enough (`| head`) closes the pipe. That is no failure of ours.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.ok);
-    throw error;
-  });
-}
-
+const watch = new OutputWatch(process.stdout, process.stderr);
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  const code = await main(process.argv.slice(2));
+  process.exitCode = watch.exitCode ?? code;
 } catch (error) {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`routepool: ${message}\n`);

@@ -14,15 +14,21 @@ export abstract class Output {
   readonly #stream: NodeJS.WriteStream;
   readonly #only: ReadonlySet<Status> | undefined;
   #pending = '';
+  #lost = false;
 
-  constructor(stream: NodeJS.WriteStream, only: ReadonlySet<Status> | undefined) {
+  /** `onLost` is called once when the stream can be written no more; what comes after is thrown away. */
+  constructor(stream: NodeJS.WriteStream, only: ReadonlySet<Status> | undefined, onLost: () => void) {
     this.#stream = stream;
     this.#only = only;
+    stream.once('error', () => {
+      this.#lost = true;
+      onLost();
+    });
   }
 
   /** Whether a verdict of this status is printed at all. */
   wants(status: Status | undefined): boolean {
-    return status !== undefined && (this.#only?.has(status) ?? true);
+    return !this.#lost && status !== undefined && (this.#only?.has(status) ?? true);
   }
 
   /** Before the first verdict. */
@@ -41,7 +47,9 @@ export abstract class Output {
     if (this.#pending.length < (all ? 1 : CHUNK)) return;
     const text = this.#pending;
     this.#pending = '';
-    if (!this.#stream.write(text)) await once(this.#stream, 'drain');
+    if (this.#lost || this.#stream.write(text)) return;
+    // Whoever watches the stream tells its errors.
+    await once(this.#stream, 'drain').catch(() => undefined);
   }
 
   protected write(text: string): void {
@@ -53,8 +61,8 @@ export abstract class Output {
 class TextOutput extends Output {
   readonly #prints: boolean;
 
-  constructor(stream: NodeJS.WriteStream, only: ReadonlySet<Status> | undefined) {
-    super(stream, only);
+  constructor(stream: NodeJS.WriteStream, only: ReadonlySet<Status> | undefined, onLost: () => void) {
+    super(stream, only, onLost);
     this.#prints = only !== undefined;
   }
 
@@ -117,7 +125,12 @@ class CsvOutput extends Output {
 }
 
 /** The output for a format. */
-export function outputFor(format: Format, stream: NodeJS.WriteStream, only: ReadonlySet<Status> | undefined): Output {
+export function outputFor(
+  format: Format,
+  stream: NodeJS.WriteStream,
+  only: ReadonlySet<Status> | undefined,
+  onLost: () => void,
+): Output {
   const outputs = { text: TextOutput, json: JsonOutput, ndjson: NdjsonOutput, csv: CsvOutput };
-  return new outputs[format](stream, only);
+  return new outputs[format](stream, only, onLost);
 }

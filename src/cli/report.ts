@@ -52,11 +52,6 @@ function meaning(summary: ValidationSummary): string[] {
       `Sampled: ${count(summary.sources)} of ${total} addresses were asked (${(share * 100).toPrecision(2)} %). This is not a validation of the whole block.`,
     );
   }
-  if (summary.serverOrigin === 'embedded') {
-    sentences.push(
-      'The server was inside this machine, so this proves that the kernel sends and receives with these sources, and nothing about the network beyond. Name a server elsewhere with --server for that.',
-    );
-  }
   if (summary.portRewritten > 0) {
     sentences.push(`${count(summary.portRewritten)} proven sources leave with another port than the one sent from: something on the way translates ports.`);
   }

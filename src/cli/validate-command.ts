@@ -46,7 +46,7 @@ What to print (data on standard output, progress on standard error):
                       (${STATUSES.join(', ')})
   --quiet             no progress and no notes
 
-Exit code: 0 all ok, 3 some not or stopped, 2 wrong usage, 1 failure
+Exit code: 0 all ok, 3 some not or stopped (also by a closed pipe), 2 wrong usage, 1 failure
 `;
 
 const OPTIONS = {
@@ -87,7 +87,7 @@ export async function validateCommand(args: string[]): Promise<number> {
   const style = new Style(process.stdout);
   const bar = call.quiet ? undefined : ProgressBar.for(process.stderr, run);
   const interrupted = stopOnInterrupt(run, bar);
-  const output = outputFor(call.format, process.stdout, call.only);
+  const output = outputFor(call.format, process.stdout, call.only, () => run.stop());
   const findings = new Findings();
   try {
     await output.begin();

@@ -6,7 +6,7 @@ use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either, Function};
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::validate::Plan;
+use routepool_core::validate::{Plan, Run};
 use routepool_proto::server_addr::{Host, ServerAddr};
 
 use crate::bell::NodeBell;
@@ -107,17 +107,33 @@ impl SweepPlan {
         bell: Function<'_, (), ()>,
     ) -> napi::Result<Either<Sweep, Failure>> {
         let bell = NodeBell::new(bell)?;
-        let run = match self.plan.take() {
-            None => Err(Error::Internal("the plan was started before".into())),
-            Some(plan) => servers
-                .into_iter()
-                .map(ResolvedServer::into_resolved)
-                .collect::<Result<Vec<_>, _>>()
-                .and_then(|servers| plan.start(servers, Arc::new(bell))),
-        };
-        Ok(match run {
-            Ok(run) => Either::A(Sweep::new(env, run)?),
-            Err(error) => Either::B(Failure::from(&error)),
-        })
+        let run = self.take().and_then(|plan| {
+            let servers =
+                servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<Vec<_>, _>>()?;
+            plan.start(servers, Arc::new(bell))
+        });
+        sweep(env, run)
     }
+
+    /// As `start`, for a plan that was stopped before its servers were resolved.
+    #[napi(catch_unwind)]
+    pub fn start_stopped(
+        &mut self,
+        env: Env,
+        bell: Function<'_, (), ()>,
+    ) -> napi::Result<Either<Sweep, Failure>> {
+        let bell = NodeBell::new(bell)?;
+        sweep(env, self.take().and_then(|plan| plan.start_stopped(Arc::new(bell))))
+    }
+
+    fn take(&mut self) -> Result<Plan, Error> {
+        self.plan.take().ok_or_else(|| Error::Internal("the plan was started before".into()))
+    }
+}
+
+fn sweep(env: Env, run: Result<Run, Error>) -> napi::Result<Either<Sweep, Failure>> {
+    Ok(match run {
+        Ok(run) => Either::A(Sweep::new(env, run)?),
+        Err(error) => Either::B(Failure::from(&error)),
+    })
 }

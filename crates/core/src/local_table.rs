@@ -55,6 +55,13 @@ impl LocalTable {
         Self { ranges, ipv6 }
     }
 
+    /// Whether an address is local.
+    #[must_use]
+    pub fn holds(&self, ip: IpAddr) -> bool {
+        let at = self.ranges.partition_point(|r| r.0 <= number(ip));
+        ip.is_ipv6() == self.ipv6 && at > 0 && self.ranges[at - 1].1 >= number(ip)
+    }
+
     /// Whether one local prefix of more than one address holds the whole block: a block held by a route, whose every
     /// address can be used.
     #[must_use]

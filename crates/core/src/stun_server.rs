@@ -1,6 +1,7 @@
 //! A STUN Binding responder on its own thread: what loopback blocks are validated against, and a server for other machines.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -50,8 +51,9 @@ impl Responder {
     /// leave from the address that is bound.
     ///
     /// # Errors
-    /// [`Error::System`] with what `bind` said.
+    /// [`Error::Option`] for an address that is not that of one host; [`Error::System`] with what `bind` said.
     pub fn start(address: SocketAddr) -> Result<Self, Error> {
+        check_one_host(address.ip())?;
         Self::start_with(address, RECEIVE_BUFFER)
     }
 
@@ -106,6 +108,29 @@ impl Drop for Responder {
     }
 }
 
+/// Replies leave from the address that is bound, so it must be that of one host. The kernel binds others as well.
+fn check_one_host(ip: IpAddr) -> Result<(), Error> {
+    let kind = if ip.is_unspecified() {
+        "wildcard"
+    } else if ip.is_multicast() {
+        "multicast address"
+    } else if is_broadcast(ip) {
+        "broadcast address"
+    } else {
+        return Ok(());
+    };
+    let message = format!("expected one address of this machine for `address` but received the {kind} {ip}");
+    Err(Error::option_error("address", message))
+}
+
+/// Only the kernel knows the broadcast addresses of the interfaces. It refuses to connect to one (connect(2): EACCES), and
+/// connecting a UDP socket sends nothing.
+fn is_broadcast(ip: IpAddr) -> bool {
+    let IpAddr::V4(v4) = ip else { return false };
+    let connect = || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?.connect((v4, 9));
+    v4.is_broadcast() || connect().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
 fn serve(mut server: Server, shared: &Shared) {
     while !shared.stop.load(Ordering::Relaxed) {
         let Counters { requests, replies, ignored, .. } = server.turn();
@@ -132,13 +157,6 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn bind(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
         let system = |source| Error::System { syscall: "bind", address: Some(address), source };
-        if address.ip().is_unspecified() {
-            let message = format!(
-                "expected one address of this machine for `address` but received the wildcard {}",
-                address.ip()
-            );
-            return Err(Error::option_error("address", message));
-        }
         let options =
             Options { freebind: address.is_ipv6(), receive_buffer, batch: BATCH, ..Options::bound(address) };
         if options.freebind {
@@ -241,11 +259,22 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_port_and_a_wildcard_are_refused() {
+    fn a_busy_port_and_an_address_of_more_than_one_host_are_refused() {
         let first = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
         let error = Responder::start(first.address()).expect_err("in use");
         assert!(matches!(&error, Error::System { syscall: "bind", .. }), "{error}");
-        let error = Responder::start("0.0.0.0:0".parse().expect("an address")).expect_err("a wildcard");
-        assert_eq!(error.option(), Some("address"));
+        for (address, kind) in [
+            ("0.0.0.0:0", "wildcard"),
+            ("[::]:0", "wildcard"),
+            ("224.0.0.1:0", "multicast"),
+            ("[ff02::1]:0", "multicast"),
+            ("255.255.255.255:0", "broadcast"),
+            #[cfg(target_os = "linux")]
+            ("127.255.255.255:0", "broadcast"),
+        ] {
+            let error = Responder::start(address.parse().expect("an address")).expect_err(kind);
+            assert_eq!(error.option(), Some("address"));
+            assert!(error.to_string().contains(kind), "{error}");
+        }
     }
 }

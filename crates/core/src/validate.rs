@@ -13,6 +13,7 @@ mod preflight;
 mod ring;
 mod run;
 mod state_file;
+mod subject;
 mod summary;
 
 pub use plan::{Plan, Request};

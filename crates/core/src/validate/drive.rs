@@ -97,7 +97,7 @@ impl Drive {
                 plan.seed.wrapping_add(number as u64),
                 rand::random(),
                 settings(&plan, &own, found.canary, &socket, &embedded),
-                plan.subject.clone(),
+                plan.subject.to_string(),
             );
             if let Some(saved) = plan.saved.take()
                 && !sweep.restore(saved)
@@ -106,6 +106,8 @@ impl Drive {
                     "the state file does not fit these blocks: delete it to begin anew".into(),
                 ));
             }
+            // Without servers there is nothing to add to the saved state, and its evidence tells servers by number.
+            let state_file = plan.state_file.take().filter(|_| !own.is_empty());
             lanes.push(Lane {
                 number,
                 sweep,
@@ -114,7 +116,7 @@ impl Drive {
                 embedded,
                 shared,
                 bell,
-                state_file: plan.state_file.take(),
+                state_file,
                 start,
                 out: Outbox::new(first, count),
                 refused: Vec::new(),
@@ -150,6 +152,10 @@ fn find_servers(plan: &Plan, servers: Vec<Resolved>, shared: &Shared) -> Result<
     let is_over = plan.saved.as_ref().is_some_and(|s| s.silence.is_some() || s.states.ok() == s.states.len());
     if is_over {
         return Ok(Preflight { servers, canary: None, notes: Vec::new() });
+    }
+    if servers.is_empty() {
+        let note = "The run was stopped before the servers were known: nothing was sent.".to_owned();
+        return Ok(Preflight { servers, canary: None, notes: vec![note] });
     }
     preflight(servers, plan.interface.as_deref(), plan.targets.source(0), || shared.stopped())
 }
@@ -282,7 +288,7 @@ fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
         reasons,
         notes: Vec::new(),
     };
-    summary.notes = notes::notes(&summary, found.notes);
+    summary.notes = notes::notes(&summary, &plan.local, found.notes);
     for lane in lanes {
         lane.report(lane.progress.figures(lane.start.elapsed(), &lane.sweep));
     }

@@ -3,11 +3,15 @@
 use routepool_proto::sweep::{Reason, Status};
 
 use super::summary::Summary;
-use crate::servers::Origin;
+use crate::local_table::LocalTable;
+use crate::servers::{Origin, Resolved};
 
-/// The notes of a run.
-pub(super) fn notes(summary: &Summary, mut notes: Vec<String>) -> Vec<String> {
+/// The notes of a run; `local` are the addresses of this machine.
+pub(super) fn notes(summary: &Summary, local: &LocalTable, mut notes: Vec<String>) -> Vec<String> {
     let mut note = |text: String| notes.push(text);
+    if let Some(text) = within(&summary.servers, local) {
+        note(text);
+    }
     let reason = |reason: Reason| {
         summary.reasons.iter().filter(|(_, r, _)| *r == reason).map(|(.., n)| n).sum::<u32>()
     };
@@ -82,4 +86,41 @@ pub(super) fn notes(summary: &Summary, mut notes: Vec<String>) -> Vec<String> {
         note("One socket was opened for each source, which takes ten times as long as one socket for all of them.".into());
     }
     notes
+}
+
+/// What a run proves whose packets never left the machine.
+fn within(servers: &[Resolved], local: &LocalTable) -> Option<String> {
+    let inside = !servers.is_empty() && servers.iter().all(|s| local.holds(s.address.ip()));
+    let which = if servers.len() == 1 { "The server was" } else { "All servers were" };
+    inside.then(|| {
+        format!(
+            "{which} inside this machine, so this proves that the kernel sends and receives with these sources, and nothing about the \
+             network beyond. Name a server elsewhere for that."
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_this_machine_proves_nothing_about_the_network() {
+        let prefix = |ip: &str, len| (ip.parse().expect("an address"), len);
+        let local = LocalTable::from_prefixes(false, [prefix("127.0.0.0", 8), prefix("198.51.100.7", 32)]);
+        for (servers, inside, why) in [
+            (&["127.0.0.1:3478"][..], true, "loopback"),
+            (&["198.51.100.7:3478"], true, "an address of an interface is no further away"),
+            (&["198.51.100.7:3478", "127.0.0.1:3478"], true, "all of them"),
+            (&["198.51.100.8:3478"], false, "another machine"),
+            (&["127.0.0.1:3478", "198.51.100.8:3478"], false, "one of them is elsewhere"),
+            (&[], false, "nobody was asked"),
+        ] {
+            let servers: Vec<_> = servers
+                .iter()
+                .map(|s| Resolved { name: (*s).into(), address: s.parse().expect("an address") })
+                .collect();
+            assert_eq!(within(&servers, &local).is_some(), inside, "{why}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use routepool_udp::Backend;
 
 use super::run::{Bell, Run};
 use super::state_file::StateFile;
+use super::subject::Subject;
 use crate::Error;
 use crate::defaults::{MAX_RECEIVE_BUFFER, MAX_TIMEOUT, PUBLIC_RATE, RECEIVE_BUFFER};
 use crate::local_table::LocalTable;
@@ -51,6 +52,7 @@ pub struct Request {
 pub struct Plan {
     pub(super) targets: Targets,
     pub(super) choice: Choice,
+    pub(super) local: LocalTable,
     pub(super) rate: Option<f64>,
     pub(super) passes: Option<u8>,
     pub(super) timeout: Duration,
@@ -58,7 +60,7 @@ pub struct Plan {
     pub(super) seed: u64,
     pub(super) saved: Option<Saved>,
     pub(super) state_file: Option<StateFile>,
-    pub(super) subject: String,
+    pub(super) subject: Subject,
     pub(super) receive_buffer: usize,
     pub(super) backend: Backend,
 }
@@ -92,7 +94,7 @@ impl Plan {
             source,
         })?;
         let blocks: Vec<_> = blocks.into_iter().map(|b| local.with_policy(b, request.hosts)).collect();
-        let subject = subject(&blocks, request.sample);
+        let subject = Subject::new(&blocks, request.sample, &choice, request.interface.as_deref());
         let state_file = request.state.map(StateFile::new);
         let saved = state_file.as_ref().map(|f| f.load(&subject)).transpose()?.flatten();
         if let (Some(saved), Some(seed)) = (&saved, request.seed)
@@ -121,6 +123,7 @@ impl Plan {
         Ok(Self {
             targets,
             choice,
+            local,
             rate,
             passes: request.passes,
             timeout: request.timeout.unwrap_or(bounds::DEFAULT_TIMEOUT),
@@ -178,6 +181,15 @@ impl Plan {
     pub fn start(self, servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Run, Error> {
         Run::start(self, servers, bell)
     }
+
+    /// The run of a plan that was stopped before its servers were resolved: nothing is sent, and the result, which comes
+    /// as that of any run, says that nothing was tested but what a saved state holds.
+    ///
+    /// # Errors
+    /// System errors of opening the sockets.
+    pub fn start_stopped(self, bell: Arc<dyn Bell>) -> Result<Run, Error> {
+        Run::start_stopped(self, bell)
+    }
 }
 
 fn check_numbers(request: &Request) -> Result<(), Error> {
@@ -213,15 +225,6 @@ fn check_numbers(request: &Request) -> Result<(), Error> {
         return wrong("interface", "the name of a network interface", format!("'{name}'"));
     }
     Ok(())
-}
-
-/// What a saved state must be of to be gone on with.
-fn subject(blocks: &[IpBlock], sample: Option<Sample>) -> String {
-    let mut text: Vec<_> = blocks.iter().map(|b| format!("{b} ({})", b.hosts())).collect();
-    if let Some(sample) = sample {
-        text.push(format!("sample of {} per /{}", sample.hosts, sample.per_prefix));
-    }
-    text.join(", ")
 }
 
 #[cfg(test)]

@@ -134,7 +134,21 @@ impl Run {
                 )));
             }
         }
+        Self::spawn(plan, servers, bell, Arc::new(Shared::default()))
+    }
+
+    pub(super) fn start_stopped(plan: Plan, bell: Arc<dyn Bell>) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
+        shared.stop();
+        Self::spawn(plan, Vec::new(), bell, shared)
+    }
+
+    fn spawn(
+        plan: Plan,
+        servers: Vec<Resolved>,
+        bell: Arc<dyn Bell>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Error> {
         let before = Progress { sources: plan.targets.len(), phase: "preflight", ..Progress::default() };
         lock(&shared.progress).push(before);
         let drive = Drive::open(plan, servers)?;

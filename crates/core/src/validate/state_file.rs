@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use routepool_proto::sweep::Saved;
 
+use super::subject::Subject;
 use crate::Error;
 use crate::defaults::{STATE_EVERY, STATE_SHARE};
 
@@ -27,7 +28,7 @@ impl StateFile {
     }
 
     /// The saved state, if there is one; it must be of the same subject.
-    pub(super) fn load(&self, subject: &str) -> Result<Option<Saved>, Error> {
+    pub(super) fn load(&self, subject: &Subject) -> Result<Option<Saved>, Error> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -39,10 +40,9 @@ impl StateFile {
                 "The state file {path} cannot be used: {error}. Name another file, or delete it to begin anew"
             ))
         })?;
-        if saved.subject != subject {
+        if let Some(difference) = subject.difference(&Subject::parse(&saved.subject)) {
             return Err(Error::State(format!(
-                "The state file {path} is of another sweep: it holds {}, asked for was {subject}. Name another file, or delete it to begin anew",
-                saved.subject
+                "The state file {path} is of another sweep: {difference}. Name another file, or delete it to begin anew"
             )));
         }
         Ok(Some(saved))

@@ -11,7 +11,7 @@ use super::verdict::{Reason, Status, read_address};
 /// All that a sweep needs to go on after it was killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
-    /// What the sweep is of (blocks, policy, sample): a state is used for the same sweep only.
+    /// What the sweep is of (sources, servers, interface): a state is used for the same sweep only.
     pub subject: String,
     /// Seed of the order.
     pub seed: u64,
