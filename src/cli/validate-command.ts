@@ -1,5 +1,6 @@
 /** `routepool validate`. */
 import { parseArgs } from 'node:util';
+import { RoutePoolError } from '../errors.ts';
 import { nearestName } from '../nearest-name.ts';
 import type { ValidateOptions } from '../options.ts';
 import { validate } from '../validate.ts';
@@ -71,8 +72,31 @@ interface Call {
   quiet: boolean;
 }
 
+/** What the command calls the options of the API that it calls otherwise. */
+const NAMES: Readonly<Record<string, string>> = {
+  ratePerSecond: '--rate',
+  timeoutMs: '--timeout',
+  receiveBuffer: '--receive-buffer',
+  'sample.perPrefix': '--sample',
+  'sample.hosts': '--sample',
+};
+
 /** Runs the command; gives the exit code. */
 export async function validateCommand(args: string[]): Promise<number> {
+  try {
+    return await runCommand(args);
+  } catch (error) {
+    if (error instanceof RoutePoolError) error.message = inCommandWords(error.message);
+    throw error;
+  }
+}
+
+/** A message of the API with options as the command has them: `--rate` for \`ratePerSecond\`. */
+function inCommandWords(message: string): string {
+  return message.replaceAll(/`([a-zA-Z.]+)`/g, (quoted, name: string) => NAMES[name] ?? (Object.hasOwn(OPTIONS, name) ? `--${name}` : quoted));
+}
+
+async function runCommand(args: string[]): Promise<number> {
   const call = parse(args);
   const run = validate(call.blocks, call.options);
   const style = new Style(process.stdout);
@@ -98,7 +122,9 @@ export async function validateCommand(args: string[]): Promise<number> {
     bar?.end();
     await output.end(summary);
     const notes = call.format === 'text' && call.only === undefined ? process.stdout : process.stderr;
-    if (notes === process.stdout || !call.quiet) notes.write(report(summary, findings, notes === process.stdout ? style : new Style(process.stderr)));
+    if (notes === process.stdout || !call.quiet) {
+      notes.write(report(summary, findings, notes === process.stdout ? style : new Style(process.stderr), call.quiet));
+    }
     return summary.allOk && !summary.stopped ? EXIT.ok : EXIT.someNot;
   } finally {
     bar?.end();
@@ -126,6 +152,8 @@ function parse(args: string[]): Call {
   if (positionals.length === 0) throw new UsageError('name a block to validate, for example: routepool validate 127.16.0.0/16');
   const formats = (['json', 'ndjson', 'csv'] as const).filter((format) => values[format]);
   if (formats.length > 1) throw new UsageError(`--${formats.join(' and --')} cannot be used together: choose one`);
+  const several = values.server?.find((server) => server.includes(','));
+  if (several !== undefined) throw new UsageError(`expected one server for --server but received '${several}': name --server twice`);
   const options: ValidateOptions = {
     server: values.server,
     interface: values.interface,
