@@ -116,6 +116,8 @@ export declare class SweepPlan {
   start(servers: Array<ResolvedServer>, bell: () => void): Sweep | Failure
   /** As `start`, for a plan that was stopped before its servers were resolved. */
   startStopped(bell: () => void): Sweep | Failure
+  /** Gives up what the plan holds, such as its state file; for a plan that will not be started. */
+  discard(): void
 }
 
 /** An address of an interface. */

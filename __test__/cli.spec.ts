@@ -25,6 +25,12 @@ describe('routepool validate', () => {
     expect(stdout).not.toContain('\u001B[');
   });
 
+  it('says nothing beyond the facts when it is quiet', () => {
+    const { status, stdout } = cli('validate', BLOCK, '--seed', '5', '--quiet');
+    expect([status, stdout.trimEnd().split('\n').length]).toEqual([0, 2]);
+    expect(stdout).not.toContain('nothing about the network beyond');
+  });
+
   it('prints csv, ndjson and json that machines read', () => {
     const csv = cli('validate', BLOCK, '--csv', '--quiet').stdout.trimEnd().split('\n');
     expect([csv.length, csv[0]]).toEqual([257, 'ip,status,external,external_port,error,reason,asked,rtt_ms']);
@@ -49,7 +55,12 @@ describe('routepool validate', () => {
     [['validate', BLOCK, '--rat', '5'], 'did you mean --rate?'],
     [['validate', BLOCK, '--rate', 'fast'], "--rate but received 'fast'"],
     [['validate', BLOCK, '--rate', '-1'], 'write --rate=-1'],
-    [['validate', BLOCK, '--rate=-1'], 'ratePerSecond'],
+    [['validate', BLOCK, '--rate=-1'], 'for --rate but received -1'],
+    [['validate', BLOCK, '--rate', '0'], 'for --rate but received 0'],
+    [['validate', BLOCK, '--timeout', '0'], 'for --timeout but received 0'],
+    [['validate', BLOCK, '--receive-buffer', '1'], 'for --receive-buffer but'],
+    [['validate', BLOCK, '--sample', '129'], 'for --sample but'],
+    [['validate', BLOCK, '--server', '127.0.0.1:3478,127.0.0.2:3478'], 'name --server twice'],
     [['validate', BLOCK, '--rate'], 'needs a value'],
     [['validate', BLOCK, '--json=yes'], 'takes no value'],
     [['validate', BLOCK, '--json', '--csv'], 'choose one'],

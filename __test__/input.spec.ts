@@ -1,6 +1,6 @@
 /** Bad input: an error that names the option and what was expected, before anything is sent. */
 import { describe, expect, it } from 'vitest';
-import { RoutePoolError, StunServer, type StunServerOptions, validate, type ValidateOptions } from '../src/index.ts';
+import { type LookupFunction, RoutePoolError, StunServer, type StunServerOptions, validate, type ValidateOptions } from '../src/index.ts';
 
 function failure(call: () => unknown): RoutePoolError {
   try {
@@ -22,6 +22,8 @@ describe('blocks', () => {
     [['127.0.0.0/24', '::1'], 'ERR_ROUTEPOOL_BLOCK', 'one family'],
     [['127.0.0.0/24', '127.0.0.9'], 'ERR_ROUTEPOOL_BLOCK', 'overlap'],
     [[7], 'ERR_ROUTEPOOL_BLOCK', 'a block like'],
+    [Array(3), 'ERR_ROUTEPOOL_BLOCK', 'a block like'],
+    ['0.0.0.0/0', 'ERR_ROUTEPOOL_BLOCK', 'one host per /24'],
     ['203.0.113.0/24', 'ERR_ROUTEPOOL_NOT_LOCAL', 'ip route add local 203.0.113.0/24 dev lo'],
     ['2001:db8::/112', 'ERR_ROUTEPOOL_NOT_LOCAL', 'ip -6 route add local 2001:db8::/112 dev lo'],
   ])('%j', (blocks, code, words) => {
@@ -52,7 +54,12 @@ describe('options', () => {
     [{ server: 5 }, 'server', 'a server like'],
     [{ signal: {} }, 'signal', 'an AbortSignal'],
     [{ lookup: 'dns' }, 'lookup', 'dns.lookup'],
-    [{ rate: 5 }, 'rate', 'there is no option `rate`'],
+    [{ server: Array(2) }, 'server', 'a server like'],
+    [{ rate: 5 }, 'rate', 'there is no option `rate`; did you mean `ratePerSecond`?'],
+    [{ timeout: 5 }, 'timeout', 'did you mean `timeoutMs`?'],
+    [{ servers: 'x' }, 'servers', 'did you mean `server`?'],
+    [{ buffer: 5 }, 'buffer', 'did you mean `receiveBuffer`?'],
+    [{ zzz: 5 }, 'zzz', 'known are server, '],
     [{ timeoutMS: 5 }, 'timeoutMS', 'did you mean `timeoutMs`?'],
   ])('%o', (options, option, words) => {
     const error = failure(() => validate('127.0.0.0/24', options as ValidateOptions));
@@ -64,11 +71,44 @@ describe('options', () => {
     ['host:http', '1 to 65535'],
     ['10.0.0.300', 'not an IPv4 address'],
     ['turn:host', 'not supported'],
+    ['127.0.0.1:3478,127.0.0.2:3478', 'name each by itself in `server`'],
     [['embedded', '127.0.0.1'], 'name it alone'],
   ])('server %j', (server, words) => {
     const error = failure(() => validate('127.0.0.0/24', { server }));
     expect([error.code, error.option]).toEqual(['ERR_ROUTEPOOL_SERVER', 'server']);
     expect(error.message).toContain(words);
+  });
+
+  it.each<[string, unknown[]]>([
+    ['nothing', []],
+    ['a single address', [null, '127.0.0.1', 4]],
+    ['addresses alone', [null, ['127.0.0.1']]],
+    ['no address', [null, []]],
+    ['what is no address', [null, [{ address: 'localhost', family: 4 }]]],
+  ])('a lookup that gives %s resolves nothing', async (_name, given) => {
+    const lookup: LookupFunction = (_host, _options, callback) => (callback as (...args: unknown[]) => void)(...given);
+    await expect(validate('127.0.0.0/28', { server: 'x.test', lookup }).summary()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_RESOLVE', option: 'server' });
+  });
+
+  it.each(['0.0.0.0', '224.0.0.1', '255.255.255.255'])('a lookup that gives %s is refused as the address itself is', async (address) => {
+    const lookup: LookupFunction = (_host, _options, callback) => callback(null, [{ address, family: 4 }]);
+    await expect(validate('127.0.0.0/28', { server: 'x.test', lookup }).summary()).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_SERVER',
+      message: expect.stringContaining(`${address}, which is not the address of one host`),
+    });
+  });
+
+  it('public servers without an address are left out with a note', async () => {
+    const own = StunServer.listen({ port: 3478, address: '127.0.0.9' });
+    const server = ['stun.cloudflare.com', 'stun.nextcloud.com', 'stun.sipgate.net'];
+    const lookup: LookupFunction = (host, _options, callback) => {
+      if (host === 'stun.nextcloud.com') callback(new Error('no such name'), []);
+      else callback(null, [{ address: host === 'stun.sipgate.net' ? '0.0.0.0' : '127.0.0.9', family: 4 }]);
+    };
+    const summary = await validate('127.0.0.0/30', { server, lookup, ratePerSecond: 1_000 }).summary();
+    await own.close();
+    expect([summary.allOk, summary.servers.map(({ name }) => name)]).toEqual([true, ['stun.cloudflare.com']]);
+    for (const name of server.slice(1)) expect(summary.notes).toContain(`The name of the server ${name} could not be resolved, and it was left out.`);
   });
 
   it('an interface that is not there', async () => {

@@ -1,7 +1,8 @@
 /** A run from start to end, and all the ways to leave it. */
-import { mkdtempSync, readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { lstatSync, mkdtempSync, readdirSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { StunServer, validate, type ValidationProgress, type Verdict } from '../src/index.ts';
@@ -250,5 +251,30 @@ describe('a saved state', () => {
     expect(() => validate(BLOCK, { state, server: '127.0.0.1:3333' })).toThrow('its `server` is embedded, asked for was 127.0.0.1:3333');
     expect(() => validate(BLOCK, { state, interface: 'lo' })).toThrow('its `interface` is not set, asked for was lo');
     expect(() => validate(BLOCK, { state: '/proc/nowhere/state' })).toThrowError(expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE' }));
+  });
+
+  const place = () => join(mkdtempSync(join(tmpdir(), 'routepool-')), 'state');
+
+  it('is used by one run at a time, also after it was aborted or never began', async () => {
+    const state = place();
+    const controller = new AbortController();
+    const run = validate(BLOCK, { state, ratePerSecond: 1_000, signal: controller.signal });
+    expect(() => validate(BLOCK, { state })).toThrow(`in use by another run (process ${process.pid})`);
+    controller.abort();
+    await run[Symbol.asyncDispose]();
+    await expect(run.summary()).rejects.toMatchObject({ code: 'ABORT_ERR' });
+    const unresolved = { state: place(), server: 'x.test', lookup: (_n: string, _o: object, done: (error: Error, found: []) => void) => done(new Error('no'), []) };
+    for (let i = 0; i < 2; i++) await expect(validate(BLOCK, unresolved).summary()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_RESOLVE' });
+    expect((await validate(BLOCK, { state }).summary()).allOk).toBe(true);
+    expect(readdirSync(dirname(state))).toEqual(['state']);
+  });
+
+  it('is a regular file, or a link to one', async () => {
+    const [pipe, link] = [place(), place()];
+    expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+    for (const state of [pipe, '/dev/full', tmpdir()]) expect(() => validate(BLOCK, { state })).toThrow('is not a regular file');
+    symlinkSync('elsewhere', link);
+    await validate('127.40.0.0/28', { state: link }).summary();
+    expect([lstatSync(link).isSymbolicLink(), readdirSync(dirname(link))]).toEqual([true, ['elsewhere', 'state']]);
   });
 });

@@ -1,7 +1,34 @@
 /** The known name that a misspelt one is closest to. */
 
-/** The closest of `known`, if it is near enough to be meant. */
+/** Shorter than this, a beginning or a word is shared by chance. */
+const TELLING = 3;
+
+/** The closest of `known`, if it is near enough to be meant: one that begins alike, else one with that word, else by spelling. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
+  return known.find((candidate) => beginAlike(name, candidate)) ?? known.find((candidate) => sharesWord(name, candidate)) ?? nearestSpelling(name, known);
+}
+
+/** Whether one of them is the beginning of the other: `rate` of `ratePerSecond`, `server` of `servers`. */
+function beginAlike(name: string, candidate: string): boolean {
+  const [short, long] = [name, candidate].map(letters).toSorted((a, b) => a.length - b.length) as [string, string];
+  return short.length >= TELLING && long.startsWith(short);
+}
+
+/** Whether the name is a word of the candidate, or the other way round: `buffer` of `receiveBuffer`. */
+function sharesWord(name: string, candidate: string): boolean {
+  return letters(name).length >= TELLING && (words(candidate).includes(letters(name)) || words(name).includes(letters(candidate)));
+}
+
+/** Without case and what stands between words, such as the dashes of a command's options. */
+function letters(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9.]/g, '');
+}
+
+function words(name: string): string[] {
+  return name.split(/[^A-Za-z0-9]+|(?=[A-Z])/).map((word) => word.toLowerCase());
+}
+
+function nearestSpelling(name: string, known: readonly string[]): string | undefined {
   const ranked = known.map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }));
   ranked.sort((a, b) => a.distance - b.distance);
   const best = ranked[0];

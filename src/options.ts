@@ -149,7 +149,7 @@ export function checkNames<K extends string>(options: unknown, known: readonly K
 /** One server or several. */
 export function checkServers(option: string, value: unknown): string[] | undefined {
   if (value === undefined) return undefined;
-  const servers: unknown[] = Array.isArray(value) ? value : [value];
+  const servers: unknown[] = Array.isArray(value) ? [...value] : [value];
   const right = servers.length > 0 && servers.every((server) => typeof server === 'string');
   return right ? (servers as string[]) : wrong(option, "a server like 'stun.example.net:3478' or a list of them", value);
 }
@@ -174,7 +174,8 @@ export function asCaller<T>(caller: (...args: never[]) => unknown, run: () => T)
 }
 
 function check(blocks: unknown, options: unknown): NativeOptions {
-  const list: unknown[] = Array.isArray(blocks) ? blocks : [blocks];
+  // Spread, so that holes of a sparse array count as the undefined that they are read as.
+  const list: unknown[] = Array.isArray(blocks) ? [...blocks] : [blocks];
   if (!list.every((block) => typeof block === 'string')) {
     const message = `expected a block like '10.0.0.0/16' or a list of them but received ${inspect(blocks, { depth: 1 })}`;
     throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', message, { option: 'blocks' });

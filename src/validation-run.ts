@@ -99,7 +99,7 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     this.#origin = origin;
     this.#sources = plan.facts()?.sources ?? 0;
     if (signal) this.#listener = addAbortListener(signal, weakly(this, ValidationRun.#abort));
-    this.#started = this.#start(plan, resolve);
+    this.#started = this.#start(plan, resolve).finally(() => plan.discard());
     // Whoever iterates or awaits gets the error; nobody doing so is no unhandled rejection.
     this.#started.catch(() => this.#finish());
     this.#timer = weakInterval(weakly(this, ValidationRun.#look));
@@ -219,7 +219,15 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   async [Symbol.asyncDispose](): Promise<void> {
     this.stop();
     // What went wrong is for those who iterate or await the summary.
-    await this.#result().catch(() => undefined);
+    const native = await this.#started.catch(() => undefined);
+    // An aborted run is finished for its readers before its thread has ended.
+    const hold = setInterval(() => this.#wake(), PROGRESS_MS);
+    for (;;) {
+      native?.drain(NOTHING);
+      if (native === undefined || native.result() !== null) break;
+      await this.#sleep();
+    }
+    clearInterval(hold);
     this.#finish();
   }
 

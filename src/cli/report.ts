@@ -4,8 +4,8 @@ import type { Findings } from './findings.ts';
 import { count, duration } from './progress-bar.ts';
 import type { Style } from './style.ts';
 
-/** What a person wants to know: what was proven, what was not, why, and what to do. */
-export function report(summary: ValidationSummary, findings: Findings, style: Style): string {
+/** What a person wants to know: what was proven, what was not, why, and, unless `quiet`, what that means and what to do. */
+export function report(summary: ValidationSummary, findings: Findings, style: Style, quiet: boolean): string {
   const lines = [claim(summary, style)];
   for (const group of findings.groups()) {
     const paint = group.status === 'unknown' ? style.doubtful.bind(style) : style.bad.bind(style);
@@ -17,7 +17,7 @@ export function report(summary: ValidationSummary, findings: Findings, style: St
     lines.push(`  ${style.doubtful(`stopped: ${count(summary.untested)} not tested`)}`);
   }
   lines.push(`  ${style.dim(how(summary))}`);
-  for (const sentence of meaning(summary)) lines.push(`  ${sentence}`);
+  for (const sentence of quiet ? [] : meaning(summary)) lines.push(`  ${sentence}`);
   return `${lines.join('\n')}\n`;
 }
 

@@ -1,7 +1,6 @@
 /** `routepool validate`. */
-import { parseArgs } from 'node:util';
+import { RoutePoolError } from '../errors.ts';
 import type { Family } from '../families.ts';
-import { nearestName } from '../nearest-name.ts';
 import type { ValidateOptions } from '../options.ts';
 import { validate } from '../validate.ts';
 import type { ValidationRun } from '../validation-run.ts';
@@ -9,6 +8,7 @@ import { type Status, STATUSES } from '../verdict.ts';
 import { EXIT } from './exit-codes.ts';
 import { Findings } from './findings.ts';
 import { type Format, outputFor } from './output.ts';
+import { numberOf, parseOptions } from './parse-options.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { report } from './report.ts';
 import { Style } from './style.ts';
@@ -80,8 +80,31 @@ interface Call {
   quiet: boolean;
 }
 
+/** What the command calls the options of the API that it calls otherwise. */
+const NAMES: Readonly<Record<string, string>> = {
+  ratePerSecond: '--rate',
+  timeoutMs: '--timeout',
+  receiveBuffer: '--receive-buffer',
+  'sample.perPrefix': '--sample',
+  'sample.hosts': '--sample',
+};
+
 /** Runs the command; gives the exit code. */
 export async function validateCommand(args: string[]): Promise<number> {
+  try {
+    return await runCommand(args);
+  } catch (error) {
+    if (error instanceof RoutePoolError) error.message = inCommandWords(error.message);
+    throw error;
+  }
+}
+
+/** A message of the API with options as the command has them: `--rate` for \`ratePerSecond\`. */
+function inCommandWords(message: string): string {
+  return message.replaceAll(/`([a-zA-Z.]+)`/g, (quoted, name: string) => NAMES[name] ?? (Object.hasOwn(OPTIONS, name) ? `--${name}` : quoted));
+}
+
+async function runCommand(args: string[]): Promise<number> {
   const call = parse(args);
   const run = validate(await expandTargets(call.blocks, call.family, call.servers), call.options);
   const style = new Style(process.stdout);
@@ -107,7 +130,9 @@ export async function validateCommand(args: string[]): Promise<number> {
     bar?.end();
     await output.end(summary);
     const notes = call.format === 'text' && call.only === undefined ? process.stdout : process.stderr;
-    if (notes === process.stdout || !call.quiet) notes.write(report(summary, findings, notes === process.stdout ? style : new Style(process.stderr)));
+    if (notes === process.stdout || !call.quiet) {
+      notes.write(report(summary, findings, notes === process.stdout ? style : new Style(process.stderr), call.quiet));
+    }
     return summary.allOk && !summary.stopped ? EXIT.ok : EXIT.someNot;
   } finally {
     bar?.end();
@@ -131,54 +156,28 @@ function stopOnInterrupt(run: ValidationRun, bar: ProgressBar | undefined): () =
 }
 
 function parse(args: string[]): Call {
-  const { values, positionals } = parseOrExplain(args);
+  const { values, positionals } = parseOptions('validate', args, OPTIONS);
   if (positionals.length === 0) throw new UsageError('name a block to validate, for example: routepool validate 127.16.0.0/16');
   const formats = (['json', 'ndjson', 'csv'] as const).filter((format) => values[format]);
   if (formats.length > 1) throw new UsageError(`--${formats.join(' and --')} cannot be used together: choose one`);
+  const several = values.server?.find((server) => server.includes(','));
+  if (several !== undefined) throw new UsageError(`expected one server for --server but received '${several}': name --server twice`);
   const options: ValidateOptions = {
     server: values.server,
     interface: values.interface,
-    ratePerSecond: number('--rate', values.rate),
-    passes: number('--passes', values.passes),
-    timeoutMs: number('--timeout', values.timeout),
+    ratePerSecond: numberOf('--rate', values.rate),
+    passes: numberOf('--passes', values.passes),
+    timeoutMs: numberOf('--timeout', values.timeout),
     hosts: values.hosts as ValidateOptions['hosts'],
     sample: sample(values.sample),
     seed: values.seed,
-    receiveBuffer: number('--receive-buffer', values['receive-buffer']),
+    receiveBuffer: numberOf('--receive-buffer', values['receive-buffer']),
     sockets: values.sockets as ValidateOptions['sockets'],
     state: values.state,
   };
   if (values.ipv4 && values.ipv6) throw new UsageError('-4 and -6 cannot be used together: one run takes one family');
   const family = values.ipv6 ? 6 : values.ipv4 ? 4 : undefined;
   return { blocks: positionals, family, servers: values.server, options, format: formats[0] ?? 'text', only: only(values.only), quiet: values.quiet ?? false };
-}
-
-function parseOrExplain(args: string[]) {
-  try {
-    return parseArgs({ args, options: OPTIONS, allowPositionals: true, strict: true });
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const name = /'(--?[^\s'=]+)/.exec(message)?.[1];
-    if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && name !== undefined) {
-      const meant = nearestName(name, Object.keys(OPTIONS).map((option) => `--${option}`));
-      const hint = meant === undefined ? 'see routepool validate --help' : `did you mean ${meant}?`;
-      throw new UsageError(`there is no option ${name}; ${hint}`, { cause: error });
-    }
-    if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
-      if (message.includes('does not take')) throw new UsageError(`the option ${name} takes no value`, { cause: error });
-      const next = args[args.indexOf(name ?? '') + 1];
-      const hint = next?.startsWith('-') ? `; for a value that begins with a dash write ${name}=${next}` : '';
-      throw new UsageError(`the option ${name} needs a value${hint}`, { cause: error });
-    }
-    throw error;
-  }
-}
-
-function number(option: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const value = text.trim() === '' ? Number.NaN : Number(text.replaceAll('_', ''));
-  if (!Number.isFinite(value)) throw new UsageError(`expected a number for ${option} but received '${text}'`);
-  return value;
 }
 
 function sample(text: string | undefined): ValidateOptions['sample'] {

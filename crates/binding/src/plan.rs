@@ -126,6 +126,12 @@ impl SweepPlan {
         sweep(env, self.take().and_then(|plan| plan.start_stopped(Arc::new(bell))))
     }
 
+    /// Gives up what the plan holds, such as its state file; for a plan that will not be started.
+    #[napi(catch_unwind)]
+    pub fn discard(&mut self) {
+        self.plan = None;
+    }
+
     fn take(&mut self) -> Result<Plan, Error> {
         self.plan.take().ok_or_else(|| Error::Internal("the plan was started before".into()))
     }

@@ -29,6 +29,9 @@ pub const STATE_EVERY: Duration = Duration::from_millis(250);
 /// Writing the state file may take one part in this many of the time.
 pub const STATE_SHARE: u32 = 20;
 
+/// Symbolic links that are followed to the state file: as many as Linux follows (`MAXSYMLINKS`).
+pub const MAX_LINKS: usize = 40;
+
 /// Probes a second to public servers in all, unless the user said otherwise. Public STUN servers are donated; each counts
 /// what one client may ask, and a block looks to it like thousands of clients.
 pub const PUBLIC_RATE: f64 = 50.0;

@@ -13,6 +13,7 @@ mod preflight;
 mod ring;
 mod run;
 mod state_file;
+mod state_lock;
 mod subject;
 mod summary;
 

@@ -47,6 +47,11 @@ impl FromStr for ServerAddr {
                 "expected a host, for example stun.example.net:3478 or [2001:db8::1]:3478".into(),
             ));
         }
+        if text.contains(',') {
+            return Err(wrong(
+                "expected one server, but a comma is in none: name each by itself in `server`".into(),
+            ));
+        }
         let rest = without_scheme(text).map_err(&wrong)?;
         let (host, port) = split_port(rest).map_err(&wrong)?;
         let port = match port {
@@ -55,6 +60,13 @@ impl FromStr for ServerAddr {
         };
         Ok(Self { host: parse_host(host).map_err(&wrong)?, port })
     }
+}
+
+/// Whether a server can have this address: it is that of one host, so not a wildcard, a group or all of a network.
+#[must_use]
+pub fn is_one_host(ip: IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast)
 }
 
 fn without_scheme(text: &str) -> Result<&str, String> {
@@ -104,8 +116,7 @@ fn parse_port(text: &str) -> Result<u16, String> {
 fn parse_host(text: &str) -> Result<Host, String> {
     if let Ok(ip) = text.parse::<IpAddr>() {
         let ip = ip.to_canonical();
-        let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-        if ip.is_unspecified() || ip.is_multicast() || broadcast {
+        if !is_one_host(ip) {
             return Err(format!("{ip} is not the address of one host"));
         }
         return Ok(Host::Ip(ip));
@@ -177,6 +188,7 @@ mod tests {
     fn says_what_is_wrong() {
         for (text, part) in [
             ("", "expected a host"),
+            ("127.0.0.1:3478,127.0.0.2:3478", "name each by itself"),
             ("host:http", "1 to 65535 but received 'http'"),
             ("host:0", "received '0'"),
             ("host:65536", "received '65536'"),

@@ -37,13 +37,15 @@ pub enum TargetsError {
     },
     /// More than fit.
     #[error(
-        "{count} sources are too many for one run, the most is {most}; for a large block ask a sample, for example one host per /64"
+        "{count} sources are too many for one run, the most is {most}; for a large block ask a sample, for example one host per /{example}"
     )]
     TooMany {
         /// How many there are.
         count: u128,
         /// How many there may be.
         most: u128,
+        /// Length of the sub-prefixes that are usual in the family: a network is one.
+        example: u8,
     },
     /// A sample that does not fit a block.
     #[error("the sample does not fit the block {block}: {expected}")]
@@ -113,7 +115,8 @@ impl Targets {
             let start = total as u32;
             total = total.saturating_add(len);
             if total > Self::MAX {
-                return Err(TargetsError::TooMany { count: total, most: Self::MAX });
+                let example = if block.is_ipv6() { 64 } else { 24 };
+                return Err(TargetsError::TooMany { count: total, most: Self::MAX, example });
             }
             parts.push(Part { start, len: len as u32, walk });
         }
@@ -324,6 +327,7 @@ mod tests {
             (vec!["fd00::/120", "10.0.0.0/24"], None, "10.0.0.0/24 is IPv4 and fd00::/120 is IPv6"),
             (vec!["10.0.0.0/24", "10.0.0.7"], None, "10.0.0.0/24 and 10.0.0.7 overlap"),
             (vec!["fd00::/64"], None, "one host per /64"),
+            (vec!["0.0.0.0/0"], None, "one host per /24"),
             (vec!["::/0"], None, "too many"),
             (vec!["0.0.0.0/3"], None, "536870912 sources are too many"),
             (vec!["fd00::/64"], Some((48, 1)), "from 64 to 128"),

@@ -18,7 +18,7 @@ use super::run::{Bell, Outcome, Progress, Shared, lock};
 use super::summary::Summary;
 use crate::Error;
 use crate::defaults::{BATCH, EXTERNALS_NAMED, LANE_SOURCES, MAX_LANES};
-use crate::servers::{Origin, Resolved};
+use crate::servers::{Choice, Origin, Resolved};
 use crate::stun_server::{Responder, Server};
 
 /// Everything that the threads will own.
@@ -157,7 +157,20 @@ fn find_servers(plan: &Plan, servers: Vec<Resolved>, shared: &Shared) -> Result<
         let note = "The run was stopped before the servers were known: nothing was sent.".to_owned();
         return Ok(Preflight { servers, canary: None, notes: vec![note] });
     }
-    preflight(servers, plan.interface.as_deref(), plan.targets.source(0), || shared.stopped())
+    let mut notes = unresolved(&plan.choice, &servers);
+    let mut found =
+        preflight(servers, plan.interface.as_deref(), plan.targets.source(0), || shared.stopped())?;
+    notes.append(&mut found.notes);
+    Ok(Preflight { notes, ..found })
+}
+
+/// Notes on the servers that were to be asked and have no address.
+fn unresolved(choice: &Choice, resolved: &[Resolved]) -> Vec<String> {
+    let names = choice.servers.iter().map(|(name, _)| name);
+    let missing = names.filter(|name| !resolved.iter().any(|r| r.name == **name));
+    missing
+        .map(|name| format!("The name of the server {name} could not be resolved, and it was left out."))
+        .collect()
 }
 
 fn settings(

@@ -95,7 +95,7 @@ impl Plan {
         })?;
         let blocks: Vec<_> = blocks.into_iter().map(|b| local.with_policy(b, request.hosts)).collect();
         let subject = Subject::new(&blocks, request.sample, &choice, request.interface.as_deref());
-        let state_file = request.state.map(StateFile::new);
+        let state_file = request.state.map(StateFile::open).transpose()?;
         let saved = state_file.as_ref().map(|f| f.load(&subject)).transpose()?.flatten();
         if let (Some(saved), Some(seed)) = (&saved, request.seed)
             && saved.seed != seed
@@ -112,9 +112,6 @@ impl Plan {
         let targets = Targets::new(blocks, request.sample, seed).map_err(|e| Error::Block(e.to_string()))?;
         for block in targets.blocks() {
             local.check(block)?;
-        }
-        if let Some(file) = &state_file {
-            file.check_writable()?;
         }
         let rate = match (request.rate, choice.origin) {
             (None, Origin::Public) => Some(PUBLIC_RATE),

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use routepool_proto::server_addr::is_one_host;
+
 use super::drive::Drive;
 use super::plan::Plan;
 use super::pool::Pool;
@@ -119,9 +121,18 @@ impl std::fmt::Debug for Run {
 }
 
 impl Run {
-    pub(super) fn start(plan: Plan, servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Self, Error> {
+    pub(super) fn start(plan: Plan, mut servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Self, Error> {
         let ipv6 = plan.targets.is_ipv6();
         if plan.choice.origin != Origin::Embedded {
+            if plan.choice.origin == Origin::Public {
+                servers.retain(|s| is_one_host(s.address.ip()));
+            } else if let Some(none) = servers.iter().find(|s| !is_one_host(s.address.ip())) {
+                return Err(Error::Server(format!(
+                    "the server {} has the address {}, which is not the address of one host: name a server that can be asked",
+                    none.name,
+                    none.address.ip()
+                )));
+            }
             if servers.is_empty() {
                 return Err(Error::Server("no server is left to ask: name one that resolves".into()));
             }
