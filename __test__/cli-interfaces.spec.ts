@@ -26,6 +26,7 @@ describe('routepool interfaces', () => {
     [['interfaces', 'no-such0'], /There is no interface 'no-such0'\. The interfaces are: lo/],
     [['--stun-servr', 'x'], /did you mean --stun-server\?/],
     [['--timeout', 'soon'], /a number for --timeout but received 'soon'/],
+    [['--timeout', '0'], /from 1 to 600000 for --timeout/],
     [['--stun-server', 'http://x'], /http/],
     [['validate', '127.0.0.1', '-4', '-6'], /-4 and -6 cannot be used together/],
     [['validate', 'lo'], /lo has no address that could leave this machine/],

@@ -4,7 +4,7 @@ import { loadInterfaces } from '../load-interfaces.ts';
 import type { LoadOptions } from '../load-options.ts';
 import { EXIT } from './exit-codes.ts';
 import { describeFacts, describeInterface } from './describe-interface.ts';
-import { numberOf, parseOptions } from './parse-options.ts';
+import { inCommandWords, numberOf, parseOptions } from './parse-options.ts';
 import { Style } from './style.ts';
 
 export const INTERFACES_HELP: string = `routepool interfaces: which external addresses the addresses of this machine leave as
@@ -30,7 +30,11 @@ const OPTIONS = {
 } as const;
 
 /** Runs the command; gives the exit code. */
-export async function interfacesCommand(args: string[]): Promise<number> {
+export function interfacesCommand(args: string[]): Promise<number> {
+  return inCommandWords(OPTIONS, { timeoutMs: '--timeout', stunServers: '--stun-server' }, () => runCommand(args));
+}
+
+async function runCommand(args: string[]): Promise<number> {
   const { values, positionals } = parseOptions('interfaces', args, OPTIONS);
   const style = new Style(process.stdout);
   const print = (text: string) => void process.stdout.write(text);

@@ -1,5 +1,6 @@
 /** Options of a command, with errors that say what to write instead. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { RoutePoolError } from '../errors.ts';
 import { nearestName } from '../nearest-name.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -35,4 +36,21 @@ export function numberOf(option: string, text: string | undefined): number | und
   const value = text.trim() === '' ? Number.NaN : Number(text.replaceAll('_', ''));
   if (!Number.isFinite(value)) throw new UsageError(`expected a number for ${option} but received '${text}'`);
   return value;
+}
+
+/**
+ * Runs a command; errors of the API then name options as the command has them: `--rate` for \`ratePerSecond\`.
+ *
+ * @param names what the command calls options that it calls otherwise
+ */
+export async function inCommandWords<T>(options: Options, names: Readonly<Record<string, string>>, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof RoutePoolError) {
+      const own = (quoted: string, name: string) => names[name] ?? (Object.hasOwn(options, name) ? `--${name}` : quoted);
+      error.message = error.message.replaceAll(/`([a-zA-Z.]+)`/g, own);
+    }
+    throw error;
+  }
 }

@@ -1,5 +1,4 @@
 /** `routepool validate`. */
-import { RoutePoolError } from '../errors.ts';
 import type { Family } from '../families.ts';
 import type { ValidateOptions } from '../options.ts';
 import { validate } from '../validate.ts';
@@ -8,7 +7,7 @@ import { type Status, STATUSES } from '../verdict.ts';
 import { EXIT } from './exit-codes.ts';
 import { Findings } from './findings.ts';
 import { type Format, outputFor } from './output.ts';
-import { numberOf, parseOptions } from './parse-options.ts';
+import { inCommandWords, numberOf, parseOptions } from './parse-options.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { report } from './report.ts';
 import { Style } from './style.ts';
@@ -91,17 +90,7 @@ const NAMES: Readonly<Record<string, string>> = {
 
 /** Runs the command; gives the exit code. */
 export async function validateCommand(args: string[]): Promise<number> {
-  try {
-    return await runCommand(args);
-  } catch (error) {
-    if (error instanceof RoutePoolError) error.message = inCommandWords(error.message);
-    throw error;
-  }
-}
-
-/** A message of the API with options as the command has them: `--rate` for \`ratePerSecond\`. */
-function inCommandWords(message: string): string {
-  return message.replaceAll(/`([a-zA-Z.]+)`/g, (quoted, name: string) => NAMES[name] ?? (Object.hasOwn(OPTIONS, name) ? `--${name}` : quoted));
+  return inCommandWords(OPTIONS, NAMES, () => runCommand(args));
 }
 
 async function runCommand(args: string[]): Promise<number> {
