@@ -7,6 +7,7 @@
 pub mod agree;
 pub mod discovery;
 pub mod ip_block;
+pub mod nat;
 pub mod pool;
 pub mod routes;
 pub mod scope;

@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+pub mod behavior;
+
 /// The 96-bit transaction id.
 pub type TransactionId = [u8; 12];
 
