@@ -14,3 +14,6 @@ export const POOL_CHUNK = 1_024;
 
 /** Bytes of one packed item of a pool: external address (16; IPv4 in the first 4), local address (16), route (4, little-endian). */
 export const ITEM_BYTES = 36;
+
+/** How long the names of servers may take to resolve for a load, where the caller gave no time: as long as a server may be silent. */
+export const RESOLVE_MS = 5_000;
