@@ -14,3 +14,9 @@ export const POOL_CHUNK = 1_024;
 
 /** Bytes of one packed item of a pool: external address (16; IPv4 in the first 4), local address (16), route (4, little-endian). */
 export const ITEM_BYTES = 36;
+
+/** The port of STUN over UDP and TCP (RFC 8489, section 18.6). */
+export const STUN_PORT = 3_478;
+
+/** How long a name may take to resolve: above the 5 seconds after which a resolver asks its second server (resolv.conf(5)). */
+export const DNS_TIMEOUT_MS = 6_000;
