@@ -2,7 +2,7 @@
 import { lookup as dnsLookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { chooseServers, type ResolvedServer, type ServerTarget } from './binding.ts';
-import { RESOLVE_MS } from './defaults.ts';
+import { DNS_TIMEOUT_MS } from './defaults.ts';
 import { RoutePoolError, unwrap, withStackOf } from './errors.ts';
 import type { Family } from './families.ts';
 import { inTime } from './in-time.ts';
@@ -25,7 +25,7 @@ export async function resolveAll(options: CheckedLoadOptions, families: readonly
   const choice = unwrap(chooseServers(options.servers ?? []), resolveAll);
   const isPublic = choice.origin === 'public';
   const lookup = options.lookup ?? dnsLookup;
-  const { signal, timeoutMs = RESOLVE_MS } = options;
+  const { signal, timeoutMs = DNS_TIMEOUT_MS } = options;
   const late = (server: ServerTarget) => () => {
     const message = `The server name '${server.host}' was not resolved within ${timeoutMs} ms. Check the resolver, or name the server by its address.`;
     return new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'server' });
