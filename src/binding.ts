@@ -9,7 +9,8 @@ export {
   observe,
   planLoad,
   planSweep,
-  startResponder,
+  startStunServer,
+  stunIgnoredReasons,
 } from '../index.js';
 export type {
   AddressSeen,
@@ -23,6 +24,7 @@ export type {
   Responder as NativeResponder,
   Sweep as NativeSweep,
   ServerTarget,
+  StunServerConfig as NativeStunConfig,
   SweepOptions as NativeOptions,
   SweepPlan as NativePlan,
   SweepProgress as NativeProgress,
