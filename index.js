@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startStunServer, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
 export { LoadPlan }
@@ -790,5 +790,6 @@ export { makePool }
 export { observe }
 export { planLoad }
 export { planSweep }
-export { startResponder }
+export { startStunServer }
+export { stunIgnoredReasons }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -14,7 +14,8 @@ export const makePool: typeof Native.makePool = take('makePool');
 export const observe: typeof Native.observe = take('observe');
 export const planLoad: typeof Native.planLoad = take('planLoad');
 export const planSweep: typeof Native.planSweep = take('planSweep');
-export const startResponder: typeof Native.startResponder = take('startResponder');
+export const startStunServer: typeof Native.startStunServer = take('startStunServer');
+export const stunIgnoredReasons: typeof Native.stunIgnoredReasons = take('stunIgnoredReasons');
 export type {
   AddressSeen,
   Failure,
@@ -27,6 +28,7 @@ export type {
   Responder as NativeResponder,
   Sweep as NativeSweep,
   ServerTarget,
+  StunServerConfig as NativeStunConfig,
   SweepOptions as NativeOptions,
   SweepPlan as NativePlan,
   SweepProgress as NativeProgress,
