@@ -773,9 +773,10 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder, startWatch } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
+export { InterfaceWatch }
 export { LoadPlan }
 export { Observation }
 export { ProvenPool }
@@ -791,4 +792,5 @@ export { observe }
 export { planLoad }
 export { planSweep }
 export { startResponder }
+export { startWatch }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -10,11 +10,16 @@ export {
   planLoad,
   planSweep,
   startResponder,
+  startWatch,
 } from '../index.js';
 export type {
   AddressSeen,
+  ChangeFacts as NativeChange,
+  ExternalFacts as NativeExternal,
   Failure,
   InterfaceFacts as NativeInterface,
+  InterfaceLoad as NativeLoad,
+  InterfaceWatch as NativeWatch,
   LoadedFamily,
   LoadedInterface,
   PlanFacts,
