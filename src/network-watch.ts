@@ -192,8 +192,12 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
   }
 
   override removeAllListeners(event?: keyof WatchEvents): this {
-    super.removeAllListeners(event);
-    if (event === undefined) this.#countListeners();
+    if (event === undefined) {
+      super.removeAllListeners();
+      this.#countListeners();
+    } else {
+      super.removeAllListeners(event);
+    }
     this.#settle();
     return this;
   }

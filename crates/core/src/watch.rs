@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Registry, Token, Waker};
 use routepool_proto::watch::{Backoff, Change, Settle, Slept, Timing};
 
 use crate::Error;
@@ -28,7 +28,7 @@ use crate::interface::enumerate;
 use crate::validate::Bell;
 
 use clocks::Clock;
-use ear::{Ear, Heard};
+use ear::{Ear, Heard, TELLS};
 pub use externals::External;
 use externals::Known;
 use snapshot::snapshot;
@@ -134,15 +134,15 @@ impl Watch {
     /// # Errors
     /// What the system says when it does not tell its interfaces at all.
     pub fn start(bell: Arc<dyn Bell>, options: Options) -> Result<Self, Error> {
-        Self::start_with(bell, options, Clock::default())
+        Self::start_with(bell, options, System::default())
     }
 
-    fn start_with(bell: Arc<dyn Bell>, options: Options, clock: Clock) -> Result<Self, Error> {
+    fn start_with(bell: Arc<dyn Bell>, options: Options, system: System) -> Result<Self, Error> {
         let failed = |syscall| move |source| Error::System { syscall, address: None, source };
         let poll = Poll::new().map_err(failed("epoll_create"))?;
         let waker = Waker::new(poll.registry(), WAKE).map_err(failed("eventfd"))?;
         // It listens before the first look: what changes in between is told, and found to be known.
-        let ear = if options.every.is_none() { Ear::open(poll.registry(), SYSTEM).ok() } else { None };
+        let ear = if options.every.is_none() { (system.open)(poll.registry(), SYSTEM).ok() } else { None };
         let every = if ear.is_some() { None } else { Some(options.every.unwrap_or(WATCH_POLL)) };
         let first = snapshot(&enumerate().map_err(failed("netlink"))?);
         let timing = Timing {
@@ -172,17 +172,19 @@ impl Watch {
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), stop: AtomicBool::new(false), waker });
         // Who asked for polling gets it; else the system is asked again to tell.
-        let retries = cfg!(target_os = "linux") && ear.is_none() && options.every.is_none();
+        let retries = TELLS && ear.is_none() && options.every.is_none();
+        let slept = system.clock.read().map(Slept::new);
         let watcher = Watcher {
+            slept,
             shared: Arc::clone(&shared),
             bell,
             poll,
             ear,
-            reconnect: retries.then_some(WATCH_RETRY_FIRST),
-            backoff: Backoff::new(WATCH_RETRY_FIRST, WATCH_RETRY_LONGEST),
+            reconnect: retries.then_some(system.retry_first),
+            backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
             retry_look: None,
-            look_backoff: Backoff::new(WATCH_RETRY_FIRST, WATCH_RETRY_LONGEST),
-            clock,
+            look_backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
+            system,
             began: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("routepool-watch".to_owned());
@@ -247,18 +249,35 @@ impl Drop for Watch {
 
 /// The thread's side.
 struct Watcher {
+    /// `None` where the clocks do not tell.
+    slept: Option<Slept>,
     shared: Arc<Shared>,
     bell: Arc<dyn Bell>,
     poll: Poll,
-    ear: Option<Ear>,
+    ear: Option<Box<dyn Ear>>,
     /// When the system is asked again to tell, after the connection was lost.
     reconnect: Option<Duration>,
     backoff: Backoff,
     /// When a look that failed is tried again.
     retry_look: Option<Duration>,
     look_backoff: Backoff,
-    clock: Clock,
+    system: System,
     began: Instant,
+}
+
+type Open = dyn Fn(&Registry, Token) -> io::Result<Box<dyn Ear>> + Send;
+
+/// What a watch has of the system, so that tests can have it fail and sleep.
+struct System {
+    open: Box<Open>,
+    clock: Clock,
+    retry_first: Duration,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self { open: Box::new(ear::open), clock: Clock::default(), retry_first: WATCH_RETRY_FIRST }
+    }
 }
 
 impl Watcher {
@@ -273,14 +292,13 @@ impl Watcher {
     }
 
     fn watch(&mut self) -> io::Result<()> {
-        let mut slept = self.clock.read().map(Slept::new);
         let mut events = Events::with_capacity(8);
         while !self.shared.stop.load(Ordering::Relaxed) {
             match self.poll.poll(&mut events, Some(self.wait())) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
-            if let (Some(slept), Some(now)) = (&mut slept, self.clock.read())
+            if let (Some(slept), Some(now)) = (&mut self.slept, self.system.clock.read())
                 && let Some(slept) = slept.look(now)
             {
                 self.shared.lock().settle.on_wake(slept);
@@ -301,7 +319,8 @@ impl Watcher {
     fn wait(&self) -> Duration {
         let due = self.retry_look.or_else(|| self.shared.lock().settle.next_look());
         let next = [due, self.reconnect].into_iter().flatten().min();
-        let wait = next.map_or(self.clock.every, |at| at.saturating_sub(self.now()).min(self.clock.every));
+        let wait = next
+            .map_or(self.system.clock.every, |at| at.saturating_sub(self.now()).min(self.system.clock.every));
         if wait.is_zero() { wait } else { wait + Duration::from_millis(1) }
     }
 
@@ -310,7 +329,7 @@ impl Watcher {
         let Some(ear) = &mut self.ear else { return };
         let (now, mut state) = (self.began.elapsed(), self.shared.lock());
         let state = &mut *state;
-        let heard = ear.listen(|heard| match heard {
+        let heard = ear.listen(&mut |heard| match heard {
             Heard::Address(notice) if !state.settle.on_address(now, &notice) => state.counters.repeated += 1,
             Heard::Address(_) => state.counters.notices += 1,
             Heard::Interface => {
@@ -345,7 +364,7 @@ impl Watcher {
         if self.reconnect.is_none_or(|at| at > now) {
             return;
         }
-        if let Ok(ear) = Ear::open(self.poll.registry(), SYSTEM) {
+        if let Ok(ear) = (self.system.open)(self.poll.registry(), SYSTEM) {
             self.ear = Some(ear);
             self.reconnect = None;
             self.backoff.worked();

@@ -7,9 +7,12 @@ mod platform;
 #[path = "ear/none.rs"]
 mod platform;
 
+use std::io;
+
+use mio::Registry;
 use routepool_proto::watch::AddressNotice;
 
-pub(super) use platform::Ear;
+pub(super) use platform::{TELLS, open};
 
 /// What the system says. It is a reason to look and never a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,4 +26,13 @@ pub(super) enum Heard {
     Path,
     /// That it had more to say than its buffer holds.
     Overflow,
+}
+
+/// An open connection to what the system tells; its readiness is told by the registry that it was opened with.
+pub(super) trait Ear: Send {
+    /// Hears all that there is now. An error means that the connection is lost.
+    fn listen(&mut self, tell: &mut dyn FnMut(Heard)) -> io::Result<()>;
+
+    /// Closes it.
+    fn close(self: Box<Self>, registry: &Registry);
 }

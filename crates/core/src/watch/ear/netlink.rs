@@ -11,7 +11,7 @@ use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteType};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use routepool_proto::watch::AddressNotice;
 
-use super::Heard;
+use super::{Ear, Heard};
 use crate::defaults::WATCH_RECEIVE_BUFFER;
 use crate::interface::address_facts;
 use crate::local_table::LOCAL_TABLE;
@@ -27,35 +27,35 @@ const RECEIVE: usize = 1 << 15;
 /// Errno of a full receive buffer (socket(7)): messages were lost.
 const ENOBUFS: i32 = 105;
 
+/// Whether the system tells.
+pub(in crate::watch) const TELLS: bool = true;
+
 /// A socket that is told of every change.
-pub(in crate::watch) struct Ear {
+struct Netlink {
     socket: Socket,
     buffer: Vec<u8>,
 }
 
-impl Ear {
-    pub(in crate::watch) fn open(registry: &Registry, token: Token) -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        let groups = GROUPS.iter().fold(0, |mask, group| mask | 1 << (group - 1));
-        socket.bind(&SocketAddr::new(0, groups))?;
-        // Connected to the kernel: other processes cannot send to it (netlink(7)).
-        socket.connect(&SocketAddr::new(0, 0))?;
-        socket.set_non_blocking(true)?;
-        // The kernel gives what net.core.rmem_max allows; an overflow costs a look and nothing else.
-        let _ = socket.set_rx_buf_sz(WATCH_RECEIVE_BUFFER);
-        registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)?;
-        Ok(Self { socket, buffer: Vec::with_capacity(RECEIVE) })
-    }
+pub(in crate::watch) fn open(registry: &Registry, token: Token) -> io::Result<Box<dyn Ear>> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    let groups = GROUPS.iter().fold(0, |mask, group| mask | 1 << (group - 1));
+    socket.bind(&SocketAddr::new(0, groups))?;
+    // Connected to the kernel: other processes cannot send to it (netlink(7)).
+    socket.connect(&SocketAddr::new(0, 0))?;
+    socket.set_non_blocking(true)?;
+    // The kernel gives what net.core.rmem_max allows; an overflow costs a look and nothing else.
+    let _ = socket.set_rx_buf_sz(WATCH_RECEIVE_BUFFER);
+    registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)?;
+    Ok(Box::new(Netlink { socket, buffer: Vec::with_capacity(RECEIVE) }))
+}
 
-    /// Hears all that there is now.
-    ///
-    /// An error means that the connection is lost.
-    pub(in crate::watch) fn listen(&mut self, mut tell: impl FnMut(Heard)) -> io::Result<()> {
+impl Ear for Netlink {
+    fn listen(&mut self, tell: &mut dyn FnMut(Heard)) -> io::Result<()> {
         loop {
             self.buffer.clear();
             match self.socket.recv(&mut self.buffer, 0) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => understand(&self.buffer, &mut tell),
+                Ok(_) => understand(&self.buffer, tell),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.raw_os_error() == Some(ENOBUFS) => tell(Heard::Overflow),
@@ -64,14 +64,14 @@ impl Ear {
         }
     }
 
-    pub(in crate::watch) fn close(self, registry: &Registry) {
+    fn close(self: Box<Self>, registry: &Registry) {
         // It is closed whatever comes of it.
         let _ = registry.deregister(&mut SourceFd(&self.socket.as_raw_fd()));
     }
 }
 
 /// Reads a datagram of messages. What cannot be read is a reason to look too.
-fn understand(mut bytes: &[u8], tell: &mut impl FnMut(Heard)) {
+fn understand(mut bytes: &[u8], tell: &mut dyn FnMut(Heard)) {
     while !bytes.is_empty() {
         let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes) else {
             tell(Heard::Interface);
