@@ -773,9 +773,10 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startStunServer, stunIgnoredReasons } = nativeBinding
+const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
+export { InterfaceWatch }
 export { LoadPlan }
 export { Observation }
 export { ProvenPool }
@@ -791,5 +792,6 @@ export { observe }
 export { planLoad }
 export { planSweep }
 export { startStunServer }
+export { startWatch }
 export { stunIgnoredReasons }
 export const __napiBindingTarget = __napiLoadedBindingTarget

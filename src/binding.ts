@@ -16,10 +16,15 @@ export const planLoad: typeof Native.planLoad = take('planLoad');
 export const planSweep: typeof Native.planSweep = take('planSweep');
 export const startStunServer: typeof Native.startStunServer = take('startStunServer');
 export const stunIgnoredReasons: typeof Native.stunIgnoredReasons = take('stunIgnoredReasons');
+export const startWatch: typeof Native.startWatch = take('startWatch');
 export type {
   AddressSeen,
+  ChangeFacts as NativeChange,
+  ExternalFacts as NativeExternal,
   Failure,
   InterfaceFacts as NativeInterface,
+  InterfaceLoad as NativeLoad,
+  InterfaceWatch as NativeWatch,
   LoadedFamily,
   LoadedInterface,
   PlanFacts,

@@ -15,3 +15,4 @@ mod plan;
 mod pool;
 mod responder;
 mod sweep;
+mod watch;
