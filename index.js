@@ -773,9 +773,10 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, NatJob, Observation, ProvenPool, Responder, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, Observation, ProvenPool, Responder, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, planLoad, planSweep, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
+export { InterfaceWatch }
 export { LoadPlan }
 export { NatJob }
 export { Observation }
@@ -795,5 +796,7 @@ export { natNumbers }
 export { observe }
 export { planLoad }
 export { planSweep }
-export { startResponder }
+export { startStunServer }
+export { startWatch }
+export { stunIgnoredReasons }
 export const __napiBindingTarget = __napiLoadedBindingTarget

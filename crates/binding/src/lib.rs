@@ -16,3 +16,4 @@ mod plan;
 mod pool;
 mod responder;
 mod sweep;
+mod watch;

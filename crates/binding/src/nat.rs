@@ -50,8 +50,6 @@ pub struct NatOptions {
     pub hairpin: Option<bool>,
     /// Look at the mapping of TCP connections.
     pub tcp: Option<bool>,
-    /// Whether the servers are public ones. Nothing depends on it: no server is ever asked more than ten things at once.
-    pub public: Option<bool>,
     /// Names of servers that did not resolve.
     pub unresolved: Option<Vec<String>>,
     /// Whom to ask for a captive portal if no server answers.

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+mod nat;
+
+pub use nat::*;
+
 /// Datagrams per system call. Between 8 and 128 no difference was measured; 256 was slower on a busy machine.
 pub const BATCH: usize = 64;
 
@@ -85,71 +89,44 @@ pub const OUTSTANDING_PUBLIC: usize = 10;
 /// 212,992 bytes that Linux gives by default.
 pub const OUTSTANDING: usize = 128;
 
-/// How often a NAT is asked while a server answers. Five sends in a row are lost by chance in one of fifty thousand runs if
-/// nothing was lost before (see `NAT_DOUBT`), and silence is known 400 ms after the first.
-pub const NAT_GAPS: [Duration; 5] = [
-    Duration::from_millis(80),
-    Duration::from_millis(80),
-    Duration::from_millis(80),
-    Duration::from_millis(80),
-    Duration::from_millis(160),
-];
+/// Bytes received of a request at most. Requests with PADDING are to be longer than a usual MTU, up to jumbo frames; 64 of
+/// these for each socket.
+pub const STUN_DATAGRAM: usize = 9_216;
 
-/// The same for a server that has not answered yet: doubled, since it may be dead.
-pub const NAT_FIRST_GAPS: [Duration; 5] = [
+/// Threads of a server at most.
+pub const MAX_STUN_WORKERS: usize = 64;
+
+/// How often a busy server looks at its idle sockets: after so many batches of 64. Far below a millisecond at full speed.
+pub const POLL_EVERY: u32 = 8;
+
+/// How often another free port is tried where one must be free at two addresses.
+pub const PORT_ATTEMPTS: u32 = 16;
+/// How long interfaces must be quiet before a change is told. Bringing an interface up takes several messages over some tens of
+/// milliseconds; other tools wait 250 ms to 1 s.
+pub const WATCH_QUIET: Duration = Duration::from_millis(250);
+
+/// When a change is told though interfaces are never quiet. A flapping address must not hide all else for longer.
+pub const WATCH_LONGEST: Duration = Duration::from_secs(1);
+
+/// The waits of the looks after a change: default routes follow addresses within 200 ms to 2 s.
+pub const WATCH_AFTER_CHANGE: [Duration; 4] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
     Duration::from_millis(400),
     Duration::from_millis(800),
-    Duration::from_millis(1_600),
 ];
 
-/// Profile `patient`: RFC 8489, section 6.2.1, RTO 500 ms doubled with Rc = 7 sends in all, then each 4 s.
-pub const NAT_PATIENT_GAPS: [Duration; 7] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-    Duration::from_secs(16),
-    Duration::from_secs(4),
-];
+/// How often interfaces are looked at where the system does not tell. A look costs under a millisecond on usual machines.
+pub const WATCH_POLL: Duration = Duration::from_secs(2);
 
-/// An answer may take so long at least: the last gap of a silence. Longer where round trips are (twice the longest seen).
-pub const NAT_ANSWER_WITHIN: Duration = Duration::from_millis(80);
+/// How often the clocks are compared that tell whether the machine was asleep. Seldom, since it wakes the processor.
+pub const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(15);
 
-/// Profile `patient`: Rm = 16 times the RTO (RFC 8489, section 6.2.1).
-pub const NAT_PATIENT_ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// The first and the longest wait before something that failed is tried again.
+pub const WATCH_RETRY_FIRST: Duration = Duration::from_secs(1);
+/// See [`WATCH_RETRY_FIRST`].
+pub const WATCH_RETRY_LONGEST: Duration = Duration::from_secs(30);
 
-/// When a part of the test ends with what it has. `fast`: a person waits. `normal`: 30 % loss each way still leaves nothing
-/// unknown. `patient`: above the RFC's 39.5 s, with time for as many sends as loss demands.
-pub const NAT_GIVE_UP: [Duration; 3] =
-    [Duration::from_millis(1_500), Duration::from_secs(5), Duration::from_secs(120)];
-
-/// How long a silent server is waited for once another has answered: above the second-longest silence of one that answers.
-pub const NAT_PATIENCE: Duration = Duration::from_millis(500);
-
-/// The same in the profile `patient`: the 39.5 s after which RFC 8489 gives up.
-pub const NAT_PATIENT_PATIENCE: Duration = Duration::from_millis(39_500);
-
-/// Silence is taken for filtering if the losses that were seen make so many in a row less probable than this.
-pub const NAT_DOUBT: f64 = 2e-5;
-
-/// Fewer requests than these are never silence, however clean the path. Five of 80 ms stay under half a second.
-pub const NAT_LEAST_ASKED: usize = 5;
-
-/// Sockets of each group by which port allocation is found out: twelve in all, as P2PD asks for; six at once with the four
-/// filtering requests are what RFC 8489, section 6.2, allows to one server.
-pub const NAT_SOCKETS: u16 = 6;
-
-/// Up to which age the lifetime of a mapping is measured: above the two minutes of RFC 4787, REQ-5.
-pub const NAT_LIFETIME: Duration = Duration::from_secs(150);
-
-/// Longest lifetime that may be asked for: above the two hours that RFC 5382, REQ-5, gives TCP nothing is measured.
-pub const NAT_MOST_LIFETIME: Duration = Duration::from_secs(3_600);
-
-/// How long a TCP connection for the mapping test, or the check for a captive portal, may take.
-pub const NAT_TCP_WITHIN: Duration = Duration::from_secs(3);
-
-/// Attempts to find consecutive free ports.
-pub const NAT_RUN_ATTEMPTS: usize = 20;
+/// Bytes of receive buffer asked for the messages of the system: some thousand of them.
+#[cfg(target_os = "linux")]
+pub const WATCH_RECEIVE_BUFFER: i32 = 1 << 20;

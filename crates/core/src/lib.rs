@@ -18,5 +18,6 @@ mod netlink;
 pub mod servers;
 pub mod stun_server;
 pub mod validate;
+pub mod watch;
 
 pub use error::Error;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agree;
+pub mod attempts;
 pub mod discovery;
 pub mod ip_block;
 pub mod nat;
@@ -15,3 +16,4 @@ pub mod server_addr;
 pub mod stun;
 pub mod sweep;
 pub mod targets;
+pub mod watch;

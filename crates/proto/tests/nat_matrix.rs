@@ -388,7 +388,7 @@ fn hairpinning_and_lifetime_of_all_kinds_with_and_without_loss() {
                         assert!(fine, "{alive:?} {gone:?} {kind:?}");
                     }
                     Lifetime::AtLeast(alive) => {
-                        assert!(alive < lifetime && seconds == 200, "{alive:?} {kind:?}");
+                        assert!(alive < lifetime && (seconds == 200 || kind.arbitrary), "{alive:?} {kind:?}");
                     }
                     other => {
                         assert!(kind.arbitrary, "{other:?} {kind:?}");

@@ -153,9 +153,7 @@ impl Classifier {
         let moved = self.probes[usize::from(pair.plain)].mapped().is_some_and(|own| own.ip() != mapped.ip());
         if change.first.is_some() {
             age.alive = Some(true);
-        } else if moved {
-            age.gave_up = true;
-        } else if change.error.is_some() {
+        } else if moved || change.error.is_some() {
             age.gave_up = true;
         } else if self.is_silent(pair, now) {
             age.alive = Some(false);
