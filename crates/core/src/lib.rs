@@ -19,3 +19,4 @@ pub mod stun_server;
 pub mod validate;
 
 pub use error::Error;
+pub use routepool_udp::errno;
