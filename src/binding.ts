@@ -1,16 +1,20 @@
-/** The only importer of the generated addon loader: nothing native leaves this file untyped. */
-export {
-  AddressPool,
-  checkBind,
-  chooseServers,
-  listCapabilities,
-  listInterfaces as enumerateInterfaces,
-  makePool,
-  observe,
-  planLoad,
-  planSweep,
-  startResponder,
-} from '../index.js';
+/** The only door to the addon: nothing native leaves this file untyped. */
+import type * as Native from '../index.js';
+import { loadBinding } from './loader/load-binding.ts';
+
+const take = loadBinding<typeof Native>();
+
+export type AddressPool = Native.AddressPool;
+export const AddressPool: typeof Native.AddressPool = take('AddressPool');
+export const checkBind: typeof Native.checkBind = take('checkBind');
+export const chooseServers: typeof Native.chooseServers = take('chooseServers');
+export const listCapabilities: typeof Native.listCapabilities = take('listCapabilities');
+export const enumerateInterfaces: typeof Native.listInterfaces = take('listInterfaces');
+export const makePool: typeof Native.makePool = take('makePool');
+export const observe: typeof Native.observe = take('observe');
+export const planLoad: typeof Native.planLoad = take('planLoad');
+export const planSweep: typeof Native.planSweep = take('planSweep');
+export const startResponder: typeof Native.startResponder = take('startResponder');
 export type {
   AddressSeen,
   Failure,
