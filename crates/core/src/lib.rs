@@ -20,3 +20,4 @@ pub mod validate;
 pub mod watch;
 
 pub use error::Error;
+pub use routepool_udp::errno;
