@@ -21,3 +21,4 @@ pub mod validate;
 pub mod watch;
 
 pub use error::Error;
+pub use routepool_udp::errno;
