@@ -86,6 +86,40 @@ export declare class Responder {
   counters(): ResponderCounters
 }
 
+/** The sockets of one environment. */
+export declare class Sockets {
+  /** Whether the direct reader is at work. */
+  isDirect(): boolean
+  /** Opens a socket and begins to read it. */
+  open(options: SocketOptions): OpenedSocket | Failure
+  /** Copies whole records into `out`, from `at` on. Gives where they end; the highest bit says that there is more. */
+  drain(out: Buffer, at: number): number
+  /** Sends to the connected peer: the number of bytes taken, or a negative error number. */
+  send(id: number, data: Uint8Array): number
+  /** Sends a datagram to a packed address, from a packed address where it is given: as `send`. */
+  sendTo(id: number, data: Uint8Array, to: Uint8Array, source?: Uint8Array | undefined | null): number
+  /** Whether arriving data is told of, and, once, room to write. */
+  watch(id: number, read: boolean, write: boolean): void
+  /** Ends the sending side: 0, or a negative error number. */
+  shutdown(id: number): number
+  /** Closes a socket, or resets its connection. Twice is fine. */
+  close(id: number, reset: boolean): void
+  /** Datagrams that the kernel dropped because nobody read them in time. */
+  drops(id: number): number
+  /** Stops reading for good; a record says when all is drained. */
+  detach(id: number): void
+  /** The descriptor of a detached socket, which is the caller's to close; -1 if there is none. */
+  take(id: number): number
+  /** Relays between two detached sockets; gives the relay's number. */
+  relay(a: number, b: number): number | Failure
+  /** What a relay has moved so far. */
+  relayed(id: number): RelayMoved | null
+  /** Ends a relay, or forgets one that is over. */
+  endRelay(id: number): void
+  /** Sums since the beginning. */
+  totals(): SocketTotals
+}
+
 /** A sweep on its own thread. */
 export declare class Sweep {
   /**
@@ -360,6 +394,22 @@ export interface ObserveOptions {
   public: boolean
 }
 
+/** A socket that was opened. */
+export interface OpenedSocket {
+  /** Its number. */
+  id: number
+  /** Its local address, packed. */
+  local: Buffer
+  /** Why it could not be tied to the interface. */
+  interfaceRefused?: string
+}
+
+/**
+ * Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
+ * there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
+ */
+export declare function openSockets(reader: string, bell: () => void): Sockets | Failure
+
 /** What a plan is about to do. */
 export interface PlanFacts {
   /** The blocks, in canonical form. */
@@ -428,6 +478,14 @@ export interface ReasonCount {
   count: number
 }
 
+/** What a relay has moved. */
+export interface RelayMoved {
+  /** Bytes from the first peer to the second. */
+  forward: number
+  /** Bytes the other way. */
+  back: number
+}
+
 /** A server with its address. */
 export interface ResolvedServer {
   /** The text it was given by. */
@@ -490,6 +548,56 @@ export interface ServerTarget {
   host: string
   /** Port. */
   port: number
+}
+
+/** How a socket is opened. */
+export interface SocketOptions {
+  /** `tcp`, `udp` or `listen`. */
+  kind: string
+  /** Local address and port, packed (24 bytes). */
+  local?: Buffer
+  /** The interface that packets must leave by. */
+  interface?: string
+  /** Go on without the interface where the system refuses it. */
+  bestEffort?: boolean
+  /** The peer, packed (24 bytes). */
+  remote?: Buffer
+  /** Whether an IPv6 wildcard also takes IPv4. */
+  dualStack?: boolean
+  /** Send small pieces at once. */
+  noDelay?: boolean
+  /** Ask a silent peer after this time. */
+  keepAliveMs?: number
+  /** How long a close waits for unsent bytes. */
+  lingerMs?: number
+  /** Bytes. */
+  sendBuffer?: number
+  /** Bytes. */
+  receiveBuffer?: number
+  /** Bind an address that is in use. */
+  reuseAddress?: boolean
+  /** Allow sending to broadcast addresses. */
+  broadcast?: boolean
+  /** Tell where datagrams were delivered to. */
+  packetInfo?: boolean
+  /** Connections that wait to be accepted. */
+  backlog?: number
+  /** Bytes of a stream that are read at a time, at most. */
+  largest?: number
+}
+
+/** Sums of a table. */
+export interface SocketTotals {
+  /** Sockets that are open now. */
+  open: number
+  /** Sockets opened. */
+  opened: number
+  /** Connections accepted. */
+  accepted: number
+  /** Connections closed at once for want of a place. */
+  refused: number
+  /** Relays started. */
+  relayed: number
 }
 
 /** Starts a STUN Binding responder on its own thread; port 0 picks a free one. */
