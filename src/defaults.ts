@@ -14,3 +14,18 @@ export const POOL_CHUNK = 1_024;
 
 /** Bytes of one packed item of a pool: external address (16; IPv4 in the first 4), local address (16), route (4, little-endian). */
 export const ITEM_BYTES = 36;
+
+/** The port of STUN over UDP and TCP (RFC 8489, section 18.6). */
+export const STUN_PORT = 3_478;
+
+/** How long a name may take to resolve: above the 5 seconds after which a resolver asks its second server (resolv.conf(5)). */
+export const DNS_TIMEOUT_MS = 6_000;
+
+/** Messages that wait in a subscription, unless it was asked for with another number: some milliseconds of a busy flow. */
+export const SUBSCRIPTION_MESSAGES = 1_024;
+
+/** Their bytes: 1 MiB is what a receive buffer of the kernel holds as well. */
+export const SUBSCRIPTION_BYTES = 1_048_576;
+
+/** Messages in a pipe's own queue beyond which it stops reading. Small datagrams reach it long before `highWaterMark`. */
+export const OWN_QUEUE_MESSAGES = 4_096;
