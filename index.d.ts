@@ -41,6 +41,20 @@ export declare class AddressPool {
   runs(most: number): Array<PoolRun>
 }
 
+/** Which address is connected to when (RFC 8305). */
+export declare class ConnectAttempts {
+  /** Attempts to addresses, packed one after the other, in the order of the resolver. */
+  constructor(addresses: Uint8Array)
+  /** The addresses in the order in which they are tried, packed one after the other. */
+  destinations(): Buffer
+  /** What to do at a time since any fixed moment. */
+  poll(nowMs: number): AttemptStep
+  /** An attempt has failed. */
+  onFailed(attempt: number): void
+  /** An attempt is connected; gives whether it is the one to keep. */
+  onConnected(attempt: number): boolean
+}
+
 /** A load under way. */
 export declare class InterfaceLoad {
   /** Ends it soon. Twice is fine. */
@@ -102,6 +116,10 @@ export declare class Sockets {
   watch(id: number, read: boolean, write: boolean): void
   /** Ends the sending side: 0, or a negative error number. */
   shutdown(id: number): number
+  /** Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it. */
+  setNoDelay(id: number, on: boolean): void
+  /** Switches `SO_KEEPALIVE`; as `setNoDelay`. */
+  setKeepAlive(id: number, on: boolean, afterMs: number): void
   /** Closes a socket, or resets its connection. Twice is fine. */
   close(id: number, reset: boolean): void
   /** Datagrams that the kernel dropped because nobody read them in time. */
@@ -190,6 +208,16 @@ export interface AddressSeen {
   portPreserved?: boolean
   /** What each server did. */
   answers: Array<ServerAnswer>
+}
+
+/** What to do now. */
+export interface AttemptStep {
+  /** Begin this attempt, then ask again. */
+  start?: number
+  /** Ask again at this time, if nothing happens before. */
+  waitMs?: number
+  /** All have failed. */
+  failed: boolean
 }
 
 /** What to bind. */
@@ -555,13 +583,13 @@ export interface SocketOptions {
   /** `tcp`, `udp` or `listen`. */
   kind: string
   /** Local address and port, packed (24 bytes). */
-  local?: Buffer
+  local?: Uint8Array
   /** The interface that packets must leave by. */
   interface?: string
   /** Go on without the interface where the system refuses it. */
   bestEffort?: boolean
   /** The peer, packed (24 bytes). */
-  remote?: Buffer
+  remote?: Uint8Array
   /** Whether an IPv6 wildcard also takes IPv4. */
   dualStack?: boolean
   /** Send small pieces at once. */

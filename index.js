@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, openSockets, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, openSockets, planLoad, planSweep, startResponder } = nativeBinding
 export { AddressPool }
+export { ConnectAttempts }
 export { InterfaceLoad }
 export { LoadPlan }
 export { Observation }

@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "values come from JavaScript by copy")]
 
 mod address_pool;
+mod attempts;
 mod bell;
 mod capabilities;
 mod convert;

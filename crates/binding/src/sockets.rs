@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either, Function};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either, Function, Uint8Array};
 use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::pipe::record::{endpoint, parse_endpoint};
@@ -77,13 +77,13 @@ pub struct SocketOptions {
     /// `tcp`, `udp` or `listen`.
     pub kind: String,
     /// Local address and port, packed (24 bytes).
-    pub local: Option<Buffer>,
+    pub local: Option<Uint8Array>,
     /// The interface that packets must leave by.
     pub interface: Option<String>,
     /// Go on without the interface where the system refuses it.
     pub best_effort: Option<bool>,
     /// The peer, packed (24 bytes).
-    pub remote: Option<Buffer>,
+    pub remote: Option<Uint8Array>,
     /// Whether an IPv6 wildcard also takes IPv4.
     pub dual_stack: Option<bool>,
     /// Send small pieces at once.
@@ -116,7 +116,7 @@ impl SocketOptions {
             "listen" => Kind::Listener,
             other => return Err(Error::Internal(format!("there is no socket of the kind '{other}'"))),
         };
-        let packed = |bytes: Option<Buffer>| match bytes {
+        let packed = |bytes: Option<Uint8Array>| match bytes {
             None => Ok(None),
             Some(bytes) => match parse_endpoint(&bytes) {
                 Some(address) => Ok(Some(address)),
@@ -245,6 +245,19 @@ impl Sockets {
     #[napi(catch_unwind)]
     pub fn shutdown(&self, id: u32) -> i32 {
         taken(self.inner.borrow().shutdown(id).map(|()| 0))
+    }
+
+    /// Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it.
+    #[napi(catch_unwind)]
+    pub fn set_no_delay(&self, id: u32, on: bool) {
+        let _ = self.inner.borrow().set_no_delay(id, on);
+    }
+
+    /// Switches `SO_KEEPALIVE`; as `setNoDelay`.
+    #[napi(catch_unwind)]
+    pub fn set_keep_alive(&self, id: u32, on: bool, after_ms: f64) {
+        let after = Duration::try_from_secs_f64(after_ms / 1_000.0).ok().filter(|after| !after.is_zero());
+        let _ = self.inner.borrow().set_keep_alive(id, on, after);
     }
 
     /// Closes a socket, or resets its connection. Twice is fine.

@@ -5,7 +5,12 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 
+use std::time::Duration;
+
 use mio::net::{TcpListener, TcpStream, UdpSocket};
+
+/// Reads before a close, of 16 KiB each: a window that was filled.
+const DISCARDS: usize = 256;
 
 /// A non-blocking socket. All calls take `&self`: one thread may read while another one writes.
 #[derive(Debug)]
@@ -68,12 +73,44 @@ impl Socket {
         stream.shutdown(Shutdown::Write)
     }
 
+    pub(crate) fn set_no_delay(&self, on: bool) -> io::Result<()> {
+        let Self::Stream(stream) = self else { return Ok(()) };
+        stream.set_nodelay(on)
+    }
+
+    pub(crate) fn set_keep_alive(&self, on: bool, after: Option<Duration>) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Self::Stream(stream) = self {
+            let socket = socket2::SockRef::from(stream);
+            socket.set_keepalive(on)?;
+            if let (true, Some(after)) = (on, after) {
+                socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(after))?;
+            }
+        }
+        let _ = (on, after);
+        Ok(())
+    }
+
+    /// Takes away what has arrived at a stream and was not read: a close with unread data resets the connection, and the reset
+    /// may overtake what was sent before (RFC 2525, section 2.17).
+    pub(crate) fn discard(&self) {
+        let Self::Stream(stream) = self else { return };
+        let mut buffer = [0; 16_384];
+        // Bounded: a peer that sends faster than this is read gets its reset.
+        for _ in 0..DISCARDS {
+            match (&*stream).read(&mut buffer) {
+                Ok(len) if len > 0 => {}
+                _ => return,
+            }
+        }
+    }
+
     /// Lets a close of the stream reset the connection at once.
     pub(crate) fn reset_on_close(&self) {
         #[cfg(unix)]
         if let Self::Stream(stream) = self {
             // If it is refused the connection is closed in order instead.
-            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
 

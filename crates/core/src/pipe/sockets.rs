@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use routepool_udp::Interest;
 
@@ -139,11 +140,29 @@ impl Sockets {
         self.socket(id)?.shutdown()
     }
 
+    /// Switches `TCP_NODELAY` of a connection.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_no_delay(&self, id: u32, on: bool) -> io::Result<()> {
+        self.socket(id)?.set_no_delay(on)
+    }
+
+    /// Switches `SO_KEEPALIVE` of a connection; `after` that long without traffic, if it is given.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_keep_alive(&self, id: u32, on: bool, after: Option<Duration>) -> io::Result<()> {
+        self.socket(id)?.set_keep_alive(on, after)
+    }
+
     /// Closes a socket; `reset` ends a connection with a reset instead of in order. No record of it follows. Twice is fine.
     pub fn close(&mut self, id: u32, reset: bool) {
         let Some(slot) = self.table.remove(id) else { return };
         if reset {
             slot.watched.socket.reset_on_close();
+        } else {
+            slot.watched.socket.discard();
         }
         self.reader.remove(slot);
     }
