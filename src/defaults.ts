@@ -48,3 +48,6 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Sends in a row that settle at once; then one waits for the event loop to turn, so that a loop of sends starves nobody. */
 export const SENDS_PER_TURN = 64;
+
+/** When accepting is tried again after it failed for want of descriptors: soon enough for a person, seldom enough for the processor. */
+export const ACCEPT_RETRY_MS = 100;

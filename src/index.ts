@@ -26,6 +26,8 @@ export { Endpoint } from './pipe/endpoint.ts';
 export { Pipe, type Peer, type PipeCounters, type PipeEvents } from './pipe/pipe.ts';
 export { pipeOpen, type Leaving } from './pipe/pipe-open.ts';
 export type { PipeOptions } from './pipe/pipe-options.ts';
+export { setReader, stats, type Stats } from './pipe/reader-choice.ts';
+export type { Reader } from './pipe/sockets.ts';
 export { TCP, UDP, type Protocol } from './pipe/protocol.ts';
 export { Route, type Certainty, type Evidence, type Observation, type ServerAnswer } from './route.ts';
 export { RoutePool } from './route-pool.ts';
