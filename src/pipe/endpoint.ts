@@ -42,7 +42,7 @@ export class Endpoint {
 
   /** From bytes of the addon, which are copied. @internal */
   static at(bytes: Uint8Array, at: number): Endpoint {
-    return new Endpoint(Uint8Array.prototype.slice.call(bytes, at, at + ENDPOINT_BYTES));
+    return new Endpoint(new Uint8Array(bytes.subarray(at, at + ENDPOINT_BYTES)));
   }
 
   /** The address; a link-local one of IPv6 with the number of its interface as zone. */

@@ -126,7 +126,8 @@ impl Sockets {
     /// Changes what is told of a socket: what arrives, and once when there is room to write. Nothing for a number that is none.
     pub fn watch(&mut self, id: u32, interest: Interest) {
         let Some(slot) = self.table.get_mut(id) else { return };
-        if slot.interest != interest {
+        // Room to write is told once for each time that it is asked for.
+        if slot.interest != interest || interest.write {
             slot.interest = interest;
             self.reader.watch(slot);
         }
