@@ -8,6 +8,7 @@ mod address_pool;
 mod bell;
 mod capabilities;
 mod convert;
+mod daemon;
 mod failure;
 mod interface;
 mod load;
