@@ -773,13 +773,15 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, openSockets, planListeners, planLoad, planSweep, startResponder } = nativeBinding
 export { AddressPool }
+export { ConnectAttempts }
 export { InterfaceLoad }
 export { LoadPlan }
 export { Observation }
 export { ProvenPool }
 export { Responder }
+export { Sockets }
 export { Sweep }
 export { SweepPlan }
 export { checkBind }
@@ -788,6 +790,8 @@ export { listCapabilities }
 export { listInterfaces }
 export { makePool }
 export { observe }
+export { openSockets }
+export { planListeners }
 export { planLoad }
 export { planSweep }
 export { startResponder }

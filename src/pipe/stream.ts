@@ -66,6 +66,7 @@ export class PipeStream extends Duplex {
   /** What was asked of the socket before there was one. */
   readonly #wishes: Map<string, (pipe: StreamPipe) => unknown> = new Map<string, (pipe: StreamPipe) => unknown>();
   #isClosed = false;
+  #isEnded = false;
   #onClosed: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Milliseconds of silence after which `timeout` is emitted; undefined until {@link PipeStream.setTimeout} was called. */
@@ -108,6 +109,7 @@ export class PipeStream extends Duplex {
         if (!this.push(data)) pipe.hold(this);
       },
       onEnd: () => {
+        this.#isEnded = true;
         this.push(null);
         // As `net.Socket` does: the end is told even if nobody reads, so that an idle keep-alive socket is found out.
         this.read(0);
@@ -115,7 +117,9 @@ export class PipeStream extends Duplex {
       onClose: (error) => {
         this.#isClosed = true;
         if (this.#onClosed !== undefined) this.#onClosed();
-        else this.destroy(error);
+        else if (error !== undefined || !this.#isEnded) this.destroy(error);
+        // What has come can still be read; when it has been, Node destroys the stream.
+        else if (!this.writableEnded) this.end();
       },
     });
   }

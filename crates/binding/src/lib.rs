@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "values come from JavaScript by copy")]
 
 mod address_pool;
+mod attempts;
 mod bell;
 mod capabilities;
 mod convert;
@@ -15,4 +16,5 @@ mod load;
 mod plan;
 mod pool;
 mod responder;
+mod sockets;
 mod sweep;

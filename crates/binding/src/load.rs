@@ -294,7 +294,7 @@ fn wished(options: &BindOptions) -> Result<SocketAddr, Error> {
     })
 }
 
-fn refused(binding: &InterfaceBinding) -> Option<String> {
+pub(crate) fn refused(binding: &InterfaceBinding) -> Option<String> {
     match binding {
         InterfaceBinding::Refused(why) => Some(why.clone()),
         InterfaceBinding::Bound | InterfaceBinding::NotAsked => None,

@@ -36,14 +36,30 @@ pub struct Wish<'a> {
 /// [`Error::System`] with the call that failed: `bind` (`EADDRNOTAVAIL` for an address that is gone, `EADDRINUSE`), or
 /// `setsockopt` for a refused interface unless `best_effort`.
 pub fn check(wish: &Wish<'_>) -> Result<Bound, Error> {
-    let failed = |syscall| move |source| Error::System { syscall, address: Some(wish.local), source };
     let socket = Socket::new(Domain::for_address(wish.local), Type::DGRAM, Some(Protocol::UDP))
-        .map_err(failed("socket"))?;
-    let interface = tie(&socket, wish).map_err(failed("setsockopt"))?;
-    if held_by_a_route(wish.local).map_err(failed("netlink"))? {
-        freebind(&socket).map_err(failed("setsockopt"))?;
+        .map_err(|source| Error::System { syscall: "socket", address: Some(wish.local), source })?;
+    bind(&socket, wish)
+}
+
+/// Binds a socket: ties it to the interface, then to the source address, and looks at what the system made of it.
+///
+/// # Errors
+/// As for [`check`].
+pub fn bind(socket: &Socket, wish: &Wish<'_>) -> Result<Bound, Error> {
+    let failed = |syscall| move |source| Error::System { syscall, address: Some(wish.local), source };
+    let interface = tie(socket, wish).map_err(failed("setsockopt"))?;
+    match socket.bind(&wish.local.into()) {
+        // Only now the routing table is read: it takes longer than all the rest.
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrNotAvailable
+                && held_by_a_route(wish.local).map_err(failed("netlink"))? =>
+        {
+            freebind(socket).map_err(failed("setsockopt"))?;
+            socket.bind(&wish.local.into())
+        }
+        result => result,
     }
-    socket.bind(&wish.local.into()).map_err(failed("bind"))?;
+    .map_err(failed("bind"))?;
     let local = socket.local_addr().map_err(failed("getsockname"))?.as_socket();
     let local = local.filter(|local| local.ip() == wish.local.ip());
     let local = local.ok_or_else(|| failed("bind")(io::ErrorKind::AddrNotAvailable.into()))?;

@@ -15,6 +15,7 @@ pub mod load;
 pub mod local_table;
 #[cfg(target_os = "linux")]
 mod netlink;
+pub mod pipe;
 pub mod servers;
 pub mod stun_server;
 pub mod validate;

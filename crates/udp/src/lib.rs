@@ -4,10 +4,21 @@
 //! delivered to. On Linux that is one wildcard socket with `sendmmsg(2)`, `recvmmsg(2)` and `IP_PKTINFO`; elsewhere, and
 //! on request, a socket per source. This is the only crate of routepool with `unsafe` code.
 
+#[cfg(target_os = "linux")]
+mod datagrams;
+#[cfg(target_os = "linux")]
+mod epoll;
 pub mod errno;
 mod fallback;
+mod interest;
 #[cfg(target_os = "linux")]
 mod linux;
+pub mod option;
 mod socket;
 
+#[cfg(target_os = "linux")]
+pub use datagrams::{Datagram, DatagramBatch, send_from};
+#[cfg(target_os = "linux")]
+pub use epoll::{Event, Poller, Wake};
+pub use interest::Interest;
 pub use socket::{Backend, Options, Ready, Received, Refused, SendError, Socket, Transmit};
