@@ -460,8 +460,22 @@ export interface PlanFacts {
   resumed: boolean
 }
 
+/** Chooses the sockets that serve some addresses, prefixes and ranges. `layout` is `auto`, `one` or `per-address`. */
+export declare function planListeners(addresses: Array<string>, layout: string): Array<PlannedListener> | Failure
+
 /** Chooses the interface. Nothing is sent. */
 export declare function planLoad(options: LoadOptions): LoadPlan | Failure
+
+/** A socket to open. */
+export interface PlannedListener {
+  /** The address to bind; the wildcard address if several are served. */
+  address: string
+  /**
+   * The ranges that it serves, in order: first and last address of each (16 bytes each; IPv4 in the first 4). Missing if it
+   * serves its own address.
+   */
+  ranges?: Buffer
+}
 
 /** Parses and checks everything that needs no network: blocks, ownership, servers, numbers, state file. Nothing is sent. */
 export declare function planSweep(options: SweepOptions): SweepPlan | Failure

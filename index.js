@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { AddressPool, ConnectAttempts, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, openSockets, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, openSockets, planListeners, planLoad, planSweep, startResponder } = nativeBinding
 export { AddressPool }
 export { ConnectAttempts }
 export { InterfaceLoad }
@@ -791,6 +791,7 @@ export { listInterfaces }
 export { makePool }
 export { observe }
 export { openSockets }
+export { planListeners }
 export { planLoad }
 export { planSweep }
 export { startResponder }

@@ -30,6 +30,9 @@ export const SUBSCRIPTION_BYTES = 1_048_576;
 /** Messages in a pipe's own queue beyond which it stops reading. Small datagrams reach it long before `highWaterMark`. */
 export const OWN_QUEUE_MESSAGES = 4_096;
 
+/** Small writes of a stream are joined up to this many bytes: one system call more costs less than copying beyond. */
+export const STREAM_BATCH_BYTES = 65_536;
+
 /** Bytes of a packed address with its port, and of the head of a record (crates/core/src/pipe/record.rs). */
 export const ENDPOINT_BYTES = 24;
 export const RECORD_HEAD_BYTES = 16;

@@ -1,7 +1,6 @@
 /** A way to send and receive that leaves by a route. */
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
 import { BoundRoute } from '../bound-route.ts';
 import { RoutePoolError } from '../errors.ts';
@@ -19,8 +18,9 @@ import type { ReceiveOptions } from './receive-options.ts';
 import { relayPipes, type Relayed } from './relay.ts';
 import type { SocketChannel } from './socket-channel.ts';
 import { toNetSocket } from './net-socket.ts';
+import { PipeStream } from './stream.ts';
 import type { Subscription, SubscriptionOptions } from './subscription.ts';
-import { isIcmp, systemError } from './system-errors.ts';
+import { isIcmp, NOT_CONNECTED, systemError } from './system-errors.ts';
 
 /** Events of a pipe. */
 export interface PipeEvents {
@@ -84,7 +84,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   readonly #out: Outgoing;
   #sink: PipeSink | undefined;
   #late: Message[] | undefined;
-  #stream: Duplex | undefined;
+  #stream: PipeStream | undefined;
   #relay: Relayed | undefined;
   #forward: MessageListener | undefined;
   #holders: Set<object> | undefined;
@@ -367,8 +367,9 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /** Its bytes as a Duplex, like a `net.Socket`: for `http.Agent`, `tls.connect`, undici and streams. Always the same one. */
-  stream(): Duplex {
-    throw misuse(`no stream yet: ${String(this.#stream)}`);
+  stream(): PipeStream {
+    this.#stream ??= new PipeStream(this, { allowHalfOpen: this.#options.allowHalfOpen, highWaterMark: this.#options.highWaterMark });
+    return this.#stream;
   }
 
   /**
@@ -387,7 +388,8 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     await this.#empty();
     if (this.#closed) return;
     const result = this.channel.shutdown();
-    if (result < 0) this.#fail(systemError(result, 'shutdown', this.remote, this.local));
+    // A connection that is gone has no end to send; what became of it is told to whoever receives.
+    if (result < 0 && result !== NOT_CONNECTED) this.#fail(systemError(result, 'shutdown', this.remote, this.local));
     this.#writeEnded = true;
     this.#closeIfOver();
   }

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { Endpoint } from './endpoint.ts';
 
-const { EAGAIN, EWOULDBLOCK, ENOBUFS, ENOMEM, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET } = constants.errno;
+const { EAGAIN, EWOULDBLOCK, ENOBUFS, ENOMEM, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET } = constants.errno;
 
 /** Whether the kernel has no room now, and will have later. ENOBUFS: the queue of the device is full (udp(7)). */
 export function isFull(errno: number): boolean {
@@ -16,6 +16,9 @@ export function isIcmp(errno: number): boolean {
   const number = -errno;
   return number === ECONNREFUSED || number === EHOSTUNREACH || number === ENETUNREACH || number === ECONNRESET;
 }
+
+/** The negative number of a socket without a peer, or whose peer has reset it. */
+export const NOT_CONNECTED: number = -ENOTCONN;
 
 /** The negative number of a time-out. */
 export const TIMED_OUT: number = -ETIMEDOUT;

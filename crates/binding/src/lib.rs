@@ -9,6 +9,7 @@ mod attempts;
 mod bell;
 mod capabilities;
 mod convert;
+mod daemon;
 mod failure;
 mod interface;
 mod load;

@@ -5,6 +5,7 @@
 
 pub mod bind;
 pub mod capabilities;
+pub mod daemon;
 pub mod defaults;
 pub mod discover;
 pub mod error;
