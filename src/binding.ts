@@ -9,6 +9,7 @@ export {
   makePool,
   observe,
   openSockets,
+  planListeners,
   planLoad,
   planSweep,
   startResponder,

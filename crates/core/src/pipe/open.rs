@@ -169,6 +169,10 @@ fn apply(raw: &Raw, settings: &Settings, ipv6: bool) -> io::Result<()> {
             }
             if settings.packet_info {
                 option::packet_info(raw, ipv6)?;
+                // Answers leave from the address that was asked, which is local; a local route alone may hold it.
+                if ipv6 {
+                    bind::freebind(raw)?;
+                }
                 // Answers leave from the address that was asked, which a local route may hold alone.
                 #[cfg(target_os = "linux")]
                 if ipv6 {
