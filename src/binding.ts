@@ -15,6 +15,7 @@ export const enumerateInterfaces: typeof Native.listInterfaces = take('listInter
 export const makePool: typeof Native.makePool = take('makePool');
 export const observe: typeof Native.observe = take('observe');
 export const openSockets: typeof Native.openSockets = take('openSockets');
+export const planListeners: typeof Native.planListeners = take('planListeners');
 export const planLoad: typeof Native.planLoad = take('planLoad');
 export const planSweep: typeof Native.planSweep = take('planSweep');
 export const startStunServer: typeof Native.startStunServer = take('startStunServer');

@@ -66,3 +66,18 @@ export const SENDS_PER_TURN = 64;
 
 /** When accepting is tried again after it failed for want of descriptors: soon enough for a person, seldom enough for the processor. */
 export const ACCEPT_RETRY_MS = 100;
+
+/** Connections that wait in the kernel to be accepted: what Node's own servers ask for. */
+export const ACCEPT_BACKLOG = 511;
+
+/** Connections that wait for {@link Daemon.accept} before no more are accepted: a burst, and no more memory than that. */
+export const ACCEPT_QUEUE = 128;
+
+/** When a datagram peer is forgotten: the shortest time that a NAT must keep a mapping (RFC 4787, REQ-5). */
+export const PEER_TIMEOUT_MS = 120_000;
+
+/** How long a daemon that closes waits for peers to take what was sent to them. */
+export const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Ports that are tried when one has to be free at several addresses. Each is free nearly always. */
+export const PORT_TRIES = 10;

@@ -98,6 +98,35 @@ export class RoutePool implements Iterable<Route> {
   }
 
   /**
+   * The local addresses that its items are bound to, as addresses and ranges, and the way from one of them to its item.
+   *
+   * @internal
+   */
+  static localsOf(pool: RoutePool): { ranges: string[]; routeOf: (ip: string) => Route | undefined } {
+    const runs = pool.#native.runs(MAX_RUNS + 1);
+    if (runs.length > MAX_RUNS) {
+      throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', `this pool is scattered over more than ${MAX_RUNS} ranges: name the blocks that it came from`);
+    }
+    /** Of addresses that are used from another one: that one, and the first that it leaves as. */
+    const mapped = new Map<string, string>();
+    const ranges: string[] = [];
+    for (const { first, last, route, same } of runs) {
+      const local = pool.#sources.get(route)?.local[0]?.ip;
+      if (same) ranges.push(first === last ? first : `${first}-${last}`);
+      else if (local !== undefined && !mapped.has(local)) {
+        mapped.set(local, first);
+        ranges.push(local);
+      }
+    }
+    const routeOf = (ip: string) => {
+      const position = pool.position(mapped.get(ip) ?? ip);
+      const route = position === undefined ? undefined : pool.at(position);
+      return route?.local() === ip ? route : undefined;
+    };
+    return { ranges, routeOf };
+  }
+
+  /**
    * How many external addresses there are, as a number.
    *
    * @throws RangeError beyond 2^53 - 1, where only {@link RoutePool.size} is exact

@@ -95,12 +95,12 @@ fn held_by_a_route(local: SocketAddr) -> io::Result<bool> {
 }
 
 #[cfg(target_os = "linux")]
-fn freebind(socket: &Socket) -> io::Result<()> {
+pub(crate) fn freebind(socket: &Socket) -> io::Result<()> {
     socket.set_freebind_v6(true)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn freebind(_: &Socket) -> io::Result<()> {
+pub(crate) fn freebind(_: &Socket) -> io::Result<()> {
     Ok(())
 }
 

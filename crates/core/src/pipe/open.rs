@@ -169,10 +169,9 @@ fn apply(raw: &Raw, settings: &Settings, ipv6: bool) -> io::Result<()> {
             }
             if settings.packet_info {
                 option::packet_info(raw, ipv6)?;
-                // Answers leave from the address that was asked, which a local route may hold alone.
-                #[cfg(target_os = "linux")]
+                // Answers leave from the address that was asked, which is local; a local route alone may hold it.
                 if ipv6 {
-                    raw.set_freebind_v6(true)?;
+                    bind::freebind(raw)?;
                 }
             }
             Ok(())
