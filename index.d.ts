@@ -74,6 +74,14 @@ export declare class LoadPlan {
   start(servers: Array<ResolvedServer>, public: boolean, bell: () => void): InterfaceLoad | Failure
 }
 
+/** A classification under way. */
+export declare class NatJob {
+  /** Ends it soon, with what is known. Twice is fine. */
+  stop(): void
+  /** What was found, once it is over. */
+  result(): NatReport | Failure | null
+}
+
 /** Addresses being asked for. */
 export declare class Observation {
   /** Ends it soon. Twice is fine. */
@@ -172,6 +180,9 @@ export interface AddressSeen {
   answers: Array<ServerAnswer>
 }
 
+/** The axes that P2PD's numbers stand for; those of an unknown NAT for numbers that it does not have. */
+export declare function behaviourOfType(natType: number, deltaType: number, deltaValue: number): NatBehaviour
+
 /** What to bind. */
 export interface BindOptions {
   /** Local address. */
@@ -195,6 +206,9 @@ export interface BoundAddress {
   /** Why the socket could not be tied to the interface. */
   interfaceRefused?: string
 }
+
+/** Compares two NATs. */
+export declare function canConnect(a: NatBehaviour, b: NatBehaviour): NatMatch
 
 /** Something that routepool can make use of. */
 export interface CapabilityFacts {
@@ -239,6 +253,9 @@ export declare function checkBind(options: BindOptions): BoundAddress | Failure
 
 /** Reads the names of servers; without any, the public ones. */
 export declare function chooseServers(named: Array<string>): ServerChoice | Failure
+
+/** Finds it out, on a thread of its own; `bell` as in `LoadPlan.start`. */
+export declare function classifyNat(options: NatOptions, servers: Array<ResolvedServer>, bell: () => void): NatJob | Failure
 
 /** Where traffic goes that no other route takes. */
 export interface DefaultWay {
@@ -418,6 +435,277 @@ export interface LoadOptions {
 
 /** Makes a pool of one family; an address that an earlier part holds is left out of later ones. */
 export declare function makePool(family: number, parts: Array<PoolPart>): AddressPool | Failure
+
+/** How ports are chosen. */
+export interface NatAllocation {
+  /** How. */
+  value: string
+  /** Why it is not known: a code. */
+  reason?: string
+  /** The same as a sentence. */
+  why?: string
+  /** The step of `independent` and `dependent`. */
+  step: number
+  /** The share of the samples that fit. */
+  confidence: number
+  /** The samples. */
+  samples: Array<NatSample>
+}
+
+/** The axes of a NAT. */
+export interface NatBehaviour {
+  /** `none`, `endpoint-independent`, `address-dependent`, `address-and-port-dependent` or `unknown`. */
+  mapping: string
+  /** The last four of these. */
+  filtering: string
+  /** The mapping depends on the destination, though it may not be known how. */
+  endpointDependent?: boolean
+  /** Nothing comes back from servers that should answer. */
+  blocked?: boolean
+  /** `not-applicable`, `equal`, `preserving`, `independent`, `dependent`, `random` or `unknown`. */
+  allocation?: string
+  /** The step of `independent` and `dependent`. */
+  step?: number
+  /** `yes`, `internal-source`, `no`, `not-applicable`, `not-asked` or `unknown`. */
+  hairpin?: string
+  /** `paired`, `arbitrary`, `not-applicable` or `unknown`. */
+  pooling?: string
+}
+
+/** One sub-test with what came of it. Times in ms from the start. */
+export interface NatEvidence {
+  /** Which. */
+  test: string
+  /** Where the request went. */
+  server: string
+  /** Where the answer came from. */
+  from?: string
+  /** Where it was sent from. */
+  local?: string
+  /** The address in the answer. */
+  mapped?: string
+  /** An error response. */
+  errorCode?: number
+  /** Negative error number of a refused send. */
+  errno?: number
+  /** The last send. */
+  sentAt?: number
+  /** The first answer. */
+  receivedAt?: number
+  /** Requests sent. */
+  attempts: number
+  /** How many were answered. */
+  answers: number
+  /** Its silence counted. */
+  silent: boolean
+}
+
+/** What was found of one family. */
+export interface NatFamily {
+  /** 4 or 6. */
+  family: number
+  /** The address it was asked from. */
+  local: string
+  /** Why sockets could not be tied to the interface. */
+  interfaceRefused?: string
+  /** The axes. */
+  behaviour: NatBehaviour
+  /** P2PD's numbers. */
+  numbers: NatNumbers
+  /** The external address seen most. */
+  external?: string
+  /** All of them. */
+  externals: Array<string>
+  /** Whether servers can be reached. */
+  connectivity: NatFinding
+  /** The mapping. */
+  mapping: NatFinding
+  /** The filtering. */
+  filtering: NatFinding
+  /** How ports are chosen. */
+  allocation: NatAllocation
+  /** Whether sockets share an address. */
+  pooling: NatFinding
+  /** Whether sockets share a port. */
+  overloading: NatFinding
+  /** Whether addresses inside of packets are rewritten. */
+  alg: NatFinding
+  /** Hairpinning. */
+  hairpin: NatFinding
+  /** How long mappings live. */
+  lifetime: NatLifetime
+  /** The mapping of TCP connections. */
+  tcpMapping: NatFinding
+  /** Each server. */
+  servers: Array<NatServerVerdict>
+  /** Two servers' verdicts differ. */
+  disagree: boolean
+  /** The loss of the path. */
+  loss: NatLoss
+  /** All sub-tests. */
+  evidence: Array<NatEvidence>
+  /** Datagrams without effect. */
+  ignored: NatIgnored
+}
+
+/** A property, and why it is not known. */
+export interface NatFinding {
+  /** The property. */
+  value: string
+  /** Why it is not known: a code. */
+  reason?: string
+  /** The same as a sentence. */
+  why?: string
+}
+
+/** Datagrams without effect. */
+export interface NatIgnored {
+  /** No STUN responses. */
+  garbage: number
+  /** Ids that were not sent. */
+  forged: number
+  /** From an address that was not asked, or at a socket that did not ask. */
+  misdirected: number
+  /** Second answers. */
+  duplicates: number
+  /** With an address of the other family. */
+  otherFamily: number
+}
+
+/** How long a mapping without traffic lives. */
+export interface NatLifetime {
+  /** `not-asked`, `measured`, `at-least` or `unknown`. */
+  value: string
+  /** Why it is not known: a code. */
+  reason?: string
+  /** The same as a sentence. */
+  why?: string
+  /** It was alive after so long. */
+  aliveMs?: number
+  /** It was gone after so long. */
+  deadMs?: number
+}
+
+/** Plain requests and how many were answered. */
+export interface NatLoss {
+  /** Sent. */
+  sent: number
+  /** Answered. */
+  answered: number
+}
+
+/** What works between two NATs. */
+export interface NatMatch {
+  /** `direct`, `punch`, `predict`, `relay` or `unknown`. */
+  verdict: string
+  /** Each way. */
+  techniques: Array<NatTechnique>
+}
+
+/** Derives P2PD's numbers from the axes. */
+export declare function natNumbers(behaviour: NatBehaviour): NatNumbers
+
+/** P2PD's numbers and RFC 3489's name. */
+export interface NatNumbers {
+  /** 1 to 7. */
+  type: number
+  /** The name of RFC 3489. */
+  rfc3489: string
+  /** Something that the type needs is not known. */
+  assumed: boolean
+  /** 1 to 6. */
+  deltaType: number
+  /** The step of delta types 4 and 5. */
+  deltaValue: number
+}
+
+/** What to find out. */
+export interface NatOptions {
+  /** Addresses of this machine to ask from: one, or one of each family. */
+  locals: Array<string>
+  /** The interface that packets must leave by. */
+  interface?: string
+  /** `fast`, `normal` or `patient`. */
+  profile?: string
+  /** Measure how long mappings live. */
+  lifetime?: boolean
+  /** Up to which age. */
+  lifetimeMaxMs?: number
+  /** Test hairpinning. */
+  hairpin?: boolean
+  /** Look at the mapping of TCP connections. */
+  tcp?: boolean
+  /** Names of servers that did not resolve. */
+  unresolved?: Array<string>
+  /** Whom to ask for a captive portal if no server answers. */
+  portal?: NatPortal
+}
+
+/** A page that answers 204, to tell a captive portal. */
+export interface NatPortal {
+  /** Its IP address. */
+  address: string
+  /** Its port. */
+  port: number
+  /** Its name. */
+  host: string
+  /** The path of the page. */
+  path: string
+}
+
+/** What was found. */
+export interface NatReport {
+  /** `fast`, `normal` or `patient`. */
+  profile: string
+  /** How long it took. */
+  elapsedMs: number
+  /** Each family, IPv4 first. */
+  families: Array<NatFamily>
+  /** P2PD's numbers, of IPv4 if there is one. */
+  numbers: NatNumbers
+}
+
+/** The port that was given to a socket. */
+export interface NatSample {
+  /** `scattered`, `consecutive` or `destinations`. */
+  kind: string
+  /** Local port. */
+  localPort: number
+  /** Mapped address and port. */
+  mapped: string
+  /** When it was first sent, in ms from the start. */
+  sentAt: number
+}
+
+/** What one server's tests say. */
+export interface NatServerVerdict {
+  /** Its address and port. */
+  server: string
+  /** The text it was given by. */
+  name: string
+  /** Its other address and port. */
+  other?: string
+  /** Whether it can run the tests of RFC 5780. */
+  canTest: boolean
+  /** Why not. */
+  cannotTest?: string
+  /** Whether it answered. */
+  answered: boolean
+  /** The mapping. */
+  mapping: NatFinding
+  /** The filtering. */
+  filtering: NatFinding
+}
+
+/** A way to connect two hosts. */
+export interface NatTechnique {
+  /** `direct`, `reverse`, `punch`, `predict` or `relay`. */
+  name: string
+  /** `yes`, `no` or `maybe`. */
+  works: string
+  /** Why. */
+  why: string
+}
 
 /** Asks what addresses leave as, on a thread of its own; `bell` as in `LoadPlan.start`. */
 export declare function observe(options: ObserveOptions, servers: Array<ResolvedServer>, bell: () => void): Observation | Failure

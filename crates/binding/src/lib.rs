@@ -11,6 +11,7 @@ mod convert;
 mod failure;
 mod interface;
 mod load;
+mod nat;
 mod plan;
 mod pool;
 mod responder;

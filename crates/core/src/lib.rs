@@ -5,6 +5,7 @@
 
 pub mod bind;
 pub mod capabilities;
+pub mod classify;
 pub mod defaults;
 pub mod discover;
 pub mod error;
