@@ -63,6 +63,20 @@ export declare class InterfaceLoad {
   result(): LoadedInterface | Failure | null
 }
 
+/** A watch on its own thread. */
+export declare class InterfaceWatch {
+  /** At most `most` changes; none means that the bell rings for the next. */
+  drain(most: number): DrainedChanges
+  /** Compares what a loaded interface leaves as with what was known, and learns. Nothing if the load is not over. */
+  externals(load: InterfaceLoad): Array<ExternalFacts>
+  /** What it has done so far. */
+  counters(): WatchCounters
+  /** Why it has ended by itself, if it has. */
+  failed(): Failure | null
+  /** Ends it. Twice is fine. */
+  stop(): void
+}
+
 /** A chosen interface, before its servers are resolved. */
 export declare class LoadPlan {
   /** What it is about to do. */
@@ -88,12 +102,12 @@ export declare class ProvenPool {
   family(): number
 }
 
-/** A running responder. */
+/** A running STUN server. */
 export declare class Responder {
-  /** The address it listens at. */
-  address(): string
-  /** The port it listens at. */
-  port(): number
+  /** Where it listens: one endpoint for a family with one address, four for a family with two. */
+  endpoints(): Array<StunEndpoint>
+  /** The receive buffer that the kernel granted each socket, in bytes. */
+  receiveBuffer(): number
   /** Stops it. Twice is fine. */
   stop(): void
   /** What it has done so far. */
@@ -256,11 +270,53 @@ export interface CapabilityFacts {
   advice: string
 }
 
+/** One change; which fields there are depends on `kind`. */
+export interface ChangeFacts {
+  /** `address-added` and so on. */
+  kind: string
+  /** Name of the interface. */
+  interface?: string
+  /** Its number. */
+  index?: number
+  /** The address, or the first one of a block. */
+  ip?: string
+  /** Length of its prefix. */
+  prefixLength?: number
+  /** 4 or 6. */
+  family?: number
+  /** Kind of the address. */
+  scope?: string
+  /** Name of the interface before. */
+  previousName?: string
+  /** The default way before. */
+  previous?: DefaultWay
+  /** The default way now. */
+  now?: DefaultWay
+  /** For how long the machine was asleep. */
+  sleptMs?: number
+}
+
 /** Binds a UDP socket to an address of this machine, looks at it and closes it again. */
 export declare function checkBind(options: BindOptions): BoundAddress | Failure
 
 /** Reads the names of servers; without any, the public ones. */
 export declare function chooseServers(named: Array<string>): ServerChoice | Failure
+
+/** Where traffic goes that no other route takes. */
+export interface DefaultWay {
+  /** The interface. */
+  interface: string
+  /** The router. */
+  gateway?: string
+}
+
+/** What was fetched. */
+export interface DrainedChanges {
+  /** Changes, oldest first. */
+  changes: Array<ChangeFacts>
+  /** Whether ways through the network may have changed otherwise. */
+  paths: boolean
+}
 
 /** A refused system call. */
 export interface ErrorCount {
@@ -278,6 +334,22 @@ export interface ExternalCount {
   address: string
   /** Sources behind it. */
   count: number
+}
+
+/** Addresses that leave as something else. */
+export interface ExternalFacts {
+  /** 4 or 6. */
+  family: number
+  /** Number of the route among those of its family. */
+  route: number
+  /** The local side. */
+  locals: Array<Prefix>
+  /** What they left as, if that was known. */
+  previous?: Prefix
+  /** What they leave as now. */
+  external: Prefix
+  /** How sure that is. */
+  certainty: string
 }
 
 /** Errors are data: any call may return this instead of its result. */
@@ -340,6 +412,8 @@ export interface InterfaceFacts {
   kind: string
   /** Whether it is switched on. */
   up: boolean
+  /** Whether it has a link. */
+  running: boolean
   /** Whether the IPv4 traffic that no other route takes leaves by it. */
   defaultIpv4: boolean
   /** The same for IPv6. */
@@ -538,14 +612,20 @@ export interface ResolvedServer {
   port: number
 }
 
-/** What a responder has done so far. */
+/** What a server has done so far. */
 export interface ResponderCounters {
   /** Datagrams received. */
   requests: number
   /** Replies sent. */
   replies: number
-  /** Datagrams that were no Binding request, or whose reply could not be sent. */
+  /** Error responses among the replies. */
+  errors: number
+  /** Datagrams that got no reply. */
   ignored: number
+  /** Datagrams that the kernel dropped. */
+  drops: number
+  /** Datagrams that got no reply, in the order of `stun_ignored_reasons`. */
+  reasons: Array<number>
 }
 
 /** How many hosts of each sub-prefix are asked. */
@@ -642,8 +722,44 @@ export interface SocketTotals {
   relayed: number
 }
 
-/** Starts a STUN Binding responder on its own thread; port 0 picks a free one. */
-export declare function startResponder(address: string, port: number): Responder | Failure
+/** Starts a STUN server on threads of its own; port 0 picks a free one. */
+export declare function startStunServer(config: StunServerConfig): Responder | Failure
+
+/** Begins to watch. `bell` is called when changes wait, once until they are drained, and does not keep the process alive. */
+export declare function startWatch(everyMs: number | undefined | null, bell: () => void): InterfaceWatch | Failure
+
+/** One address and port of a server. */
+export interface StunEndpoint {
+  /** The address it is bound to. */
+  address: string
+  /** The port it is bound to. */
+  port: number
+  /** The address that clients see. */
+  advertised: string
+}
+
+/** Why datagrams get no reply: the names of the counters. */
+export declare function stunIgnoredReasons(): Array<string>
+
+/** How to set a STUN server up. */
+export interface StunServerConfig {
+  /** Addresses of this machine. */
+  addresses: Array<string>
+  /** What clients see instead of each. */
+  advertise?: Array<string>
+  /** The primary port. */
+  port: number
+  /** The other port. */
+  otherPort?: number
+  /** Threads. */
+  workers?: number
+  /** Answer clients of RFC 3489. */
+  rfc3489?: boolean
+  /** What to call itself. */
+  software?: string
+  /** Bytes of receive buffer to ask the kernel for. */
+  receiveBuffer?: number
+}
 
 /** What to validate, and how. */
 export interface SweepOptions {
@@ -781,4 +897,24 @@ export interface SweepResult {
   reasons: Array<ReasonCount>
   /** What the run noticed, in sentences. */
   notes: Array<string>
+}
+
+/** What a watch has done so far. */
+export interface WatchCounters {
+  /** `netlink` or `polling`. */
+  method: string
+  /** Looks at all interfaces. */
+  looks: number
+  /** Messages of the system that could mean a change. */
+  notices: number
+  /** Messages that said what was known. */
+  repeated: number
+  /** Overflows of the system's buffer. */
+  overflows: number
+  /** Lost connections to the system. */
+  disconnects: number
+  /** Looks that failed. */
+  failures: number
+  /** Looks whose changes were merged. */
+  coalesced: number
 }

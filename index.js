@@ -773,10 +773,11 @@ if (
   }
 }
 
-const { AddressPool, ConnectAttempts, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, openSockets, planListeners, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, openSockets, planListeners, planLoad, planSweep, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { ConnectAttempts }
 export { InterfaceLoad }
+export { InterfaceWatch }
 export { LoadPlan }
 export { Observation }
 export { ProvenPool }
@@ -794,5 +795,7 @@ export { openSockets }
 export { planListeners }
 export { planLoad }
 export { planSweep }
-export { startResponder }
+export { startStunServer }
+export { startWatch }
+export { stunIgnoredReasons }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -1,12 +1,15 @@
 #!/usr/bin/env node
 /** The command line: finds the command and runs it. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { listInterfaces } from '../interface-facts.ts';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
 import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';
 import { OutputWatch } from './output-stream.ts';
 import { UsageError } from './usage-error.ts';
 import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
+import { WATCH_HELP, watchCommand } from './watch-command.ts';
 
 const HELP = `routepool: which external IP each of your IPs leaves as, and which of them really work
 
@@ -15,6 +18,7 @@ Usage: routepool [COMMAND] [OPTIONS]
 Commands:
   interfaces [NAME…]   what the addresses of this machine leave as (also without any command)
   validate BLOCK…      prove for each address of a block that it leaves as itself
+  watch                tell when addresses, links, default routes or external addresses change
 
   routepool COMMAND --help   says more about a command
   routepool --version        prints the version
@@ -25,6 +29,7 @@ Try: routepool validate 127.16.0.0/16
 const COMMANDS: Record<string, { help: string; run: (args: string[]) => Promise<number> }> = {
   interfaces: { help: INTERFACES_HELP, run: interfacesCommand },
   validate: { help: VALIDATE_HELP, run: validateCommand },
+  watch: { help: WATCH_HELP, run: watchCommand },
 };
 
 async function main(args: string[]): Promise<number> {
@@ -44,7 +49,7 @@ async function main(args: string[]): Promise<number> {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) {
     const meant = nearestName(name, Object.keys(COMMANDS));
-    const hint = meant === undefined ? 'see routepool --help' : `did you mean '${meant}'?`;
+    const hint = meant === undefined ? hintFor(name) : `did you mean '${meant}'?`;
     throw new UsageError(`there is no command '${name}'; ${hint}`);
   }
   if (rest.includes('--help') || rest.includes('-h')) {
@@ -52,6 +57,12 @@ async function main(args: string[]): Promise<number> {
     return EXIT.ok;
   }
   return command.run(rest);
+}
+
+/** What is no command may be what a command is given. */
+function hintFor(name: string): string {
+  if (isIP(name.split(/[/-]/)[0] ?? '') !== 0) return `did you mean 'routepool validate ${name}'?`;
+  return listInterfaces().includes(name) ? `did you mean 'routepool interfaces ${name}'?` : 'see routepool --help';
 }
 
 const watch = new OutputWatch(process.stdout, process.stderr);

@@ -35,8 +35,8 @@ export interface Channel {
   resume(): void;
   /** Ends the sending side, after what was written: 0, or a negative error number. */
   shutdown(): number;
-  /** Closes it in order; nothing is told after this. Twice is fine. */
-  close(): void;
+  /** Closes it in order; nothing is told after this. Twice is fine. Settles when all has gone out, where that takes time. */
+  close(): void | Promise<void>;
   /** Closes it at once, a TCP connection with a reset. */
   reset(): void;
   /** Keeps the process alive while it is open, as from the start. */

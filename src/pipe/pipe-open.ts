@@ -17,6 +17,7 @@ import { resolveDestination, type ResolvedAddress } from './resolve.ts';
 import { type LocalSide, localSide } from './local-side.ts';
 import { SocketChannel } from './socket-channel.ts';
 import { systemError, TIMED_OUT } from './system-errors.ts';
+import { secure } from './tls-channel.ts';
 
 /** What a pipe may leave by: a route, a bound one, or an interface (then its first route). */
 export type Leaving = Route | BoundRoute | Interface;
@@ -63,13 +64,16 @@ async function open(protocol: unknown, dest: Destination | null, leaving: unknow
   const [first] = remotes;
   if (first === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a destination without an address was not refused');
   if (kind === UDP) {
+    if (checked.tls !== undefined) wrong('tls', 'no tls for UDP,', true);
     const side = localSide(route, undefined);
     return new Pipe(SocketChannel.udp({ ...checked.socket, ...side.socket }, first), checked, route);
   }
+  const began = performance.now();
   const channel = await connectAny(remotes, localSide(route, undefined), checked);
   if (checked.tls === undefined) return new Pipe(channel, checked, route);
-  channel.reset();
-  throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'no tls yet');
+  const left = Math.max(1, checked.connectTimeoutMs - (performance.now() - began));
+  const inner = new Pipe(channel, checked, route, { isInner: true });
+  return new Pipe(await secure(inner, checked.tls, parsed.host, left, signal), checked, route);
 }
 
 function checkRoute(route: unknown): Route | BoundRoute | undefined {

@@ -82,6 +82,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   readonly #options: PipeSettings;
   readonly #inbox: Inbox;
   readonly #out: Outgoing;
+  readonly #isInner: boolean;
   #sink: PipeSink | undefined;
   #late: Message[] | undefined;
   #stream: PipeStream | undefined;
@@ -100,10 +101,9 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   #error: Error | undefined;
   #onDrained: (() => void)[] = [];
   #closing: Promise<void> | undefined;
-  #onClosed: (() => void) | undefined;
 
-  /** @internal */
-  constructor(channel: Channel, options: PipeSettings, route: Route | BoundRoute | undefined) {
+  /** @internal `isInner`: the user never sees it, so neither do diagnostics. */
+  constructor(channel: Channel, options: PipeSettings, route: Route | BoundRoute | undefined, { isInner = false }: { isInner?: boolean } = {}) {
     super();
     this.channel = channel;
     this.#options = options;
@@ -121,7 +121,8 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
       onError: (error, syscall) => this.#onError(error, syscall),
       onWritable: () => this.#out.onWritable(),
     });
-    if (pipeChannel.hasSubscribers) pipeChannel.publish({ event: 'open', pipe: this });
+    this.#isInner = isInner;
+    if (!isInner && pipeChannel.hasSubscribers) pipeChannel.publish({ event: 'open', pipe: this });
   }
 
   /** {@link TCP} or {@link UDP}. */
@@ -408,18 +409,18 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     this.#ending = true;
     this.#inbox.end();
     await this.#empty();
-    this.#finish(undefined, false);
+    await this.#finish(undefined, false);
   }
 
   /** Closes it at once; what waits to be sent is lost. With an error: whoever waits gets it. */
   destroy(error?: Error): this {
-    this.#finish(error, false);
+    void this.#finish(error, false);
     return this;
   }
 
   /** As {@link Pipe.destroy}, and the peer of a connection gets a reset (RST) instead of an end. */
   reset(): this {
-    this.#finish(undefined, true);
+    void this.#finish(undefined, true);
     return this;
   }
 
@@ -497,7 +498,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** The socket that was given away is closed, or somebody else's. @internal */
   handedOver(error: Error | undefined): void {
-    this.#finish(error, false);
+    void this.#finish(error, false);
   }
 
   #onMessage(data: Buffer, from: Endpoint): void {
@@ -536,7 +537,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   #fail(error: Error): void {
-    this.#finish(error, false);
+    void this.#finish(error, false);
   }
 
   #empty(): Promise<void> {
@@ -551,17 +552,18 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   #closeIfOver(): void {
-    if (this.#readEnded && this.#writeEnded) this.#finish(undefined, false);
+    if (this.#readEnded && this.#writeEnded) void this.#finish(undefined, false);
   }
 
   /** The end of everything, once. */
-  #finish(error: Error | undefined, reset: boolean): void {
+  #finish(error: Error | undefined, reset: boolean): void | Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#error = error;
+    let closed: void | Promise<void> = undefined;
     if (this.#relay !== undefined) this.#relay.end();
     else if (reset) this.channel.reset();
-    else this.channel.close();
+    else closed = this.channel.close();
     this.#out.fail(error ?? this.#closedError('send'));
     this.#drained();
     if (error === undefined) this.#inbox.end();
@@ -570,9 +572,9 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     process.nextTick(() => {
       if (error !== undefined && this.listenerCount('error') > 0) this.emit('error', error);
       this.emit('close');
-      this.#onClosed?.();
-      if (pipeChannel.hasSubscribers) pipeChannel.publish({ event: 'close', pipe: this, error });
+      if (!this.#isInner && pipeChannel.hasSubscribers) pipeChannel.publish({ event: 'close', pipe: this, error });
     });
+    return closed;
   }
 
   static {

@@ -38,7 +38,8 @@ export async function relayPipes(a: Pipe, b: Pipe, begin: (relay: Relayed) => vo
     const relay = fromA.channel.relay(fromB.channel, (errno) => end(errno === 0 ? undefined : systemError(errno, 'relay', b.remote, a.local)));
     const moved = () => last ?? relay.moved();
     begin({
-      sentBy: (pipe) => (pipe === a ? moved().back : moved().forward),
+      // What was passed on before counts as sent; as received it was counted when it came.
+      sentBy: (pipe) => (pipe === a ? before.back + moved().back : before.forward + moved().forward),
       receivedBy: (pipe) => (pipe === a ? moved().forward : moved().back),
       end: () => end(),
     });

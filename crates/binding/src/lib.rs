@@ -18,3 +18,4 @@ mod pool;
 mod responder;
 mod sockets;
 mod sweep;
+mod watch;

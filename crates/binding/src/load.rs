@@ -130,6 +130,13 @@ impl InterfaceLoad {
     }
 }
 
+impl InterfaceLoad {
+    /// What was found, once it is over.
+    pub(crate) fn loaded(&self) -> Option<Arc<Result<Loaded, Error>>> {
+        self.job.result()
+    }
+}
+
 /// Which servers are asked: the named ones, or public ones.
 #[napi(object, object_from_js = false)]
 pub struct ServerChoice {

@@ -19,5 +19,6 @@ pub mod pipe;
 pub mod servers;
 pub mod stun_server;
 pub mod validate;
+pub mod watch;
 
 pub use error::Error;

@@ -16,3 +16,4 @@ pub mod server_addr;
 pub mod stun;
 pub mod sweep;
 pub mod targets;
+pub mod watch;

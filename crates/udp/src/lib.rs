@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod datagrams;
+mod endpoints;
 #[cfg(target_os = "linux")]
 mod epoll;
 pub mod errno;
@@ -18,7 +19,8 @@ mod socket;
 
 #[cfg(target_os = "linux")]
 pub use datagrams::{Datagram, DatagramBatch, send_from};
+pub use endpoints::Endpoints;
 #[cfg(target_os = "linux")]
 pub use epoll::{Event, Poller, Wake};
 pub use interest::Interest;
-pub use socket::{Backend, Options, Ready, Received, Refused, SendError, Socket, Transmit};
+pub use socket::{Backend, DATAGRAM, Options, Ready, Received, Refused, SendError, Socket, Transmit};

@@ -173,11 +173,6 @@ fn apply(raw: &Raw, settings: &Settings, ipv6: bool) -> io::Result<()> {
                 if ipv6 {
                     bind::freebind(raw)?;
                 }
-                // Answers leave from the address that was asked, which a local route may hold alone.
-                #[cfg(target_os = "linux")]
-                if ipv6 {
-                    raw.set_freebind_v6(true)?;
-                }
             }
             Ok(())
         }
