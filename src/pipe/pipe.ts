@@ -330,21 +330,6 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this;
   }
 
-  override on<K>(event: K | keyof PipeEvents, listener: never): this {
-    this.#hear(event);
-    return super.on(event as never, listener);
-  }
-
-  override addListener<K>(event: K | keyof PipeEvents, listener: never): this {
-    this.#hear(event);
-    return super.addListener(event as never, listener);
-  }
-
-  override prependListener<K>(event: K | keyof PipeEvents, listener: never): this {
-    this.#hear(event);
-    return super.prependListener(event as never, listener);
-  }
-
   /** The first listener for `message` turns the pipe's own queue off. */
   #hear(event: unknown): void {
     if (event !== 'message' || this.#forward !== undefined) return;
@@ -578,6 +563,15 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   static {
+    // Not overridden, so that the types of the events stay those of EventEmitter.
+    for (const name of ['on', 'addListener', 'prependListener'] as const) {
+      const add = EventEmitter.prototype[name];
+      const value = function (this: Pipe, event: string, listener: () => void): Pipe {
+        this.#hear(event);
+        return add.call(this, event, listener) as Pipe;
+      };
+      Object.defineProperty(this.prototype, name, { value, configurable: true, writable: true });
+    }
     Object.defineProperty(this.prototype, inspect.custom, {
       value(this: Pipe): string {
         return `Pipe ${String(this)}`;

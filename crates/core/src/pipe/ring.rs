@@ -111,7 +111,7 @@ mod tests {
         ring.push(&bytes[..len]);
         ring.push(&bytes[..len]);
         assert_eq!(rings.load(Ordering::Relaxed), 1);
-        let mut small = [0; 100];
+        let mut small = [0; 80];
         let mut out = Out::new(&mut small, 0);
         assert!(ring.drain(&mut out), "two records fit");
         assert_eq!(out.at(), 64);
