@@ -13,6 +13,7 @@ mod daemon;
 mod failure;
 mod interface;
 mod load;
+mod nat;
 mod plan;
 mod pool;
 mod responder;

@@ -10,6 +10,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Either, Function, Uint8Array};
 use napi_derive::napi;
 use routepool_core::Error;
+use routepool_core::pipe::number;
 use routepool_core::pipe::record::{endpoint, parse_endpoint};
 use routepool_core::pipe::{Interest, Kind, Settings, Sockets as Inner};
 
@@ -230,7 +231,9 @@ impl Sockets {
     #[napi(catch_unwind)]
     pub fn send_to(&self, id: u32, data: &[u8], to: &[u8], source: Option<&[u8]>) -> i32 {
         let (to, source) = (parse_endpoint(to), source.map(parse_endpoint));
-        let (Some(to), true) = (to, source != Some(None)) else { return -EINVAL };
+        let (Some(to), true) = (to, source != Some(None)) else {
+            return taken(Err(io::ErrorKind::InvalidInput.into()));
+        };
         let source = source.flatten().map(|source: SocketAddr| source.ip());
         taken(self.inner.borrow().send_to(id, data, to, source))
     }
@@ -330,19 +333,9 @@ impl Sockets {
     }
 }
 
-/// The same number on all systems that Node runs on.
-const EINVAL: i32 = 22;
-
 fn taken(result: io::Result<usize>) -> i32 {
     match result {
         Ok(bytes) => i32::try_from(bytes).unwrap_or(i32::MAX),
-        Err(error) => match error.raw_os_error() {
-            Some(number) => -number,
-            // A socket that is closed, or none.
-            None if error.kind() == io::ErrorKind::NotConnected => -EBADF,
-            None => -EINVAL,
-        },
+        Err(error) => -i32::from(number(&error)),
     }
 }
-
-const EBADF: i32 = 9;

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+mod nat;
+
+pub use nat::*;
+
 /// Datagrams per system call. Between 8 and 128 no difference was measured; 256 was slower on a busy machine.
 pub const BATCH: usize = 64;
 

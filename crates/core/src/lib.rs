@@ -5,6 +5,7 @@
 
 pub mod bind;
 pub mod capabilities;
+pub mod classify;
 pub mod daemon;
 pub mod defaults;
 pub mod discover;
@@ -22,3 +23,4 @@ pub mod validate;
 pub mod watch;
 
 pub use error::Error;
+pub use routepool_udp::errno;

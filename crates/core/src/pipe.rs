@@ -20,6 +20,7 @@ mod table;
 
 pub use open::{Kind, Settings};
 pub use reader::Totals;
+pub use receive::number;
 pub use relay::RelayCounters;
 pub use routepool_udp::Interest;
 pub use sockets::{Opened, Sockets};

@@ -9,6 +9,7 @@ pub mod attempts;
 pub mod discovery;
 pub mod ip_block;
 pub mod listen;
+pub mod nat;
 pub mod pool;
 pub mod routes;
 pub mod scope;

@@ -372,7 +372,7 @@ impl Thread {
         let mut bytes = vec![0; 2 * super::record::HEAD * (self.entries.len() + 1)];
         let mut out = Out::new(&mut bytes, 0);
         for id in self.entries.keys() {
-            out.error(*id, Call::Receive, 5);
+            out.error(*id, Call::Receive, routepool_udp::errno::EIO);
         }
         self.shared.ring.push(out.written());
     }

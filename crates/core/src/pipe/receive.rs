@@ -174,7 +174,11 @@ fn read_stream(watched: &Watched, out: &mut Out<'_>) -> Outcome {
     }
 }
 
-/// The error's number; EIO stands for one without.
-pub(crate) fn number(error: &io::Error) -> i32 {
-    error.raw_os_error().unwrap_or(5)
+/// The error's number as Node writes it, without its sign; EIO stands for an error without one.
+#[must_use]
+pub fn number(error: &io::Error) -> u16 {
+    match errno::number(error) {
+        0 => errno::EIO,
+        number => number,
+    }
 }

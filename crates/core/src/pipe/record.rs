@@ -127,9 +127,9 @@ impl<'a> Out<'a> {
     }
 
     /// Writes the record of an error; `false` if there is no room for it.
-    pub(crate) fn error(&mut self, id: u32, call: Call, number: i32) -> bool {
+    pub(crate) fn error(&mut self, id: u32, call: Call, number: u16) -> bool {
         self.room() > 0 && {
-            self.put(&head(id, Event::Error, 0, number.unsigned_abs(), call as u32));
+            self.put(&head(id, Event::Error, 0, number.into(), call as u32));
             true
         }
     }

@@ -73,9 +73,9 @@ impl Relay {
                 Ok(Err(error)) => number(&error),
                 // Ended by its owner, who hears nothing of it.
                 Err(error) if error.is_cancelled() => return,
-                Err(_) => 5,
+                Err(_) => routepool_udp::errno::EIO,
             };
-            ring.push(&head(id, Event::Relayed, 0, number.unsigned_abs(), Call::Relay as u32));
+            ring.push(&head(id, Event::Relayed, 0, number.into(), Call::Relay as u32));
         });
         Ok(Self { task, moved })
     }
