@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use routepool_proto::nat::{
-    Alg, Allocation, Connectivity, Filtering, Hairpin, Lifetime, Mapping, Pooling, Reason, Settings, numbers,
+    Alg, Allocation, Connectivity, Filtering, Hairpin, Lifetime, Mapping, Reason, Settings, numbers,
 };
 use routepool_testkit::matrix::{Tally, filtering_of, kinds, mapping_of, run, world};
 use routepool_testkit::{BehaviorServer, Dependence, Fault, Nat, NatKind, Outcome, Path, Ports, World};

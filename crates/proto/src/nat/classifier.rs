@@ -93,6 +93,8 @@ enum Cannot {
     SamePair(SocketAddr),
     /// Two servers that can test are enough.
     NotNeeded,
+    /// The system refuses to send to it.
+    Refused,
 }
 
 #[derive(Clone, Debug)]
@@ -181,6 +183,12 @@ impl Classifier {
         self.done
     }
 
+    /// Whether any server has answered.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.targets.iter().any(|t| t.answered)
+    }
+
     /// What is to be done now. Call it after everything that happened, and when [`Classifier::next_wake`] has come.
     pub fn poll(&mut self, now: Duration, out: &mut Vec<Command>) {
         if self.done {
@@ -249,8 +257,11 @@ impl Classifier {
 
     /// The system refused a send.
     pub fn on_send_error(&mut self, probe: u16, errno: i32) {
-        if let Some(probe) = self.probes.get_mut(usize::from(probe)) {
-            probe.errno = Some(errno);
+        let Some(probe) = self.probes.get_mut(usize::from(probe)) else { return };
+        probe.errno = Some(errno);
+        let target = &mut self.targets[probe.server];
+        if probe.to == target.address && !target.answered {
+            target.cannot.get_or_insert(Cannot::Refused);
         }
     }
 

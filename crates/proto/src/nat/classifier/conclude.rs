@@ -60,7 +60,7 @@ impl Classifier {
             Finding::because(Connectivity::Stopped, Reason::Stopped)
         } else if refused {
             Finding::because(Connectivity::NoRoute, Reason::NoRoute)
-        } else if self.targets.iter().any(|t| t.cannot.is_some()) {
+        } else if self.targets.iter().any(|t| t.cannot.is_some_and(|c| c != Cannot::Refused)) {
             // Something came back, if only an error.
             Finding::because(Connectivity::NoReply, Reason::CannotTest)
         } else if addresses.len() < 2 {
@@ -363,5 +363,6 @@ fn sentence(cannot: Cannot) -> String {
         }
         Cannot::SamePair(other) => format!("it is the other half of {other}, which was asked"),
         Cannot::NotNeeded => "two others were asked".to_owned(),
+        Cannot::Refused => "the system refuses to send to it".to_owned(),
     }
 }
