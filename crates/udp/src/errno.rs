@@ -45,6 +45,23 @@ pub fn is_icmp(error: &io::Error) -> bool {
     )
 }
 
+/// Whether a connection is being made, and will be told made or failed.
+#[must_use]
+pub fn is_under_way(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::EINPROGRESS) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// Whether descriptors or memory have run out.
+#[cfg(unix)]
+#[must_use]
+pub fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
 /// Whether a receive call failed because the datagram was longer than the buffer. Windows makes an error of it
 /// (`WSAEMSGSIZE`), others cut it off.
 #[must_use]
