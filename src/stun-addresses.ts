@@ -66,7 +66,8 @@ function candidates(family: Family, loaded: readonly Interface[]): Candidate[] {
     const { ip, scope } = address;
     if (!seen.has(ip)) seen.set(ip, { ip, seen: ip, certainty: 'unverified', global: scope === 'global' });
   }
-  return [...seen.values()].toSorted((a, b) => rank(a) - rank(b));
+  // In the order of their numbers, so that a server that is started again chooses the same ones.
+  return [...seen.values()].toSorted((a, b) => rank(a) - rank(b) || a.ip.localeCompare(b.ip, 'en', { numeric: true }));
 }
 
 const UNUSABLE = new Set(['link-local', 'loopback', 'multicast', 'unspecified']);
@@ -80,11 +81,12 @@ function choose(family: Family, all: readonly Candidate[]): { chosen: Candidate[
   if (primary === undefined) return { chosen: [], notes: [] };
   const other = all.find(({ ip, seen, certainty, global }) => ip !== primary.ip && seen !== primary.seen && (certainty !== 'unverified' || global || !primary.global));
   const chosen = other === undefined ? [primary] : [primary, other];
-  const notes = chosen.flatMap(({ ip, seen, certainty }) => {
-    if (certainty === 'unverified') return [`${ip}: no STUN server said what it leaves as, so it is taken for what clients see.`];
+  const unproven = chosen.filter(({ certainty }) => certainty === 'unverified').map(({ ip }) => ip);
+  const notes = chosen.flatMap(({ ip, seen }) => {
     if (ip === seen) return [];
     return [`${ip} leaves as ${seen}, which clients are told of: that works if the NAT maps one to one and lets the server's ports in.`];
   });
+  if (unproven.length > 0) notes.push(`No STUN server said what ${unproven.join(' and ')} leave${unproven.length === 1 ? 's' : ''} as: taken for what clients see.`);
   if (other === undefined) {
     const same = all.filter(({ ip, seen }) => ip !== primary.ip && seen === primary.seen).map(({ ip }) => ip);
     const why = same.length > 0 ? `${same.slice(0, 3).join(', ')} ${same.length === 1 ? 'leaves' : 'leave'} as the same address` : 'this machine has no second one';
