@@ -773,23 +773,34 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startStunServer, stunIgnoredReasons } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
+export { ConnectAttempts }
 export { InterfaceLoad }
+export { InterfaceWatch }
 export { LoadPlan }
+export { NatJob }
 export { Observation }
 export { ProvenPool }
 export { Responder }
+export { Sockets }
 export { Sweep }
 export { SweepPlan }
+export { behaviourOfType }
+export { canConnect }
 export { checkBind }
 export { chooseServers }
+export { classifyNat }
 export { listCapabilities }
 export { listInterfaces }
 export { makePool }
+export { natNumbers }
 export { observe }
+export { openSockets }
+export { planListeners }
 export { planLoad }
 export { planSweep }
 export { startStunServer }
+export { startWatch }
 export { stunIgnoredReasons }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -134,7 +134,7 @@ describe.skipIf(why !== undefined)('without addresses', () => {
       const options = ['10.1.2.3', '--rate-per-prefix', '10', '--metrics', '10.1.2.3:9464', '--workers', '2', '--no-tcp'];
       await space.start([process.execPath, main, 'stun-server', ...options], /STUN server/);
       const { stdout, stderr } = peer.try(process.execPath, '--input-type=module', '-e', BURST);
-      const [, answered] = /replies_total\{class="success"\} (\d+)/.exec(stdout) ?? [, stderr];
+      const [, answered] = /replies_total\{class="success"\} (\d+)/.exec(stdout) ?? [undefined, stderr];
       const [, limited] = /ignored_total\{reason="rate-limited"\} (\d+)/.exec(stdout) ?? [];
       // Ten at once, and one more for each tenth of a second that it took.
       expect(Number(answered)).toBeGreaterThanOrEqual(10);

@@ -1,27 +1,42 @@
-/** The only importer of the generated addon loader: nothing native leaves this file untyped. */
-export {
-  AddressPool,
-  checkBind,
-  chooseServers,
-  listCapabilities,
-  listInterfaces as enumerateInterfaces,
-  makePool,
-  observe,
-  planLoad,
-  planSweep,
-  startStunServer,
-  stunIgnoredReasons,
-} from '../index.js';
+/** The only door to the addon: nothing native leaves this file untyped. */
+import type * as Native from '../index.js';
+import { loadBinding } from './loader/load-binding.ts';
+
+const take = loadBinding<typeof Native>();
+
+export type AddressPool = Native.AddressPool;
+export const AddressPool: typeof Native.AddressPool = take('AddressPool');
+export const checkBind: typeof Native.checkBind = take('checkBind');
+export const chooseServers: typeof Native.chooseServers = take('chooseServers');
+export const listCapabilities: typeof Native.listCapabilities = take('listCapabilities');
+export type ConnectAttempts = Native.ConnectAttempts;
+export const ConnectAttempts: typeof Native.ConnectAttempts = take('ConnectAttempts');
+export const enumerateInterfaces: typeof Native.listInterfaces = take('listInterfaces');
+export const makePool: typeof Native.makePool = take('makePool');
+export const observe: typeof Native.observe = take('observe');
+export const openSockets: typeof Native.openSockets = take('openSockets');
+export const planListeners: typeof Native.planListeners = take('planListeners');
+export const planLoad: typeof Native.planLoad = take('planLoad');
+export const planSweep: typeof Native.planSweep = take('planSweep');
+export const startStunServer: typeof Native.startStunServer = take('startStunServer');
+export const stunIgnoredReasons: typeof Native.stunIgnoredReasons = take('stunIgnoredReasons');
+export const startWatch: typeof Native.startWatch = take('startWatch');
 export type {
   AddressSeen,
+  ChangeFacts as NativeChange,
+  ExternalFacts as NativeExternal,
   Failure,
   InterfaceFacts as NativeInterface,
+  InterfaceLoad as NativeLoad,
+  InterfaceWatch as NativeWatch,
   LoadedFamily,
   LoadedInterface,
   PlanFacts,
   ProvenPool as NativePool,
   ResolvedServer,
   Responder as NativeResponder,
+  SocketOptions,
+  Sockets as NativeSockets,
   Sweep as NativeSweep,
   ServerTarget,
   StunServerConfig as NativeStunConfig,

@@ -3,6 +3,7 @@ import { enumerateInterfaces, type NativeInterface } from './binding.ts';
 import { unwrap } from './errors.ts';
 import type { Family } from './families.ts';
 import type { AddressRange } from './interface-dict.ts';
+import { asCaller, checkNames } from './options.ts';
 
 /** What kind of interface it is, by the system's own type and not by its name. */
 export type InterfaceKind = 'ethernet' | 'wifi' | 'loopback' | 'bridge' | 'tunnel' | 'virtual' | 'other';
@@ -64,6 +65,8 @@ export interface InterfaceFacts {
   readonly kind: InterfaceKind;
   /** Whether it is switched on. */
   readonly up: boolean;
+  /** Whether it has a link: a cable with something at its other end. Packets pass only when it is both up and running. */
+  readonly running: boolean;
   /** Whether the traffic that no other route takes leaves by it. */
   readonly default: { readonly 4: boolean; readonly 6: boolean };
   /** The most preferred first. */
@@ -77,7 +80,8 @@ export interface InterfaceFacts {
 export function listInterfaces(options?: { details?: false }): string[];
 /** All interfaces of this machine with all that the system says, by number. Nothing is asked of any server. */
 export function listInterfaces(options: { details: true }): InterfaceFacts[];
-export function listInterfaces({ details = false }: { details?: boolean } = {}): string[] | InterfaceFacts[] {
+export function listInterfaces(options: { details?: boolean } = {}): string[] | InterfaceFacts[] {
+  const { details = false } = asCaller(listInterfaces, () => checkNames(options, ['details']));
   const all = unwrap(enumerateInterfaces(), listInterfaces);
   return details ? all.map(toFacts) : all.map((found) => found.name);
 }
@@ -91,6 +95,7 @@ export function toFacts(found: NativeInterface): InterfaceFacts {
     mtu: found.mtu,
     kind: found.kind as InterfaceKind,
     up: found.up,
+    running: found.running,
     default: { 4: found.defaultIpv4, 6: found.defaultIpv6 },
     gateways: found.gateways.map(({ address, family, metric, table }) => ({ address: address ?? undefined, family: family === 6 ? 6 : 4, metric, table })),
     addresses: found.addresses.map((address) => ({

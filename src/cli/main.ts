@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** The command line: finds the command and runs it. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { listInterfaces } from '../interface-facts.ts';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
 import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';
@@ -8,6 +10,7 @@ import { OutputWatch } from './output-stream.ts';
 import { STUN_SERVER_HELP, stunServerCommand } from './stun-server-command.ts';
 import { UsageError } from './usage-error.ts';
 import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
+import { WATCH_HELP, watchCommand } from './watch-command.ts';
 
 const HELP = `routepool: which external IP each of your IPs leaves as, and which of them really work
 
@@ -17,6 +20,7 @@ Commands:
   interfaces [NAME…]   what the addresses of this machine leave as (also without any command)
   validate BLOCK…      prove for each address of a block that it leaves as itself
   stun-server [IP…]    a STUN server that can also answer from another address (RFC 5780)
+  watch                tell when addresses, links, default routes or external addresses change
 
   routepool COMMAND --help   says more about a command
   routepool --version        prints the version
@@ -28,6 +32,7 @@ const COMMANDS: Record<string, { help: string; run: (args: string[]) => Promise<
   interfaces: { help: INTERFACES_HELP, run: interfacesCommand },
   'stun-server': { help: STUN_SERVER_HELP, run: stunServerCommand },
   validate: { help: VALIDATE_HELP, run: validateCommand },
+  watch: { help: WATCH_HELP, run: watchCommand },
 };
 
 async function main(args: string[]): Promise<number> {
@@ -47,7 +52,7 @@ async function main(args: string[]): Promise<number> {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) {
     const meant = nearestName(name, Object.keys(COMMANDS));
-    const hint = meant === undefined ? 'see routepool --help' : `did you mean '${meant}'?`;
+    const hint = meant === undefined ? hintFor(name) : `did you mean '${meant}'?`;
     throw new UsageError(`there is no command '${name}'; ${hint}`);
   }
   if (rest.includes('--help') || rest.includes('-h')) {
@@ -55,6 +60,12 @@ async function main(args: string[]): Promise<number> {
     return EXIT.ok;
   }
   return command.run(rest);
+}
+
+/** What is no command may be what a command is given. */
+function hintFor(name: string): string {
+  if (isIP(name.split(/[/-]/)[0] ?? '') !== 0) return `did you mean 'routepool validate ${name}'?`;
+  return listInterfaces().includes(name) ? `did you mean 'routepool interfaces ${name}'?` : 'see routepool --help';
 }
 
 const watch = new OutputWatch(process.stdout, process.stderr);

@@ -10,7 +10,8 @@ mod open;
 mod tcp;
 mod worker;
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -125,15 +126,27 @@ impl Responder {
         self.published.iter().fold(Counters::default(), |sum, one| sum + one.read())
     }
 
-    /// Stops it: the threads end within their nap of 20 ms and the sockets are closed. Twice is fine.
+    /// Stops it: the threads end, within their nap of 20 ms, and the sockets are closed. Twice is fine.
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.stop_tcp.notify_one();
+        if self.threads.len() == 1 {
+            // An empty datagram wakes a lone thread from its nap; of several the kernel would pick one.
+            let _ = wake(self.address());
+        }
         for thread in self.threads.drain(..) {
             // A thread cannot panic on a datagram; if it did, there is nothing left to stop.
             let _ = thread.join();
         }
     }
+}
+
+fn wake(server: SocketAddr) -> io::Result<usize> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    UdpSocket::bind((any, 0))?.send_to(&[], server)
 }
 
 impl Drop for Responder {

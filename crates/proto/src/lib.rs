@@ -5,8 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod agree;
+pub mod attempts;
 pub mod discovery;
 pub mod ip_block;
+pub mod listen;
+pub mod nat;
 pub mod pool;
 pub mod routes;
 pub mod scope;
@@ -14,3 +17,4 @@ pub mod server_addr;
 pub mod stun;
 pub mod sweep;
 pub mod targets;
+pub mod watch;

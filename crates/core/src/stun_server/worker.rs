@@ -93,7 +93,13 @@ impl Worker {
     /// Runs until it is told to stop.
     pub(super) fn run(&mut self, stop: &AtomicBool, published: &Published) {
         while !stop.load(Ordering::Relaxed) {
-            if self.turn() == 0 {
+            let before = self.counters;
+            let received = self.turn();
+            if stop.load(Ordering::Relaxed) && self.counters.replies == before.replies {
+                self.counters = before; // what came last was what woke it
+                break;
+            }
+            if received == 0 {
                 self.counters.drops = self.drops().into();
                 published.write(&self.counters);
                 // A failing wait must not become a busy loop.
