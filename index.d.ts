@@ -912,6 +912,10 @@ export interface ResponderCounters {
   ignored: number
   /** Datagrams that the kernel dropped. */
   drops: number
+  /** TCP connections accepted. */
+  connections: number
+  /** TCP connections closed at once. */
+  refused: number
   /** Datagrams that got no reply, in the order of `stun_ignored_reasons`. */
   reasons: Array<number>
 }
@@ -1039,6 +1043,12 @@ export interface StunServerConfig {
   port: number
   /** The other port. */
   otherPort?: number
+  /** Also listen for TCP connections. */
+  tcp?: boolean
+  /** Blocks that may ask. */
+  allow?: Array<string>
+  /** Replies a second for each prefix of sources; 0 for no limit. */
+  ratePerPrefix?: number
   /** Threads. */
   workers?: number
   /** Answer clients of RFC 3489. */

@@ -56,6 +56,7 @@ export type { Pick, PickOptions } from './pick.ts';
 export { TCP, UDP, type Protocol } from './pipe/protocol.ts';
 export { Route, type Certainty, type Evidence, type Observation, type ServerAnswer } from './route.ts';
 export { RoutePool } from './route-pool.ts';
+export { chooseStunAddresses, type StunAddressChoice } from './stun-addresses.ts';
 export { StunServer, type StunEndpoint, type StunIgnoredReason, type StunServerCounters, type StunServerOptions } from './stun-server.ts';
 export type { ValidationSummary } from './summary.ts';
 export { validate } from './validate.ts';
