@@ -773,13 +773,15 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, InterfaceLoad, LoadPlan, NatRules, Observation, ProvenPool, Responder, StunRules, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, simulateNat, startResponder } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
 export { LoadPlan }
+export { NatRules }
 export { Observation }
 export { ProvenPool }
 export { Responder }
+export { StunRules }
 export { Sweep }
 export { SweepPlan }
 export { checkBind }
@@ -790,5 +792,6 @@ export { makePool }
 export { observe }
 export { planLoad }
 export { planSweep }
+export { simulateNat }
 export { startResponder }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -1,15 +1,21 @@
 /** The only importer of the generated addon loader: nothing native leaves this file untyped. */
 export {
   AddressPool,
+  behaviourOfType,
+  canConnect,
   checkBind,
   chooseServers,
+  classifyNat,
   listCapabilities,
   listInterfaces as enumerateInterfaces,
   makePool,
+  natNumbers,
   observe,
   planLoad,
   planSweep,
+  simulateNat,
   startResponder,
+  StunRules,
 } from '../index.js';
 export type {
   AddressSeen,
@@ -17,6 +23,10 @@ export type {
   InterfaceFacts as NativeInterface,
   LoadedFamily,
   LoadedInterface,
+  NatBehaviour,
+  NatFamily,
+  NatReport,
+  NatRules,
   PlanFacts,
   ProvenPool as NativePool,
   ResolvedServer,

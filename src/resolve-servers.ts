@@ -5,6 +5,7 @@ import { chooseServers, type ResolvedServer, type ServerTarget } from './binding
 import { RoutePoolError, unwrap, withStackOf } from './errors.ts';
 import type { Family } from './families.ts';
 import type { CheckedLoadOptions } from './load-options.ts';
+import type { LookupFunction } from './options.ts';
 import { resolveServer } from './validate.ts';
 
 /** Servers with their addresses, of one family or of both. */
@@ -27,6 +28,19 @@ export async function resolveAll(options: CheckedLoadOptions, families: readonly
   const failed = results.find((result) => result instanceof Error);
   if (failed instanceof Error && !isPublic && families.length > 0) throw withStackOf(failed, origin);
   return { servers: results.flatMap((result) => (result instanceof Error ? [] : result)), isPublic, unresolved: failed instanceof Error ? failed.message : undefined };
+}
+
+/** Resolves the servers for the families; a name that does not resolve is no error but something that was found out. */
+export async function resolveThoseThatDo(
+  servers: readonly ServerTarget[],
+  families: readonly Family[],
+  lookup: LookupFunction = dnsLookup,
+): Promise<{ servers: ResolvedServer[]; unresolved: string[] }> {
+  const results = await Promise.all(servers.map((server) => resolveOne(server, families, lookup)));
+  return {
+    servers: results.flatMap((result) => (result instanceof Error ? [] : result)),
+    unresolved: servers.flatMap((server, i) => (results[i] instanceof Error ? [server.host] : [])),
+  };
 }
 
 async function resolveOne(server: ServerTarget, families: readonly Family[], lookup: NonNullable<CheckedLoadOptions['lookup']>): Promise<ResolvedServer[] | Error> {

@@ -57,6 +57,13 @@ export const NAT_KINDS = {
     rules: table(forward('iifname "g1" ct state established,related accept; iifname "g1" drop;')),
   },
   fullCone: { what: 'one-to-one NAT (DMZ host, cloud address)', family: 4, rules: table(post(SNAT) + pre(OPEN_IN)) },
+  hairpin: {
+    what: 'one-to-one NAT that lets hosts inside reach each other by their external addresses',
+    family: 4,
+    rules: table(
+      post(`${SNAT} oifname "g0" ip saddr ${INSIDE[4]} snat to ${OUTSIDE[4]};`) + pre(`ip daddr ${OUTSIDE[4]} dnat to ${INSIDE[4]};`),
+    ),
+  },
   addressRestricted: {
     what: 'NAT that lets in whom the port has sent to',
     family: 4,

@@ -1,5 +1,6 @@
 /** A client behind a real NAT, with STUN servers at two addresses beyond it. */
 import { fileURLToPath } from 'node:url';
+import type { LoadNatOptions, NatReport } from '../../src/index.ts';
 import { Namespace } from './namespaces.ts';
 import { INSIDE, NAT_KINDS, OUTSIDE, PUBLIC, TRANSLATED_PREFIX, type NatKind, type NatKindName } from './nat-kinds.ts';
 
@@ -7,6 +8,21 @@ const file = (name: string) => fileURLToPath(new URL(`./${name}`, import.meta.ur
 
 /** The servers' addresses: two of a server that tests filtering, and one more that only answers. */
 export const SERVERS = { 4: ['203.0.113.1', '203.0.113.2', '203.0.113.3'], 6: ['2001:db8:5::1', '2001:db8:5::2', '2001:db8:5::3'] } as const;
+
+/** What the client's script prints. */
+export interface NatInLab {
+  type: number;
+  nat_info: string;
+  delta: { type: number; value: number };
+  rfc3489: string;
+  assumed: boolean;
+  breaches: { requirement: string }[];
+  report: NatReport;
+  elapsedMs: number;
+  explained: string;
+  dict: object;
+  error?: { code: string; message: string };
+}
 
 /**
  * ```
@@ -112,6 +128,17 @@ export class NatLab {
   /** Starts our server at one address: it answers, and tests nothing. */
   async startPlain(...addresses: string[]): Promise<void> {
     for (const ip of addresses) await this.server.start([process.execPath, file('stun-server.mjs'), ip, '3478'], /listening/);
+  }
+
+  /** Starts our server at the first two addresses, both ports. */
+  async startOurs(): Promise<void> {
+    await this.server.start([process.execPath, file('pair-server.mjs'), ...this.servers.slice(0, 2)], /listening/);
+  }
+
+  /** Looks at the NAT from the client, by the package itself. */
+  load(options: Omit<LoadNatOptions, 'signal' | 'lookup'> = {}): NatInLab {
+    const servers = this.servers.slice(0, 1).map((ip) => (ip.includes(':') ? `[${ip}]:3478` : ip));
+    return JSON.parse(this.client.run(process.execPath, file('load-nat.mjs'), JSON.stringify({ servers, ...options }))) as NatInLab;
   }
 
   /** The router loses this share of what it forwards, each way. */

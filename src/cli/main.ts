@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
 import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';
+import { NAT_HELP, natCommand } from './nat-command.ts';
 import { OutputWatch } from './output-stream.ts';
 import { UsageError } from './usage-error.ts';
 import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
@@ -14,6 +15,7 @@ Usage: routepool [COMMAND] [OPTIONS]
 
 Commands:
   interfaces [NAME…]   what the addresses of this machine leave as (also without any command)
+  nat [NAME]           what kind of NAT is on the way, and what it means
   validate BLOCK…      prove for each address of a block that it leaves as itself
 
   routepool COMMAND --help   says more about a command
@@ -24,6 +26,7 @@ Try: routepool validate 127.16.0.0/16
 
 const COMMANDS: Record<string, { help: string; run: (args: string[]) => Promise<number> }> = {
   interfaces: { help: INTERFACES_HELP, run: interfacesCommand },
+  nat: { help: NAT_HELP, run: natCommand },
   validate: { help: VALIDATE_HELP, run: validateCommand },
 };
 

@@ -14,4 +14,5 @@ mod load;
 mod plan;
 mod pool;
 mod responder;
+mod simulation;
 mod sweep;

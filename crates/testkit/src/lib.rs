@@ -1,6 +1,10 @@
-//! In-process STUN servers that misbehave as told, for tests.
+//! For the tests of routepool: STUN servers that misbehave as told, and NATs that do not exist, on stepped time.
 #![forbid(unsafe_code)]
 
+mod behavior_server;
+mod nat;
 mod stun_server;
 
+pub use behavior_server::{BehaviorServer, Fault, Reply};
+pub use nat::{Dependence, Nat, NatKind, Ports, Random};
 pub use stun_server::{Answer, ScriptedServer};
