@@ -24,6 +24,7 @@ describe('routepool interfaces', () => {
   it.each<[string[], RegExp]>([
     [['no-such0'], /there is no command 'no-such0'/],
     [['interfaces', 'no-such0'], /There is no interface 'no-such0'\. The interfaces are: lo/],
+    [['interfaces', 'no-such0', '--offline'], /there is no interface 'no-such0'.*the interfaces are: lo/],
     [['--stun-servr', 'x'], /did you mean --stun-server\?/],
     [['--timeout', 'soon'], /a number for --timeout but received 'soon'/],
     [['--timeout', '0'], /from 1 to 600000 for --timeout/],

@@ -68,7 +68,12 @@ describe('routepool validate', () => {
     [['validate', BLOCK, '--sample', '64/2'], '--sample'],
     [['validate', BLOCK, '--hosts', 'few'], 'hosts'],
     [['validate', BLOCK, '--server', 'x:0'], '1 to 65535'],
+    [['validate', '127.70.0.1,127.70.0.2'], 'put a space between them'],
+    [['validate', BLOCK, '--interface', 'no-such0'], "there is no interface 'no-such0'; the interfaces are: lo"],
+    [['validate', 'fd00::/64'], 'ask a sample (--sample), for example one host per /80'],
     [['validat', BLOCK], "did you mean 'validate'?"],
+    [[BLOCK], `did you mean 'routepool validate ${BLOCK}'?`],
+    [['lo'], "did you mean 'routepool interfaces lo'?"],
   ])('%j is a usage error that says what to do', (args, words) => {
     const { status, stdout, stderr } = cli(...args);
     expect([status, stdout]).toEqual([2, '']);
@@ -111,6 +116,27 @@ describe('routepool validate', () => {
     const run = (env: NodeJS.ProcessEnv) => spawnSync(process.execPath, [main, 'validate', '127.70.0.0/30'], { encoding: 'utf8', env: { ...process.env, ...env } }).stdout;
     expect(run({ FORCE_COLOR: '1', NO_COLOR: '' })).toContain('\u001B[32m');
     expect(run({ FORCE_COLOR: '1', NO_COLOR: '1' })).not.toContain('\u001B[');
+  });
+
+  // util-linux's script(1) gives it a terminal; that of other systems has other options.
+  const noTerminal = spawnSync('script', ['-qec', 'exit 0', '/dev/null']).status === 0 ? undefined : "util-linux's command 'script' is not here";
+  if (noTerminal) console.warn(`SKIPPED: the test on a terminal, because ${noTerminal}`);
+
+  it.skipIf(noTerminal)('shows its progress in one line of a terminal, and takes it away', () => {
+    const onTerminal = (columns: number, env: NodeJS.ProcessEnv = {}) => {
+      const command = `stty cols ${columns}; '${process.execPath}' '${main}' validate 127.70.0.0/22 --rate 1500`;
+      return spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', env: { ...process.env, TERM: 'xterm', NO_COLOR: '1', ...env } }).stdout;
+    };
+    for (const columns of [100, 30]) {
+      const shown = onTerminal(columns);
+      const lines = shown.slice(0, shown.indexOf('✔')).split('\r\u001B[K');
+      // Begun anew each time, and empty before the summary.
+      expect([lines[0], lines.at(-1), lines.length > 3]).toEqual(['', '', true]);
+      for (const line of lines) expect(line.length).toBeLessThan(columns);
+      if (columns === 100) expect(lines).toContainEqual(expect.stringMatching(/^█+░+ \d+ % {2}[\d,]+ ok {2}[\d,]+ a second$/));
+      expect(shown).toContain('✔ 1,024 of 1,024 sources');
+    }
+    expect(onTerminal(100, { TERM: 'dumb' })).toMatch(/^✔ /);
   });
 
   it('finishes with the partial result when interrupted', async () => {

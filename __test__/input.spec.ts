@@ -1,5 +1,7 @@
 /** Bad input: an error that names the option and what was expected, before anything is sent. */
+import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
+import { seeded } from './helpers/interface-data.ts';
 import { type LookupFunction, RoutePoolError, StunServer, type StunServerOptions, validate, type ValidateOptions } from '../src/index.ts';
 
 function failure(call: () => unknown): RoutePoolError {
@@ -31,6 +33,63 @@ describe('blocks', () => {
     expect([error.code, error.option]).toEqual([code, 'blocks']);
     expect(error.message).toContain(words);
     expect(error.stack?.split('\n')[1]).toContain('input.spec.ts');
+  });
+});
+
+describe('block texts', () => {
+  /** What ipaddr.js makes of a CIDR text: its canonical form; undefined if it is none, or has bits set after the prefix. */
+  function canonical(text: string): string | undefined {
+    const [address = '', length = '', ...more] = text.split('/');
+    if (!/^(0|[1-9]\d*)$/.test(length) || address.includes('%') || more.length > 0) return undefined;
+    if (ipaddr.IPv4.isValidFourPartDecimal(address)) {
+      if (Number(length) > 32) return undefined;
+      return String(ipaddr.IPv4.networkAddressFromCIDR(text)) === address ? text : undefined;
+    }
+    if (!ipaddr.IPv6.isValid(address) || Number(length) > 128) return undefined;
+    const own = ipaddr.IPv6.parse(address).toRFC5952String();
+    if (ipaddr.IPv6.networkAddressFromCIDR(text).toRFC5952String() !== own) return undefined;
+    return `${own}/${length}`;
+  }
+
+  it('are read as ipaddr.js reads them, 5,000 of them right, nearly right and wrong', () => {
+    const random = seeded(27);
+    const below = (limit: number) => Math.floor(random() * limit);
+    const pick = <T>(...all: readonly T[]): T => all[below(all.length)] as T;
+    const four = () => {
+      const host = below(256);
+      const length = pick(24, 28, 30, 32, 32, below(40));
+      return `198.51.100.${length < 32 && random() < 0.7 ? host & (0xff << (32 - length)) & 0xff : host}/${length}`;
+    };
+    const six = () => {
+      const groups = ['2001', 'db8', ...Array.from({ length: 6 }, () => (random() < 0.6 ? '0' : below(65_536).toString(16)))];
+      const length = pick(112, 116, 120, 127, 128, below(140));
+      if (length <= 112 && random() < 0.8) groups[7] = '0';
+      let text = groups.join(':');
+      // A run of zeros somewhere, not always the longest one, is shortened.
+      if (random() < 0.6) text = text.replace(pick(/(:0)+$/, /:0(:0)*(?=:)/, /(:0){2}(?=:)/), pick('::', ':'));
+      if (random() < 0.1) text = text.toUpperCase();
+      if (random() < 0.1) text = text.replace(/[^:]*:[^:]*$/, '198.51.100.7');
+      return `${text}/${length}`;
+    };
+    const spoil = (text: string) => {
+      const at = below(text.length + 1);
+      return `${text.slice(0, at)}${pick('0', ':', '.', '/', ' ', 'g', '-', '%', '9')}${text.slice(at + below(2))}`;
+    };
+    let right = 0;
+    for (let n = 0; n < 5_000; n++) {
+      const good = random() < 0.5 ? four() : six();
+      const text = random() < 0.4 ? spoil(good) : good;
+      // Ranges are no CIDR, and spaces around are allowed.
+      if (text.includes('-') || text !== text.trim() || !text.includes('/')) continue;
+      const { code, message } = failure(() => validate(text));
+      const wanted = canonical(text);
+      // What is right is refused for another reason: it is not ours, or too much for one run.
+      const isBlock = code === 'ERR_ROUTEPOOL_NOT_LOCAL' || message.includes('too many for one run');
+      expect([text, isBlock]).toEqual([text, wanted !== undefined]);
+      if (code === 'ERR_ROUTEPOOL_NOT_LOCAL') expect(message).toContain(`add local ${wanted} dev lo`);
+      if (isBlock) right++;
+    }
+    expect(right).toBeGreaterThan(1_500);
   });
 });
 

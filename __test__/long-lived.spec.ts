@@ -33,6 +33,18 @@ describe.runIf(process.platform === 'linux')('threads', () => {
     expect(program(text)).toMatchObject({ status: 0, stdout: '0 true\n' });
   });
 
+  it.each([0.1, 0.5, 0.9])('have ended after an abort at %f, and nothing more is asked', (share) => {
+    const text = `${SWEEPS}
+      const controller = new AbortController();
+      const { signal } = controller;
+      const run = validate('127.16.0.0/14', { signal });
+      let seen = 0;
+      const error = await (async () => { for await (const _ of run) if (++seen >= 262144 * ${share}) controller.abort(); })().catch((e) => e);
+      while (sweeps() > 0) await turn();
+      console.log(error.code, seen === Math.ceil(262144 * ${share}));`;
+    expect(program(text)).toMatchObject({ status: 0, stdout: 'ABORT_ERR true\n' });
+  });
+
   it('a collected awaiter is none: a summary alone is still waited for', async () => {
     const text = `
       import { validate } from 'routepool';

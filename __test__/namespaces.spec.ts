@@ -1,5 +1,8 @@
 /** Through real gateways: every verdict must be what the gateway was told to do. */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { GatewayLab, SERVER } from './lab/gateway-lab.ts';
@@ -34,6 +37,7 @@ interface Row {
   external: string;
   error: string;
   reason: string;
+  asked: string;
 }
 
 function rows(csv: string): Row[] {
@@ -90,6 +94,30 @@ describe.skipIf(noFilter)('through a gateway', () => {
       expect(run.status).toBe(3);
     });
   }
+
+  it('tells the same after two kills: a run goes on from its state', async () => {
+    const made = await lab('198.18.0.0/16', MIXED);
+    await made.startStunServer();
+    const state = join(mkdtempSync(join(tmpdir(), 'routepool-')), 'sweep.state');
+    const args = ['198.18.0.0/18', '--server', SERVER, '--csv', '--quiet', '--state', state];
+    for (const rate of ['6000', '8000']) {
+      const before = statSync(state, { throwIfNoEntry: false })?.ino;
+      const child = await made.client.start([process.execPath, cli, 'validate', ...args, '--rate', rate], /^ip,status/);
+      // Each write swaps a new file in: the first is the one of the beginning, the third has news.
+      const seen = new Set([before]);
+      while (seen.size < 4) {
+        seen.add(statSync(state, { throwIfNoEntry: false })?.ino);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      child.kill();
+      await child.ended;
+    }
+    const run = validate(made.client, ...args);
+    expect([run.stderr, run.rows.length]).toEqual(['', 16_384]);
+    expect(run.rows.filter(({ ip, status, external }) => truth(ip).join() !== [status, external].join())).toEqual([]);
+    // What was proven before is not asked again: its verdict comes from the state.
+    expect(run.rows.filter(({ status, asked }) => status === 'ok' && asked === '0').length).toBeGreaterThan(1_000);
+  });
 
   it('calls the silent ones behind a NAT without ports unknown, not dead', async () => {
     const made = await lab('198.18.0.0/20', 'table ip lab { chain post { type nat hook postrouting priority srcnat; ip saddr 198.18.0.0/16 meta l4proto udp snat to 192.0.2.1:40000-41999 } }');

@@ -21,6 +21,29 @@ describe('a process', () => {
     expect(script(code)).toMatchObject({ status: 0, signal: null, stderr: '' });
   });
 
+  it.each([
+    ['process.exit()', 'process.exit(7)', 7, ''],
+    ['an error that nobody catches', "throw new Error('mine')", 1, 'Error: mine'],
+  ])('ends amid sweeps by %s, without a crash', (_name, code, status, words) => {
+    const found = script(`
+      import { StunServer, validate } from 'routepool';
+      const server = StunServer.listen();
+      const [embedded, other] = [validate('127.80.0.0/12'), validate('127.96.0.0/12', { server: \`127.0.0.1:\${server.port}\` })];
+      void other.summary();
+      let seen = 0;
+      for await (const _ of embedded) if (++seen === 3000) { ${code}; }`);
+    expect(found).toMatchObject({ status, signal: null, stderr: expect.stringContaining(words) });
+  });
+
+  it('proves a million sources within 120 MiB of memory', () => {
+    const { stdout, stderr } = script(`
+      import { validate } from 'routepool';
+      let ok = 0;
+      for await (const { status } of validate('127.32.0.0/12')) if (status === 'ok') ok++;
+      console.log(ok, process.resourceUsage().maxRSS < 120 * 1024 || process.resourceUsage().maxRSS);`);
+    expect([stdout, stderr]).toEqual(['1048576 true\n', '']);
+  });
+
   it('has no thread, socket or file more after importing', () => {
     const { stdout, stderr } = script(`
       import { readdirSync } from 'node:fs';

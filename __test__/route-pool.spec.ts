@@ -1,4 +1,6 @@
 /** The pool of routes: arithmetic against a naive model, and each number against what a server sees. */
+import { createSocket } from 'node:dgram';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Interface, IP4, IP6, RoutePool, StunServer, type Route } from '../src/index.ts';
 
@@ -130,6 +132,56 @@ describe('what a server sees', () => {
     expect([proven.length, proven.equals(pool), proven.at(256)?.ext()]).toEqual([257, true, '127.92.0.7']);
   });
 
+  it('is what at(k) says also through sockets of node:dgram that are bound to the tuples', async () => {
+    const pool = poolOf(['127.90.0.0/16', '127.93.0.0/24', '127.94.7.7']);
+    const receiver = createSocket('udp4');
+    const seen = new Map<string, string>();
+    const all = new Promise<void>((resolve) => receiver.on('message', (message, from) => seen.set(String(message), from.address).size === 1_000 && resolve()));
+    await new Promise<void>((resolve) => receiver.bind(0, '127.0.0.1', resolve));
+    const said = new Map<string, string>();
+    for (let n = 0; n < 1_000; n++) {
+      const route = n === 0 ? (pool.at(-1) as Route) : (pool.random(n) as Route);
+      const { address, port } = await route.bind();
+      said.set(String(n), route.ext() ?? '');
+      const socket = createSocket('udp4');
+      await new Promise<void>((resolve) => socket.bind(port, address, resolve));
+      await new Promise((resolve) => socket.send(String(n), receiver.address().port, '127.0.0.1', resolve));
+      socket.close();
+      // All of this was ticks of one turn of the loop: the receiver needs its turn too.
+      await new Promise((resolve) => void setImmediate(resolve));
+    }
+    await all;
+    receiver.close();
+    expect(seen).toEqual(said);
+    expect(said.get('0')).toBe('127.94.7.7');
+  });
+
+  it('a route is tied to its interface, or says that it is not', async () => {
+    const gone = Interface.fromDict({ name: 'no-such0', nat: { type: 5, delta: { type: 6, value: 0 } }, rp: { 2: [{ af: 2, nic_ips: [{ ip: '127.0.0.9', cidr: 32, af: 2 }], ext_ips: [{ ip: '1.3.3.7', cidr: 32, af: 2 }] }], 10: [] } });
+    const route = gone.route();
+    await expect(route.bind()).rejects.toMatchObject({ code: 'ENODEV', syscall: 'setsockopt' });
+    const bound = await route.bind({ interfaceBinding: 'best-effort' });
+    expect([bound.tuple, bound.interface, bound.interfaceRefused]).toEqual([['127.0.0.9', 0], 'no-such0', expect.stringContaining('No such device')]);
+    // A restored route is unproven, and can be bound all the same; it says so.
+    expect([route.certainty, bound.ext(), inspect(route)]).toEqual(['unverified', '1.3.3.7', 'Route [127.0.0.9] -> [1.3.3.7] (unverified)']);
+    // An address of one's own choice goes around the route's address and interface.
+    expect((await route.bind({ ip: '127.0.0.77', port: 0 })).tuple).toEqual(['127.0.0.77', 0]);
+    const taken = createSocket('udp4');
+    await new Promise<void>((resolve) => taken.bind(0, '127.0.0.77', resolve));
+    await expect(route.bind({ ip: '127.0.0.77', port: taken.address().port })).rejects.toMatchObject({ code: 'EADDRINUSE', address: '127.0.0.77', port: taken.address().port });
+    taken.close();
+    for (const [options, option] of [[{ port: 65_536 }, 'port'], [{ ip: 'x' }, 'ip'], [{ interfaceBinding: 'none' }, 'interfaceBinding'], [{ prt: 1 }, 'prt']] as const) {
+      await expect(route.bind(options as never)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', option });
+    }
+  });
+
+  it('routes are equal by their external side', () => {
+    const [a, b] = [poolOf(['1.3.3.7', '8.8.0.0/30']), poolOf(['8.8.0.0/31', '1.3.3.7'])];
+    const equal = (k: number, n: number) => (a.at(k) as Route).equals(b.at(n));
+    expect([equal(0, 2), equal(1, 0), equal(2, 1), equal(0, 0), equal(3, 2)]).toEqual([true, true, true, false, false]);
+    expect([a.routes[0]?.equals(b.routes[1]), a.routes[1]?.equals(b.routes[0]), a.at(0)?.equals('1.3.3.7')]).toEqual([true, false, false]);
+  });
+
   it('a route is bound to the address that it is for', async () => {
     const bound = await (poolOf(['127.90.0.0/16']).at(777) as Route).bind({ port: 0 });
     expect([bound.tuple, bound.ext(), String(bound)]).toEqual([['127.90.3.9', 0], '127.90.3.9', '127.90.3.9:0 -> 127.90.3.9']);
@@ -190,6 +242,24 @@ describe('an interface', () => {
     expect(() => nic.route(IP4)).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_NO_ROUTE', message: expect.stringMatching(/lo has no IPv4 route: lo has no IPv4 address that could leave/) as string }));
     expect(() => nic.route(IP6)).toThrow(/IPv6/);
     expect(nic.supported()).toEqual([]);
+  });
+
+  it('waits for names no longer than for servers, and not after an abort', async () => {
+    const { loadInterfaces } = await import('../src/index.ts');
+    const names: string[] = [];
+    const lookup = (name: string) => void names.push(name);
+    // Loopback asks nobody, so nothing is looked up; a route has an address to ask from.
+    const route = poolOf(['127.0.0.9']).at(0) as Route;
+    await expect(route.observe({ stunServers: 'x.test', timeoutMs: 30, lookup })).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_RESOLVE', message: expect.stringMatching(/'x.test' was not resolved within 30 ms/) as string });
+    const controller = new AbortController();
+    const waiting = route.observe({ stunServers: 'y.test', lookup, signal: controller.signal });
+    controller.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'ABORT_ERR' });
+    expect(names).toEqual(['x.test', 'y.test']);
+    for (const [given, option] of [['lo', 'names'], [[1], 'names']] as const) await expect(loadInterfaces(given as never)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', option });
+    await expect(loadInterfaces(['lo'], { timeoutMs: 0 })).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', option: 'timeoutMs' });
+    const { listInterfaces } = await import('../src/index.ts');
+    for (const options of [null, { detail: true }]) expect(() => listInterfaces(options as never)).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION' }));
   });
 
   it('can be cancelled while it waits', async () => {

@@ -1,4 +1,5 @@
 /** Routes of interfaces behind real gateways: each network is made of namespaces, and what is loaded must be what it does. */
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Interface, IP4, IP6 } from '../src/index.ts';
 import { whyNoNamespaces } from './lab/namespaces.ts';
@@ -35,7 +36,6 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
       [['8.8.0.0/16'], ['8.8.0.0/16']],
     ]);
     expect([found.certainty[4], found.assumed[4]]).toEqual([['agreed', 'agreed'], [true, true]]);
-    expect(found.elapsedMs).toBeLessThan(2_000);
     const restored = Interface.fromDict(found.dict);
     expect(restored.rp[IP4].length).toBe(65_537);
     expect([restored.rp[IP4].at(0)?.ext(), restored.rp[IP4].at(301)?.ext(), restored.rp[IP4].at(301)?.nic()]).toEqual(['1.3.3.7', '8.8.1.44', '8.8.1.44']);
@@ -101,12 +101,17 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     expect([second.name, second.routes[4]]).toEqual(['c1', ['[10.88.1.2] -> [1.3.3.8]']]);
   });
 
-  it('is not misled by one dead server of three, and takes no longer', async () => {
+  it('is not misled by one dead server of three, and does not wait for it', async () => {
     lab = await RouteLab.create({ families: [4] });
-    await lab.startServers(SERVERS.slice(1));
+    // Dropped, so that nothing tells it from a slow one.
+    lab.gateway.filter(`table ip dead { chain forward { type filter hook forward priority 0; policy accept; ip daddr ${SERVERS[0]} drop; } }`);
+    await lab.startServers(SERVERS);
     const found = lab.load();
     expect([found.routes[4], found.certainty[4]]).toEqual([['[10.99.1.2] -> [10.99.1.2]'], ['agreed']]);
-    expect(found.elapsedMs).toBeLessThan(1_000);
+    // A silent server is asked for the fourth time after 3.5 seconds: nobody waited for that.
+    const [dead, ...others] = found.observations[0]?.answers ?? [];
+    expect([dead?.server, dead?.external, (dead?.attempts ?? 4) < 4]).toEqual([SERVERS[0], undefined, true]);
+    expect(others.map(({ server, external }) => [server, external])).toEqual(SERVERS.slice(1).map((server) => [server, '10.99.1.2']));
   });
 
   it('is not misled by one lying server of three, and keeps its word as evidence', async () => {
@@ -115,6 +120,21 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     await lab.startLiar(SERVERS[0], '6.6.6.6');
     const found = lab.load();
     expect([found.routes[4], found.certainty[4]]).toEqual([['[10.99.1.2] -> [10.99.1.2]'], ['agreed']]);
+    // The liar's word is kept if it came before the other two agreed; it must never count.
+    const words = found.observations[0]?.answers.flatMap(({ server, external }) => (external === undefined ? [] : [`${server} ${external}`]));
+    expect(words?.filter((word) => word !== `${SERVERS[0]} 6.6.6.6`)).toEqual(SERVERS.slice(1).map((server) => `${server} 10.99.1.2`));
+  });
+
+  it('is outvoted also where the liar answers first', async () => {
+    lab = await RouteLab.create({ families: [4] });
+    // The honest ones are a second away at first, so that the liar's word is alone for a while.
+    lab.gateway.filter(`table ip late { chain forward { type filter hook forward priority 0; policy accept;
+      ip saddr { ${SERVERS[1]}, ${SERVERS[2]} } limit rate over 1/minute burst 1 packets accept; ip saddr { ${SERVERS[1]}, ${SERVERS[2]} } drop; } }`);
+    await lab.startServers(SERVERS.slice(1));
+    await lab.startLiar(SERVERS[0], '6.6.6.6');
+    const found = lab.load();
+    expect([found.routes[4], found.certainty[4]]).toEqual([['[10.99.1.2] -> [10.99.1.2]'], ['agreed']]);
+    expect(found.observations[0]?.answers[0]).toMatchObject({ server: SERVERS[0], external: '6.6.6.6' });
   });
 
   it('does not choose between two servers that disagree', async () => {
@@ -143,14 +163,89 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     expect(found.observations.some((seen) => seen.answers.some((answer) => answer.attempts > 1))).toBe(true);
   });
 
+  it('loads a machine that has IPv6 alone', async () => {
+    lab = await RouteLab.create({ families: [6] });
+    lab.hold('2020:deed:deed::/64');
+    await lab.startServers(SERVERS6.slice(0, 2));
+    // The default interface, as `Interface.load()` without arguments finds it.
+    const found = lab.load({ which: undefined, stunServers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
+    const linkLocal = /inet6 (fe80\S+)\/64/.exec(lab.client.run('ip', '-6', 'addr', 'show', 'dev', 'c0'))?.[1];
+    expect([found.name, found.routes[6]]).toEqual(['c0', [`[${linkLocal}] -> [fd00:99::2]`, `[${linkLocal}] -> [2020:deed:deed::/64]`]]);
+    expect([found.certainty[6], found.assumed[6], found.routes[4]]).toEqual([['agreed', 'agreed'], [false, true], []]);
+    expect(found.whyNone).toMatchObject({ 4: expect.stringMatching(/has no IPv4 address/) as string });
+    expect(Interface.fromDict(found.dict).supported()).toEqual([IP6]);
+  });
+
+  it('never chooses an address that is deprecated, or not yet known to be unique', async () => {
+    lab = await RouteLab.create({ families: [6] });
+    await lab.startServers(SERVERS6.slice(0, 2));
+    lab.client.run('ip', '-6', 'addr', 'add', 'fd00:99::dead/64', 'dev', 'c0', 'preferred_lft', '0');
+    // Asks for doubles a hundred times, so that it is tentative for a hundred seconds.
+    lab.client.run('sh', '-c', 'cd /proc/sys/net/ipv6/conf && for i in all c0; do echo 1 > $i/accept_dad; done && echo 100 > c0/dad_transmits');
+    lab.client.run('ip', '-6', 'addr', 'add', 'fd00:99::7e57/64', 'dev', 'c0');
+    const shown = lab.client.run(process.execPath, fileURLToPath(new URL('../dist/cli/main.js', import.meta.url)), 'interfaces', 'c0', '--offline', '--json');
+    const [facts] = JSON.parse(shown) as { addresses: { ip: string; deprecated: boolean; tentative: boolean }[] }[];
+    const flags = facts?.addresses.filter(({ ip }) => ip.startsWith('fd00')).map(({ ip, deprecated, tentative }) => `${ip} ${deprecated} ${tentative}`);
+    expect(flags?.toSorted()).toEqual(['fd00:99::2 false false', 'fd00:99::7e57 false true', 'fd00:99::dead true false']);
+    const found = lab.load({ stunServers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
+    expect(found.observations.map(({ ip }) => ip)).toEqual(['fd00:99::2']);
+  });
+
+  it('ties sockets to the interface: bound ones leave by it against the routing table', async () => {
+    lab = await RouteLab.create({ families: [4] });
+    // Two links, and no rule that leads the second one's address anywhere but to the first.
+    lab.client.connect('c1', ['10.88.1.2/24'], lab.gateway, 'g2', ['10.88.1.1/24']);
+    lab.client.run('ip', 'route', 'add', 'default', 'via', '10.88.1.1', 'metric', '500');
+    lab.gateway.filter(snat('iifname "g0" snat to 1.3.3.1; iifname "g2" snat to 1.3.3.2;'));
+    await twoServers();
+    const found = lab.load({ which: 'c1', stunServers: SERVERS.slice(0, 2) });
+    expect(found.routes[4]).toEqual(['[10.88.1.2] -> [1.3.3.2]']);
+    // The same address without its interface leaves by the first link.
+    const untied = lab.client.run(process.execPath, '--input-type=module', '-e', `
+      import { validate } from 'routepool';
+      for await (const { ip, status, external } of validate('10.88.1.2', { server: ['${SERVERS[0]}', '${SERVERS[1]}'] })) console.log(ip, status, external);`);
+    expect(untied).toBe('10.88.1.2 mapped 1.3.3.1\n');
+  });
+
+  it('loads several at once, also where one is not there', async () => {
+    lab = await RouteLab.create({ families: [4] });
+    lab.client.connect('c1', ['10.88.1.2/24'], lab.gateway, 'g2', ['10.88.1.1/24']);
+    lab.client.run('ip', 'route', 'add', 'default', 'via', '10.88.1.1', 'metric', '500');
+    await twoServers();
+    const text = lab.client.run(process.execPath, '--input-type=module', '-e', `
+      import { loadInterfaces } from 'routepool';
+      const stunServers = ${JSON.stringify(SERVERS.slice(0, 2))};
+      const { loaded, failed } = await loadInterfaces(['c1', 'gone0', 'c0'], { stunServers });
+      const all = await loadInterfaces(undefined, { stunServers });
+      console.log(JSON.stringify([loaded.map((nic) => nic.name + ' ' + nic.route().ext()), failed.map(({ name, error }) => [name, error.code]), all.loaded.map((nic) => nic.name)]));`);
+    expect(JSON.parse(text)).toEqual([['c1 10.88.1.2', 'c0 10.99.1.2'], [['gone0', 'ERR_ROUTEPOOL_NO_INTERFACE']], ['c0', 'c1']]);
+  });
+
+  it('loads a machine that has loopback alone, and one whose servers have no name', async () => {
+    lab = await RouteLab.create({ families: [4] });
+    const alone = await lab.client.beside();
+    try {
+      const load = "import { Interface } from 'routepool'; const nic = await Interface.load(); try { nic.route(); } catch (e) { console.log(nic.name, e.code, e.message); }";
+      expect(alone.run(process.execPath, '--input-type=module', '-e', load)).toMatch(/^lo ERR_ROUTEPOOL_NO_ROUTE lo has no IPv4 route: lo has no IPv4 address that could leave/);
+      expect(alone.run(process.execPath, fileURLToPath(new URL('../dist/cli/main.js', import.meta.url)))).toMatch(/No interface of this machine is up/);
+    } finally {
+      alone.close();
+    }
+    // The public servers are asked for by name, and no resolver can be reached.
+    lab.client.run('ip', 'route', 'del', 'default');
+    const found = lab.load({ stunServers: undefined, timeoutMs: 300 });
+    expect([found.routes[4], found.certainty[4]]).toEqual([['[10.99.1.2] -> []'], ['unverified']]);
+    expect(found.whyNone[4]).toMatch(/could not be resolved|was not resolved/);
+  });
+
   it('pairs each number with the source that leaves as it, also in a /64', async () => {
     lab = await RouteLab.create({ families: [6] });
     lab.hold('2020:deed:deed::/64');
     await lab.startServers(SERVERS6.slice(0, 1));
-    const seen = lab.pairs('2020:deed:deed::/64', 100, `[${SERVERS6[0]}]:3478`);
-    expect(seen).toHaveLength(100);
+    const seen = lab.pairs('2020:deed:deed::/64', 1_000, `[${SERVERS6[0]}]:3478`);
+    expect(seen).toHaveLength(1_000);
     for (const { said, external } of seen) expect(external).toBe(said);
-    expect(new Set(seen.map(({ said }) => said)).size).toBe(100);
+    expect(new Set(seen.map(({ said }) => said)).size).toBe(1_000);
   });
 
   it('loads without any network, and says why there is no route', async () => {

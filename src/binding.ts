@@ -1,22 +1,27 @@
-/** The only importer of the generated addon loader: nothing native leaves this file untyped. */
-export {
-  AddressPool,
-  behaviourOfType,
-  canConnect,
-  checkBind,
-  chooseServers,
-  classifyNat,
-  listCapabilities,
-  listInterfaces as enumerateInterfaces,
-  makePool,
-  natNumbers,
-  observe,
-  planLoad,
-  planSweep,
-  simulateNat,
-  startResponder,
-  StunRules,
-} from '../index.js';
+/** The only door to the addon: nothing native leaves this file untyped. */
+import type * as Native from '../index.js';
+import { loadBinding } from './loader/load-binding.ts';
+
+const take = loadBinding<typeof Native>();
+
+export type AddressPool = Native.AddressPool;
+export const AddressPool: typeof Native.AddressPool = take('AddressPool');
+export const behaviourOfType: typeof Native.behaviourOfType = take('behaviourOfType');
+export const canConnect: typeof Native.canConnect = take('canConnect');
+export const checkBind: typeof Native.checkBind = take('checkBind');
+export const chooseServers: typeof Native.chooseServers = take('chooseServers');
+export const classifyNat: typeof Native.classifyNat = take('classifyNat');
+export const listCapabilities: typeof Native.listCapabilities = take('listCapabilities');
+export const enumerateInterfaces: typeof Native.listInterfaces = take('listInterfaces');
+export const makePool: typeof Native.makePool = take('makePool');
+export const natNumbers: typeof Native.natNumbers = take('natNumbers');
+export const observe: typeof Native.observe = take('observe');
+export const planLoad: typeof Native.planLoad = take('planLoad');
+export const planSweep: typeof Native.planSweep = take('planSweep');
+export const simulateNat: typeof Native.simulateNat = take('simulateNat');
+export const startResponder: typeof Native.startResponder = take('startResponder');
+export type StunRules = Native.StunRules;
+export const StunRules: typeof Native.StunRules = take('StunRules');
 export type {
   AddressSeen,
   Failure,

@@ -20,3 +20,18 @@ export const ITEM_BYTES = 36;
  * by a network that answers everywhere.
  */
 export const PORTAL_URL = 'http://cp.cloudflare.com/generate_204';
+
+/** The port of STUN over UDP and TCP (RFC 8489, section 18.6). */
+export const STUN_PORT = 3_478;
+
+/** How long a name may take to resolve: above the 5 seconds after which a resolver asks its second server (resolv.conf(5)). */
+export const DNS_TIMEOUT_MS = 6_000;
+
+/** Messages that wait in a subscription, unless it was asked for with another number: some milliseconds of a busy flow. */
+export const SUBSCRIPTION_MESSAGES = 1_024;
+
+/** Their bytes: 1 MiB is what a receive buffer of the kernel holds as well. */
+export const SUBSCRIPTION_BYTES = 1_048_576;
+
+/** Messages in a pipe's own queue beyond which it stops reading. Small datagrams reach it long before `highWaterMark`. */
+export const OWN_QUEUE_MESSAGES = 4_096;

@@ -30,6 +30,8 @@ export type RoutePoolErrorCode =
   | 'ERR_ROUTEPOOL_DICT'
   /** Something was used in a way that it does not offer, such as two loops over one run. */
   | 'ERR_ROUTEPOOL_MISUSE'
+  /** The addon could not be loaded; the message says why, and what to run. */
+  | 'ERR_ROUTEPOOL_BINDING'
   /** A defect of routepool itself. */
   | 'ERR_ROUTEPOOL_INTERNAL';
 

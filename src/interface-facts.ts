@@ -3,6 +3,7 @@ import { enumerateInterfaces, type NativeInterface } from './binding.ts';
 import { unwrap } from './errors.ts';
 import type { Family } from './families.ts';
 import type { AddressRange } from './interface-dict.ts';
+import { asCaller, checkNames } from './options.ts';
 
 /** What kind of interface it is, by the system's own type and not by its name. */
 export type InterfaceKind = 'ethernet' | 'wifi' | 'loopback' | 'bridge' | 'tunnel' | 'virtual' | 'other';
@@ -77,7 +78,8 @@ export interface InterfaceFacts {
 export function listInterfaces(options?: { details?: false }): string[];
 /** All interfaces of this machine with all that the system says, by number. Nothing is asked of any server. */
 export function listInterfaces(options: { details: true }): InterfaceFacts[];
-export function listInterfaces({ details = false }: { details?: boolean } = {}): string[] | InterfaceFacts[] {
+export function listInterfaces(options: { details?: boolean } = {}): string[] | InterfaceFacts[] {
+  const { details = false } = asCaller(listInterfaces, () => checkNames(options, ['details']));
   const all = unwrap(enumerateInterfaces(), listInterfaces);
   return details ? all.map(toFacts) : all.map((found) => found.name);
 }

@@ -1,7 +1,8 @@
 /** Loads several interfaces at once. */
 import { Interface } from './interface.ts';
 import { listInterfaces } from './interface-facts.ts';
-import type { LoadOptions } from './load-options.ts';
+import { checkLoadOptions, type LoadOptions } from './load-options.ts';
+import { asCaller, wrong } from './options.ts';
 
 /** What came of loading several interfaces. */
 export interface LoadedInterfaces {
@@ -18,7 +19,9 @@ export interface LoadedInterfaces {
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`; AbortError
  */
 export async function loadInterfaces(names?: readonly string[], options: LoadOptions = {}): Promise<LoadedInterfaces> {
-  const wanted = names ?? listInterfaces({ details: true }).filter((facts) => facts.up && facts.kind !== 'loopback').map((facts) => facts.name);
+  // What is wrong with the options would fail each interface alike: it is the caller's to mend.
+  checkLoadOptions(options, loadInterfaces);
+  const wanted = checkNamesOf(names) ?? listInterfaces({ details: true }).filter((facts) => facts.up && facts.kind !== 'loopback').map((facts) => facts.name);
   const results = await Promise.allSettled(wanted.map((name) => Interface.load(name, options)));
   if (options.signal?.aborted) {
     const aborted = results.find((result) => result.status === 'rejected');
@@ -30,4 +33,9 @@ export async function loadInterfaces(names?: readonly string[], options: LoadOpt
       result.status === 'rejected' ? [{ name: wanted[i] ?? '', error: result.reason instanceof Error ? result.reason : new Error(String(result.reason)) }] : [],
     ),
   };
+}
+
+function checkNamesOf(names: unknown): readonly string[] | undefined {
+  const right = names === undefined || (Array.isArray(names) && [...(names as unknown[])].every((name) => typeof name === 'string'));
+  return right ? (names as readonly string[] | undefined) : asCaller(loadInterfaces, () => wrong('names', 'a list of names of interfaces', names));
 }

@@ -1,5 +1,4 @@
 /** Finds out what kind of NAT an interface is behind. */
-import { lookup as dnsLookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { chooseServers, classifyNat } from './binding.ts';
 import { PORTAL_URL } from './defaults.ts';
@@ -13,7 +12,6 @@ import type { CheckedNatOptions } from './nat-options.ts';
 import { toReport } from './nat-report.ts';
 import { resolveThoseThatDo } from './resolve-servers.ts';
 import type { Route } from './route.ts';
-import { resolveServer } from './validate.ts';
 
 /** Asks from the interface's addresses. @internal */
 export async function measureNat(
@@ -31,7 +29,7 @@ export async function measureNat(
   const families = locals.map((ip): Family => (isIP(ip) === 6 ? 6 : 4));
   const choice = unwrap(chooseServers(options.servers ?? []), caller);
   const isPublic = choice.origin === 'public';
-  const [{ servers, unresolved }, portal] = await Promise.all([resolveThoseThatDo(choice.servers, families, options.lookup), resolvePortal(options, isPublic, families)]);
+  const [{ servers, unresolved }, portal] = await Promise.all([resolveThoseThatDo(choice.servers, families, options, origin), resolvePortal(options, isPublic, families, origin)]);
   const { profile, lifetime, lifetimeMaxMs, hairpin, tcp, signal } = options;
   const question = {
     locals,
@@ -56,20 +54,14 @@ function localOf(facts: InterfaceFacts, routes: readonly Route[], family: Family
 }
 
 /** The portal's address. One whose name does not resolve is not asked: that much STUN has said already. */
-async function resolvePortal({ portal, lookup }: CheckedNatOptions, isPublic: boolean, families: readonly Family[]) {
+async function resolvePortal({ portal, lookup, signal }: CheckedNatOptions, isPublic: boolean, families: readonly Family[], origin: { readonly stack?: string }) {
   const url = portal ?? (isPublic ? new URL(PORTAL_URL) : false);
   if (url === false) return undefined;
   const host = url.hostname.replaceAll(/^\[|\]$/g, '');
   const port = url.port === '' ? 80 : Number(url.port);
-  for (const family of families) {
-    try {
-      const { address } = await resolveServer({ text: host, host, port }, family, lookup ?? dnsLookup);
-      return { address, port, host: url.host, path: `${url.pathname}${url.search}` };
-    } catch {
-      // The other family may have it.
-    }
-  }
-  return undefined;
+  const { servers } = await resolveThoseThatDo([{ text: host, host, port }], families, { lookup, signal }, origin);
+  const address = servers[0]?.address;
+  return address === undefined ? undefined : { address, port, host: url.host, path: `${url.pathname}${url.search}` };
 }
 
 /** Only the properties that have a value. */

@@ -26,6 +26,8 @@ export interface Output {
 /** A command under way; `ended` gives all that it printed. */
 export interface Running {
   ended: Promise<string>;
+  /** Kills it, as a crash would. */
+  kill: () => void;
 }
 
 /** One network namespace. */
@@ -99,7 +101,7 @@ export class Namespace {
     });
     await Promise.race([printed, ended.then(() => Promise.reject(new Error(`${command.join(' ')} ended: ${text}`)))]);
     ended.catch(() => undefined);
-    return { ended };
+    return { ended, kill: () => void child.kill('SIGKILL') };
   }
 
   /** A pair of interfaces between this namespace and another, both up, with these addresses. */

@@ -6,12 +6,16 @@ const nic = await Interface.load('c0', { stunServers: [server] });
 const pool = nic.rp[block.includes(':') ? 6 : 4];
 const first = pool.position(block.split('/')[0]);
 const whole = pool.slice(first);
-const seen = await Promise.all(
-  Array.from({ length: Number(count) }, async (_, seed) => {
-    const route = whole.random(seed);
-    const said = route.ext();
-    const { external } = await route.observe({ stunServers: [server] });
-    return { k: String(pool.position(said)), said, external };
-  }),
-);
+const ask = async (seed) => {
+  const route = whole.random(seed);
+  const said = route.ext();
+  const { external } = await route.observe({ stunServers: [server] });
+  return { k: String(pool.position(said)), said, external };
+};
+const seen = [];
+// Each has a socket of its own: not all at once.
+while (seen.length < Number(count)) {
+  const some = Math.min(100, Number(count) - seen.length);
+  seen.push(...(await Promise.all(Array.from({ length: some }, (_, i) => ask(seen.length + i)))));
+}
 console.log(JSON.stringify(seen));

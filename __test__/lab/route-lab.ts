@@ -97,8 +97,8 @@ export class RouteLab {
     await this.server.start([process.execPath, file('lying-server.mjs'), address, '3478', says], /listening/);
   }
 
-  /** Loads the client's interface, by our package's own code in the client's namespace. */
-  load(options: { which?: string; stunServers?: readonly string[]; timeoutMs?: number } = {}): LoadedInLab {
+  /** Loads the client's interface, by our package's own code in the client's namespace; `undefined` leaves an option out. */
+  load(options: { which?: string | undefined; stunServers?: readonly string[] | undefined; timeoutMs?: number } = {}): LoadedInLab {
     const text = JSON.stringify({ which: 'c0', stunServers: SERVERS, ...options });
     return JSON.parse(this.client.run(process.execPath, file('load-interface.mjs'), text)) as LoadedInLab;
   }

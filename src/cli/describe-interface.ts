@@ -38,9 +38,10 @@ function describeFamily(nic: Interface, family: Family, style: Style): string[] 
   const others = nic.rp[family].routes.filter((route) => route.extIps.length === 0);
   const lines = known.map((route) => describeRoute(route, style));
   if (others.length > 0) {
-    const local = listed(others.flatMap((route) => route.locals.map(rangeText)), ', ');
+    const texts = others.flatMap((route) => route.locals.map(rangeText));
+    const leave = texts.length > 1 ? 'leave' : 'leaves';
     const why = known.length > 0 ? 'no server answered it, or servers disagree' : (nic.whyNone(family) ?? 'it is not known');
-    lines.push(`${style.doubtful('?')} ${local} leaves as an unknown address: ${why}`);
+    lines.push(`${style.doubtful('?')} ${listed(texts, ', ')} ${leave} as an unknown address: ${why}`);
   }
   return lines;
 }

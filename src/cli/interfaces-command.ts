@@ -1,11 +1,12 @@
 /** `routepool` and `routepool interfaces`: what this machine's interfaces look like from outside. */
-import { listInterfaces } from '../interface-facts.ts';
+import { listInterfaces, type InterfaceFacts } from '../interface-facts.ts';
 import { loadInterfaces } from '../load-interfaces.ts';
 import type { LoadOptions } from '../load-options.ts';
 import { EXIT } from './exit-codes.ts';
 import { describeFacts, describeInterface } from './describe-interface.ts';
 import { inCommandWords, numberOf, parseOptions } from './parse-options.ts';
 import { Style } from './style.ts';
+import { UsageError } from './usage-error.ts';
 
 export const INTERFACES_HELP: string = `routepool interfaces: which external addresses the addresses of this machine leave as
 
@@ -39,7 +40,7 @@ async function runCommand(args: string[]): Promise<number> {
   const style = new Style(process.stdout);
   const print = (text: string) => void process.stdout.write(text);
   if (values.offline) {
-    const wanted = listInterfaces({ details: true }).filter((facts) => positionals.length === 0 || positionals.includes(facts.name));
+    const wanted = wantedFacts(positionals);
     print(values.json ? `${JSON.stringify(wanted, null, 2)}\n` : wanted.map((facts) => describeFacts(facts, style)).join('\n'));
     return EXIT.ok;
   }
@@ -57,4 +58,16 @@ async function runCommand(args: string[]): Promise<number> {
     for (const { name, error } of failed) process.stderr.write(`routepool: ${name}: ${error.message}\n`);
   }
   return failed.length === 0 ? EXIT.ok : EXIT.failure;
+}
+
+/** The interfaces of these names or addresses; all without any. */
+function wantedFacts(wanted: readonly string[]): InterfaceFacts[] {
+  const all = listInterfaces({ details: true });
+  const holds = (facts: InterfaceFacts, text: string) => facts.name === text || facts.addresses.some(({ ip }) => ip === text);
+  const unknown = wanted.find((text) => !all.some((facts) => holds(facts, text)));
+  if (unknown !== undefined) {
+    const known = all.map(({ name }) => name).join(', ');
+    throw new UsageError(`there is no interface '${unknown}', and none that holds such an address; the interfaces are: ${known}`);
+  }
+  return all.filter((facts) => wanted.length === 0 || wanted.some((text) => holds(facts, text)));
 }

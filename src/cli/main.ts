@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** The command line: finds the command and runs it. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { listInterfaces } from '../interface-facts.ts';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
 import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';
@@ -47,7 +49,7 @@ async function main(args: string[]): Promise<number> {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) {
     const meant = nearestName(name, Object.keys(COMMANDS));
-    const hint = meant === undefined ? 'see routepool --help' : `did you mean '${meant}'?`;
+    const hint = meant === undefined ? hintFor(name) : `did you mean '${meant}'?`;
     throw new UsageError(`there is no command '${name}'; ${hint}`);
   }
   if (rest.includes('--help') || rest.includes('-h')) {
@@ -55,6 +57,12 @@ async function main(args: string[]): Promise<number> {
     return EXIT.ok;
   }
   return command.run(rest);
+}
+
+/** What is no command may be what a command is given. */
+function hintFor(name: string): string {
+  if (isIP(name.split(/[/-]/)[0] ?? '') !== 0) return `did you mean 'routepool validate ${name}'?`;
+  return listInterfaces().includes(name) ? `did you mean 'routepool interfaces ${name}'?` : 'see routepool --help';
 }
 
 const watch = new OutputWatch(process.stdout, process.stderr);

@@ -1,5 +1,6 @@
 /** What `routepool validate` is given: blocks, names of interfaces, or the pool. */
 import { isIP } from 'node:net';
+import { RoutePoolError } from '../errors.ts';
 import type { Family } from '../families.ts';
 import { Interface } from '../interface.ts';
 import { listInterfaces, type InterfaceFacts } from '../interface-facts.ts';
@@ -49,7 +50,7 @@ async function pool(family: Family | undefined, stunServers: readonly string[] |
   const own = nic.rp[af].routes.filter((route) => route.extIps.some((range) => route.locals.some((local) => rangeText(local) === rangeText(range))));
   const blocks = own.flatMap((route) => route.extIps.map(rangeText));
   if (blocks.length === 0) {
-    throw new UsageError(`no IPv${af} address of ${nic.name} leaves as itself, so there is nothing to prove: ${nic.whyNone(af) ?? 'they are behind a NAT'}`);
+    throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', `no IPv${af} address of ${nic.name} leaves as itself, so there is nothing to prove: ${nic.whyNone(af) ?? 'they are behind a NAT'}`);
   }
   return blocks;
 }

@@ -151,6 +151,8 @@ function parse(args: string[]): Call {
   if (formats.length > 1) throw new UsageError(`--${formats.join(' and --')} cannot be used together: choose one`);
   const several = values.server?.find((server) => server.includes(','));
   if (several !== undefined) throw new UsageError(`expected one server for --server but received '${several}': name --server twice`);
+  const list = positionals.find((block) => block.includes(','));
+  if (list !== undefined) throw new UsageError(`expected one block in each argument but received '${list}': put a space between them`);
   const options: ValidateOptions = {
     server: values.server,
     interface: values.interface,

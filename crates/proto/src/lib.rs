@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agree;
+pub mod attempts;
 pub mod discovery;
 pub mod ip_block;
 pub mod pool;

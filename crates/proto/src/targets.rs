@@ -37,14 +37,14 @@ pub enum TargetsError {
     },
     /// More than fit.
     #[error(
-        "{count} sources are too many for one run, the most is {most}; for a large block ask a sample, for example one host per /{example}"
+        "{count} sources are too many for one run, the most is {most}; of a large block ask a sample (`sample`), for example one host per /{example}"
     )]
     TooMany {
         /// How many there are.
         count: u128,
         /// How many there may be.
         most: u128,
-        /// Length of the sub-prefixes that are usual in the family: a network is one.
+        /// Length of sub-prefixes of which there are not too many.
         example: u8,
     },
     /// A sample that does not fit a block.
@@ -67,6 +67,12 @@ pub struct Targets {
     offset: u32,
     len: u32,
     hasher: SipHasher24,
+}
+
+/// Length of IPv6 sub-prefixes, at the border of a digit, that divide so many addresses into 65,536 or somewhat fewer.
+fn nibbles_for_some_65536(addresses: u128) -> u8 {
+    let host_bits = addresses.max(1).ilog2() as u8;
+    (128 - host_bits + 16) / 4 * 4
 }
 
 /// One block: where its indices start, and where its addresses do.
@@ -115,7 +121,7 @@ impl Targets {
             let start = total as u32;
             total = total.saturating_add(len);
             if total > Self::MAX {
-                let example = if block.is_ipv6() { 64 } else { 24 };
+                let example = if block.is_ipv6() { nibbles_for_some_65536(total) } else { 24 };
                 return Err(TargetsError::TooMany { count: total, most: Self::MAX, example });
             }
             parts.push(Part { start, len: len as u32, walk });
@@ -326,7 +332,9 @@ mod tests {
             (vec![], None, "at least one block"),
             (vec!["fd00::/120", "10.0.0.0/24"], None, "10.0.0.0/24 is IPv4 and fd00::/120 is IPv6"),
             (vec!["10.0.0.0/24", "10.0.0.7"], None, "10.0.0.0/24 and 10.0.0.7 overlap"),
-            (vec!["fd00::/64"], None, "one host per /64"),
+            (vec!["fd00::/64"], None, "ask a sample (`sample`), for example one host per /80"),
+            (vec!["fd00::/48"], None, "one host per /64"),
+            (vec!["::/0"], None, "one host per /16"),
             (vec!["0.0.0.0/0"], None, "one host per /24"),
             (vec!["::/0"], None, "too many"),
             (vec!["0.0.0.0/3"], None, "536870912 sources are too many"),

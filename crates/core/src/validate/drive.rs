@@ -18,6 +18,7 @@ use super::run::{Bell, Outcome, Progress, Shared, lock};
 use super::summary::Summary;
 use crate::Error;
 use crate::defaults::{BATCH, EXTERNALS_NAMED, LANE_SOURCES, MAX_LANES};
+use crate::interface;
 use crate::servers::{Choice, Origin, Resolved};
 use crate::stun_server::{Responder, Server};
 
@@ -45,10 +46,7 @@ impl Drive {
         for _ in 0..lanes {
             let socket = Socket::open(plan.backend, &options).map_err(|source| {
                 match (&plan.interface, source.raw_os_error()) {
-                    (Some(interface), Some(_)) => Error::option_error(
-                        "interface",
-                        format!("sending through the interface '{interface}' was refused: {source}"),
-                    ),
+                    (Some(interface), Some(_)) => refused_interface(interface, &source),
                     _ => Error::System { syscall: "bind", address: Some(options.local), source },
                 }
             })?;
@@ -130,6 +128,17 @@ impl Drive {
         }
         Ok(outcome(&plan, &lanes, found))
     }
+}
+
+/// Why sending through an interface was refused: most often there is none of that name.
+fn refused_interface(wanted: &str, refusal: &std::io::Error) -> Error {
+    let names: Vec<_> = interface::enumerate().unwrap_or_default().into_iter().map(|f| f.name).collect();
+    let message = if names.is_empty() || names.iter().any(|name| name == wanted) {
+        format!("sending through the interface '{wanted}' was refused: {refusal}")
+    } else {
+        format!("there is no interface '{wanted}'; the interfaces are: {}", names.join(", "))
+    };
+    Error::option_error("interface", message)
 }
 
 /// How many lanes. More than one only where every packet stays on this machine and its processors are the limit: then each
@@ -232,7 +241,7 @@ fn run_all(lanes: &mut [Lane<'_>]) -> Result<Vec<Why>, Error> {
 fn silent(servers: &[Resolved], sources: u32) -> Error {
     let names: Vec<_> = servers.iter().map(describe).collect();
     Error::ServerSilent(format!(
-        "The server {} never answered: neither this machine's own address nor any of the {} sources that were asked got a reply, so a \
+        "The server {} never answered: neither this machine's own address nor any of the sources that were asked ({}) got a reply, so a \
          dead server cannot be told from dead sources. Check that the server runs, and that UDP to its port is let through.",
         names.join(", "),
         sources.min(bounds::UNCONFIRMED_BURST)

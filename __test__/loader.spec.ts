@@ -1,0 +1,166 @@
+/** Each way in which the addon cannot be loaded, provoked in a project that has routepool installed. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, cpSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { explainLoadFailure, type LoadFacts } from '../src/loader/load-failure.ts';
+import { Project } from './helpers/installed.ts';
+
+const PERMISSION = Number(process.versions.node.split('.')[0]) >= 23 ? '--permission' : '--experimental-permission';
+const compiler = spawnSync('cc', ['--version']).error === undefined;
+
+let installed: Project;
+beforeAll(() => {
+  installed = Project.install();
+});
+afterAll(() => installed.remove());
+
+interface Case {
+  readonly name: string;
+  readonly provoke?: (project: Project) => void;
+  readonly flags?: readonly string[];
+  readonly env?: Record<string, string>;
+  readonly message: RegExp;
+  readonly skip?: boolean;
+}
+
+const cases: Case[] = [
+  {
+    name: 'the package with the binary is missing',
+    provoke: (project) => rmSync(project.path('node_modules', project.binaryPackage), { recursive: true }),
+    message: /not installed.*npm install --include=optional routepool-\S+@\d/s,
+  },
+  {
+    name: 'node_modules was copied from another system',
+    provoke: (project) => pretend(project, 'routepool-win32-arm64-msvc'),
+    message: /not installed, but routepool-win32-arm64-msvc is\. The folder node_modules seems to come from another system\..*npm ci/s,
+  },
+  {
+    name: 'the package for the other C library is installed',
+    provoke: (project) => pretend(project, otherLibc(project.binaryPackage)),
+    message: /The C library of that one is not the one of this process\..*--libc=(glibc|musl)/s,
+    skip: process.platform !== 'linux',
+  },
+  {
+    name: 'the file is cut short',
+    provoke: (project) => truncateSync(project.binary, 1000),
+    message: /\.node is damaged: it has 1000 bytes in place of \d+\. Install it again: npm install --force routepool-/,
+  },
+  {
+    name: 'the file is something else',
+    provoke: (project) => writeFileSync(project.binary, Buffer.alloc(readFileSync(project.binary).length, 'x')),
+    message: /is damaged, or made for another system: .*Install it again/,
+  },
+  {
+    name: 'the system has an older glibc',
+    provoke: (project) => needNewerGlibc(project),
+    message: /needs glibc 2\.99 or newer, and this system has 2\.\d+\. Use a newer system or base image, or build it from source/,
+    skip: process.platform !== 'linux' || !compiler,
+  },
+  {
+    name: 'the binary is of another version',
+    provoke: (project) => writeFileSync(project.path('other.cjs'), 'module.exports = { planSweep() {} };'),
+    env: { ROUTEPOOL_BINDING: './other.cjs' },
+    message: /is of another version than routepool \d.*it lacks the call/,
+  },
+  { name: '--no-addons', flags: ['--no-addons'], message: /started with --no-addons/ },
+  {
+    name: 'the permission model without addons',
+    flags: [PERMISSION, '--allow-fs-read=*'],
+    message: /permission model, which does not let addons be loaded\. Start it with --allow-addons too/,
+  },
+  {
+    name: 'a processor without a binary',
+    flags: ['--import', 'data:text/javascript,Object.defineProperty(process,"arch",{value:"riscv64"})'],
+    message: /There is no binary of routepool for \w+-riscv64.*There are binaries for linux-x64-gnu, .*build it from source/,
+  },
+  {
+    name: 'ROUTEPOOL_BINDING names nothing',
+    env: { ROUTEPOOL_BINDING: '/no/such/file.node' },
+    message: /ROUTEPOOL_BINDING names \/no\/such\/file\.node, which cannot be loaded: Cannot find module .* or unset it/,
+  },
+];
+
+/** Puts the package of another platform in place of this one's. */
+function pretend(project: Project, name: string): void {
+  const [own, other] = [project.path('node_modules', project.binaryPackage), project.path('node_modules', name)];
+  renameSync(own, other);
+  const manifest = JSON.parse(readFileSync(join(other, 'package.json'), 'utf8')) as object;
+  writeFileSync(join(other, 'package.json'), JSON.stringify({ ...manifest, name }));
+}
+
+function otherLibc(name: string): string {
+  return name.endsWith('-gnu') ? name.replace(/-gnu$/, '-musl') : name.replace(/-musl$/, '-gnu');
+}
+
+/** An addon that is linked against a symbol version that no glibc has. */
+function needNewerGlibc(project: Project): void {
+  const folder = mkdtempSync(join(tmpdir(), 'routepool-glibc-'));
+  const file = (name: string, text: string) => writeFileSync(join(folder, name), text);
+  const cc = (...args: string[]) => execFileSync('cc', ['-shared', '-nostdlib', '-fPIC', ...args], { cwd: folder });
+  file('libc.c', 'void from_the_future(void) {}\n');
+  file('libc.map', 'GLIBC_2.99 { global: from_the_future; };\n');
+  file('addon.c', 'void from_the_future(void);\nvoid napi_register_module_v1(void) { from_the_future(); }\n');
+  cc('-Wl,-soname,libc.so.6', '-Wl,--version-script=libc.map', '-o', 'libc.so.6', 'libc.c');
+  cc('-o', 'addon.node', 'addon.c', './libc.so.6');
+  copyFileSync(join(folder, 'addon.node'), project.binary);
+  const manifest = project.path('node_modules', project.binaryPackage, 'package.json');
+  const { bytes: _bytes, ...others } = JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, unknown>;
+  writeFileSync(manifest, JSON.stringify(others));
+  rmSync(folder, { recursive: true });
+}
+
+describe('the addon cannot be loaded', () => {
+  for (const { name, provoke, flags = [], env = {}, message, skip = false } of cases) {
+    it.skipIf(skip)(name, () => {
+      const project = installed.copy();
+      try {
+        provoke?.(project);
+        const text = `import('routepool').then(() => console.log('loaded'), (e) => console.log(JSON.stringify([e.name, e.code, e.message])))`;
+        const { stdout, status, signal } = project.node([...flags, '--input-type=module', '-e', text], env);
+        expect({ status, signal }).toEqual({ status: 0, signal: null });
+        const [kind, code, said] = JSON.parse(stdout) as [string, string, string];
+        expect([kind, code]).toEqual(['RoutePoolError', 'ERR_ROUTEPOOL_BINDING']);
+        expect(said).toMatch(message);
+      } finally {
+        project.remove();
+      }
+    });
+  }
+
+  it('ROUTEPOOL_BINDING names the file to load', () => {
+    const project = installed.copy();
+    const moved = project.path('elsewhere.node');
+    cpSync(project.binary, moved);
+    rmSync(project.path('node_modules', project.binaryPackage), { recursive: true });
+    const { stdout } = project.node(['--input-type=module', '-e', `import { listInterfaces } from 'routepool'; console.log(listInterfaces().length > 0)`], { ROUTEPOOL_BINDING: moved });
+    expect(stdout).toBe('true\n');
+    project.remove();
+  });
+});
+
+describe('reasons that this machine cannot provoke', () => {
+  const facts: LoadFacts = {
+    platform: 'linux-x64-musl',
+    glibc: undefined,
+    version: '1.2.3',
+    installed: ['linux-x64-musl'],
+    file: '/app/routepool.linux-x64-musl.node',
+    size: undefined,
+    override: undefined,
+    permissionModel: false,
+    checkout: false,
+    messages: [],
+  };
+  it.each([
+    ['a checkout without a build', { checkout: true, installed: [], file: undefined, messages: ["Cannot find module './x.node'"] }, 'not-installed', /npm run build$/],
+    ['what nobody has thought of', { messages: ['Error relocating: boom: symbol not found'] }, 'load-failed', /could not be loaded: Error relocating/],
+    ['files that may not be read', { messages: ['Access to this API has been restricted'] }, 'permission', /--allow-fs-read/],
+    ['Windows', { messages: ['\\\\?\\C:\\x.node is not a valid Win32 application.'] }, 'damaged', /made for another system/],
+  ] as const)('%s', (_, change, reason, message) => {
+    const failure = explainLoadFailure({ ...facts, ...change });
+    expect(failure.reason).toBe(reason);
+    expect(failure.message).toMatch(message);
+  });
+});

@@ -1,0 +1,121 @@
+/**
+ * Loads the addon: the file that `ROUTEPOOL_BINDING` names, or what the generated loader finds. If that fails, the error says
+ * which of the many reasons it was, and the command that mends it.
+ */
+import { createRequire } from 'node:module';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { RoutePoolError } from '../errors.ts';
+import { explainLoadFailure } from './load-failure.ts';
+import { linuxLibc, platformName, PLATFORMS } from './platform.ts';
+
+const require = createRequire(import.meta.url);
+const GENERATED = '../../index.js';
+
+/**
+ * Loads the addon and gives a function that takes its calls out of it by name: a binary of another version is then noticed at
+ * once, and not when the call that it lacks is made.
+ *
+ * @throws {RoutePoolError} `ERR_ROUTEPOOL_BINDING`, here and from the function
+ */
+export function loadBinding<T extends object>(): <K extends keyof T & string>(name: K) => T[K] {
+  const named = process.env['ROUTEPOOL_BINDING'];
+  const override = named ? resolve(named) : undefined;
+  let loaded: T;
+  try {
+    const packed = override === undefined ? damaged() : undefined;
+    if (packed !== undefined) throw new Damaged(packed);
+    loaded = require(override ?? GENERATED) as T;
+  } catch (error) {
+    throw failure(error, override);
+  }
+  return (name) => {
+    if (loaded[name] === undefined) throw failure(new Error(`it lacks the call '${name}'`), override);
+    return loaded[name];
+  };
+}
+
+/** A file whose size is not the one that it was packed with. Loading it could end the process with a bus error. */
+class Damaged extends Error {
+  readonly packed: Packed;
+
+  constructor(packed: Packed) {
+    super('the size is wrong');
+    this.packed = packed;
+  }
+}
+
+interface Packed {
+  readonly file: string;
+  readonly is: number;
+  readonly was: number;
+}
+
+/** The binary of this platform's package, if it is there and its size is wrong. Needs no look at the C library. */
+function damaged(): Packed | undefined {
+  const base = `${process.platform}-${process.arch}`;
+  for (const platform of PLATFORMS.filter((name) => name === base || name.startsWith(`${base}-`))) {
+    const packed = packedFile(platform);
+    if (packed !== undefined && packed.is !== packed.was) return packed;
+  }
+  return undefined;
+}
+
+function packedFile(platform: string): Packed | undefined {
+  try {
+    const manifest = require.resolve(`routepool-${platform}/package.json`);
+    const { main, bytes } = JSON.parse(readFileSync(manifest, 'utf8')) as { main?: string; bytes?: number };
+    if (main === undefined || bytes === undefined) return undefined;
+    const file = join(dirname(manifest), main);
+    return { file, is: statSync(file).size, was: bytes };
+  } catch {
+    // Not installed, or not to be read: the load says so.
+    return undefined;
+  }
+}
+
+function failure(error: unknown, override: string | undefined): RoutePoolError {
+  const libc = linuxLibc();
+  const platform = platformName(libc);
+  const messages = [...chain(error)];
+  const size = error instanceof Damaged ? error.packed : undefined;
+  const { message } = explainLoadFailure({
+    platform,
+    glibc: libc?.name === 'glibc' ? libc.version : undefined,
+    version: version(),
+    installed: PLATFORMS.filter((name) => isInstalled(name)),
+    file: size?.file ?? loadedFile(messages) ?? packedFile(platform)?.file,
+    size,
+    override,
+    permissionModel: (process as { permission?: unknown }).permission !== undefined,
+    checkout: existsSync(new URL('../../Cargo.toml', import.meta.url)),
+    messages,
+  });
+  return new RoutePoolError('ERR_ROUTEPOOL_BINDING', message, { cause: error });
+}
+
+/** The messages of an error and all its causes, but those about files that only a build for browsers would have. */
+function* chain(error: unknown): Generator<string> {
+  for (let next: unknown = error; next instanceof Error; next = next.cause) {
+    if (!/wasi|Cannot find native binding/.test(next.message)) yield next.message;
+  }
+}
+
+/** The file that the dynamic loader's messages begin with. */
+function loadedFile(messages: readonly string[]): string | undefined {
+  const own = messages.map((message) => /(?:^|required by )\(?(\S+\.node)\b/.exec(message)?.[1]);
+  return own.find((file) => file !== undefined && !file.startsWith('.'));
+}
+
+function isInstalled(platform: string): boolean {
+  try {
+    require.resolve(`routepool-${platform}/package.json`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function version(): string {
+  return (require('../../package.json') as { version: string }).version;
+}

@@ -1,0 +1,101 @@
+/** Names of destinations, resolved for the families that a route has. */
+import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
+import { isIP } from 'node:net';
+import { constants } from 'node:os';
+import { inspect } from 'node:util';
+import { DNS_TIMEOUT_MS } from '../defaults.ts';
+import { abortError, RoutePoolError, withStackOf } from '../errors.ts';
+import type { Family } from '../families.ts';
+import type { LookupFunction } from '../options.ts';
+import type { ParsedDestination } from './destination.ts';
+import { canonicalAddress, endpointText, familyOf } from './host-text.ts';
+
+/** How a name is resolved. */
+export interface ResolveOptions {
+  /** `dns.lookup` by default. */
+  readonly lookup?: LookupFunction | undefined;
+  /** When a name is given up, in milliseconds. */
+  readonly dnsTimeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An address to connect to. */
+export interface ResolvedAddress {
+  /** With the interface of a link-local address, where one was given: `fe80::1%eth0`. */
+  readonly address: string;
+  readonly port: number;
+  readonly family: Family;
+}
+
+/**
+ * The addresses of a destination that are of one of `families`, in the order of the resolver (RFC 6724), each once. An address
+ * is not looked up. `origin` is the call whose stack errors get.
+ *
+ * @throws what the resolver says (`getaddrinfo ENOTFOUND`), `getaddrinfo ETIMEDOUT`; RoutePoolError `ERR_ROUTEPOOL_RESOLVE` if
+ *   there is no address of these families; AbortError
+ */
+export async function resolveDestination(dest: ParsedDestination, families: readonly Family[], options: ResolveOptions, origin: { readonly stack?: string }): Promise<ResolvedAddress[]> {
+  const { signal } = options;
+  if (signal?.aborted) throw withStackOf(abortError(signal), origin);
+  if (dest.family !== 0) {
+    if (families.includes(dest.family)) {
+      return [{ address: dest.host + (dest.zone === undefined ? '' : `%${dest.zone}`), port: dest.port, family: dest.family }];
+    }
+    throw withStackOf(noAddress(`${endpointText(dest.host, dest.port)} is an IPv${dest.family} address`, families), origin);
+  }
+  const found = await ask(dest.host, families, options).catch((error: unknown) => {
+    throw withStackOf(error instanceof Error ? error : new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', `'${dest.host}' does not resolve: ${String(error)}`, { option: 'dest', cause: error }), origin);
+  });
+  const seen = new Set<string>();
+  const usable = found.flatMap((entry): ResolvedAddress[] => {
+    const address = canonicalAddress(entry.address);
+    const family = familyOf(address);
+    if (family === 0 || !families.includes(family) || seen.has(address)) return [];
+    seen.add(address);
+    return [{ address, port: dest.port, family }];
+  });
+  if (usable.length === 0) throw withStackOf(noAddress(`'${dest.host}' has no address of that family`, families), origin);
+  return usable;
+}
+
+function noAddress(what: string, families: readonly Family[]): RoutePoolError {
+  const has = families.length === 0 ? 'no address to leave from' : `only IPv${families.join(' and IPv')}`;
+  return new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', `${what}, and the route has ${has}: name another destination, or take a route of the other family`, { option: 'dest' });
+}
+
+/** One question to the resolver, which may be slow, silent, or not what it should be. */
+function ask(host: string, families: readonly Family[], options: ResolveOptions): Promise<LookupAddress[]> {
+  const { lookup = dnsLookup, dnsTimeoutMs = DNS_TIMEOUT_MS, signal } = options;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => end(() => reject(timedOut(host))), dnsTimeoutMs);
+    const onAbort = () => end(() => signal && reject(abortError(signal)));
+    // Only the first answer counts; `lookup` itself cannot be cancelled.
+    const end = (settle: () => void) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      settle();
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      lookup(host, { all: true, family: families.length === 1 ? (families[0] ?? 0) : 0 }, (error, found: unknown) => {
+        end(() => {
+          if (error) reject(error);
+          else if (isAddressList(found)) resolve(found);
+          else reject(new TypeError(`\`lookup\` was asked for { all: true } and gave ${inspect(found, { depth: 1, breakLength: Infinity })} in place of a list like [{ address, family }]`));
+        });
+      });
+    } catch (error) {
+      end(() => reject(error));
+    }
+  });
+}
+
+function timedOut(host: string): Error {
+  const error = new Error(`getaddrinfo ETIMEDOUT ${host}`);
+  return Object.assign(error, { errno: -constants.errno.ETIMEDOUT, code: 'ETIMEDOUT', syscall: 'getaddrinfo', hostname: host });
+}
+
+/** What a custom lookup gives is checked: one that knows only the form for a single address is an easy mistake. */
+function isAddressList(found: unknown): found is LookupAddress[] {
+  return Array.isArray(found) && found.every((each: Partial<LookupAddress> | null) => typeof each?.address === 'string' && isIP(each.address) === each.family);
+}
