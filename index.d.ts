@@ -84,12 +84,12 @@ export declare class ProvenPool {
   family(): number
 }
 
-/** A running responder. */
+/** A running STUN server. */
 export declare class Responder {
-  /** The address it listens at. */
-  address(): string
-  /** The port it listens at. */
-  port(): number
+  /** Where it listens: one endpoint for a family with one address, four for a family with two. */
+  endpoints(): Array<StunEndpoint>
+  /** The receive buffer that the kernel granted each socket, in bytes. */
+  receiveBuffer(): number
   /** Stops it. Twice is fine. */
   stop(): void
   /** What it has done so far. */
@@ -464,14 +464,20 @@ export interface ResolvedServer {
   port: number
 }
 
-/** What a responder has done so far. */
+/** What a server has done so far. */
 export interface ResponderCounters {
   /** Datagrams received. */
   requests: number
   /** Replies sent. */
   replies: number
-  /** Datagrams that were no Binding request, or whose reply could not be sent. */
+  /** Error responses among the replies. */
+  errors: number
+  /** Datagrams that got no reply. */
   ignored: number
+  /** Datagrams that the kernel dropped. */
+  drops: number
+  /** Datagrams that got no reply, in the order of `stun_ignored_reasons`. */
+  reasons: Array<number>
 }
 
 /** How many hosts of each sub-prefix are asked. */
@@ -556,8 +562,41 @@ export interface SimulationOptions {
   seed: bigint
 }
 
-/** Starts a STUN Binding responder on its own thread; port 0 picks a free one. */
-export declare function startResponder(address: string, port: number): Responder | Failure
+/** Starts a STUN server on threads of its own; port 0 picks a free one. */
+export declare function startStunServer(config: StunServerConfig): Responder | Failure
+
+/** One address and port of a server. */
+export interface StunEndpoint {
+  /** The address it is bound to. */
+  address: string
+  /** The port it is bound to. */
+  port: number
+  /** The address that clients see. */
+  advertised: string
+}
+
+/** Why datagrams get no reply: the names of the counters. */
+export declare function stunIgnoredReasons(): Array<string>
+
+/** How to set a STUN server up. */
+export interface StunServerConfig {
+  /** Addresses of this machine. */
+  addresses: Array<string>
+  /** What clients see instead of each. */
+  advertise?: Array<string>
+  /** The primary port. */
+  port: number
+  /** The other port. */
+  otherPort?: number
+  /** Threads. */
+  workers?: number
+  /** Answer clients of RFC 3489. */
+  rfc3489?: boolean
+  /** What to call itself. */
+  software?: string
+  /** Bytes of receive buffer to ask the kernel for. */
+  receiveBuffer?: number
+}
 
 /** What to validate, and how. */
 export interface SweepOptions {

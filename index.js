@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, NatRules, Observation, ProvenPool, Responder, StunRules, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, simulateNat, startResponder } = nativeBinding
+const { AddressPool, InterfaceLoad, LoadPlan, NatRules, Observation, ProvenPool, Responder, StunRules, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, simulateNat, startStunServer, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
 export { LoadPlan }
@@ -793,5 +793,6 @@ export { observe }
 export { planLoad }
 export { planSweep }
 export { simulateNat }
-export { startResponder }
+export { startStunServer }
+export { stunIgnoredReasons }
 export const __napiBindingTarget = __napiLoadedBindingTarget

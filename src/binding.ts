@@ -19,9 +19,10 @@ export const observe: typeof Native.observe = take('observe');
 export const planLoad: typeof Native.planLoad = take('planLoad');
 export const planSweep: typeof Native.planSweep = take('planSweep');
 export const simulateNat: typeof Native.simulateNat = take('simulateNat');
-export const startResponder: typeof Native.startResponder = take('startResponder');
 export type StunRules = Native.StunRules;
 export const StunRules: typeof Native.StunRules = take('StunRules');
+export const startStunServer: typeof Native.startStunServer = take('startStunServer');
+export const stunIgnoredReasons: typeof Native.stunIgnoredReasons = take('stunIgnoredReasons');
 export type {
   AddressSeen,
   Failure,
@@ -38,6 +39,7 @@ export type {
   Responder as NativeResponder,
   Sweep as NativeSweep,
   ServerTarget,
+  StunServerConfig as NativeStunConfig,
   SweepOptions as NativeOptions,
   SweepPlan as NativePlan,
   SweepProgress as NativeProgress,

@@ -46,7 +46,7 @@ export type { NatBreach } from './nat-requirements.ts';
 export type { LookupFunction, Sample, ValidateOptions, HostPolicy } from './options.ts';
 export { Route, type Certainty, type Evidence, type Observation, type ServerAnswer } from './route.ts';
 export { RoutePool } from './route-pool.ts';
-export { StunServer, type StunServerCounters, type StunServerOptions } from './stun-server.ts';
+export { StunServer, type StunEndpoint, type StunIgnoredReason, type StunServerCounters, type StunServerOptions } from './stun-server.ts';
 export type { ValidationSummary } from './summary.ts';
 export { validate } from './validate.ts';
 export type { ValidationProgress, ValidationRun } from './validation-run.ts';

@@ -10,6 +10,7 @@ import { natOf, type Nat } from './nat.ts';
 import { toBehaviour } from './nat-behaviour.ts';
 import type { CheckedNatOptions } from './nat-options.ts';
 import { toReport } from './nat-report.ts';
+import { defined } from './options.ts';
 import { resolveThoseThatDo } from './resolve-servers.ts';
 import type { Route } from './route.ts';
 
@@ -37,7 +38,7 @@ export async function measureNat(
     unresolved,
     // What is sent from loopback addresses never leaves by an interface.
     ...(facts.kind === 'loopback' ? {} : { interface: facts.name }),
-    ...given({ profile, lifetime, lifetimeMaxMs, hairpin, tcp, portal }),
+    ...defined({ profile, lifetime, lifetimeMaxMs, hairpin, tcp, portal }),
   };
   const report = await finished((bell) => classifyNat(question, servers, bell), signal, origin);
   const behaviours = report.families.map((found) => ({ family: found.family === 6 ? (6 as const) : (4 as const), behaviour: toBehaviour(found.behaviour) }));
@@ -62,9 +63,4 @@ async function resolvePortal({ portal, lookup, signal }: CheckedNatOptions, isPu
   const { servers } = await resolveThoseThatDo([{ text: host, host, port }], families, { lookup, signal }, origin);
   const address = servers[0]?.address;
   return address === undefined ? undefined : { address, port, host: url.host, path: `${url.pathname}${url.search}` };
-}
-
-/** Only the properties that have a value. */
-function given<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

@@ -84,3 +84,16 @@ pub const OUTSTANDING_PUBLIC: usize = 10;
 /// Transactions under way to a named server. Must stay under what its receive buffer holds: some 160 small datagrams of the
 /// 212,992 bytes that Linux gives by default.
 pub const OUTSTANDING: usize = 128;
+
+/// Bytes received of a request at most. Requests with PADDING are to be longer than a usual MTU, up to jumbo frames; 64 of
+/// these for each socket.
+pub const STUN_DATAGRAM: usize = 9_216;
+
+/// Threads of a server at most.
+pub const MAX_STUN_WORKERS: usize = 64;
+
+/// How often a busy server looks at its idle sockets: after so many batches of 64. Far below a millisecond at full speed.
+pub const POLL_EVERY: u32 = 8;
+
+/// How often another free port is tried where one must be free at two addresses.
+pub const PORT_ATTEMPTS: u32 = 16;
