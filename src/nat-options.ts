@@ -12,8 +12,8 @@ export interface LoadNatOptions {
    */
   servers?: string | readonly string[] | undefined;
   /**
-   * How patiently silence is waited for. `fast`: short timers, no TCP; `normal`, the default: about half a second where one silence
-   * must be waited for; `patient`: the whole schedule of RFC 8489, up to 39.5 s for each silence.
+   * How patiently silence is waited for. `fast`: no part takes longer than 1.5 s, no TCP; `normal`, the default: about half a second
+   * where nothing is lost, no part longer than 5 s; `patient`: the whole schedule of RFC 8489, 39.5 s, and up to 120 s amid loss.
    */
   profile?: NatProfile | undefined;
   /** Also measure how long an idle mapping is kept. Slow: up to twice {@link LoadNatOptions.lifetimeMaxMs}. */

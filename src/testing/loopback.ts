@@ -43,9 +43,9 @@ export class Sockets {
     });
   }
 
-  /** Opens a socket at an endpoint, so that what is sent there from now on arrives. */
-  open(endpoint: string): void {
-    void this.#socketAt(endpoint);
+  /** Opens a socket at an endpoint: what is sent there from then on arrives. */
+  async open(endpoint: string): Promise<void> {
+    await this.#socketAt(endpoint);
   }
 
   /** The addresses and ports that are open. */

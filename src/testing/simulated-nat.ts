@@ -212,19 +212,16 @@ export class SimulatedNat implements AsyncDisposable {
     this.#count.outbound++;
     const server = this.#servers.get(to);
     if (server !== undefined) {
-      // Others may send to the external port from now on.
-      if (!this.#isInside(external)) this.#sockets.open(external);
-      for (const answer of server.answer(bytes, external, to)) this.#answered(answer);
+      // Once a client knows its external port, others may send there.
+      const ready = this.#isInside(external) ? Promise.resolve() : this.#sockets.open(external);
+      void ready.then(() => {
+        for (const answer of server.answer(bytes, external, to)) this.#toInside(answer.bytes, answer.from, answer.to);
+      });
       return;
     }
     const other = behind(to);
     if (other !== undefined) other.#toInside(bytes, external, to);
     else this.#sockets.send(bytes, external, to);
-  }
-
-  /** What a server says, to whatever external endpoint it names. */
-  #answered({ from, to, bytes }: { from: string; to: string; bytes: Buffer }): void {
-    this.#toInside(bytes, from, to);
   }
 
   /** A datagram from outside to an external endpoint. */
