@@ -46,7 +46,8 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
   it.each(servers.flatMap((server) => kinds.map((kind) => ({ kind, server }))))('are told by what they do: $kind, asked at $server', async ({ kind, server }) => {
     lab = await NatLab.create(kind);
     await (server === 'coturn' ? lab.startCoturn() : lab.startOurs());
-    const found = lab.load();
+    // One silent server may be dead; two that are silent are not.
+    const found = lab.load(kind === 'blocked' ? { servers: lab.servers.slice(0, 2) } : {});
     expect(found.error).toBeUndefined();
     const [family] = found.report.families;
     const { mapping, filtering, allocation, connectivity } = family!;
@@ -63,7 +64,8 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     else if (mapping.value !== 'none') expect(family!.pooling.value).toBe('paired');
   });
 
-  it.skipIf(noCoturn !== undefined).each(kinds.filter((kind) => kind !== 'blocked'))('are told as turnutils_natdiscovery tells them: %s', async (kind) => {
+  // Each silence costs it three seconds: one of each kind is enough.
+  it.skipIf(noCoturn !== undefined).each<NatKindName>(['open', 'fullCone', 'addressRestricted', 'portRestricted', 'symmetricRandom', 'addressDependent', 'nptv6'])('are told as turnutils_natdiscovery tells them: %s', async (kind) => {
     lab = await NatLab.create(kind);
     await lab.startCoturn();
     const theirs = lab.client.run('turnutils_natdiscovery', '-m', '-f', lab.servers[0] ?? '').toLowerCase();
@@ -113,16 +115,14 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     expect(cone.explained).toMatch(/whom it lets in could not be found out/);
   });
 
-  it.each([10, 30])('never as something else when %i %% of the packets are lost each way', async (percent) => {
+  it.each([10, 30])('never as something else when %i in a hundred packets are lost each way', async (percent) => {
     for (const kind of ['fullCone', 'addressRestricted', 'portRestricted', 'symmetricRandom'] as const) {
       lab = await NatLab.create(kind);
       lab.lose(percent);
       await lab.startOurs();
-      for (let round = 0; round < 3; round++) {
-        const { mapping, filtering } = lab.load({ tcp: false }).report.families[0]!;
-        expect([EXPECTED[kind][0], 'unknown'], `${kind}, round ${round}`).toContain(mapping.value);
-        expect([EXPECTED[kind][1], 'unknown'], `${kind}, round ${round}`).toContain(filtering.value);
-      }
+      const { mapping, filtering } = lab.load({ tcp: false }).report.families[0]!;
+      expect([EXPECTED[kind][0], 'unknown'], kind).toContain(mapping.value);
+      expect([EXPECTED[kind][1], 'unknown'], kind).toContain(filtering.value);
       lab.close();
     }
   });
@@ -164,7 +164,7 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     await lab.server.start(node(302), /up/);
     const captive = lab.load({ portal });
     expect([captive.report.families[0]?.connectivity.value, captive.explained.split('\n')[0]]).toEqual(['captive-portal', expect.stringMatching(/captive portal/)]);
-    const blocked = lab.load({ portal: false });
+    const blocked = lab.load({ portal: false, servers: lab.servers.slice(0, 2) });
     expect(blocked.report.families[0]?.connectivity.value).toMatch(/udp-blocked|no-reply/);
     lab.client.run('ip', 'route', 'del', 'default');
     const lost = lab.load();

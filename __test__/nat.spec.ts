@@ -152,14 +152,14 @@ describe('routepool nat', () => {
       return { stdout, stderr, code };
     };
     const server = simulated.servers[0] ?? '';
-    const words = await run(simulated.host(1), '--server', server, '--evidence');
+    const words = await run('lo', '--from', simulated.host(1), '--server', server, '--evidence');
     expect([words.code, words.stderr]).toEqual([0, '']);
     expect(words.stdout).toMatch(/^lo {2}IPv4, asked from 127\./m);
     expect(words.stdout).toMatch(/✔ A port-restricted NAT/);
     expect(words.stdout).toMatch(/mapping endpoint-independent; filtering address-and-port-dependent; ports equal/);
     expect(words.stdout).toMatch(/Can others reach me\? {2,}Not unasked/);
     expect(words.stdout).toMatch(/^IPv4 {4}mapping-1 /m);
-    const json = await run(simulated.host(1), '--server', server, '--json', '--profile', 'fast', '--no-tcp');
+    const json = await run('127.0.0.1', '--from', simulated.host(1), '--server', server, '--json', '--profile', 'fast', '--no-tcp');
     expect(JSON.parse(json.stdout)).toMatchObject({ interface: 'lo', type: 5, rfc3489: 'port restricted cone', report: { profile: 'fast' } });
     const silent = await StunServer.listen({ fault: 'dead' });
     open.push(silent);
@@ -176,6 +176,7 @@ describe('routepool nat', () => {
     [['--lifetime-max', '5000'], /name that too/],
     [['--lifetime', '--lifetime-max', 'soon'], /a number for --lifetime-max but received 'soon'/],
     [['--portal', 'ftp://x'], /for --portal/],
+    [['lo', '--from', 'here'], /an IP address, or one for each family, for --from but received 'here'/],
     [['--server', 'http://x'], /http/],
   ])('refuses %j and says what to do', (args, message) => {
     const { status, stdout, stderr } = cli(...args);

@@ -8,7 +8,7 @@ import { toFacts, type InterfaceFacts } from './interface-facts.ts';
 import { asCaller } from './options.ts';
 import { checkLoadOptions, type LoadOptions } from './load-options.ts';
 import { measureNat } from './load-nat.ts';
-import { DEFAULT_NAT_DATA, Nat } from './nat.ts';
+import { Nat, NAT_NOT_LOOKED_AT } from './nat.ts';
 import { checkNatOptions, type LoadNatOptions } from './nat-options.ts';
 import { finished } from './native-job.ts';
 import { resolveAll } from './resolve-servers.ts';
@@ -44,7 +44,7 @@ export class Interface {
   ) {
     const { name, nat, ...rest } = data;
     this.name = name;
-    this.#nat = new Nat({ data: nat, behaviours: [], report: undefined, at: undefined });
+    this.#nat = new Nat(nat === NAT_NOT_LOOKED_AT.data ? NAT_NOT_LOOKED_AT : { ...NAT_NOT_LOOKED_AT, data: nat, isDefault: false });
     this.facts = facts;
     this.rp = rp;
     this.#data = rest;
@@ -230,7 +230,7 @@ function dataOf(facts: InterfaceFacts): Omit<InterfaceData, 'routes'> {
     nicNumber: process.platform === 'win32' ? facts.index : 0,
     mac: facts.mac ?? null,
     isDefault: { 4: facts.default[4], 6: facts.default[6] },
-    nat: DEFAULT_NAT_DATA,
+    nat: NAT_NOT_LOOKED_AT.data,
   };
 }
 

@@ -25,8 +25,8 @@ const ALLOCATIONS: readonly PortAllocation[] = ['not-applicable', 'equal', 'pres
 const HAIRPINS: readonly Hairpin[] = ['not-asked', 'yes', 'internal-source', 'no', 'not-applicable', 'unknown'];
 const POOLINGS: readonly Pooling[] = ['paired', 'arbitrary', 'not-applicable', 'unknown'];
 
-/** What a field of a behaviour may hold; a text alternative is one of a list. @internal */
-export const BEHAVIOUR_FIELDS = {
+/** What each field of a behaviour may hold: one of some words, true or false, or a step. @internal */
+export const BEHAVIOUR_FIELDS: Record<keyof NatBehaviour, readonly string[] | 'boolean' | 'step'> = {
   mapping: MAPPINGS,
   filtering: FILTERINGS,
   endpointDependent: 'boolean',
@@ -35,7 +35,7 @@ export const BEHAVIOUR_FIELDS = {
   step: 'step',
   hairpin: HAIRPINS,
   pooling: POOLINGS,
-} as const satisfies Record<keyof NatBehaviour, readonly string[] | 'boolean' | 'step'>;
+};
 
 /** What P2PD's numbers say of the axes. @internal */
 export function behaviourOf({ type, delta }: NatData): NatBehaviour {

@@ -56,8 +56,7 @@ const PREDICTABLE = 'Only with a peer who is open, behind a full cone or behind 
 
 /** Explains it. */
 export function explainNat({ behaviour, numbers, found }: Explained): NatExplanation {
-  const failed = found !== undefined && found.connectivity.value !== 'ok' && found.connectivity.value !== 'udp-blocked';
-  if (failed) return notFound(found);
+  if (found !== undefined && found.connectivity.value !== 'ok' && !behaviour.blocked) return notFound(found);
   const known = !numbers.assumed;
   return {
     headline: known ? HEADLINES[numbers.type] : partly(behaviour, numbers),
@@ -66,7 +65,7 @@ export function explainNat({ behaviour, numbers, found }: Explained): NatExplana
       { question: 'Can two peers connect directly?', answer: withDoubt(peers(behaviour, numbers), known) },
       { question: 'Will a port mapping survive?', answer: survival(behaviour, found) },
     ],
-    notes: [...seenFrom(found), ...ports(behaviour, found), ...doubts(found), ...breachesOf(behaviour, found).map((breach) => `It breaks RFC ${breach.rfc}, ${breach.requirement}: ${breach.text}.`)],
+    notes: [...seenFrom(found), ...(behaviour.blocked ? [] : [...ports(behaviour, found), ...doubts(found)]), ...connection(found), ...breachesOf(behaviour, found).map((breach) => `It breaks RFC ${breach.rfc}, ${breach.requirement}: ${breach.text}.`)],
   };
 }
 
@@ -80,7 +79,7 @@ function notFound({ connectivity, servers }: NatFamily): NatExplanation {
     'no-server': 'There was no server to ask, so nothing is known of the NAT.',
     stopped: 'It was stopped before anything was known.',
   }[connectivity.value as string];
-  const why = connectivity.why === undefined ? [] : [connectivity.why];
+  const why = connectivity.why === undefined ? [] : [capital(`${sentence(connectivity.why)}.`)];
   const asked = servers.length === 0 ? [] : [`Asked: ${servers.map((server) => (server.name === server.server ? server.name : `${server.name} (${server.server})`)).join(', ')}.`];
   return { headline: headline ?? 'Nothing is known of the NAT.', answers: [], notes: [...why, ...asked] };
 }
@@ -173,11 +172,18 @@ function doubts(found: NatFamily | undefined): string[] {
   for (const [what, { value, why }] of about) {
     if (value === 'unknown' && why !== undefined) notes.push(`${what} could not be found out: ${sentence(why)}.`);
   }
-  if (found.connectivity.value !== 'ok' && found.connectivity.why !== undefined) notes.push(capital(`${sentence(found.connectivity.why)}.`));
   if (found.disagree) {
     const said = found.servers.filter((server) => server.canTest).map(({ name, mapping, filtering }) => `${name} says mapping ${mapping.value}, filtering ${filtering.value}`);
     notes.push(`The servers disagree: ${said.join('; ')}.`);
   }
+  return notes;
+}
+
+/** What is to be said of the way to the servers. */
+function connection(found: NatFamily | undefined): string[] {
+  const notes: string[] = [];
+  if (found === undefined) return notes;
+  if (found.connectivity.value !== 'ok' && found.connectivity.why !== undefined) notes.push(capital(`${sentence(found.connectivity.why)}.`));
   if (found.interfaceRefused !== undefined) notes.push(`The packets could not be tied to the interface: ${found.interfaceRefused}.`);
   return notes;
 }

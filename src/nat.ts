@@ -19,6 +19,8 @@ export interface NatSource {
   /** The behaviour of each family that was looked at; empty for what nobody has looked at. */
   readonly behaviours: readonly { readonly family: Family; readonly behaviour: NatBehaviour }[];
   readonly report: NatReport | undefined;
+  /** Nobody has looked: the numbers are P2PD's default. */
+  readonly isDefault: boolean;
   /** When it was measured, in ms since 1970. */
   readonly at: number | undefined;
 }
@@ -78,7 +80,7 @@ export class Nat implements NatData {
 
   /** Whether a careful default stands in for something that is not known. */
   get assumed(): boolean {
-    return !this.measured ? this.#source.behaviours.length === 0 && isDefault(this.#source.data) : numbersOf(this.#behaviour).assumed;
+    return this.#source.isDefault || (this.#source.behaviours.length > 0 && numbersOf(this.#behaviour).assumed);
   }
 
   /** Whether it was measured by this process, and not assumed or restored. */
@@ -164,10 +166,12 @@ export class Nat implements NatData {
     const behaviour = af === undefined ? this.#behaviour : this.behaviourOf(af);
     const family = af === 6 ? 6 : 4;
     if (behaviour === undefined) return { headline: `Nothing is known of the IPv${family} NAT.`, answers: [], notes: [] };
-    if (!this.measured && this.assumed) return NOT_LOOKED_AT;
+    if (this.#source.isDefault) return NOT_LOOKED_AT;
     const found = af === undefined ? this.families[0] : this.family(family);
     const numbers = this.#source.behaviours.length === 0 ? { ...numbersOf(behaviour), type: this.type, assumed: false } : numbersOf(behaviour);
-    return explainNat({ behaviour, numbers, found });
+    const explanation = explainNat({ behaviour, numbers, found });
+    const mayBeDefault = this.#source.behaviours.length === 0 && this.type === DEFAULT_NAT_TYPE && this.delta.type === DEFAULT_DELTA_TYPE;
+    return mayBeDefault ? { ...explanation, notes: [...explanation.notes, MAY_BE_DEFAULT] } : explanation;
   }
 
   /** P2PD's dict: `type`, `nat_info`, `delta`, `delta_info`. */
@@ -190,25 +194,29 @@ export class Nat implements NatData {
   static {
     Object.defineProperty(this.prototype, inspect.custom, {
       value(this: Nat): string {
-        const source = this.measured ? '' : this.assumed ? ', not looked at' : ', restored';
+        const source = this.measured ? '' : this.#source.isDefault ? ', not looked at' : ', restored';
         return `Nat { type: ${this.type} '${this.natInfo}', delta: ${this.delta.type} (${this.delta.value}), mapping: ${this.mapping}, filtering: ${this.filtering}${source} }`;
       },
     });
   }
 }
 
-/** The NAT of an interface that was not looked at: P2PD's default, restrict port with random delta. */
-export const DEFAULT_NAT_DATA: NatData = { type: DEFAULT_NAT_TYPE, delta: { type: DEFAULT_DELTA_TYPE, value: 0 } };
-
-function isDefault({ type, delta }: NatData): boolean {
-  return type === DEFAULT_NAT_TYPE && delta.type === DEFAULT_DELTA_TYPE;
-}
+/** The NAT of an interface that was not looked at: P2PD's default, restrict port with random delta. @internal */
+export const NAT_NOT_LOOKED_AT: NatSource = {
+  data: { type: DEFAULT_NAT_TYPE, delta: { type: DEFAULT_DELTA_TYPE, value: 0 } },
+  behaviours: [],
+  report: undefined,
+  isDefault: true,
+  at: undefined,
+};
 
 const NOT_LOOKED_AT: NatExplanation = {
   headline: 'The NAT was not looked at: until then it is taken for a port-restricted one with random ports (loadNat() finds out).',
   answers: [],
   notes: [],
 };
+
+const MAY_BE_DEFAULT = 'The same numbers stand in dicts for a NAT that nobody has looked at.';
 
 /**
  * Explains the NAT of a dict in plain words: a dict of an interface or of a NAT, of routepool or of P2PD, or a {@link Nat}.
@@ -235,5 +243,5 @@ export function asNat(value: unknown, caller: (...args: never[]) => unknown): Na
 /** A Nat of what was measured. @internal */
 export function natOf(report: NatReport, numbers: { type: number; deltaType: number; deltaValue: number }, behaviours: NatSource['behaviours'], at: number): Nat {
   const data = { type: numbers.type as NatType, delta: { type: numbers.deltaType as DeltaType, value: numbers.deltaValue } };
-  return new Nat({ data, behaviours, report, at });
+  return new Nat({ data, behaviours, report, isDefault: false, at });
 }

@@ -12,7 +12,7 @@ export function describeNat(name: string, nat: Nat, style: Style): string {
 function describeFamily(name: string, nat: Nat, found: NatFamily, style: Style): string {
   const { headline, answers, notes } = nat.explanation(found.family);
   const ok = found.connectivity.value === 'ok';
-  const mark = !ok ? style.bad('✘') : found.numbers.assumed ? style.doubtful('?') : style.good('✔');
+  const mark = !ok && found.numbers.assumed ? style.bad('✘') : found.numbers.assumed ? style.doubtful('?') : style.good('✔');
   const lines = [`${name}  ${style.dim(`IPv${found.family}, asked from ${found.local}`)}`, `  ${mark} ${headline}`];
   if (ok) lines.push(`    ${style.dim(axes(found))}`);
   const wide = Math.max(0, ...answers.map(({ question }) => question.length));

@@ -14,6 +14,7 @@ export const NAT_HELP: string = `routepool nat: what kind of NAT is on the way, 
 Usage: routepool nat [NAME] [OPTIONS]
 
 NAME is an interface, or an address that one holds: it is asked from there. By default the default interface.
+  --from ADDRESS      ask from this address, which a block of the interface may hold
 
 Whom to ask:
   --server SERVER     STUN server: host, host:port, [v6]:port or stun:host; more than once for several
@@ -34,6 +35,7 @@ Exit code: 0 found out, 3 not all of it, 2 wrong usage, 1 nothing (no server ans
 
 const OPTIONS = {
   server: { type: 'string', multiple: true },
+  from: { type: 'string' },
   portal: { type: 'string' },
   profile: { type: 'string' },
   lifetime: { type: 'boolean' },
@@ -67,7 +69,7 @@ async function runCommand(args: string[]): Promise<number> {
     lifetimeMaxMs: numberOf('--lifetime-max', values['lifetime-max']),
     hairpin: values.hairpin,
     tcp: values['no-tcp'] ? false : undefined,
-    from: which !== undefined && isIP(which) !== 0 ? which : undefined,
+    from: values.from ?? (which !== undefined && isIP(which) !== 0 ? which : undefined),
   };
   const nic = Interface.find(which);
   const ended = new AbortController();
@@ -82,7 +84,7 @@ async function runCommand(args: string[]): Promise<number> {
       if (values.evidence) process.stdout.write(`\n${evidenceTable(nat.evidence)}`);
     }
     const { families } = nat;
-    if (families.every(({ connectivity }) => connectivity.value !== 'ok' && connectivity.value !== 'udp-blocked')) return EXIT.failure;
+    if (families.every(({ connectivity, numbers }) => connectivity.value !== 'ok' && numbers.assumed)) return EXIT.failure;
     return families.every(({ numbers }) => !numbers.assumed) ? EXIT.ok : EXIT.someNot;
   } catch (error) {
     if (!ended.signal.aborted) throw error;

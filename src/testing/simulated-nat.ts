@@ -21,8 +21,8 @@ export interface SimulatedNatOptions {
   pooling?: 'paired' | 'arbitrary' | undefined;
   /** How long a mapping is kept without a packet from inside, in ms, 1 to 86,400,000; 300,000 by default. */
   lifetimeMs?: number | undefined;
-  /** Whether hosts inside reach each other by their external addresses; `internal-source`: they then see the internal ones. */
-  hairpin?: 'no' | 'yes' | 'internal-source' | undefined;
+  /** Whether hosts inside reach each other by their external addresses; false by default. */
+  hairpin?: boolean | undefined;
   /** It lets through nothing. */
   blocked?: boolean | undefined;
   /** What the way to the NAT and back does to datagrams. */
@@ -294,7 +294,7 @@ function check(options: unknown) {
       externals: checkNumber('externals', given.externals, 1, 90, true) ?? (given.pooling === 'arbitrary' ? 2 : 1),
       arbitrary: checkChoice('pooling', given.pooling, ['paired', 'arbitrary']) === 'arbitrary',
       lifetimeMs: checkNumber('lifetimeMs', given.lifetimeMs, 1, 86_400_000, false) ?? 300_000,
-      hairpin: checkChoice('hairpin', given.hairpin, ['no', 'yes', 'internal-source']) ?? 'no',
+      hairpin: checkBoolean('hairpin', given.hairpin) ?? false,
     },
     blocked: checkBoolean('blocked', given.blocked) ?? false,
     servers: checkNumber('servers', given.servers, 0, 10, true) ?? 1,

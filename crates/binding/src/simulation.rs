@@ -28,8 +28,8 @@ pub struct SimulationOptions {
     pub arbitrary: bool,
     /// How long a mapping is kept without a packet from inside.
     pub lifetime_ms: f64,
-    /// `no`, `yes` or `internal-source`.
-    pub hairpin: String,
+    /// Whether hosts inside reach each other by their external addresses.
+    pub hairpin: bool,
     /// What is random follows from it.
     pub seed: BigInt,
 }
@@ -73,8 +73,7 @@ fn kind_of(options: &SimulationOptions) -> Result<NatKind, Error> {
         arbitrary: options.arbitrary,
         lifetime: Duration::try_from_secs_f64(options.lifetime_ms / 1_000.0)
             .map_err(|_| wrong("lifetimeMs", "milliseconds", &options.lifetime_ms.to_string()))?,
-        hairpin: options.hairpin != "no",
-        internal_source: options.hairpin == "internal-source",
+        hairpin: options.hairpin,
         ..NatKind::usual(first)
     })
 }
