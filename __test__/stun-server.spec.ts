@@ -83,7 +83,8 @@ test('both families at once', async () => {
   for (const endpoint of server.endpoints) expect((await ask(request(), endpoint)).reply.readUInt16BE(0)).toBe(0x0101);
 });
 
-test('several workers share the ports, and the counters are those of all', { skip: process.platform !== 'linux' && 'sharing a port is offered on Linux only' }, async () => {
+// Sharing a port is offered on Linux only.
+test.skipIf(process.platform !== 'linux')('several workers share the ports, and the counters are those of all', async () => {
   const server = listen({ address: ['127.0.0.1', '127.0.0.2'], workers: 3 });
   for (let i = 0; i < 30; i++) await ask(request(6), server, `127.0.1.${i}`);
   expect(server.counters()).toMatchObject({ requests: 30, replies: 30 });

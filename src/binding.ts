@@ -23,10 +23,15 @@ export type StunRules = Native.StunRules;
 export const StunRules: typeof Native.StunRules = take('StunRules');
 export const startStunServer: typeof Native.startStunServer = take('startStunServer');
 export const stunIgnoredReasons: typeof Native.stunIgnoredReasons = take('stunIgnoredReasons');
+export const startWatch: typeof Native.startWatch = take('startWatch');
 export type {
   AddressSeen,
+  ChangeFacts as NativeChange,
+  ExternalFacts as NativeExternal,
   Failure,
   InterfaceFacts as NativeInterface,
+  InterfaceLoad as NativeLoad,
+  InterfaceWatch as NativeWatch,
   LoadedFamily,
   LoadedInterface,
   NatBehaviour,

@@ -43,6 +43,18 @@ export type {
   ServerVerdict,
 } from './nat-report.ts';
 export type { NatBreach } from './nat-requirements.ts';
+export type {
+  AddressChange,
+  BlockChange,
+  DefaultChange,
+  DefaultWay,
+  ExternalChange,
+  InterfaceChange,
+  InterfaceRenamed,
+  NetworkChange,
+  Woken,
+} from './network-change.ts';
+export { NetworkWatch, type WatchCounters, type WatchEvents } from './network-watch.ts';
 export type { LookupFunction, Sample, ValidateOptions, HostPolicy } from './options.ts';
 export { Route, type Certainty, type Evidence, type Observation, type ServerAnswer } from './route.ts';
 export { RoutePool } from './route-pool.ts';
@@ -59,3 +71,5 @@ export {
   type VerdictOf,
 } from './verdict.ts';
 export type { VerdictBatch } from './verdict-batch.ts';
+export { watch } from './watch.ts';
+export type { WatchExternalOptions, WatchOptions } from './watch-options.ts';

@@ -10,6 +10,7 @@ import { NAT_HELP, natCommand } from './nat-command.ts';
 import { OutputWatch } from './output-stream.ts';
 import { UsageError } from './usage-error.ts';
 import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
+import { WATCH_HELP, watchCommand } from './watch-command.ts';
 
 const HELP = `routepool: which external IP each of your IPs leaves as, and which of them really work
 
@@ -19,6 +20,7 @@ Commands:
   interfaces [NAME…]   what the addresses of this machine leave as (also without any command)
   nat [NAME]           what kind of NAT is on the way, and what it means
   validate BLOCK…      prove for each address of a block that it leaves as itself
+  watch                tell when addresses, links, default routes or external addresses change
 
   routepool COMMAND --help   says more about a command
   routepool --version        prints the version
@@ -30,6 +32,7 @@ const COMMANDS: Record<string, { help: string; run: (args: string[]) => Promise<
   interfaces: { help: INTERFACES_HELP, run: interfacesCommand },
   nat: { help: NAT_HELP, run: natCommand },
   validate: { help: VALIDATE_HELP, run: validateCommand },
+  watch: { help: WATCH_HELP, run: watchCommand },
 };
 
 async function main(args: string[]): Promise<number> {

@@ -6,12 +6,20 @@ use std::net::IpAddr;
 use routepool_proto::ip_block::IpBlock;
 use routepool_proto::scope::{Scope, scope};
 
+#[cfg(all(test, not(native_adapters)))]
+mod adapters;
 #[cfg(target_os = "linux")]
 #[path = "interface/linux.rs"]
 mod platform;
-#[cfg(not(target_os = "linux"))]
+#[cfg(native_adapters)]
+#[path = "interface/adapters.rs"]
+mod platform;
+#[cfg(not(any(target_os = "linux", native_adapters)))]
 #[path = "interface/portable.rs"]
 mod platform;
+
+#[cfg(target_os = "linux")]
+pub(crate) use platform::address_facts;
 
 /// What kind of interface it is, by the system's own type and not by its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -111,6 +119,9 @@ pub struct Facts {
     pub kind: Kind,
     /// Whether it is switched on.
     pub up: bool,
+    /// Whether it has a link: a cable with something at its other end, a radio that is associated. Packets pass only when it is
+    /// both up and running.
+    pub running: bool,
     /// Whether the IPv4 traffic that no other route takes leaves by it.
     pub default_ipv4: bool,
     /// The same for IPv6.

@@ -44,7 +44,8 @@ impl Endpoints {
             Backend::Batched => Ok(Self(Inner::Batched(batched::Endpoints::open(options)?))),
             #[cfg(not(target_os = "linux"))]
             Backend::Batched => Err((0, io::ErrorKind::Unsupported.into())),
-            Backend::PerSource => Ok(Self(Inner::Plain(Plain::open(options)?))),
+            // A bound socket needs no source for its datagrams: there is one plain way.
+            Backend::OneByOne | Backend::PerSource => Ok(Self(Inner::Plain(Plain::open(options)?))),
         }
     }
 

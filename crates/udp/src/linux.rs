@@ -81,7 +81,7 @@ impl Batched {
         let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         if let Some(interface) = &options.interface {
-            socket.bind_device(Some(interface.as_bytes()))?;
+            crate::tie_to_interface(&socket, ipv6, interface)?;
         }
         if !ipv6 {
             // Datagrams this small are never fragmented. With DF they need no identification (RFC 6864), and the kernel

@@ -304,7 +304,7 @@ fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
         round_trips: [times.quantile(0.5), times.quantile(0.99), times.quantile(1.0)],
         receive_buffer: first.socket.receive_buffer(),
         window: (first.sweep.window().0, lanes.iter().map(|lane| lane.sweep.window().1).min().unwrap_or(0)),
-        batched: plan.backend == Backend::Batched,
+        batched: plan.backend != Backend::PerSource,
         externals,
         errors: refused,
         reasons,
