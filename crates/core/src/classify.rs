@@ -66,7 +66,9 @@ impl Profile {
         }
     }
 
-    fn settings(self) -> Settings {
+    /// The times that it stands for.
+    #[must_use]
+    pub fn settings(self) -> Settings {
         let patient = self == Self::Patient;
         Settings {
             gaps: if patient { NAT_PATIENT_GAPS.to_vec() } else { NAT_GAPS.to_vec() },
