@@ -773,15 +773,17 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, Observation, ProvenPool, Responder, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, planLoad, planSweep, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
+const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Responder, StunRules, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, planLoad, planSweep, simulateNat, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
 export { InterfaceWatch }
 export { LoadPlan }
 export { NatJob }
+export { NatRules }
 export { Observation }
 export { ProvenPool }
 export { Responder }
+export { StunRules }
 export { Sweep }
 export { SweepPlan }
 export { behaviourOfType }
@@ -796,6 +798,7 @@ export { natNumbers }
 export { observe }
 export { planLoad }
 export { planSweep }
+export { simulateNat }
 export { startStunServer }
 export { startWatch }
 export { stunIgnoredReasons }

@@ -164,8 +164,7 @@ impl StunRules {
         let bad = || napi::Error::from_reason("expected two IP addresses and two ports");
         let ip = |i: usize| addresses.get(i).and_then(|text| text.parse().ok()).ok_or_else(bad);
         let port = |i: usize| ports.get(i).and_then(|port| u16::try_from(*port).ok()).ok_or_else(bad);
-        let server =
-            BehaviorServer { addresses: [ip(0)?, ip(1)?], ports: [port(0)?, port(1)?], fault: None };
+        let server = BehaviorServer { addresses: [ip(0)?, ip(1)?], ports: [port(0)?, port(1)?], fault: None };
         Ok(Self { server })
     }
 
