@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Responder, StunRules, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, planLoad, planSweep, simulateNat, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Responder, Sockets, StunRules, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, simulateNat, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
+export { ConnectAttempts }
 export { InterfaceLoad }
 export { InterfaceWatch }
 export { LoadPlan }
@@ -783,6 +784,7 @@ export { NatRules }
 export { Observation }
 export { ProvenPool }
 export { Responder }
+export { Sockets }
 export { StunRules }
 export { Sweep }
 export { SweepPlan }
@@ -796,6 +798,8 @@ export { listInterfaces }
 export { makePool }
 export { natNumbers }
 export { observe }
+export { openSockets }
+export { planListeners }
 export { planLoad }
 export { planSweep }
 export { simulateNat }

@@ -12,10 +12,14 @@ export const checkBind: typeof Native.checkBind = take('checkBind');
 export const chooseServers: typeof Native.chooseServers = take('chooseServers');
 export const classifyNat: typeof Native.classifyNat = take('classifyNat');
 export const listCapabilities: typeof Native.listCapabilities = take('listCapabilities');
+export type ConnectAttempts = Native.ConnectAttempts;
+export const ConnectAttempts: typeof Native.ConnectAttempts = take('ConnectAttempts');
 export const enumerateInterfaces: typeof Native.listInterfaces = take('listInterfaces');
 export const makePool: typeof Native.makePool = take('makePool');
 export const natNumbers: typeof Native.natNumbers = take('natNumbers');
 export const observe: typeof Native.observe = take('observe');
+export const openSockets: typeof Native.openSockets = take('openSockets');
+export const planListeners: typeof Native.planListeners = take('planListeners');
 export const planLoad: typeof Native.planLoad = take('planLoad');
 export const planSweep: typeof Native.planSweep = take('planSweep');
 export const simulateNat: typeof Native.simulateNat = take('simulateNat');
@@ -42,6 +46,8 @@ export type {
   ProvenPool as NativePool,
   ResolvedServer,
   Responder as NativeResponder,
+  SocketOptions,
+  Sockets as NativeSockets,
   Sweep as NativeSweep,
   ServerTarget,
   StunServerConfig as NativeStunConfig,
