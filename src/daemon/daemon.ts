@@ -179,6 +179,11 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   #onGone(): void {
     this.#connections--;
+    // Whoever counts pipes by their `close` must be told of this one before the next comes.
+    process.nextTick(() => this.#next());
+  }
+
+  #next(): void {
     while (this.#beyond.length > 0 && this.#connections < this.#options.maxConnections) {
       const next = this.#beyond.shift();
       if (next !== undefined && !next.pipe.closed) this.#admit(next.pipe, next.server);

@@ -72,8 +72,9 @@ pub fn bind(socket: &Socket, wish: &Wish<'_>) -> Result<Bound, Error> {
 /// Prepares a socket to be bound as [`check`] does: ties it to the interface, and allows an address that is held by a route.
 pub(crate) fn prepare(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
     let interface = tie(socket, wish)?;
+    #[cfg(target_os = "linux")]
     if held_by_a_route(wish.local)? {
-        freebind(socket)?;
+        socket.set_freebind_v6(true)?;
     }
     Ok(interface)
 }
