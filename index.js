@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder, startWatch } = nativeBinding
+const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, interfaceNames, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder, startWatch } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
 export { InterfaceWatch }
@@ -785,6 +785,7 @@ export { Sweep }
 export { SweepPlan }
 export { checkBind }
 export { chooseServers }
+export { interfaceNames }
 export { listCapabilities }
 export { listInterfaces }
 export { makePool }

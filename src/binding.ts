@@ -8,6 +8,7 @@ export type AddressPool = Native.AddressPool;
 export const AddressPool: typeof Native.AddressPool = take('AddressPool');
 export const checkBind: typeof Native.checkBind = take('checkBind');
 export const chooseServers: typeof Native.chooseServers = take('chooseServers');
+export const interfaceNames: typeof Native.interfaceNames = take('interfaceNames');
 export const listCapabilities: typeof Native.listCapabilities = take('listCapabilities');
 export const enumerateInterfaces: typeof Native.listInterfaces = take('listInterfaces');
 export const makePool: typeof Native.makePool = take('makePool');
