@@ -41,6 +41,20 @@ export declare class AddressPool {
   runs(most: number): Array<PoolRun>
 }
 
+/** Which address is connected to when (RFC 8305). */
+export declare class ConnectAttempts {
+  /** Attempts to addresses, packed one after the other, in the order of the resolver. */
+  constructor(addresses: Uint8Array)
+  /** The addresses in the order in which they are tried, packed one after the other. */
+  destinations(): Buffer
+  /** What to do at a time since any fixed moment. */
+  poll(nowMs: number): AttemptStep
+  /** An attempt has failed. */
+  onFailed(attempt: number): void
+  /** An attempt is connected; gives whether it is the one to keep. */
+  onConnected(attempt: number): boolean
+}
+
 /** A load under way. */
 export declare class InterfaceLoad {
   /** Ends it soon. Twice is fine. */
@@ -74,6 +88,14 @@ export declare class LoadPlan {
   start(servers: Array<ResolvedServer>, public: boolean, bell: () => void): InterfaceLoad | Failure
 }
 
+/** A classification under way. */
+export declare class NatJob {
+  /** Ends it soon, with what is known. Twice is fine. */
+  stop(): void
+  /** What was found, once it is over. */
+  result(): NatReport | Failure | null
+}
+
 /** Addresses being asked for. */
 export declare class Observation {
   /** Ends it soon. Twice is fine. */
@@ -88,16 +110,54 @@ export declare class ProvenPool {
   family(): number
 }
 
-/** A running responder. */
+/** A running STUN server. */
 export declare class Responder {
-  /** The address it listens at. */
-  address(): string
-  /** The port it listens at. */
-  port(): number
+  /** Where it listens: one endpoint for a family with one address, four for a family with two. */
+  endpoints(): Array<StunEndpoint>
+  /** The receive buffer that the kernel granted each socket, in bytes. */
+  receiveBuffer(): number
   /** Stops it. Twice is fine. */
   stop(): void
   /** What it has done so far. */
   counters(): ResponderCounters
+}
+
+/** The sockets of one environment. */
+export declare class Sockets {
+  /** Whether the direct reader is at work. */
+  isDirect(): boolean
+  /** Opens a socket and begins to read it. */
+  open(options: SocketOptions): OpenedSocket | Failure
+  /** Copies whole records into `out`, from `at` on. Gives where they end; the highest bit says that there is more. */
+  drain(out: Buffer, at: number): number
+  /** Sends to the connected peer: the number of bytes taken, or a negative error number. */
+  send(id: number, data: Uint8Array): number
+  /** Sends a datagram to a packed address, from a packed address where it is given: as `send`. */
+  sendTo(id: number, data: Uint8Array, to: Uint8Array, source?: Uint8Array | undefined | null): number
+  /** Whether arriving data is told of, and, once, room to write. */
+  watch(id: number, read: boolean, write: boolean): void
+  /** Ends the sending side: 0, or a negative error number. */
+  shutdown(id: number): number
+  /** Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it. */
+  setNoDelay(id: number, on: boolean): void
+  /** Switches `SO_KEEPALIVE`; as `setNoDelay`. */
+  setKeepAlive(id: number, on: boolean, afterMs: number): void
+  /** Closes a socket, or resets its connection. Twice is fine. */
+  close(id: number, reset: boolean): void
+  /** Datagrams that the kernel dropped because nobody read them in time. */
+  drops(id: number): number
+  /** Stops reading for good; a record says when all is drained. */
+  detach(id: number): void
+  /** The descriptor of a detached socket, which is the caller's to close; -1 if there is none. */
+  take(id: number): number
+  /** Relays between two detached sockets; gives the relay's number. */
+  relay(a: number, b: number): number | Failure
+  /** What a relay has moved so far. */
+  relayed(id: number): RelayMoved | null
+  /** Ends a relay, or forgets one that is over. */
+  endRelay(id: number): void
+  /** Sums since the beginning. */
+  totals(): SocketTotals
 }
 
 /** A sweep on its own thread. */
@@ -150,6 +210,19 @@ export interface AddressSeen {
   answers: Array<ServerAnswer>
 }
 
+/** What to do now. */
+export interface AttemptStep {
+  /** Begin this attempt, then ask again. */
+  start?: number
+  /** Ask again at this time, if nothing happens before. */
+  waitMs?: number
+  /** All have failed. */
+  failed: boolean
+}
+
+/** The axes that P2PD's numbers stand for; those of an unknown NAT for numbers that it does not have. */
+export declare function behaviourOfType(natType: number, deltaType: number, deltaValue: number): NatBehaviour
+
 /** What to bind. */
 export interface BindOptions {
   /** Local address. */
@@ -173,6 +246,9 @@ export interface BoundAddress {
   /** Why the socket could not be tied to the interface. */
   interfaceRefused?: string
 }
+
+/** Compares two NATs. */
+export declare function canConnect(a: NatBehaviour, b: NatBehaviour): NatMatch
 
 /** Something that routepool can make use of. */
 export interface CapabilityFacts {
@@ -217,6 +293,9 @@ export declare function checkBind(options: BindOptions): BoundAddress | Failure
 
 /** Reads the names of servers; without any, the public ones. */
 export declare function chooseServers(named: Array<string>): ServerChoice | Failure
+
+/** Finds it out, on a thread of its own; `bell` as in `LoadPlan.start`. */
+export declare function classifyNat(options: NatOptions, servers: Array<ResolvedServer>, bell: () => void): NatJob | Failure
 
 /** Where traffic goes that no other route takes. */
 export interface DefaultWay {
@@ -400,6 +479,277 @@ export interface LoadOptions {
 /** Makes a pool of one family; an address that an earlier part holds is left out of later ones. */
 export declare function makePool(family: number, parts: Array<PoolPart>): AddressPool | Failure
 
+/** How ports are chosen. */
+export interface NatAllocation {
+  /** How. */
+  value: string
+  /** Why it is not known: a code. */
+  reason?: string
+  /** The same as a sentence. */
+  why?: string
+  /** The step of `independent` and `dependent`. */
+  step: number
+  /** The share of the samples that fit. */
+  confidence: number
+  /** The samples. */
+  samples: Array<NatSample>
+}
+
+/** The axes of a NAT. */
+export interface NatBehaviour {
+  /** `none`, `endpoint-independent`, `address-dependent`, `address-and-port-dependent` or `unknown`. */
+  mapping: string
+  /** The last four of these. */
+  filtering: string
+  /** The mapping depends on the destination, though it may not be known how. */
+  endpointDependent?: boolean
+  /** Nothing comes back from servers that should answer. */
+  blocked?: boolean
+  /** `not-applicable`, `equal`, `preserving`, `independent`, `dependent`, `random` or `unknown`. */
+  allocation?: string
+  /** The step of `independent` and `dependent`. */
+  step?: number
+  /** `yes`, `internal-source`, `no`, `not-applicable`, `not-asked` or `unknown`. */
+  hairpin?: string
+  /** `paired`, `arbitrary`, `not-applicable` or `unknown`. */
+  pooling?: string
+}
+
+/** One sub-test with what came of it. Times in ms from the start. */
+export interface NatEvidence {
+  /** Which. */
+  test: string
+  /** Where the request went. */
+  server: string
+  /** Where the answer came from. */
+  from?: string
+  /** Where it was sent from. */
+  local?: string
+  /** The address in the answer. */
+  mapped?: string
+  /** An error response. */
+  errorCode?: number
+  /** Negative error number of a refused send. */
+  errno?: number
+  /** The last send. */
+  sentAt?: number
+  /** The first answer. */
+  receivedAt?: number
+  /** Requests sent. */
+  attempts: number
+  /** How many were answered. */
+  answers: number
+  /** Its silence counted. */
+  silent: boolean
+}
+
+/** What was found of one family. */
+export interface NatFamily {
+  /** 4 or 6. */
+  family: number
+  /** The address it was asked from. */
+  local: string
+  /** Why sockets could not be tied to the interface. */
+  interfaceRefused?: string
+  /** The axes. */
+  behaviour: NatBehaviour
+  /** P2PD's numbers. */
+  numbers: NatNumbers
+  /** The external address seen most. */
+  external?: string
+  /** All of them. */
+  externals: Array<string>
+  /** Whether servers can be reached. */
+  connectivity: NatFinding
+  /** The mapping. */
+  mapping: NatFinding
+  /** The filtering. */
+  filtering: NatFinding
+  /** How ports are chosen. */
+  allocation: NatAllocation
+  /** Whether sockets share an address. */
+  pooling: NatFinding
+  /** Whether sockets share a port. */
+  overloading: NatFinding
+  /** Whether addresses inside of packets are rewritten. */
+  alg: NatFinding
+  /** Hairpinning. */
+  hairpin: NatFinding
+  /** How long mappings live. */
+  lifetime: NatLifetime
+  /** The mapping of TCP connections. */
+  tcpMapping: NatFinding
+  /** Each server. */
+  servers: Array<NatServerVerdict>
+  /** Two servers' verdicts differ. */
+  disagree: boolean
+  /** The loss of the path. */
+  loss: NatLoss
+  /** All sub-tests. */
+  evidence: Array<NatEvidence>
+  /** Datagrams without effect. */
+  ignored: NatIgnored
+}
+
+/** A property, and why it is not known. */
+export interface NatFinding {
+  /** The property. */
+  value: string
+  /** Why it is not known: a code. */
+  reason?: string
+  /** The same as a sentence. */
+  why?: string
+}
+
+/** Datagrams without effect. */
+export interface NatIgnored {
+  /** No STUN responses. */
+  garbage: number
+  /** Ids that were not sent. */
+  forged: number
+  /** From an address that was not asked, or at a socket that did not ask. */
+  misdirected: number
+  /** Second answers. */
+  duplicates: number
+  /** With an address of the other family. */
+  otherFamily: number
+}
+
+/** How long a mapping without traffic lives. */
+export interface NatLifetime {
+  /** `not-asked`, `measured`, `at-least` or `unknown`. */
+  value: string
+  /** Why it is not known: a code. */
+  reason?: string
+  /** The same as a sentence. */
+  why?: string
+  /** It was alive after so long. */
+  aliveMs?: number
+  /** It was gone after so long. */
+  deadMs?: number
+}
+
+/** Plain requests and how many were answered. */
+export interface NatLoss {
+  /** Sent. */
+  sent: number
+  /** Answered. */
+  answered: number
+}
+
+/** What works between two NATs. */
+export interface NatMatch {
+  /** `direct`, `punch`, `predict`, `relay` or `unknown`. */
+  verdict: string
+  /** Each way. */
+  techniques: Array<NatTechnique>
+}
+
+/** Derives P2PD's numbers from the axes. */
+export declare function natNumbers(behaviour: NatBehaviour): NatNumbers
+
+/** P2PD's numbers and RFC 3489's name. */
+export interface NatNumbers {
+  /** 1 to 7. */
+  type: number
+  /** The name of RFC 3489. */
+  rfc3489: string
+  /** Something that the type needs is not known. */
+  assumed: boolean
+  /** 1 to 6. */
+  deltaType: number
+  /** The step of delta types 4 and 5. */
+  deltaValue: number
+}
+
+/** What to find out. */
+export interface NatOptions {
+  /** Addresses of this machine to ask from: one, or one of each family. */
+  locals: Array<string>
+  /** The interface that packets must leave by. */
+  interface?: string
+  /** `fast`, `normal` or `patient`. */
+  profile?: string
+  /** Measure how long mappings live. */
+  lifetime?: boolean
+  /** Up to which age. */
+  lifetimeMaxMs?: number
+  /** Test hairpinning. */
+  hairpin?: boolean
+  /** Look at the mapping of TCP connections. */
+  tcp?: boolean
+  /** Names of servers that did not resolve. */
+  unresolved?: Array<string>
+  /** Whom to ask for a captive portal if no server answers. */
+  portal?: NatPortal
+}
+
+/** A page that answers 204, to tell a captive portal. */
+export interface NatPortal {
+  /** Its IP address. */
+  address: string
+  /** Its port. */
+  port: number
+  /** Its name. */
+  host: string
+  /** The path of the page. */
+  path: string
+}
+
+/** What was found. */
+export interface NatReport {
+  /** `fast`, `normal` or `patient`. */
+  profile: string
+  /** How long it took. */
+  elapsedMs: number
+  /** Each family, IPv4 first. */
+  families: Array<NatFamily>
+  /** P2PD's numbers, of IPv4 if there is one. */
+  numbers: NatNumbers
+}
+
+/** The port that was given to a socket. */
+export interface NatSample {
+  /** `scattered`, `consecutive` or `destinations`. */
+  kind: string
+  /** Local port. */
+  localPort: number
+  /** Mapped address and port. */
+  mapped: string
+  /** When it was first sent, in ms from the start. */
+  sentAt: number
+}
+
+/** What one server's tests say. */
+export interface NatServerVerdict {
+  /** Its address and port. */
+  server: string
+  /** The text it was given by. */
+  name: string
+  /** Its other address and port. */
+  other?: string
+  /** Whether it can run the tests of RFC 5780. */
+  canTest: boolean
+  /** Why not. */
+  cannotTest?: string
+  /** Whether it answered. */
+  answered: boolean
+  /** The mapping. */
+  mapping: NatFinding
+  /** The filtering. */
+  filtering: NatFinding
+}
+
+/** A way to connect two hosts. */
+export interface NatTechnique {
+  /** `direct`, `reverse`, `punch`, `predict` or `relay`. */
+  name: string
+  /** `yes`, `no` or `maybe`. */
+  works: string
+  /** Why. */
+  why: string
+}
+
 /** Asks what addresses leave as, on a thread of its own; `bell` as in `LoadPlan.start`. */
 export declare function observe(options: ObserveOptions, servers: Array<ResolvedServer>, bell: () => void): Observation | Failure
 
@@ -414,6 +764,22 @@ export interface ObserveOptions {
   /** Whether the servers are public ones. */
   public: boolean
 }
+
+/** A socket that was opened. */
+export interface OpenedSocket {
+  /** Its number. */
+  id: number
+  /** Its local address, packed. */
+  local: Buffer
+  /** Why it could not be tied to the interface. */
+  interfaceRefused?: string
+}
+
+/**
+ * Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
+ * there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
+ */
+export declare function openSockets(reader: string, bell: () => void): Sockets | Failure
 
 /** The addresses of an interface, packed: one object for each would cost more than all the rest. */
 export interface PackedAddresses {
@@ -449,8 +815,22 @@ export interface PlanFacts {
   resumed: boolean
 }
 
+/** Chooses the sockets that serve some addresses, prefixes and ranges. `layout` is `auto`, `one` or `per-address`. */
+export declare function planListeners(addresses: Array<string>, layout: string): Array<PlannedListener> | Failure
+
 /** Chooses the interface. Nothing is sent. */
 export declare function planLoad(options: LoadOptions): LoadPlan | Failure
+
+/** A socket to open. */
+export interface PlannedListener {
+  /** The address to bind; the wildcard address if several are served. */
+  address: string
+  /**
+   * The ranges that it serves, in order: first and last address of each (16 bytes each; IPv4 in the first 4). Missing if it
+   * serves its own address.
+   */
+  ranges?: Buffer
+}
 
 /** Parses and checks everything that needs no network: blocks, ownership, servers, numbers, state file. Nothing is sent. */
 export declare function planSweep(options: SweepOptions): SweepPlan | Failure
@@ -495,6 +875,14 @@ export interface ReasonCount {
   count: number
 }
 
+/** What a relay has moved. */
+export interface RelayMoved {
+  /** Bytes from the first peer to the second. */
+  forward: number
+  /** Bytes the other way. */
+  back: number
+}
+
 /** A server with its address. */
 export interface ResolvedServer {
   /** The text it was given by. */
@@ -505,14 +893,20 @@ export interface ResolvedServer {
   port: number
 }
 
-/** What a responder has done so far. */
+/** What a server has done so far. */
 export interface ResponderCounters {
   /** Datagrams received. */
   requests: number
   /** Replies sent. */
   replies: number
-  /** Datagrams that were no Binding request, or whose reply could not be sent. */
+  /** Error responses among the replies. */
+  errors: number
+  /** Datagrams that got no reply. */
   ignored: number
+  /** Datagrams that the kernel dropped. */
+  drops: number
+  /** Datagrams that got no reply, in the order of `stun_ignored_reasons`. */
+  reasons: Array<number>
 }
 
 /** How many hosts of each sub-prefix are asked. */
@@ -559,11 +953,94 @@ export interface ServerTarget {
   port: number
 }
 
-/** Starts a STUN Binding responder on its own thread; port 0 picks a free one. */
-export declare function startResponder(address: string, port: number): Responder | Failure
+/** How a socket is opened. */
+export interface SocketOptions {
+  /** `tcp`, `udp` or `listen`. */
+  kind: string
+  /** Local address and port, packed (24 bytes). */
+  local?: Uint8Array
+  /** The interface that packets must leave by. */
+  interface?: string
+  /** Go on without the interface where the system refuses it. */
+  bestEffort?: boolean
+  /** The peer, packed (24 bytes). */
+  remote?: Uint8Array
+  /** Whether an IPv6 wildcard also takes IPv4. */
+  dualStack?: boolean
+  /** Send small pieces at once. */
+  noDelay?: boolean
+  /** Ask a silent peer after this time. */
+  keepAliveMs?: number
+  /** How long a close waits for unsent bytes. */
+  lingerMs?: number
+  /** Bytes. */
+  sendBuffer?: number
+  /** Bytes. */
+  receiveBuffer?: number
+  /** Bind an address that is in use. */
+  reuseAddress?: boolean
+  /** Allow sending to broadcast addresses. */
+  broadcast?: boolean
+  /** Tell where datagrams were delivered to. */
+  packetInfo?: boolean
+  /** Connections that wait to be accepted. */
+  backlog?: number
+  /** Bytes of a stream that are read at a time, at most. */
+  largest?: number
+}
+
+/** Sums of a table. */
+export interface SocketTotals {
+  /** Sockets that are open now. */
+  open: number
+  /** Sockets opened. */
+  opened: number
+  /** Connections accepted. */
+  accepted: number
+  /** Connections closed at once for want of a place. */
+  refused: number
+  /** Relays started. */
+  relayed: number
+}
+
+/** Starts a STUN server on threads of its own; port 0 picks a free one. */
+export declare function startStunServer(config: StunServerConfig): Responder | Failure
 
 /** Begins to watch. `bell` is called when changes wait, once until they are drained, and does not keep the process alive. */
 export declare function startWatch(everyMs: number | undefined | null, bell: () => void): InterfaceWatch | Failure
+
+/** One address and port of a server. */
+export interface StunEndpoint {
+  /** The address it is bound to. */
+  address: string
+  /** The port it is bound to. */
+  port: number
+  /** The address that clients see. */
+  advertised: string
+}
+
+/** Why datagrams get no reply: the names of the counters. */
+export declare function stunIgnoredReasons(): Array<string>
+
+/** How to set a STUN server up. */
+export interface StunServerConfig {
+  /** Addresses of this machine. */
+  addresses: Array<string>
+  /** What clients see instead of each. */
+  advertise?: Array<string>
+  /** The primary port. */
+  port: number
+  /** The other port. */
+  otherPort?: number
+  /** Threads. */
+  workers?: number
+  /** Answer clients of RFC 3489. */
+  rfc3489?: boolean
+  /** What to call itself. */
+  software?: string
+  /** Bytes of receive buffer to ask the kernel for. */
+  receiveBuffer?: number
+}
 
 /** What to validate, and how. */
 export interface SweepOptions {

@@ -773,25 +773,35 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, interfaceNames, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder, startWatch } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, interfaceNames, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
+export { ConnectAttempts }
 export { InterfaceLoad }
 export { InterfaceWatch }
 export { LoadPlan }
+export { NatJob }
 export { Observation }
 export { ProvenPool }
 export { Responder }
+export { Sockets }
 export { Sweep }
 export { SweepPlan }
+export { behaviourOfType }
+export { canConnect }
 export { checkBind }
 export { chooseServers }
+export { classifyNat }
 export { interfaceNames }
 export { listCapabilities }
 export { listInterfaces }
 export { makePool }
+export { natNumbers }
 export { observe }
+export { openSockets }
+export { planListeners }
 export { planLoad }
 export { planSweep }
-export { startResponder }
+export { startStunServer }
 export { startWatch }
+export { stunIgnoredReasons }
 export const __napiBindingTarget = __napiLoadedBindingTarget

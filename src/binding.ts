@@ -10,12 +10,17 @@ export const checkBind: typeof Native.checkBind = take('checkBind');
 export const chooseServers: typeof Native.chooseServers = take('chooseServers');
 export const interfaceNames: typeof Native.interfaceNames = take('interfaceNames');
 export const listCapabilities: typeof Native.listCapabilities = take('listCapabilities');
+export type ConnectAttempts = Native.ConnectAttempts;
+export const ConnectAttempts: typeof Native.ConnectAttempts = take('ConnectAttempts');
 export const enumerateInterfaces: typeof Native.listInterfaces = take('listInterfaces');
 export const makePool: typeof Native.makePool = take('makePool');
 export const observe: typeof Native.observe = take('observe');
+export const openSockets: typeof Native.openSockets = take('openSockets');
+export const planListeners: typeof Native.planListeners = take('planListeners');
 export const planLoad: typeof Native.planLoad = take('planLoad');
 export const planSweep: typeof Native.planSweep = take('planSweep');
-export const startResponder: typeof Native.startResponder = take('startResponder');
+export const startStunServer: typeof Native.startStunServer = take('startStunServer');
+export const stunIgnoredReasons: typeof Native.stunIgnoredReasons = take('stunIgnoredReasons');
 export const startWatch: typeof Native.startWatch = take('startWatch');
 export type {
   AddressSeen,
@@ -31,8 +36,11 @@ export type {
   ProvenPool as NativePool,
   ResolvedServer,
   Responder as NativeResponder,
+  SocketOptions,
+  Sockets as NativeSockets,
   Sweep as NativeSweep,
   ServerTarget,
+  StunServerConfig as NativeStunConfig,
   SweepOptions as NativeOptions,
   SweepPlan as NativePlan,
   SweepProgress as NativeProgress,

@@ -1,11 +1,16 @@
 /** All external addresses of a family as one thing to index, count and iterate. */
+import type { Agent as HttpAgent } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
 import { inspect } from 'node:util';
+import { poolAgent, type RouteAgentOptions, type RouteHttpsAgentOptions } from './agents.ts';
 import { AddressPool, makePool, type NativePool } from './binding.ts';
+import { poolConnector, type Connector, type ConnectorOptions } from './connectors.ts';
 import { ITEM_BYTES, POOL_CHUNK } from './defaults.ts';
 import { RoutePoolError, unwrap } from './errors.ts';
 import type { Family } from './families.ts';
 import type { RouteData } from './interface-dict.ts';
 import type { ValidateOptions } from './options.ts';
+import type { PickOptions } from './pick.ts';
 import { Route, type RouteSource } from './route.ts';
 import { validate } from './validate.ts';
 import type { ValidationRun } from './validation-run.ts';
@@ -90,6 +95,35 @@ export class RoutePool implements Iterable<Route> {
       evidence: { at: Date.now(), observations: [], interfaceRefused: undefined },
     };
     return new RoutePool(af, [], AddressPool.ofProven(proven, number), new Map([[number, source]]));
+  }
+
+  /**
+   * The local addresses that its items are bound to, as addresses and ranges, and the way from one of them to its item.
+   *
+   * @internal
+   */
+  static localsOf(pool: RoutePool): { ranges: string[]; routeOf: (ip: string) => Route | undefined } {
+    const runs = pool.#native.runs(MAX_RUNS + 1);
+    if (runs.length > MAX_RUNS) {
+      throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', `this pool is scattered over more than ${MAX_RUNS} ranges: name the blocks that it came from`);
+    }
+    /** Of addresses that are used from another one: that one, and the first that it leaves as. */
+    const mapped = new Map<string, string>();
+    const ranges: string[] = [];
+    for (const { first, last, route, same } of runs) {
+      const local = pool.#sources.get(route)?.local[0]?.ip;
+      if (same) ranges.push(first === last ? first : `${first}-${last}`);
+      else if (local !== undefined && !mapped.has(local)) {
+        mapped.set(local, first);
+        ranges.push(local);
+      }
+    }
+    const routeOf = (ip: string) => {
+      const position = pool.position(mapped.get(ip) ?? ip);
+      const route = position === undefined ? undefined : pool.at(position);
+      return route?.local() === ip ? route : undefined;
+    };
+    return { ranges, routeOf };
   }
 
   /**
@@ -251,6 +285,30 @@ export class RoutePool implements Iterable<Route> {
   #sameFamily(other: RoutePool): Family {
     if (other.af !== this.af) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', `a pool of IPv${this.af} and one of IPv${other.af} have no address in common`);
     return this.af;
+  }
+
+  /**
+   * An agent for `http`, or with `protocol: 'https:'` for `https`, that gives each request a route of this pool: one after the
+   * other, `pick: 'random'`, or by a function. An idle connection is used again only by a request with its route.
+   *
+   * @example
+   * http.get('http://example.net/', { agent: pool.agent({ pick: 'random', maxTotalSockets: 1000 }) });
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
+   */
+  agent(options?: RouteAgentOptions & PickOptions): HttpAgent;
+  agent(options: RouteHttpsAgentOptions & PickOptions): HttpsAgent;
+  agent(options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions = {}): HttpAgent {
+    return poolAgent(this, options, this.agent);
+  }
+
+  /**
+   * A connector for undici that gives each connection a route of this pool: `new Agent({ connect: pool.connector() })`. undici
+   * sends many requests over one connection; with `pipelining: 0` and `connections` there are as many sources as connections.
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
+   */
+  connector(options: ConnectorOptions & PickOptions = {}): Connector {
+    return poolConnector(this, options, this.connector);
   }
 
   /**

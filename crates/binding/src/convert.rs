@@ -57,7 +57,7 @@ impl SweepOptions {
         let hosts = self.hosts.map(|h| h.parse::<HostPolicy>()).transpose();
         let backend = match self.sockets.as_deref() {
             None => None,
-            Some("one") => Some(routepool_core::validate::Backend::Batched),
+            Some("one") => Some(routepool_core::validate::Backend::one_socket()),
             Some("per-source") => Some(routepool_core::validate::Backend::PerSource),
             Some(other) => {
                 let message = format!("expected 'one' or 'per-source' for `sockets` but received '{other}'");
@@ -340,6 +340,6 @@ impl From<&Summary> for SweepResult {
     }
 }
 
-fn ms(duration: Duration) -> f64 {
+pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use napi_derive::napi;
-use routepool_core::Error;
+use routepool_core::{Error, errno};
 
 /// Errors are data: any call may return this instead of its result.
 #[napi(object, object_from_js = false)]
@@ -50,5 +50,8 @@ impl From<&Error> for Failure {
 
 /// EIO stands for an error without a number.
 fn errno(error: &io::Error) -> i32 {
-    -error.raw_os_error().unwrap_or(5)
+    match errno::number(error) {
+        0 => -i32::from(errno::EIO),
+        number => -i32::from(number),
+    }
 }

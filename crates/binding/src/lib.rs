@@ -5,14 +5,18 @@
 #![allow(clippy::needless_pass_by_value, reason = "values come from JavaScript by copy")]
 
 mod address_pool;
+mod attempts;
 mod bell;
 mod capabilities;
 mod convert;
+mod daemon;
 mod failure;
 mod interface;
 mod load;
+mod nat;
 mod plan;
 mod pool;
 mod responder;
+mod sockets;
 mod sweep;
 mod watch;

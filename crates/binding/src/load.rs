@@ -11,6 +11,7 @@ use routepool_core::Error;
 use routepool_core::bind::{self, Wish};
 use routepool_core::defaults::DISCOVERY_TIMEOUT;
 use routepool_core::discover::{InterfaceBinding, Seen};
+use routepool_core::errno;
 use routepool_core::interface::Facts;
 use routepool_core::job::Job;
 use routepool_core::load::{Family, Load, Loaded, Observe, choose};
@@ -209,7 +210,10 @@ fn start_observe(options: ObserveOptions, servers: Vec<ResolvedServer>) -> Resul
 }
 
 /// The environment (the process, or a worker) may end first: then the thread must not go on sending.
-fn stop_with_environment<T: Send + Sync + 'static>(env: Env, job: &Arc<Job<T>>) -> napi::Result<()> {
+pub(crate) fn stop_with_environment<T: Send + Sync + 'static>(
+    env: Env,
+    job: &Arc<Job<T>>,
+) -> napi::Result<()> {
     env.add_env_cleanup_hook(Arc::downgrade(job), |weak| {
         if let Some(job) = weak.upgrade() {
             job.stop();
@@ -301,7 +305,7 @@ fn wished(options: &BindOptions) -> Result<SocketAddr, Error> {
     })
 }
 
-fn refused(binding: &InterfaceBinding) -> Option<String> {
+pub(crate) fn refused(binding: &InterfaceBinding) -> Option<String> {
     match binding {
         InterfaceBinding::Refused(why) => Some(why.clone()),
         InterfaceBinding::Bound | InterfaceBinding::NotAsked => None,
@@ -447,7 +451,7 @@ impl From<&Answer> for ServerAnswer {
             external_port: answer.external.map(|e| e.port().into()),
             round_trip_ms: answer.round_trip.map(|d| d.as_secs_f64() * 1_000.0),
             attempts: answer.attempts.into(),
-            errno: answer.errno.map(|n| -n),
+            errno: answer.errno.map(|n| -i32::from(errno::node_number(n))),
             error_code: answer.error_code.map(u32::from),
         }
     }

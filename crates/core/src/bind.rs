@@ -3,11 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 
+#[cfg(target_os = "linux")]
 use routepool_proto::ip_block::IpBlock;
+use routepool_udp::tie_to_interface;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Error;
 use crate::discover::InterfaceBinding;
+#[cfg(target_os = "linux")]
 use crate::local_table::LocalTable;
 
 /// A local address that a socket can be bound to.
@@ -36,40 +39,61 @@ pub struct Wish<'a> {
 /// [`Error::System`] with the call that failed: `bind` (`EADDRNOTAVAIL` for an address that is gone, `EADDRINUSE`), or
 /// `setsockopt` for a refused interface unless `best_effort`.
 pub fn check(wish: &Wish<'_>) -> Result<Bound, Error> {
-    let failed = |syscall| move |source| Error::System { syscall, address: Some(wish.local), source };
     let socket = Socket::new(Domain::for_address(wish.local), Type::DGRAM, Some(Protocol::UDP))
-        .map_err(failed("socket"))?;
-    let interface = tie(&socket, wish).map_err(failed("setsockopt"))?;
-    if held_by_a_route(wish.local).map_err(failed("netlink"))? {
-        freebind(&socket).map_err(failed("setsockopt"))?;
+        .map_err(|source| Error::System { syscall: "socket", address: Some(wish.local), source })?;
+    bind(&socket, wish)
+}
+
+/// Binds a socket: ties it to the interface, then to the source address, and looks at what the system made of it.
+///
+/// # Errors
+/// As for [`check`].
+pub fn bind(socket: &Socket, wish: &Wish<'_>) -> Result<Bound, Error> {
+    let failed = |syscall| move |source| Error::System { syscall, address: Some(wish.local), source };
+    let interface = tie(socket, wish).map_err(failed("setsockopt"))?;
+    match socket.bind(&wish.local.into()) {
+        // Only now the routing table is read: it takes longer than all the rest.
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrNotAvailable
+                && held_by_a_route(wish.local).map_err(failed("netlink"))? =>
+        {
+            freebind(socket).map_err(failed("setsockopt"))?;
+            socket.bind(&wish.local.into())
+        }
+        result => result,
     }
-    socket.bind(&wish.local.into()).map_err(failed("bind"))?;
+    .map_err(failed("bind"))?;
     let local = socket.local_addr().map_err(failed("getsockname"))?.as_socket();
     let local = local.filter(|local| local.ip() == wish.local.ip());
     let local = local.ok_or_else(|| failed("bind")(io::ErrorKind::AddrNotAvailable.into()))?;
     Ok(Bound { local, interface })
 }
 
-#[cfg(target_os = "linux")]
-fn tie(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
-    let Some(name) = wish.interface else { return Ok(InterfaceBinding::NotAsked) };
-    match socket.bind_device(Some(name.as_bytes())) {
-        Ok(()) => Ok(InterfaceBinding::Bound),
-        Err(error) if wish.best_effort => Ok(InterfaceBinding::Refused(error.to_string())),
-        Err(error) => Err(error),
+/// Prepares a socket to be bound as [`check`] does: ties it to the interface, and allows an address that is held by a route.
+pub(crate) fn prepare(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
+    let interface = tie(socket, wish)?;
+    #[cfg(target_os = "linux")]
+    if held_by_a_route(wish.local)? {
+        socket.set_freebind_v6(true)?;
     }
+    Ok(interface)
 }
 
-#[cfg(not(target_os = "linux"))]
-fn tie(_: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
-    match wish.interface {
-        None => Ok(InterfaceBinding::NotAsked),
-        Some(_) => Ok(InterfaceBinding::Refused("not supported on this system".to_owned())),
+fn tie(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
+    let Some(name) = wish.interface else { return Ok(InterfaceBinding::NotAsked) };
+    match tie_to_interface(socket, wish.local.is_ipv6(), name) {
+        Ok(()) => Ok(InterfaceBinding::Bound),
+        // Where the system knows no such thing there is nothing that strictness could ask for.
+        Err(error) if wish.best_effort || error.kind() == io::ErrorKind::Unsupported => {
+            Ok(InterfaceBinding::Refused(error.to_string()))
+        }
+        Err(error) => Err(error),
     }
 }
 
 /// Whether the address is local without being an address of an interface: then IPv6 can be bound only with
 /// `IPV6_FREEBIND`, which must never be set for an address that is not local.
+#[cfg(target_os = "linux")]
 fn held_by_a_route(local: SocketAddr) -> io::Result<bool> {
     if !local.is_ipv6() || local.ip().is_unspecified() || local.ip().is_loopback() {
         return Ok(false);
@@ -79,12 +103,12 @@ fn held_by_a_route(local: SocketAddr) -> io::Result<bool> {
 }
 
 #[cfg(target_os = "linux")]
-fn freebind(socket: &Socket) -> io::Result<()> {
+pub(crate) fn freebind(socket: &Socket) -> io::Result<()> {
     socket.set_freebind_v6(true)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn freebind(_: &Socket) -> io::Result<()> {
+pub(crate) fn freebind(_: &Socket) -> io::Result<()> {
     Ok(())
 }
 

@@ -76,8 +76,12 @@ fn local_blocks() -> io::Result<String> {
 }
 
 fn one_socket() -> io::Result<String> {
-    Socket::open(Backend::Batched, &Options::wildcard(false))
-        .map(|_| "one socket sends from all sources".to_owned())
+    Socket::open(Backend::one_socket(), &Options::wildcard(false))
+        .map(|_| match Backend::best() {
+            Backend::PerSource => "one socket can send from all sources; used only when asked for",
+            _ => "one socket sends from all sources",
+        })
+        .map(str::to_owned)
 }
 
 fn interface_binding() -> io::Result<String> {

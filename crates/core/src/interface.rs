@@ -6,10 +6,15 @@ use std::net::IpAddr;
 use routepool_proto::ip_block::IpBlock;
 use routepool_proto::scope::{Scope, scope};
 
+#[cfg(all(test, not(native_adapters)))]
+mod adapters;
 #[cfg(target_os = "linux")]
 #[path = "interface/linux.rs"]
 mod platform;
-#[cfg(not(target_os = "linux"))]
+#[cfg(native_adapters)]
+#[path = "interface/adapters.rs"]
+mod platform;
+#[cfg(not(any(target_os = "linux", native_adapters)))]
 #[path = "interface/portable.rs"]
 mod platform;
 

@@ -5,6 +5,8 @@
 
 pub mod bind;
 pub mod capabilities;
+pub mod classify;
+pub mod daemon;
 pub mod defaults;
 pub mod discover;
 pub mod error;
@@ -14,9 +16,11 @@ pub mod load;
 pub mod local_table;
 #[cfg(target_os = "linux")]
 mod netlink;
+pub mod pipe;
 pub mod servers;
 pub mod stun_server;
 pub mod validate;
 pub mod watch;
 
 pub use error::Error;
+pub use routepool_udp::errno;

@@ -80,18 +80,12 @@ impl PerSource {
         let domain = if local.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
         let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        {
-            if let Some(interface) = &self.options.interface {
-                socket.bind_device(Some(interface.as_bytes()))?;
-            }
-            if local.is_ipv6() && self.options.freebind {
-                socket.set_freebind_v6(true)?;
-            }
+        if let Some(interface) = &self.options.interface {
+            crate::tie_to_interface(&socket, local.is_ipv6(), interface)?;
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        if self.options.interface.is_some() {
-            return Err(io::ErrorKind::Unsupported.into());
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if local.is_ipv6() && self.options.freebind {
+            socket.set_freebind_v6(true)?;
         }
         socket.bind(&local.into())?;
         let mut socket = mio::net::UdpSocket::from_std(socket.into());
@@ -157,9 +151,12 @@ impl PerSource {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.readable.pop_front();
                 }
-                // Windows reports the ICMP error of an earlier datagram here (WSAECONNRESET); others may do so too.
-                Err(error) if crate::errno::is_icmp(&error) || error.kind() == io::ErrorKind::Interrupted => {
-                }
+                // Windows reports the ICMP error of an earlier datagram here (WSAECONNRESET), and others may do so too; and
+                // it refuses a datagram that is longer than any answer.
+                Err(error)
+                    if crate::errno::is_icmp(&error)
+                        || crate::errno::is_too_long(&error)
+                        || error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }

@@ -2,12 +2,33 @@
 //!
 //! One [`Socket`] can send from any number of local addresses and tells for each received datagram which address it was
 //! delivered to. On Linux that is one wildcard socket with `sendmmsg(2)`, `recvmmsg(2)` and `IP_PKTINFO`; elsewhere, and
-//! on request, a socket per source. This is the only crate of routepool with `unsafe` code.
+//! on request, a socket per source or one socket with a system call for each datagram. [`adapters`] asks systems other than
+//! Linux for their interfaces. This is the only crate of routepool with `unsafe` code.
 
+pub mod adapters;
+#[cfg(one_by_one)]
+mod control;
+#[cfg(target_os = "linux")]
+mod datagrams;
+mod endpoints;
+#[cfg(target_os = "linux")]
+mod epoll;
 pub mod errno;
 mod fallback;
+mod interest;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(one_by_one)]
+mod one_by_one;
+pub mod option;
 mod socket;
+mod tie;
 
-pub use socket::{Backend, Options, Ready, Received, Refused, SendError, Socket, Transmit};
+#[cfg(target_os = "linux")]
+pub use datagrams::{Datagram, DatagramBatch, send_from};
+pub use endpoints::Endpoints;
+#[cfg(target_os = "linux")]
+pub use epoll::{Event, Poller, Wake};
+pub use interest::Interest;
+pub use socket::{Backend, DATAGRAM, Options, Ready, Received, Refused, SendError, Socket, Transmit};
+pub use tie::tie_to_interface;

@@ -11,14 +11,11 @@ use socket2::{Domain, Protocol, Type};
 
 use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit};
 
-/// Bytes received of one datagram.
-const DATAGRAM: usize = 1_500;
-
 /// Room for one `in6_pktinfo` with its header, aligned as `cmsghdr` wants it.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
-struct Control([u8; CONTROL]);
-const CONTROL: usize = 64;
+pub(crate) struct Control(pub(crate) [u8; CONTROL]);
+pub(crate) const CONTROL: usize = 64;
 
 /// One socket with its message headers, made once: per datagram only addresses and pointers change.
 pub(crate) struct Batched {
@@ -29,7 +26,9 @@ pub(crate) struct Batched {
     packet_info: bool,
     send: Headers,
     receive: Headers,
-    payloads: Box<[[u8; DATAGRAM]]>,
+    payloads: Box<[u8]>,
+    /// Bytes received of one datagram.
+    datagram: usize,
 }
 
 impl std::fmt::Debug for Batched {
@@ -42,11 +41,11 @@ impl std::fmt::Debug for Batched {
 }
 
 /// Parallel arrays for one system call. The headers point into the other arrays, which are boxed and never resized.
-struct Headers {
-    messages: Box<[libc::mmsghdr]>,
+pub(crate) struct Headers {
+    pub(crate) messages: Box<[libc::mmsghdr]>,
     vectors: Box<[libc::iovec]>,
-    names: Box<[libc::sockaddr_storage]>,
-    controls: Box<[Control]>,
+    pub(crate) names: Box<[libc::sockaddr_storage]>,
+    pub(crate) controls: Box<[Control]>,
 }
 
 // SAFETY: the raw pointers in the headers point only into the boxes of the same struct, or are set from live borrows
@@ -54,7 +53,7 @@ struct Headers {
 unsafe impl Send for Headers {}
 
 impl Headers {
-    fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         // SAFETY: all four are plain C structures of integers and pointers, for which zero is a valid value.
         let (message, vector, name): (libc::mmsghdr, libc::iovec, libc::sockaddr_storage) =
             unsafe { zeroed() };
@@ -82,12 +81,15 @@ impl Batched {
         let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         if let Some(interface) = &options.interface {
-            socket.bind_device(Some(interface.as_bytes()))?;
+            crate::tie_to_interface(&socket, ipv6, interface)?;
         }
         if !ipv6 {
             // Datagrams this small are never fragmented. With DF they need no identification (RFC 6864), and the kernel
             // saves the work of making one: 4 % of a sweep's time, measured on Linux 6.18.
             set_int(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)?;
+        }
+        if options.share_port {
+            socket.set_reuse_port(true)?;
         }
         if ipv6 {
             socket.set_only_v6(true)?;
@@ -115,8 +117,26 @@ impl Batched {
             packet_info,
             send: Headers::new(batch),
             receive: Headers::new(batch),
-            payloads: vec![[0; DATAGRAM]; batch].into_boxed_slice(),
+            payloads: vec![0; options.datagram * batch].into_boxed_slice(),
+            datagram: options.datagram,
         })
+    }
+
+    pub(crate) fn descriptor(&self) -> libc::c_int {
+        self.socket.as_raw_fd()
+    }
+
+    pub(crate) fn let_fragment(&self, fragment: bool) -> io::Result<()> {
+        if self.local.is_ipv6() {
+            // The kernel fragments what is too long, unless told otherwise (ipv6(7), IPV6_MTU_DISCOVER).
+            return Ok(());
+        }
+        let how = if fragment { libc::IP_PMTUDISC_DONT } else { libc::IP_PMTUDISC_DO };
+        set_int(&self.socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, how)
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
     }
 
     pub(crate) fn local_port(&self) -> u16 {
@@ -128,21 +148,7 @@ impl Batched {
     }
 
     pub(crate) fn drops(&self) -> u32 {
-        /// Index of the drop counter among the values of `SO_MEMINFO` (`linux/sock_diag.h`).
-        const SK_MEMINFO_DROPS: usize = 8;
-        let mut values = [0_u32; 16];
-        let mut len = size_of::<[u32; 16]>() as libc::socklen_t;
-        // SAFETY: `values` is writable for `len` bytes, and both outlive the call.
-        let result = unsafe {
-            libc::getsockopt(
-                self.socket.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_MEMINFO,
-                values.as_mut_ptr().cast(),
-                &raw mut len,
-            )
-        };
-        if result == 0 && len as usize >= (SK_MEMINFO_DROPS + 1) * 4 { values[SK_MEMINFO_DROPS] } else { 0 }
+        drops(&self.socket)
     }
 
     pub(crate) fn send(&mut self, transmits: &[Transmit<'_>]) -> (usize, Option<SendError>) {
@@ -191,9 +197,10 @@ impl Batched {
     }
 
     pub(crate) fn receive(&mut self, mut take: impl FnMut(Received<'_>)) -> io::Result<usize> {
-        for (at, payload) in self.payloads.iter_mut().enumerate() {
+        let datagram = self.datagram;
+        for (at, payload) in self.payloads.chunks_exact_mut(datagram).enumerate() {
             self.receive.vectors[at] =
-                libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: DATAGRAM };
+                libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: datagram };
             let header = &mut self.receive.messages[at].msg_hdr;
             header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
             header.msg_controllen = if self.packet_info { CONTROL } else { 0 };
@@ -232,7 +239,7 @@ impl Batched {
             } else {
                 self.local.ip()
             };
-            let bytes = &self.payloads[at][..(message.msg_len as usize).min(DATAGRAM)];
+            let bytes = &self.payloads[at * datagram..][..(message.msg_len as usize).min(datagram)];
             take(Received { from, to, port: self.local.port(), bytes });
         }
         Ok(received)
@@ -240,21 +247,9 @@ impl Batched {
 
     pub(crate) fn wait(&mut self, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
         let events = libc::POLLIN | if for_writing { libc::POLLOUT } else { 0 };
-        let mut entry = libc::pollfd { fd: self.socket.as_raw_fd(), events, revents: 0 };
-        let time = libc::timespec {
-            tv_sec: timeout.as_secs().min(3_600).cast_signed() as libc::time_t,
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        // SAFETY: one entry and a time that live through the call; no signal mask is changed.
-        let result = unsafe { libc::ppoll(&raw mut entry, 1, &raw const time, std::ptr::null()) };
-        if result < 0 {
-            let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::Interrupted {
-                Ok(Ready::default())
-            } else {
-                Err(error)
-            };
-        }
+        let mut entry = [libc::pollfd { fd: self.socket.as_raw_fd(), events, revents: 0 }];
+        poll(&mut entry, timeout)?;
+        let [entry] = entry;
         // An error condition is reported by the next call, so it counts as ready.
         let failed = entry.revents & (libc::POLLERR | libc::POLLHUP) != 0;
         Ok(Ready {
@@ -262,6 +257,45 @@ impl Batched {
             writable: failed || entry.revents & libc::POLLOUT != 0,
         })
     }
+}
+
+/// Received datagrams that the kernel has dropped because the buffer was full (`SO_MEMINFO`); 0 if it does not tell.
+pub(crate) fn drops(socket: &impl AsRawFd) -> u32 {
+    /// Index of the drop counter among the values of `SO_MEMINFO` (`linux/sock_diag.h`).
+    const SK_MEMINFO_DROPS: usize = 8;
+    let mut values = [0_u32; 16];
+    let mut len = size_of::<[u32; 16]>() as libc::socklen_t;
+    // SAFETY: `values` is writable for `len` bytes, and both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            values.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if result == 0 && len as usize >= (SK_MEMINFO_DROPS + 1) * 4 { values[SK_MEMINFO_DROPS] } else { 0 }
+}
+
+/// Waits for the events of these descriptors; when interrupted there are none.
+pub(crate) fn poll(entries: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
+    let time = libc::timespec {
+        tv_sec: timeout.as_secs().min(3_600).cast_signed() as libc::time_t,
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    for entry in entries.iter_mut() {
+        entry.revents = 0;
+    }
+    // SAFETY: the entries and the time live through the call, and the number of entries is given; no signal mask is changed.
+    let result = unsafe {
+        libc::ppoll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, &raw const time, std::ptr::null())
+    };
+    if result < 0 {
+        let error = io::Error::last_os_error();
+        return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
+    }
+    Ok(())
 }
 
 /// Asks for larger buffers; gives the receive buffer that was granted.
@@ -280,7 +314,7 @@ fn grow_buffers(socket: &socket2::Socket, options: &Options) -> io::Result<usize
     socket.recv_buffer_size()
 }
 
-fn set_int(socket: &socket2::Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
+pub(crate) fn set_int(socket: &impl AsRawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: `value` lives through the call and its length is given.
     let result = unsafe {
         libc::setsockopt(
@@ -294,7 +328,7 @@ fn set_int(socket: &socket2::Socket, level: i32, name: i32, value: i32) -> io::R
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn put_name(name: &mut libc::sockaddr_storage, address: SocketAddr) -> libc::socklen_t {
+pub(crate) fn put_name(name: &mut libc::sockaddr_storage, address: SocketAddr) -> libc::socklen_t {
     match address {
         SocketAddr::V4(address) => {
             let value = libc::sockaddr_in {
@@ -322,7 +356,7 @@ fn put_name(name: &mut libc::sockaddr_storage, address: SocketAddr) -> libc::soc
     }
 }
 
-fn read_name(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+pub(crate) fn read_name(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(name.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says which structure the kernel wrote; storage is large enough and aligned.
@@ -346,7 +380,7 @@ const HEADER: usize = size_of::<libc::cmsghdr>().next_multiple_of(size_of::<usiz
 const _: () = assert!(HEADER + size_of::<libc::in6_pktinfo>().next_multiple_of(8) <= CONTROL);
 
 /// Writes the source address; gives the length of the control data.
-fn put_packet_info(control: &mut Control, source: IpAddr) -> usize {
+pub(crate) fn put_packet_info(control: &mut Control, source: IpAddr) -> usize {
     let (level, kind, len) = match source {
         IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO, size_of::<libc::in_pktinfo>()),
         IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, size_of::<libc::in6_pktinfo>()),
@@ -369,7 +403,7 @@ fn put(out: &mut [u8; CONTROL], at: usize, bytes: &[u8]) {
 }
 
 /// Reads the address that a datagram was delivered to. It is the only control message that is asked for, so it is the first.
-fn read_packet_info(control: &Control, len: usize) -> Option<IpAddr> {
+pub(crate) fn read_packet_info(control: &Control, len: usize) -> Option<IpAddr> {
     let data = control.0.get(..len)?;
     let int = |at: usize| Some(i32::from_ne_bytes(data.get(at..at + 4)?.try_into().ok()?));
     match (int(offset_of!(libc::cmsghdr, cmsg_level))?, int(offset_of!(libc::cmsghdr, cmsg_type))?) {

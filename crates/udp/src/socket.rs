@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::fallback::PerSource;
 
+/// Bytes received of one datagram unless asked otherwise: no probe and no answer to one is longer.
+pub const DATAGRAM: usize = 1_500;
+
 /// How a socket is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -22,6 +25,11 @@ pub struct Options {
     pub freebind: bool,
     /// Datagrams per system call.
     pub batch: usize,
+    /// Bytes received of one datagram at most; the rest is cut off.
+    pub datagram: usize,
+    /// Other sockets of this process may be bound to the same address and port; the kernel then gives each flow to one of
+    /// them (Linux: `SO_REUSEPORT`).
+    pub share_port: bool,
 }
 
 impl Options {
@@ -42,6 +50,8 @@ impl Options {
             interface: None,
             freebind: false,
             batch: 64,
+            datagram: DATAGRAM,
+            share_port: false,
         }
     }
 }
@@ -49,17 +59,25 @@ impl Options {
 /// The way datagrams are sent and received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// One socket, many sources: Linux.
+    /// One socket, many sources, many datagrams in a system call: Linux.
     Batched,
+    /// One socket, many sources, a system call for each datagram: Linux, macOS, FreeBSD, Windows.
+    OneByOne,
     /// One socket for each source: everywhere, at a tenth of the speed.
     PerSource,
 }
 
 impl Backend {
-    /// The best that this platform has.
+    /// The best that has been proven to work on this platform.
     #[must_use]
     pub fn best() -> Self {
         if cfg!(target_os = "linux") { Self::Batched } else { Self::PerSource }
+    }
+
+    /// The best of those that need one socket for all sources.
+    #[must_use]
+    pub fn one_socket() -> Self {
+        if cfg!(target_os = "linux") { Self::Batched } else { Self::OneByOne }
     }
 }
 
@@ -83,7 +101,7 @@ pub struct Received<'a> {
     pub to: IpAddr,
     /// The port it was delivered to.
     pub port: u16,
-    /// Its bytes; at most 1,500, the rest is cut off.
+    /// Its bytes; at most [`Options::datagram`], the rest is cut off.
     pub bytes: &'a [u8],
 }
 
@@ -122,6 +140,8 @@ pub struct Socket(Inner);
 enum Inner {
     #[cfg(target_os = "linux")]
     Batched(crate::linux::Batched),
+    #[cfg(one_by_one)]
+    OneByOne(crate::one_by_one::OneByOne),
     PerSource(PerSource),
 }
 
@@ -130,6 +150,8 @@ macro_rules! each {
         match $self {
             #[cfg(target_os = "linux")]
             Inner::Batched($socket) => $call,
+            #[cfg(one_by_one)]
+            Inner::OneByOne($socket) => $call,
             Inner::PerSource($socket) => $call,
         }
     };
@@ -147,6 +169,10 @@ impl Socket {
             Backend::Batched => Ok(Self(Inner::Batched(crate::linux::Batched::open(options)?))),
             #[cfg(not(target_os = "linux"))]
             Backend::Batched => Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(one_by_one)]
+            Backend::OneByOne => Ok(Self(Inner::OneByOne(crate::one_by_one::OneByOne::open(options)?))),
+            #[cfg(not(one_by_one))]
+            Backend::OneByOne => Err(io::ErrorKind::Unsupported.into()),
             Backend::PerSource => Ok(Self(Inner::PerSource(PerSource::open(options)?))),
         }
     }
@@ -169,6 +195,8 @@ impl Socket {
         match &self.0 {
             #[cfg(target_os = "linux")]
             Inner::Batched(_) => None,
+            #[cfg(one_by_one)]
+            Inner::OneByOne(_) => None,
             Inner::PerSource(_) => Some(crate::fallback::MOST_IN_FLIGHT),
         }
     }

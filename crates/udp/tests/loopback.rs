@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use routepool_udp::{Backend, Options, Refused, Socket, Transmit};
+use routepool_udp::{Backend, Options, Socket, Transmit};
 
 fn backends() -> Vec<Backend> {
     if cfg!(target_os = "linux") {
-        vec![Backend::Batched, Backend::PerSource]
+        vec![Backend::Batched, Backend::OneByOne, Backend::PerSource]
     } else {
-        vec![Backend::PerSource]
+        vec![Backend::OneByOne, Backend::PerSource]
     }
 }
 
@@ -30,8 +30,9 @@ fn collect(socket: &mut Socket, count: usize) -> Vec<(SocketAddr, IpAddr, Vec<u8
     got
 }
 
+// Elsewhere 127.0.0.1 is all there is of loopback.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 fn each_datagram_leaves_from_its_own_source_and_the_answer_says_where_it_arrived() {
     for backend in backends() {
         let (peer, address) = peer();
@@ -62,9 +63,11 @@ fn each_datagram_leaves_from_its_own_source_and_the_answer_says_where_it_arrived
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 fn a_source_that_is_not_ours_is_refused_alone_and_the_rest_goes_on() {
-    for (backend, step) in [(Backend::Batched, Refused::Send), (Backend::PerSource, Refused::Bind)] {
+    use routepool_udp::Refused;
+    for backend in backends() {
+        let step = if backend == Backend::PerSource { Refused::Bind } else { Refused::Send };
         let (peer, address) = peer();
         let mut socket = Socket::open(backend, &Options::wildcard(false)).expect("open");
         let sources: Vec<IpAddr> = ["127.0.0.5", "203.0.113.77", "127.0.0.6"]
@@ -162,7 +165,6 @@ fn an_unknown_interface_is_refused_when_opening() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn ipv6_loopback() {
     let Ok(peer) = UdpSocket::bind("[::1]:0") else {
         eprintln!("skipped: this machine has no IPv6 loopback");

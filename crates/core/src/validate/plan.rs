@@ -213,15 +213,18 @@ fn check_numbers(request: &Request) -> Result<(), Error> {
     {
         return wrong("receiveBuffer", "1,024 to 1,073,741,824 bytes", bytes.to_string());
     }
-    if request
-        .interface
-        .as_ref()
-        .is_some_and(|name| name.is_empty() || name.len() > 15 || name.contains(['/', '\0', ' ']))
-    {
-        let name = request.interface.clone().unwrap_or_default();
+    if let Some(name) = request.interface.as_ref().filter(|name| !is_interface_name(name)) {
         return wrong("interface", "the name of a network interface", format!("'{name}'"));
     }
     Ok(())
+}
+
+/// Whether it could be the name of an interface. Linux: what `dev_valid_name` lets pass. Windows: `IF_MAX_STRING_SIZE`, and
+/// names that people give ("Local Area Connection").
+fn is_interface_name(name: &str) -> bool {
+    let (most, forbidden): (usize, &[char]) =
+        if cfg!(windows) { (256, &['\0']) } else { (15, &['/', '\0', ' ']) };
+    !name.is_empty() && name.len() <= most && !name.contains(forbidden)
 }
 
 #[cfg(test)]

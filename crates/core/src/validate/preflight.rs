@@ -76,17 +76,13 @@ fn ask(server: Resolved, interface: Option<&str>) -> Asked {
 fn connect(to: SocketAddr, interface: Option<&str>, source: Option<IpAddr>) -> io::Result<UdpSocket> {
     let socket = socket2::Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    #[cfg(target_os = "linux")]
-    {
-        if let Some(interface) = interface {
-            socket.bind_device(Some(interface.as_bytes()))?;
-        }
-        if to.is_ipv6() && source.is_some() {
-            socket.set_freebind_v6(true)?;
-        }
+    if let Some(interface) = interface {
+        routepool_udp::tie_to_interface(&socket, to.is_ipv6(), interface)?;
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = interface;
+    #[cfg(target_os = "linux")]
+    if to.is_ipv6() && source.is_some() {
+        socket.set_freebind_v6(true)?;
+    }
     if let Some(source) = source {
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
