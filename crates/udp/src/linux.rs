@@ -183,11 +183,12 @@ impl Batched {
             iov_base: transmit.bytes.as_ptr().cast_mut().cast(),
             iov_len: transmit.bytes.len(),
         };
+        // The lengths and flags of messages have other types in musl than in glibc: `as _` takes the one there is.
         let header = &mut self.send.messages[at].msg_hdr;
         header.msg_namelen = put_name(&mut self.send.names[at], transmit.destination);
         let source = transmit.source.filter(|_| self.packet_info);
         header.msg_controllen =
-            source.map_or(0, |source| put_packet_info(&mut self.send.controls[at], source));
+            source.map_or(0, |source| put_packet_info(&mut self.send.controls[at], source) as _);
     }
 
     pub(crate) fn receive(&mut self, mut take: impl FnMut(Received<'_>)) -> io::Result<usize> {
@@ -196,7 +197,7 @@ impl Batched {
                 libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: DATAGRAM };
             let header = &mut self.receive.messages[at].msg_hdr;
             header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-            header.msg_controllen = if self.packet_info { CONTROL } else { 0 };
+            header.msg_controllen = if self.packet_info { CONTROL as _ } else { 0 };
             header.msg_flags = 0;
         }
         let received = loop {
@@ -207,7 +208,7 @@ impl Batched {
                     self.socket.as_raw_fd(),
                     self.receive.messages.as_mut_ptr(),
                     self.receive.messages.len() as libc::c_uint,
-                    libc::MSG_DONTWAIT,
+                    libc::MSG_DONTWAIT as _,
                     null_mut(),
                 )
             };
@@ -225,7 +226,7 @@ impl Batched {
             let message = &self.receive.messages[at];
             let Some(from) = read_name(&self.receive.names[at]) else { continue };
             let to = if self.packet_info {
-                match read_packet_info(&self.receive.controls[at], message.msg_hdr.msg_controllen) {
+                match read_packet_info(&self.receive.controls[at], message.msg_hdr.msg_controllen as _) {
                     Some(to) => to,
                     None => continue,
                 }
@@ -242,7 +243,7 @@ impl Batched {
         let events = libc::POLLIN | if for_writing { libc::POLLOUT } else { 0 };
         let mut entry = libc::pollfd { fd: self.socket.as_raw_fd(), events, revents: 0 };
         let time = libc::timespec {
-            tv_sec: timeout.as_secs().min(3_600).cast_signed() as libc::time_t,
+            tv_sec: timeout.as_secs().min(3_600).cast_signed() as _,
             tv_nsec: timeout.subsec_nanos().into(),
         };
         // SAFETY: one entry and a time that live through the call; no signal mask is changed.
