@@ -49,6 +49,20 @@ export declare class InterfaceLoad {
   result(): LoadedInterface | Failure | null
 }
 
+/** A watch on its own thread. */
+export declare class InterfaceWatch {
+  /** At most `most` changes; none means that the bell rings for the next. */
+  drain(most: number): DrainedChanges
+  /** Compares what a loaded interface leaves as with what was known, and learns. Nothing if the load is not over. */
+  externals(load: InterfaceLoad): Array<ExternalFacts>
+  /** What it has done so far. */
+  counters(): WatchCounters
+  /** Why it has ended by itself, if it has. */
+  failed(): Failure | null
+  /** Ends it. Twice is fine. */
+  stop(): void
+}
+
 /** A chosen interface, before its servers are resolved. */
 export declare class LoadPlan {
   /** What it is about to do. */
@@ -58,6 +72,14 @@ export declare class LoadPlan {
    * alive.
    */
   start(servers: Array<ResolvedServer>, public: boolean, bell: () => void): InterfaceLoad | Failure
+}
+
+/** A classification under way. */
+export declare class NatJob {
+  /** Ends it soon, with what is known. Twice is fine. */
+  stop(): void
+  /** What was found, once it is over. */
+  result(): NatReport | Failure | null
 }
 
 /** Addresses being asked for. */
@@ -74,12 +96,12 @@ export declare class ProvenPool {
   family(): number
 }
 
-/** A running responder. */
+/** A running STUN server. */
 export declare class Responder {
-  /** The address it listens at. */
-  address(): string
-  /** The port it listens at. */
-  port(): number
+  /** Where it listens: one endpoint for a family with one address, four for a family with two. */
+  endpoints(): Array<StunEndpoint>
+  /** The receive buffer that the kernel granted each socket, in bytes. */
+  receiveBuffer(): number
   /** Stops it. Twice is fine. */
   stop(): void
   /** What it has done so far. */
@@ -158,6 +180,9 @@ export interface AddressSeen {
   answers: Array<ServerAnswer>
 }
 
+/** The axes that P2PD's numbers stand for; those of an unknown NAT for numbers that it does not have. */
+export declare function behaviourOfType(natType: number, deltaType: number, deltaValue: number): NatBehaviour
+
 /** What to bind. */
 export interface BindOptions {
   /** Local address. */
@@ -182,6 +207,9 @@ export interface BoundAddress {
   interfaceRefused?: string
 }
 
+/** Compares two NATs. */
+export declare function canConnect(a: NatBehaviour, b: NatBehaviour): NatMatch
+
 /** Something that routepool can make use of. */
 export interface CapabilityFacts {
   /** Its name. */
@@ -194,11 +222,56 @@ export interface CapabilityFacts {
   advice: string
 }
 
+/** One change; which fields there are depends on `kind`. */
+export interface ChangeFacts {
+  /** `address-added` and so on. */
+  kind: string
+  /** Name of the interface. */
+  interface?: string
+  /** Its number. */
+  index?: number
+  /** The address, or the first one of a block. */
+  ip?: string
+  /** Length of its prefix. */
+  prefixLength?: number
+  /** 4 or 6. */
+  family?: number
+  /** Kind of the address. */
+  scope?: string
+  /** Name of the interface before. */
+  previousName?: string
+  /** The default way before. */
+  previous?: DefaultWay
+  /** The default way now. */
+  now?: DefaultWay
+  /** For how long the machine was asleep. */
+  sleptMs?: number
+}
+
 /** Binds a UDP socket to an address of this machine, looks at it and closes it again. */
 export declare function checkBind(options: BindOptions): BoundAddress | Failure
 
 /** Reads the names of servers; without any, the public ones. */
 export declare function chooseServers(named: Array<string>): ServerChoice | Failure
+
+/** Finds it out, on a thread of its own; `bell` as in `LoadPlan.start`. */
+export declare function classifyNat(options: NatOptions, servers: Array<ResolvedServer>, bell: () => void): NatJob | Failure
+
+/** Where traffic goes that no other route takes. */
+export interface DefaultWay {
+  /** The interface. */
+  interface: string
+  /** The router. */
+  gateway?: string
+}
+
+/** What was fetched. */
+export interface DrainedChanges {
+  /** Changes, oldest first. */
+  changes: Array<ChangeFacts>
+  /** Whether ways through the network may have changed otherwise. */
+  paths: boolean
+}
 
 /** A refused system call. */
 export interface ErrorCount {
@@ -216,6 +289,22 @@ export interface ExternalCount {
   address: string
   /** Sources behind it. */
   count: number
+}
+
+/** Addresses that leave as something else. */
+export interface ExternalFacts {
+  /** 4 or 6. */
+  family: number
+  /** Number of the route among those of its family. */
+  route: number
+  /** The local side. */
+  locals: Array<Prefix>
+  /** What they left as, if that was known. */
+  previous?: Prefix
+  /** What they leave as now. */
+  external: Prefix
+  /** How sure that is. */
+  certainty: string
 }
 
 /** Errors are data: any call may return this instead of its result. */
@@ -278,6 +367,8 @@ export interface InterfaceFacts {
   kind: string
   /** Whether it is switched on. */
   up: boolean
+  /** Whether it has a link. */
+  running: boolean
   /** Whether the IPv4 traffic that no other route takes leaves by it. */
   defaultIpv4: boolean
   /** The same for IPv6. */
@@ -344,6 +435,277 @@ export interface LoadOptions {
 
 /** Makes a pool of one family; an address that an earlier part holds is left out of later ones. */
 export declare function makePool(family: number, parts: Array<PoolPart>): AddressPool | Failure
+
+/** How ports are chosen. */
+export interface NatAllocation {
+  /** How. */
+  value: string
+  /** Why it is not known: a code. */
+  reason?: string
+  /** The same as a sentence. */
+  why?: string
+  /** The step of `independent` and `dependent`. */
+  step: number
+  /** The share of the samples that fit. */
+  confidence: number
+  /** The samples. */
+  samples: Array<NatSample>
+}
+
+/** The axes of a NAT. */
+export interface NatBehaviour {
+  /** `none`, `endpoint-independent`, `address-dependent`, `address-and-port-dependent` or `unknown`. */
+  mapping: string
+  /** The last four of these. */
+  filtering: string
+  /** The mapping depends on the destination, though it may not be known how. */
+  endpointDependent?: boolean
+  /** Nothing comes back from servers that should answer. */
+  blocked?: boolean
+  /** `not-applicable`, `equal`, `preserving`, `independent`, `dependent`, `random` or `unknown`. */
+  allocation?: string
+  /** The step of `independent` and `dependent`. */
+  step?: number
+  /** `yes`, `internal-source`, `no`, `not-applicable`, `not-asked` or `unknown`. */
+  hairpin?: string
+  /** `paired`, `arbitrary`, `not-applicable` or `unknown`. */
+  pooling?: string
+}
+
+/** One sub-test with what came of it. Times in ms from the start. */
+export interface NatEvidence {
+  /** Which. */
+  test: string
+  /** Where the request went. */
+  server: string
+  /** Where the answer came from. */
+  from?: string
+  /** Where it was sent from. */
+  local?: string
+  /** The address in the answer. */
+  mapped?: string
+  /** An error response. */
+  errorCode?: number
+  /** Negative error number of a refused send. */
+  errno?: number
+  /** The last send. */
+  sentAt?: number
+  /** The first answer. */
+  receivedAt?: number
+  /** Requests sent. */
+  attempts: number
+  /** How many were answered. */
+  answers: number
+  /** Its silence counted. */
+  silent: boolean
+}
+
+/** What was found of one family. */
+export interface NatFamily {
+  /** 4 or 6. */
+  family: number
+  /** The address it was asked from. */
+  local: string
+  /** Why sockets could not be tied to the interface. */
+  interfaceRefused?: string
+  /** The axes. */
+  behaviour: NatBehaviour
+  /** P2PD's numbers. */
+  numbers: NatNumbers
+  /** The external address seen most. */
+  external?: string
+  /** All of them. */
+  externals: Array<string>
+  /** Whether servers can be reached. */
+  connectivity: NatFinding
+  /** The mapping. */
+  mapping: NatFinding
+  /** The filtering. */
+  filtering: NatFinding
+  /** How ports are chosen. */
+  allocation: NatAllocation
+  /** Whether sockets share an address. */
+  pooling: NatFinding
+  /** Whether sockets share a port. */
+  overloading: NatFinding
+  /** Whether addresses inside of packets are rewritten. */
+  alg: NatFinding
+  /** Hairpinning. */
+  hairpin: NatFinding
+  /** How long mappings live. */
+  lifetime: NatLifetime
+  /** The mapping of TCP connections. */
+  tcpMapping: NatFinding
+  /** Each server. */
+  servers: Array<NatServerVerdict>
+  /** Two servers' verdicts differ. */
+  disagree: boolean
+  /** The loss of the path. */
+  loss: NatLoss
+  /** All sub-tests. */
+  evidence: Array<NatEvidence>
+  /** Datagrams without effect. */
+  ignored: NatIgnored
+}
+
+/** A property, and why it is not known. */
+export interface NatFinding {
+  /** The property. */
+  value: string
+  /** Why it is not known: a code. */
+  reason?: string
+  /** The same as a sentence. */
+  why?: string
+}
+
+/** Datagrams without effect. */
+export interface NatIgnored {
+  /** No STUN responses. */
+  garbage: number
+  /** Ids that were not sent. */
+  forged: number
+  /** From an address that was not asked, or at a socket that did not ask. */
+  misdirected: number
+  /** Second answers. */
+  duplicates: number
+  /** With an address of the other family. */
+  otherFamily: number
+}
+
+/** How long a mapping without traffic lives. */
+export interface NatLifetime {
+  /** `not-asked`, `measured`, `at-least` or `unknown`. */
+  value: string
+  /** Why it is not known: a code. */
+  reason?: string
+  /** The same as a sentence. */
+  why?: string
+  /** It was alive after so long. */
+  aliveMs?: number
+  /** It was gone after so long. */
+  deadMs?: number
+}
+
+/** Plain requests and how many were answered. */
+export interface NatLoss {
+  /** Sent. */
+  sent: number
+  /** Answered. */
+  answered: number
+}
+
+/** What works between two NATs. */
+export interface NatMatch {
+  /** `direct`, `punch`, `predict`, `relay` or `unknown`. */
+  verdict: string
+  /** Each way. */
+  techniques: Array<NatTechnique>
+}
+
+/** Derives P2PD's numbers from the axes. */
+export declare function natNumbers(behaviour: NatBehaviour): NatNumbers
+
+/** P2PD's numbers and RFC 3489's name. */
+export interface NatNumbers {
+  /** 1 to 7. */
+  type: number
+  /** The name of RFC 3489. */
+  rfc3489: string
+  /** Something that the type needs is not known. */
+  assumed: boolean
+  /** 1 to 6. */
+  deltaType: number
+  /** The step of delta types 4 and 5. */
+  deltaValue: number
+}
+
+/** What to find out. */
+export interface NatOptions {
+  /** Addresses of this machine to ask from: one, or one of each family. */
+  locals: Array<string>
+  /** The interface that packets must leave by. */
+  interface?: string
+  /** `fast`, `normal` or `patient`. */
+  profile?: string
+  /** Measure how long mappings live. */
+  lifetime?: boolean
+  /** Up to which age. */
+  lifetimeMaxMs?: number
+  /** Test hairpinning. */
+  hairpin?: boolean
+  /** Look at the mapping of TCP connections. */
+  tcp?: boolean
+  /** Names of servers that did not resolve. */
+  unresolved?: Array<string>
+  /** Whom to ask for a captive portal if no server answers. */
+  portal?: NatPortal
+}
+
+/** A page that answers 204, to tell a captive portal. */
+export interface NatPortal {
+  /** Its IP address. */
+  address: string
+  /** Its port. */
+  port: number
+  /** Its name. */
+  host: string
+  /** The path of the page. */
+  path: string
+}
+
+/** What was found. */
+export interface NatReport {
+  /** `fast`, `normal` or `patient`. */
+  profile: string
+  /** How long it took. */
+  elapsedMs: number
+  /** Each family, IPv4 first. */
+  families: Array<NatFamily>
+  /** P2PD's numbers, of IPv4 if there is one. */
+  numbers: NatNumbers
+}
+
+/** The port that was given to a socket. */
+export interface NatSample {
+  /** `scattered`, `consecutive` or `destinations`. */
+  kind: string
+  /** Local port. */
+  localPort: number
+  /** Mapped address and port. */
+  mapped: string
+  /** When it was first sent, in ms from the start. */
+  sentAt: number
+}
+
+/** What one server's tests say. */
+export interface NatServerVerdict {
+  /** Its address and port. */
+  server: string
+  /** The text it was given by. */
+  name: string
+  /** Its other address and port. */
+  other?: string
+  /** Whether it can run the tests of RFC 5780. */
+  canTest: boolean
+  /** Why not. */
+  cannotTest?: string
+  /** Whether it answered. */
+  answered: boolean
+  /** The mapping. */
+  mapping: NatFinding
+  /** The filtering. */
+  filtering: NatFinding
+}
+
+/** A way to connect two hosts. */
+export interface NatTechnique {
+  /** `direct`, `reverse`, `punch`, `predict` or `relay`. */
+  name: string
+  /** `yes`, `no` or `maybe`. */
+  works: string
+  /** Why. */
+  why: string
+}
 
 /** Asks what addresses leave as, on a thread of its own; `bell` as in `LoadPlan.start`. */
 export declare function observe(options: ObserveOptions, servers: Array<ResolvedServer>, bell: () => void): Observation | Failure
@@ -438,14 +800,20 @@ export interface ResolvedServer {
   port: number
 }
 
-/** What a responder has done so far. */
+/** What a server has done so far. */
 export interface ResponderCounters {
   /** Datagrams received. */
   requests: number
   /** Replies sent. */
   replies: number
-  /** Datagrams that were no Binding request, or whose reply could not be sent. */
+  /** Error responses among the replies. */
+  errors: number
+  /** Datagrams that got no reply. */
   ignored: number
+  /** Datagrams that the kernel dropped. */
+  drops: number
+  /** Datagrams that got no reply, in the order of `stun_ignored_reasons`. */
+  reasons: Array<number>
 }
 
 /** How many hosts of each sub-prefix are asked. */
@@ -492,8 +860,44 @@ export interface ServerTarget {
   port: number
 }
 
-/** Starts a STUN Binding responder on its own thread; port 0 picks a free one. */
-export declare function startResponder(address: string, port: number): Responder | Failure
+/** Starts a STUN server on threads of its own; port 0 picks a free one. */
+export declare function startStunServer(config: StunServerConfig): Responder | Failure
+
+/** Begins to watch. `bell` is called when changes wait, once until they are drained, and does not keep the process alive. */
+export declare function startWatch(everyMs: number | undefined | null, bell: () => void): InterfaceWatch | Failure
+
+/** One address and port of a server. */
+export interface StunEndpoint {
+  /** The address it is bound to. */
+  address: string
+  /** The port it is bound to. */
+  port: number
+  /** The address that clients see. */
+  advertised: string
+}
+
+/** Why datagrams get no reply: the names of the counters. */
+export declare function stunIgnoredReasons(): Array<string>
+
+/** How to set a STUN server up. */
+export interface StunServerConfig {
+  /** Addresses of this machine. */
+  addresses: Array<string>
+  /** What clients see instead of each. */
+  advertise?: Array<string>
+  /** The primary port. */
+  port: number
+  /** The other port. */
+  otherPort?: number
+  /** Threads. */
+  workers?: number
+  /** Answer clients of RFC 3489. */
+  rfc3489?: boolean
+  /** What to call itself. */
+  software?: string
+  /** Bytes of receive buffer to ask the kernel for. */
+  receiveBuffer?: number
+}
 
 /** What to validate, and how. */
 export interface SweepOptions {
@@ -631,4 +1035,24 @@ export interface SweepResult {
   reasons: Array<ReasonCount>
   /** What the run noticed, in sentences. */
   notes: Array<string>
+}
+
+/** What a watch has done so far. */
+export interface WatchCounters {
+  /** `netlink` or `polling`. */
+  method: string
+  /** Looks at all interfaces. */
+  looks: number
+  /** Messages of the system that could mean a change. */
+  notices: number
+  /** Messages that said what was known. */
+  repeated: number
+  /** Overflows of the system's buffer. */
+  overflows: number
+  /** Lost connections to the system. */
+  disconnects: number
+  /** Looks that failed. */
+  failures: number
+  /** Looks whose changes were merged. */
+  coalesced: number
 }

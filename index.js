@@ -773,22 +773,30 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, LoadPlan, Observation, ProvenPool, Responder, Sweep, SweepPlan, checkBind, chooseServers, listCapabilities, listInterfaces, makePool, observe, planLoad, planSweep, startResponder } = nativeBinding
+const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, Observation, ProvenPool, Responder, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, planLoad, planSweep, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { InterfaceLoad }
+export { InterfaceWatch }
 export { LoadPlan }
+export { NatJob }
 export { Observation }
 export { ProvenPool }
 export { Responder }
 export { Sweep }
 export { SweepPlan }
+export { behaviourOfType }
+export { canConnect }
 export { checkBind }
 export { chooseServers }
+export { classifyNat }
 export { listCapabilities }
 export { listInterfaces }
 export { makePool }
+export { natNumbers }
 export { observe }
 export { planLoad }
 export { planSweep }
-export { startResponder }
+export { startStunServer }
+export { startWatch }
+export { stunIgnoredReasons }
 export const __napiBindingTarget = __napiLoadedBindingTarget

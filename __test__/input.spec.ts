@@ -187,7 +187,7 @@ describe('servers of one own', () => {
     expect(failure(() => StunServer.listen({ address: '0.0.0.0' })).message).toContain('wildcard');
     for (const [options, option, words] of [
       [{ host: '127.0.0.1' }, 'host', 'did you mean `address`?'],
-      [{ foo: 1 }, 'foo', 'known are address, port'],
+      [{ foo: 1 }, 'foo', 'known are address, advertise, port'],
       [null, 'options', 'an object'],
       ['127.0.0.1', 'options', 'an object'],
       [{ address: 5 }, 'address', 'an IP address'],

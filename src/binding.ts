@@ -14,11 +14,17 @@ export const makePool: typeof Native.makePool = take('makePool');
 export const observe: typeof Native.observe = take('observe');
 export const planLoad: typeof Native.planLoad = take('planLoad');
 export const planSweep: typeof Native.planSweep = take('planSweep');
-export const startResponder: typeof Native.startResponder = take('startResponder');
+export const startStunServer: typeof Native.startStunServer = take('startStunServer');
+export const stunIgnoredReasons: typeof Native.stunIgnoredReasons = take('stunIgnoredReasons');
+export const startWatch: typeof Native.startWatch = take('startWatch');
 export type {
   AddressSeen,
+  ChangeFacts as NativeChange,
+  ExternalFacts as NativeExternal,
   Failure,
   InterfaceFacts as NativeInterface,
+  InterfaceLoad as NativeLoad,
+  InterfaceWatch as NativeWatch,
   LoadedFamily,
   LoadedInterface,
   PlanFacts,
@@ -27,6 +33,7 @@ export type {
   Responder as NativeResponder,
   Sweep as NativeSweep,
   ServerTarget,
+  StunServerConfig as NativeStunConfig,
   SweepOptions as NativeOptions,
   SweepPlan as NativePlan,
   SweepProgress as NativeProgress,

@@ -15,6 +15,18 @@ export const POOL_CHUNK = 1_024;
 /** Bytes of one packed item of a pool: external address (16; IPv4 in the first 4), local address (16), route (4, little-endian). */
 export const ITEM_BYTES = 36;
 
+/** Changes of a watch fetched at a time: small objects, so that a burst of thousands leaves the event loop its turns. */
+export const WATCH_BATCH = 256;
+
+/** Shortest time in milliseconds between two checks of external addresses at public servers, which are donated. */
+export const PUBLIC_CHECK_GAP_MS = 5_000;
+
+/** Shortest interval in milliseconds at which public servers are asked again and again; other tools use 20 to 26 s. */
+export const PUBLIC_INTERVAL_MS = 20_000;
+
+/** An interval is stretched by a random share of up to this, so that machines started together do not ask together. */
+export const INTERVAL_JITTER = 0.3;
+
 /** The port of STUN over UDP and TCP (RFC 8489, section 18.6). */
 export const STUN_PORT = 3_478;
 

@@ -20,10 +20,22 @@ export {
 export { loadInterfaces, type LoadedInterfaces } from './load-interfaces.ts';
 export type { LoadOptions } from './load-options.ts';
 export type { DeltaType, NatType } from './nat-names.ts';
+export type {
+  AddressChange,
+  BlockChange,
+  DefaultChange,
+  DefaultWay,
+  ExternalChange,
+  InterfaceChange,
+  InterfaceRenamed,
+  NetworkChange,
+  Woken,
+} from './network-change.ts';
+export { NetworkWatch, type WatchCounters, type WatchEvents } from './network-watch.ts';
 export type { LookupFunction, Sample, ValidateOptions, HostPolicy } from './options.ts';
 export { Route, type Certainty, type Evidence, type Observation, type ServerAnswer } from './route.ts';
 export { RoutePool } from './route-pool.ts';
-export { StunServer, type StunServerCounters, type StunServerOptions } from './stun-server.ts';
+export { StunServer, type StunEndpoint, type StunIgnoredReason, type StunServerCounters, type StunServerOptions } from './stun-server.ts';
 export type { ValidationSummary } from './summary.ts';
 export { validate } from './validate.ts';
 export type { ValidationProgress, ValidationRun } from './validation-run.ts';
@@ -36,3 +48,5 @@ export {
   type VerdictOf,
 } from './verdict.ts';
 export type { VerdictBatch } from './verdict-batch.ts';
+export { watch } from './watch.ts';
+export type { WatchExternalOptions, WatchOptions } from './watch-options.ts';

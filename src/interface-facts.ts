@@ -65,6 +65,8 @@ export interface InterfaceFacts {
   readonly kind: InterfaceKind;
   /** Whether it is switched on. */
   readonly up: boolean;
+  /** Whether it has a link: a cable with something at its other end. Packets pass only when it is both up and running. */
+  readonly running: boolean;
   /** Whether the traffic that no other route takes leaves by it. */
   readonly default: { readonly 4: boolean; readonly 6: boolean };
   /** The most preferred first. */
@@ -93,6 +95,7 @@ export function toFacts(found: NativeInterface): InterfaceFacts {
     mtu: found.mtu,
     kind: found.kind as InterfaceKind,
     up: found.up,
+    running: found.running,
     default: { 4: found.defaultIpv4, 6: found.defaultIpv6 },
     gateways: found.gateways.map(({ address, family, metric, table }) => ({ address: address ?? undefined, family: family === 6 ? 6 : 4, metric, table })),
     addresses: found.addresses.map((address) => ({

@@ -1,12 +1,12 @@
 /** A network interface with its routes. */
 import { inspect } from 'node:util';
-import { planLoad, type LoadedFamily, type LoadedInterface } from './binding.ts';
-import { RoutePoolError, unwrap } from './errors.ts';
+import { planLoad, type LoadedFamily, type LoadedInterface, type NativeLoad } from './binding.ts';
+import { isFailure, RoutePoolError, unwrap } from './errors.ts';
 import { FAMILIES, type Family } from './families.ts';
 import { readDict, writeDict, type Dialect, type InterfaceData, type NatData, type RouteData } from './interface-dict.ts';
 import { toFacts, type InterfaceFacts } from './interface-facts.ts';
 import { asCaller } from './options.ts';
-import { checkLoadOptions, type LoadOptions } from './load-options.ts';
+import { checkLoadOptions, type CheckedLoadOptions, type LoadOptions } from './load-options.ts';
 import { DEFAULT_DELTA_TYPE, DEFAULT_NAT_TYPE } from './nat-names.ts';
 import { finished } from './native-job.ts';
 import { resolveAll } from './resolve-servers.ts';
@@ -71,7 +71,16 @@ export class Interface {
     return Interface.#load(which, checkLoadOptions(options, Interface.load), origin);
   }
 
-  static async #load(which: string | undefined, options: ReturnType<typeof checkLoadOptions>, origin: { readonly stack?: string }): Promise<Interface> {
+  /**
+   * Loads for a watch: `onJob` is given the native job before it is over; the process is not kept alive.
+   *
+   * @internal
+   */
+  static loadFor(which: string, options: CheckedLoadOptions, origin: { readonly stack?: string }, onJob: (job: NativeLoad) => void): Promise<Interface> {
+    return Interface.#load(which, options, origin, onJob);
+  }
+
+  static async #load(which: string | undefined, options: CheckedLoadOptions, origin: { readonly stack?: string }, onJob?: (job: NativeLoad) => void): Promise<Interface> {
     const plan = unwrap(
       planLoad({ ...(which === undefined ? {} : { interface: which }), ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }) }),
       Interface.load,
@@ -79,7 +88,12 @@ export class Interface {
     const { asksIpv4, asksIpv6 } = plan.facts();
     const families = FAMILIES.filter((family) => (family === 4 ? asksIpv4 : asksIpv6));
     const { servers, isPublic, unresolved } = await resolveAll(options, families, origin);
-    const loaded = await finished((bell) => plan.start(servers, isPublic, bell), options.signal, origin);
+    const start = (bell: () => void) => {
+      const job = plan.start(servers, isPublic, bell);
+      if (!isFailure(job)) onJob?.(job);
+      return job;
+    };
+    const loaded = await finished(start, options.signal, origin, onJob === undefined);
     const names = (family: Family) => servers.filter((server) => server.address.includes(':') === (family === 6)).map((server) => server.name);
     return Interface.#of(loaded, names, (family) => (names(family).length === 0 && families.includes(family) ? unresolved : undefined));
   }

@@ -12,17 +12,19 @@ export interface NativeJob<T> {
 const HOLD_MS = 2 ** 30;
 
 /**
- * Starts a job and waits for its result; the process is kept alive meanwhile. An abort stops the job and rejects at once.
- * Errors get the stack of `origin`, the call that began it.
+ * Starts a job and waits for its result; the process is kept alive meanwhile, unless `holds` is false. An abort stops the job
+ * and rejects at once. Errors get the stack of `origin`, the call that began it.
  */
 export function finished<T>(
   start: (bell: () => void) => NativeJob<T> | Failure,
   signal: AbortSignal | undefined,
   origin: { readonly stack?: string },
+  holds = true,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     if (signal?.aborted) return reject(withStackOf(abortError(signal), origin));
     const hold = setInterval(() => undefined, HOLD_MS);
+    if (!holds) hold.unref();
     const end = () => {
       clearInterval(hold);
       signal?.removeEventListener('abort', onAbort);

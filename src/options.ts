@@ -100,6 +100,15 @@ export function checkText(option: string, value: unknown, expected: string): str
   return typeof value === 'string' && value.length > 0 ? value : wrong(option, expected, value);
 }
 
+/** Text that may be empty. */
+export function checkString(option: string, value: unknown): string | undefined {
+  return value === undefined || typeof value === 'string' ? value : wrong(option, 'text', value);
+}
+
+export function checkBoolean(option: string, value: unknown): boolean | undefined {
+  return value === undefined || typeof value === 'boolean' ? value : wrong(option, 'true or false', value);
+}
+
 export function checkChoice<T extends string>(option: string, value: unknown, choices: readonly T[]): T | undefined {
   if (value === undefined) return undefined;
   const found = choices.find((choice) => choice === value);
@@ -202,7 +211,7 @@ function check(blocks: unknown, options: unknown): NativeOptions {
 }
 
 /** Only the properties that have a value: an explicit `undefined` is the same as leaving the option out. */
-function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+export function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const entries = Object.entries(object).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

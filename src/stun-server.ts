@@ -1,49 +1,136 @@
-/** A STUN Binding responder. */
-import { type NativeResponder, startResponder } from './binding.ts';
+/** A STUN server, with one address or with two and all of RFC 5780. */
+import { type NativeResponder, type NativeStunConfig, startStunServer, stunIgnoredReasons } from './binding.ts';
 import { unwrap } from './errors.ts';
-import { asCaller, checkNames, checkNumber, checkText } from './options.ts';
+import { asCaller, checkBoolean, checkNames, checkNumber, checkString, checkText, defined, wrong } from './options.ts';
 
-/** Where to listen. */
+/** Where to listen, and what to answer. */
 export interface StunServerOptions {
-  /** One address of this machine, not a wildcard; `127.0.0.1` by default. */
-  address?: string | undefined;
+  /**
+   * Addresses of this machine, no wildcards; `127.0.0.1` by default. With one of a family the server answers plain Binding
+   * requests; with two it is a server of RFC 5780, which clients can ask to answer from the other address or port. Both
+   * families can be served at once: up to two IPv4 and two IPv6 addresses.
+   */
+  address?: string | readonly string[] | undefined;
+  /**
+   * What clients see instead of each of `address`, in the same order, where a NAT maps addresses one to one (the usual set-up
+   * of clouds). By default they see the addresses themselves.
+   */
+  advertise?: string | readonly string[] | undefined;
   /** Port, 0 to 65535; 0, the default, picks a free one. */
   port?: number | undefined;
+  /** The other port of RFC 5780, 0 to 65535; by default the next after `port`, or a free one if that is 0. */
+  otherPort?: number | undefined;
+  /** Threads, 1 to 64; 1 by default. More than one is offered on Linux only (`SO_REUSEPORT`). */
+  workers?: number | undefined;
+  /** Also answer IPv4 clients of RFC 3489, which send no magic cookie; false by default. */
+  rfc3489?: boolean | undefined;
+  /** What to call itself in each success response (SOFTWARE), cut to 64 bytes; by default nothing, which is shorter. */
+  software?: string | undefined;
+  /** Bytes of receive buffer to ask the kernel for, for each socket, 1,024 to 1,073,741,824; 4 MiB by default. */
+  receiveBuffer?: number | undefined;
 }
+
+/** One address and port of a server. */
+export interface StunEndpoint {
+  /** The address it is bound to. */
+  readonly address: string;
+  /** The port it is bound to. */
+  readonly port: number;
+  /** The address that clients are told of; the port is the same. */
+  readonly advertised: string;
+}
+
+/** Why a datagram got no reply. */
+export type StunIgnoredReason =
+  /** No STUN message. */
+  | 'not-stun'
+  /** A STUN message of another length than it says. */
+  | 'wrong-length'
+  /** A response, an indication, or another method than Binding. Nothing but a request is ever answered. */
+  | 'not-a-request'
+  /** FINGERPRINT is there and wrong. */
+  | 'wrong-fingerprint'
+  /** A request of RFC 3489, and `rfc3489` is off. */
+  | 'no-cookie'
+  /** From an address that nobody can have, or from the server itself. */
+  | 'bad-source'
+  /** From an address that is not allowed to ask. */
+  | 'not-allowed'
+  /** From a prefix that has had its share. */
+  | 'rate-limited'
+  /** The system refused to send the reply. */
+  | 'send-failed';
 
 /** What a server has done so far. */
 export interface StunServerCounters {
   /** Datagrams received. */
   readonly requests: number;
-  /** Replies sent. */
+  /** Replies sent, error responses among them. */
   readonly replies: number;
-  /** Datagrams that were no Binding request, or whose reply could not be sent. */
+  /** Error responses (400, 420) among the replies. */
+  readonly errors: number;
+  /** Datagrams that got no reply. */
   readonly ignored: number;
+  /** The same by reason. */
+  readonly reasons: Readonly<Record<StunIgnoredReason, number>>;
+  /** Datagrams that the kernel dropped since a receive buffer was full; they are in no other count. */
+  readonly dropped: number;
 }
 
 /** `host` is what `net.Server.listen` and `dgram` examples call it. */
-const SYNONYMS = { host: 'address', hostname: 'address', ip: 'address' };
+const SYNONYMS = { host: 'address', hostname: 'address', ip: 'address', addresses: 'address', advertised: 'advertise', alternatePort: 'otherPort' };
 
-function check(options: unknown): { address: string; port: number } {
-  const given = checkNames(options, ['address', 'port'], SYNONYMS);
+const KNOWN = [
+  'address',
+  'advertise',
+  'port',
+  'otherPort',
+  'workers',
+  'rfc3489',
+  'software',
+  'receiveBuffer',
+] as const satisfies readonly (keyof StunServerOptions)[];
+
+function checkAddresses(option: string, value: unknown): string[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value)) return [checkText(option, value, 'an IP address') ?? ''];
+  const right = value.length > 0 && [...value].every((address) => typeof address === 'string' && address.length > 0);
+  return right ? ([...value] as string[]) : wrong(option, 'an IP address or a list of them', value);
+}
+
+function check(options: unknown): NativeStunConfig {
+  const given = checkNames(options, KNOWN, SYNONYMS);
   return {
-    address: checkText('address', given.address, 'an IP address') ?? '127.0.0.1',
+    addresses: checkAddresses('address', given.address) ?? ['127.0.0.1'],
     port: checkNumber('port', given.port, 0, 65_535, true) ?? 0,
+    ...defined({
+      advertise: checkAddresses('advertise', given.advertise),
+      otherPort: checkNumber('otherPort', given.otherPort, 0, 65_535, true),
+      workers: checkNumber('workers', given.workers, 1, 64, true),
+      rfc3489: checkBoolean('rfc3489', given.rfc3489),
+      software: checkString('software', given.software),
+      receiveBuffer: checkNumber('receiveBuffer', given.receiveBuffer, 1_024, 2 ** 30, true),
+    }),
   };
 }
+
+const REASONS = stunIgnoredReasons() as StunIgnoredReason[];
 
 /** Servers that listen. A server that nobody holds any more must go on, and not end when its object is collected. */
 const listening = new Set<StunServer>();
 
 /**
- * Answers STUN Binding requests over UDP (RFC 8489) with the address that they came from, on a thread of its own. It is the
- * server that {@link validate} uses for loopback blocks; run it on another host to validate blocks through a network. As
- * Node's own servers it keeps the process alive until it is closed, or {@link StunServer.unref} is called.
+ * Answers STUN Binding requests over UDP (RFC 8489) with the address that they came from, on threads of its own; with two
+ * addresses it lets clients find out how their NAT behaves (RFC 5780). It is made of what {@link validate} uses for loopback
+ * blocks; run it on another host to validate blocks through a network. As Node's own servers it keeps the process alive until
+ * it is closed, or {@link StunServer.unref} is called.
  *
  * @example
  * const server = StunServer.listen({ address: '127.0.0.1' });
  * const summary = await validate('127.16.0.0/24', { server: `${server.address}:${server.port}` }).summary();
  * await server.close();
+ * @example
+ * const server = StunServer.listen({ address: ['192.0.2.1', '192.0.2.2'], port: 3478 }); // and 3479: RFC 5780
  */
 export class StunServer implements AsyncDisposable {
   readonly #native: NativeResponder;
@@ -53,28 +140,38 @@ export class StunServer implements AsyncDisposable {
   readonly address: string;
   /** The port it listens at. */
   readonly port: number;
+  /**
+   * All endpoints. A family with one address has one; with two it has four: first address and port, first address and other
+   * port, second address and port, second address and other port.
+   */
+  readonly endpoints: readonly StunEndpoint[];
 
   /** @internal */
   constructor(native: NativeResponder) {
     this.#native = native;
-    this.address = native.address();
-    this.port = native.port();
+    this.endpoints = Object.freeze(native.endpoints());
+    const [first] = this.endpoints;
+    this.address = first?.address ?? '';
+    this.port = first?.port ?? 0;
     listening.add(this);
   }
 
   /**
    * Starts a server.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option; a system error like `bind EADDRINUSE` otherwise
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option, `ERR_ROUTEPOOL_NOT_LOCAL` for an IPv6 address that this
+   * machine does not hold; a system error like `bind EADDRINUSE` otherwise
    */
   static listen(options: StunServerOptions = {}): StunServer {
-    const { address, port } = asCaller(StunServer.listen, () => check(options));
-    return new StunServer(unwrap(startResponder(address, port), StunServer.listen));
+    const config = asCaller(StunServer.listen, () => check(options));
+    return new StunServer(unwrap(startStunServer(config), StunServer.listen));
   }
 
   /** What it has done so far. */
   counters(): StunServerCounters {
-    return this.#native.counters();
+    const { requests, replies, errors, ignored, drops, reasons } = this.#native.counters();
+    const named = REASONS.map((reason, i) => [reason, reasons[i] ?? 0] as const);
+    return { requests, replies, errors, ignored, reasons: Object.fromEntries(named) as Record<StunIgnoredReason, number>, dropped: drops };
   }
 
   /** Keeps the process alive, as it does from the start. */

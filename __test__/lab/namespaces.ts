@@ -1,5 +1,5 @@
 /** Network namespaces for tests: made by the test, entered with nsenter, gone when their holder is killed. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 
 /** Why namespaces cannot be made here; undefined when they can. */
@@ -102,6 +102,21 @@ export class Namespace {
     await Promise.race([printed, ended.then(() => Promise.reject(new Error(`${command.join(' ')} ended: ${text}`)))]);
     ended.catch(() => undefined);
     return { ended, kill: () => void child.kill('SIGKILL') };
+  }
+
+  /** Starts a command in the namespace with pipes to it. It is killed with the namespace. */
+  spawn(command: string[]): ChildProcessWithoutNullStreams {
+    const [program = '', ...args] = this.#enter(command);
+    const child = spawn(program, args);
+    this.#children.push(child);
+    return child;
+  }
+
+  /** Runs the commands of a text for `ip -batch`. */
+  batch(commands: readonly string[], ...flags: string[]): void {
+    const [program = '', ...args] = this.#enter(['ip', ...flags, '-batch', '-']);
+    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', input: `${commands.join('\n')}\n` });
+    if (status !== 0) throw new Error(`ip -batch: ${stderr}`);
   }
 
   /** A pair of interfaces between this namespace and another, both up, with these addresses. */

@@ -9,6 +9,7 @@ import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';
 import { OutputWatch } from './output-stream.ts';
 import { UsageError } from './usage-error.ts';
 import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
+import { WATCH_HELP, watchCommand } from './watch-command.ts';
 
 const HELP = `routepool: which external IP each of your IPs leaves as, and which of them really work
 
@@ -17,6 +18,7 @@ Usage: routepool [COMMAND] [OPTIONS]
 Commands:
   interfaces [NAME…]   what the addresses of this machine leave as (also without any command)
   validate BLOCK…      prove for each address of a block that it leaves as itself
+  watch                tell when addresses, links, default routes or external addresses change
 
   routepool COMMAND --help   says more about a command
   routepool --version        prints the version
@@ -27,6 +29,7 @@ Try: routepool validate 127.16.0.0/16
 const COMMANDS: Record<string, { help: string; run: (args: string[]) => Promise<number> }> = {
   interfaces: { help: INTERFACES_HELP, run: interfacesCommand },
   validate: { help: VALIDATE_HELP, run: validateCommand },
+  watch: { help: WATCH_HELP, run: watchCommand },
 };
 
 async function main(args: string[]): Promise<number> {

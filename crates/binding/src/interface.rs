@@ -68,6 +68,8 @@ pub struct InterfaceFacts {
     pub kind: String,
     /// Whether it is switched on.
     pub up: bool,
+    /// Whether it has a link.
+    pub running: bool,
     /// Whether the IPv4 traffic that no other route takes leaves by it.
     pub default_ipv4: bool,
     /// The same for IPv6.
@@ -107,6 +109,7 @@ impl From<&Facts> for InterfaceFacts {
             mtu: facts.mtu,
             kind: facts.kind.as_str().to_owned(),
             up: facts.up,
+            running: facts.running,
             default_ipv4: facts.default_ipv4,
             default_ipv6: facts.default_ipv6,
             gateways: facts.gateways.iter().map(GatewayFacts::from).collect(),

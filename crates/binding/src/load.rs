@@ -131,6 +131,13 @@ impl InterfaceLoad {
     }
 }
 
+impl InterfaceLoad {
+    /// What was found, once it is over.
+    pub(crate) fn loaded(&self) -> Option<Arc<Result<Loaded, Error>>> {
+        self.job.result()
+    }
+}
+
 /// Which servers are asked: the named ones, or public ones.
 #[napi(object, object_from_js = false)]
 pub struct ServerChoice {
@@ -203,7 +210,10 @@ fn start_observe(options: ObserveOptions, servers: Vec<ResolvedServer>) -> Resul
 }
 
 /// The environment (the process, or a worker) may end first: then the thread must not go on sending.
-fn stop_with_environment<T: Send + Sync + 'static>(env: Env, job: &Arc<Job<T>>) -> napi::Result<()> {
+pub(crate) fn stop_with_environment<T: Send + Sync + 'static>(
+    env: Env,
+    job: &Arc<Job<T>>,
+) -> napi::Result<()> {
     env.add_env_cleanup_hook(Arc::downgrade(job), |weak| {
         if let Some(job) = weak.upgrade() {
             job.stop();
@@ -295,7 +305,7 @@ fn wished(options: &BindOptions) -> Result<SocketAddr, Error> {
     })
 }
 
-fn refused(binding: &InterfaceBinding) -> Option<String> {
+pub(crate) fn refused(binding: &InterfaceBinding) -> Option<String> {
     match binding {
         InterfaceBinding::Refused(why) => Some(why.clone()),
         InterfaceBinding::Bound | InterfaceBinding::NotAsked => None,

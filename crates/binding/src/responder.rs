@@ -1,61 +1,132 @@
-//! The STUN responder.
+//! The STUN server.
+
+use std::net::IpAddr;
 
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::stun_server::Responder as Inner;
+use routepool_core::stun_server::{Config, Responder as Inner};
+use routepool_proto::stun::server::Ignored;
 
 use crate::failure::Failure;
 
-/// Starts a STUN Binding responder on its own thread; port 0 picks a free one.
+/// How to set a STUN server up.
+#[napi(object, object_to_js = false)]
+pub struct StunServerConfig {
+    /// Addresses of this machine.
+    pub addresses: Vec<String>,
+    /// What clients see instead of each.
+    pub advertise: Option<Vec<String>>,
+    /// The primary port.
+    pub port: u32,
+    /// The other port.
+    pub other_port: Option<u32>,
+    /// Threads.
+    pub workers: Option<u32>,
+    /// Answer clients of RFC 3489.
+    pub rfc3489: Option<bool>,
+    /// What to call itself.
+    pub software: Option<String>,
+    /// Bytes of receive buffer to ask the kernel for.
+    pub receive_buffer: Option<u32>,
+}
+
+/// Starts a STUN server on threads of its own; port 0 picks a free one.
 #[napi(catch_unwind)]
-pub fn start_responder(address: String, port: u32) -> Either<Responder, Failure> {
-    match start(&address, port) {
+pub fn start_stun_server(config: StunServerConfig) -> Either<Responder, Failure> {
+    match config.into_config().and_then(|config| Inner::listen(&config)) {
         Ok(inner) => Either::A(Responder { inner }),
         Err(error) => Either::B(Failure::from(&error)),
     }
 }
 
-fn start(address: &str, port: u32) -> Result<Inner, Error> {
-    let wrong = |option, expected: &str, got: &str| Error::Option {
-        option,
-        message: format!("expected {expected} for `{option}` but received '{got}'"),
-    };
-    let ip = address.parse().map_err(|_| wrong("address", "an IP address", address))?;
-    let port =
-        u16::try_from(port).map_err(|_| wrong("port", "an integer from 0 to 65535", &port.to_string()))?;
-    Inner::start(std::net::SocketAddr::new(ip, port))
+fn wrong(option: &'static str, expected: &str, got: &str) -> Error {
+    Error::Option { option, message: format!("expected {expected} for `{option}` but received '{got}'") }
 }
 
-/// A running responder.
+fn addresses(option: &'static str, texts: &[String]) -> Result<Vec<IpAddr>, Error> {
+    texts.iter().map(|text| text.parse().map_err(|_| wrong(option, "an IP address", text))).collect()
+}
+
+fn port(option: &'static str, number: u32) -> Result<u16, Error> {
+    u16::try_from(number).map_err(|_| wrong(option, "an integer from 0 to 65535", &number.to_string()))
+}
+
+impl StunServerConfig {
+    fn into_config(self) -> Result<Config, Error> {
+        let usual = Config::default();
+        Ok(Config {
+            addresses: addresses("address", &self.addresses)?,
+            advertise: addresses("advertise", &self.advertise.unwrap_or_default())?,
+            port: port("port", self.port)?,
+            other_port: self.other_port.map(|number| port("otherPort", number)).transpose()?,
+            workers: self.workers.map_or(usual.workers, |workers| workers as usize),
+            rfc3489: self.rfc3489.unwrap_or(usual.rfc3489),
+            software: self.software.unwrap_or_default(),
+            receive_buffer: self.receive_buffer.map_or(usual.receive_buffer, |bytes| bytes as usize),
+        })
+    }
+}
+
+/// A running STUN server.
 #[napi]
 pub struct Responder {
     inner: Inner,
 }
 
-/// What a responder has done so far.
+/// One address and port of a server.
+#[napi(object, object_from_js = false)]
+pub struct StunEndpoint {
+    /// The address it is bound to.
+    pub address: String,
+    /// The port it is bound to.
+    pub port: u32,
+    /// The address that clients see.
+    pub advertised: String,
+}
+
+/// What a server has done so far.
 #[napi(object, object_from_js = false)]
 pub struct ResponderCounters {
     /// Datagrams received.
     pub requests: f64,
     /// Replies sent.
     pub replies: f64,
-    /// Datagrams that were no Binding request, or whose reply could not be sent.
+    /// Error responses among the replies.
+    pub errors: f64,
+    /// Datagrams that got no reply.
     pub ignored: f64,
+    /// Datagrams that the kernel dropped.
+    pub drops: f64,
+    /// Datagrams that got no reply, in the order of `stun_ignored_reasons`.
+    pub reasons: Vec<f64>,
+}
+
+/// Why datagrams get no reply: the names of the counters.
+#[napi(catch_unwind)]
+pub fn stun_ignored_reasons() -> Vec<String> {
+    Ignored::ALL.iter().map(|why| why.as_str().to_owned()).collect()
 }
 
 #[napi]
 impl Responder {
-    /// The address it listens at.
+    /// Where it listens: one endpoint for a family with one address, four for a family with two.
     #[napi(catch_unwind)]
-    pub fn address(&self) -> String {
-        self.inner.address().ip().to_string()
+    pub fn endpoints(&self) -> Vec<StunEndpoint> {
+        let endpoints = self.inner.endpoints().iter();
+        endpoints
+            .map(|endpoint| StunEndpoint {
+                address: endpoint.local.ip().to_string(),
+                port: endpoint.local.port().into(),
+                advertised: endpoint.seen.ip().to_string(),
+            })
+            .collect()
     }
 
-    /// The port it listens at.
+    /// The receive buffer that the kernel granted each socket, in bytes.
     #[napi(catch_unwind)]
-    pub fn port(&self) -> u32 {
-        self.inner.address().port().into()
+    pub fn receive_buffer(&self) -> f64 {
+        self.inner.receive_buffer() as f64
     }
 
     /// Stops it. Twice is fine.
@@ -71,7 +142,10 @@ impl Responder {
         ResponderCounters {
             requests: counters.requests as f64,
             replies: counters.replies as f64,
-            ignored: counters.ignored as f64,
+            errors: counters.errors as f64,
+            ignored: counters.ignored() as f64,
+            drops: counters.drops as f64,
+            reasons: Ignored::ALL.iter().map(|why| counters.ignored_for(*why) as f64).collect(),
         }
     }
 }

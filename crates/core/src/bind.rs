@@ -54,6 +54,16 @@ pub fn check(wish: &Wish<'_>) -> Result<Bound, Error> {
     Ok(Bound { local, interface })
 }
 
+/// Prepares a socket to be bound as [`check`] does: ties it to the interface, and allows an address that is held by a route.
+pub(crate) fn prepare(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
+    let interface = tie(socket, wish)?;
+    #[cfg(target_os = "linux")]
+    if held_by_a_route(wish.local)? {
+        socket.set_freebind_v6(true)?;
+    }
+    Ok(interface)
+}
+
 fn tie(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
     let Some(name) = wish.interface else { return Ok(InterfaceBinding::NotAsked) };
     match tie_to_interface(socket, wish.local.is_ipv6(), name) {

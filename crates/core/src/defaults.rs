@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+mod nat;
+
+pub use nat::*;
+
 /// Datagrams per system call. Between 8 and 128 no difference was measured; 256 was slower on a busy machine.
 pub const BATCH: usize = 64;
 
@@ -84,3 +88,45 @@ pub const OUTSTANDING_PUBLIC: usize = 10;
 /// Transactions under way to a named server. Must stay under what its receive buffer holds: some 160 small datagrams of the
 /// 212,992 bytes that Linux gives by default.
 pub const OUTSTANDING: usize = 128;
+
+/// Bytes received of a request at most. Requests with PADDING are to be longer than a usual MTU, up to jumbo frames; 64 of
+/// these for each socket.
+pub const STUN_DATAGRAM: usize = 9_216;
+
+/// Threads of a server at most.
+pub const MAX_STUN_WORKERS: usize = 64;
+
+/// How often a busy server looks at its idle sockets: after so many batches of 64. Far below a millisecond at full speed.
+pub const POLL_EVERY: u32 = 8;
+
+/// How often another free port is tried where one must be free at two addresses.
+pub const PORT_ATTEMPTS: u32 = 16;
+/// How long interfaces must be quiet before a change is told. Bringing an interface up takes several messages over some tens of
+/// milliseconds; other tools wait 250 ms to 1 s.
+pub const WATCH_QUIET: Duration = Duration::from_millis(250);
+
+/// When a change is told though interfaces are never quiet. A flapping address must not hide all else for longer.
+pub const WATCH_LONGEST: Duration = Duration::from_secs(1);
+
+/// The waits of the looks after a change: default routes follow addresses within 200 ms to 2 s.
+pub const WATCH_AFTER_CHANGE: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+
+/// How often interfaces are looked at where the system does not tell. A look costs under a millisecond on usual machines.
+pub const WATCH_POLL: Duration = Duration::from_secs(2);
+
+/// How often the clocks are compared that tell whether the machine was asleep. Seldom, since it wakes the processor.
+pub const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(15);
+
+/// The first and the longest wait before something that failed is tried again.
+pub const WATCH_RETRY_FIRST: Duration = Duration::from_secs(1);
+/// See [`WATCH_RETRY_FIRST`].
+pub const WATCH_RETRY_LONGEST: Duration = Duration::from_secs(30);
+
+/// Bytes of receive buffer asked for the messages of the system: some thousand of them.
+#[cfg(target_os = "linux")]
+pub const WATCH_RECEIVE_BUFFER: i32 = 1 << 20;

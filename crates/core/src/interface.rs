@@ -18,6 +18,9 @@ mod platform;
 #[path = "interface/portable.rs"]
 mod platform;
 
+#[cfg(target_os = "linux")]
+pub(crate) use platform::address_facts;
+
 /// What kind of interface it is, by the system's own type and not by its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -116,6 +119,9 @@ pub struct Facts {
     pub kind: Kind,
     /// Whether it is switched on.
     pub up: bool,
+    /// Whether it has a link: a cable with something at its other end, a radio that is associated. Packets pass only when it is
+    /// both up and running.
+    pub running: bool,
     /// Whether the IPv4 traffic that no other route takes leaves by it.
     pub default_ipv4: bool,
     /// The same for IPv6.

@@ -5,6 +5,7 @@
 
 pub mod bind;
 pub mod capabilities;
+pub mod classify;
 pub mod defaults;
 pub mod discover;
 pub mod error;
@@ -17,6 +18,7 @@ mod netlink;
 pub mod servers;
 pub mod stun_server;
 pub mod validate;
+pub mod watch;
 
 pub use error::Error;
 pub use routepool_udp::errno;

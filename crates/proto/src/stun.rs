@@ -5,6 +5,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+pub mod behavior;
+pub mod server;
+mod write;
+
+pub use server::respond;
+
 /// The 96-bit transaction id.
 pub type TransactionId = [u8; 12];
 
@@ -28,12 +34,27 @@ mod kind {
 /// Attribute types that are read or written by value.
 mod attribute {
     pub(super) const MAPPED_ADDRESS: u16 = 0x0001;
+    /// RFC 5780, section 7.2; the number is that of RFC 3489.
+    pub(super) const CHANGE_REQUEST: u16 = 0x0003;
+    /// RFC 3489: where the response comes from.
+    pub(super) const SOURCE_ADDRESS: u16 = 0x0004;
+    /// RFC 3489: where it would come from if both address and port were changed.
+    pub(super) const CHANGED_ADDRESS: u16 = 0x0005;
     pub(super) const ERROR_CODE: u16 = 0x0009;
     pub(super) const UNKNOWN_ATTRIBUTES: u16 = 0x000a;
     pub(super) const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+    /// RFC 5780, section 7.6.
+    pub(super) const PADDING: u16 = 0x0026;
+    /// RFC 5780, section 7.5.
+    pub(super) const RESPONSE_PORT: u16 = 0x0027;
+    pub(super) const SOFTWARE: u16 = 0x8022;
     /// What servers sent before the number of XOR-MAPPED-ADDRESS was settled.
     pub(super) const XOR_MAPPED_ADDRESS_OLD: u16 = 0x8020;
     pub(super) const FINGERPRINT: u16 = 0x8028;
+    /// RFC 5780, section 7.3.
+    pub(super) const RESPONSE_ORIGIN: u16 = 0x802b;
+    /// RFC 5780, section 7.4.
+    pub(super) const OTHER_ADDRESS: u16 = 0x802c;
     /// Comprehension-required attributes that may stand in a response, besides those above: RFC 3489 (0x0002, 0x0004,
     /// 0x0005, 0x0007, 0x000b), RFC 8489, RFC 5780. They can be passed over.
     pub(super) const KNOWN: [u16; 18] = [
@@ -239,99 +260,6 @@ fn crc32(bytes: &[u8]) -> u32 {
         }
     }
     !crc
-}
-
-/// Answers a Binding request with the address that it came from; gives the length of the response.
-///
-/// Unknown comprehension-required attributes are answered with error 420 (RFC 8489, section 6.3.1). Everything else gets
-/// no answer at all: a responder that answered responses could be made to talk to another one for ever.
-#[must_use]
-pub fn respond(request: &[u8], from: SocketAddr, out: &mut [u8; MAX_RESPONSE_LEN]) -> Option<usize> {
-    let header: &[u8; HEADER_LEN] = request.first_chunk()?;
-    let id = transaction_id(request)?;
-    let attributes = &request[HEADER_LEN..];
-    let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    let is_request = header[..2] == kind::REQUEST.to_be_bytes();
-    if !is_request || length != attributes.len() || length % 4 != 0 {
-        return None;
-    }
-    let mut unknown = [0; 8];
-    let mut unknowns = 0;
-    for attribute in Attributes(attributes) {
-        let (kind, value) = attribute.ok()?;
-        match kind {
-            attribute::FINGERPRINT => check_fingerprint(request, value).ok()?,
-            0..0x8000 if !attribute::KNOWN_IN_REQUEST.contains(&kind) => {
-                if let Some(slot) = unknown.get_mut(unknowns) {
-                    *slot = kind;
-                    unknowns += 1;
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut writer = Writer { out, len: HEADER_LEN };
-    let kind = if unknowns == 0 {
-        writer.xor_mapped_address(&id, from);
-        kind::SUCCESS
-    } else {
-        writer.attribute(attribute::ERROR_CODE, &[0, 0, 4, 20]);
-        let mut list = [0; 16];
-        for (slot, kind) in list.chunks_exact_mut(2).zip(&unknown[..unknowns]) {
-            slot.copy_from_slice(&kind.to_be_bytes());
-        }
-        writer.attribute(attribute::UNKNOWN_ATTRIBUTES, &list[..unknowns * 2]);
-        kind::ERROR
-    };
-    Some(writer.finish(kind, &id))
-}
-
-struct Writer<'a> {
-    out: &'a mut [u8; MAX_RESPONSE_LEN],
-    len: usize,
-}
-
-impl Writer<'_> {
-    fn xor_mapped_address(&mut self, id: &TransactionId, address: SocketAddr) {
-        let mask = address_mask(id);
-        let port = (address.port() ^ (COOKIE >> 16) as u16).to_be_bytes();
-        let mut value = [0; 20];
-        value[2..4].copy_from_slice(&port);
-        let len = match address.ip() {
-            IpAddr::V4(ip) => {
-                value[1] = 1;
-                value[4..8].copy_from_slice(&ip.octets());
-                8
-            }
-            IpAddr::V6(ip) => {
-                value[1] = 2;
-                value[4..].copy_from_slice(&ip.octets());
-                20
-            }
-        };
-        for (byte, mask) in value[4..len].iter_mut().zip(mask) {
-            *byte ^= mask;
-        }
-        self.attribute(attribute::XOR_MAPPED_ADDRESS, &value[..len]);
-    }
-
-    fn attribute(&mut self, kind: u16, value: &[u8]) {
-        let padded = value.len().next_multiple_of(4);
-        let slot = &mut self.out[self.len..self.len + 4 + padded];
-        slot.fill(0);
-        slot[..2].copy_from_slice(&kind.to_be_bytes());
-        slot[2..4].copy_from_slice(&(value.len() as u16).to_be_bytes());
-        slot[4..4 + value.len()].copy_from_slice(value);
-        self.len += 4 + padded;
-    }
-
-    fn finish(self, kind: u16, id: &TransactionId) -> usize {
-        self.out[..2].copy_from_slice(&kind.to_be_bytes());
-        self.out[2..4].copy_from_slice(&((self.len - HEADER_LEN) as u16).to_be_bytes());
-        self.out[4..8].copy_from_slice(&COOKIE.to_be_bytes());
-        self.out[8..HEADER_LEN].copy_from_slice(id);
-        self.len
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,14 @@
-//! In-process STUN servers that misbehave as told, for tests.
+//! For the tests of routepool: STUN servers that misbehave as told, and NATs that do not exist, on stepped time.
 #![forbid(unsafe_code)]
 
+mod behavior_server;
+mod loopback_server;
+mod nat;
+mod simulation;
 mod stun_server;
 
+pub use behavior_server::{BehaviorServer, Fault, Reply};
+pub use loopback_server::LoopbackServer;
+pub use nat::{Dependence, Nat, NatKind, Ports, Random};
+pub use simulation::{Outcome, Path, World};
 pub use stun_server::{Answer, ScriptedServer};

@@ -8,6 +8,7 @@
 pub mod adapters;
 #[cfg(one_by_one)]
 mod control;
+mod endpoints;
 pub mod errno;
 mod fallback;
 #[cfg(target_os = "linux")]
@@ -17,5 +18,6 @@ mod one_by_one;
 mod socket;
 mod tie;
 
-pub use socket::{Backend, Options, Ready, Received, Refused, SendError, Socket, Transmit};
+pub use endpoints::Endpoints;
+pub use socket::{Backend, DATAGRAM, Options, Ready, Received, Refused, SendError, Socket, Transmit};
 pub use tie::tie_to_interface;

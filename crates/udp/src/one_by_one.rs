@@ -17,9 +17,6 @@ mod platform;
 #[path = "one_by_one/windows.rs"]
 mod platform;
 
-/// Bytes received of one datagram.
-const DATAGRAM: usize = 1_500;
-
 /// Buffers smaller than this are not worth asking for again.
 const LEAST_BUFFER: usize = 64 << 10;
 
@@ -34,7 +31,7 @@ pub(crate) struct OneByOne {
     /// Whether the source of a datagram is chosen, and the destination of a received one told, by control messages.
     packet_info: bool,
     control: Control,
-    payload: Box<[u8; DATAGRAM]>,
+    payload: Box<[u8]>,
 }
 
 /// What a system call received.
@@ -46,12 +43,19 @@ struct Message {
 
 impl OneByOne {
     pub(crate) fn open(options: &Options) -> io::Result<Self> {
+        if options.share_port {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let ipv6 = options.local.is_ipv6();
         let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
         let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         if let Some(interface) = &options.interface {
             crate::tie_to_interface(&socket, ipv6, interface)?;
+        }
+        #[cfg(unix)]
+        if options.share_port {
+            socket.set_reuse_port(true)?;
         }
         if ipv6 {
             socket.set_only_v6(true)?;
@@ -78,7 +82,7 @@ impl OneByOne {
             socket,
             packet_info,
             control: Control([0; 64]),
-            payload: Box::new([0; DATAGRAM]),
+            payload: vec![0; options.datagram].into_boxed_slice(),
         })
     }
 
@@ -155,7 +159,7 @@ impl OneByOne {
                 from,
                 to,
                 port: self.local.port(),
-                bytes: &self.payload[..message.len.min(DATAGRAM)],
+                bytes: &self.payload[..message.len.min(self.payload.len())],
             });
             received += 1;
         }

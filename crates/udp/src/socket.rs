@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::fallback::PerSource;
 
+/// Bytes received of one datagram unless asked otherwise: no probe and no answer to one is longer.
+pub const DATAGRAM: usize = 1_500;
+
 /// How a socket is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -22,6 +25,11 @@ pub struct Options {
     pub freebind: bool,
     /// Datagrams per system call.
     pub batch: usize,
+    /// Bytes received of one datagram at most; the rest is cut off.
+    pub datagram: usize,
+    /// Other sockets of this process may be bound to the same address and port; the kernel then gives each flow to one of
+    /// them (Linux: `SO_REUSEPORT`).
+    pub share_port: bool,
 }
 
 impl Options {
@@ -42,6 +50,8 @@ impl Options {
             interface: None,
             freebind: false,
             batch: 64,
+            datagram: DATAGRAM,
+            share_port: false,
         }
     }
 }
@@ -91,7 +101,7 @@ pub struct Received<'a> {
     pub to: IpAddr,
     /// The port it was delivered to.
     pub port: u16,
-    /// Its bytes; at most 1,500, the rest is cut off.
+    /// Its bytes; at most [`Options::datagram`], the rest is cut off.
     pub bytes: &'a [u8],
 }
 

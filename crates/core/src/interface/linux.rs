@@ -59,8 +59,13 @@ fn links() -> io::Result<Vec<Facts>> {
 }
 
 fn link_facts(link: LinkMessage) -> Facts {
-    let mut facts =
-        Facts { index: link.header.index, up: link.header.flags.contains(LinkFlags::Up), ..Facts::default() };
+    let flags = link.header.flags;
+    let mut facts = Facts {
+        index: link.header.index,
+        up: flags.contains(LinkFlags::Up),
+        running: flags.contains(LinkFlags::Running),
+        ..Facts::default()
+    };
     let mut info = None;
     for attribute in link.attributes {
         match attribute {
@@ -137,7 +142,7 @@ fn addresses() -> io::Result<Vec<(u32, Address)>> {
     })
 }
 
-fn address_facts(message: &AddressMessage) -> Option<(u32, Address)> {
+pub(crate) fn address_facts(message: &AddressMessage) -> Option<(u32, Address)> {
     let (mut ip, mut peer, mut label) = (None, None, None);
     let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
     for attribute in &message.attributes {

@@ -17,6 +17,7 @@ pub(super) fn enumerate() -> io::Result<Vec<Facts>> {
                 index: found.index.unwrap_or(0),
                 kind,
                 up: found.is_oper_up(),
+                running: found.is_oper_up(),
                 ..Facts::default()
             });
             all.len() - 1

@@ -9,7 +9,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use crate::netlink::{Filter, dump};
 
 /// `RT_TABLE_LOCAL` of linux/rtnetlink.h.
-const LOCAL_TABLE: u32 = 255;
+pub(crate) const LOCAL_TABLE: u32 = 255;
 
 /// The prefixes of all local routes of a family.
 pub(super) fn local_prefixes(ipv6: bool) -> io::Result<Vec<(IpAddr, u8)>> {

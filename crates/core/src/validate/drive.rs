@@ -20,7 +20,7 @@ use crate::Error;
 use crate::defaults::{BATCH, EXTERNALS_NAMED, LANE_SOURCES, MAX_LANES};
 use crate::interface;
 use crate::servers::{Choice, Origin, Resolved};
-use crate::stun_server::{Responder, Server};
+use crate::stun_server::{Responder, Worker};
 
 /// Everything that the threads will own.
 pub(super) struct Drive {
@@ -59,8 +59,8 @@ impl Drive {
                 };
                 let any_port = SocketAddr::new(ip, 0);
                 let (address, end) = if lanes > 1 {
-                    let server = Server::bind(any_port, plan.receive_buffer)?;
-                    (server.address(), Embedded::Turns(Box::new(server)))
+                    let server = Worker::lean(any_port, plan.receive_buffer)?;
+                    (server.local(0), Embedded::Turns(Box::new(server)))
                 } else {
                     let responder = Responder::start_with(any_port, plan.receive_buffer)?;
                     (responder.address(), Embedded::Thread(responder))

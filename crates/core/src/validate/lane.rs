@@ -13,7 +13,7 @@ use super::run::{Bell, Progress, Shared, lock};
 use super::state_file::StateFile;
 use crate::Error;
 use crate::defaults::{BATCH, BELL_AFTER, DROPS_EVERY, NAP};
-use crate::stun_server::{Responder, Server};
+use crate::stun_server::{Responder, Worker};
 
 /// Who answers, when it is this process.
 pub(super) enum Embedded {
@@ -22,14 +22,14 @@ pub(super) enum Embedded {
     /// A responder on its own thread.
     Thread(Responder),
     /// A responder that the lane gives its turns to. Its packets then never change the processor: no wake-ups, warm caches.
-    Turns(Box<Server>),
+    Turns(Box<Worker>),
 }
 
 impl Embedded {
     fn drops(&self) -> u32 {
         match self {
             Self::No => 0,
-            Self::Thread(responder) => responder.counters().drops,
+            Self::Thread(responder) => responder.counters().drops as u32,
             Self::Turns(server) => server.drops(),
         }
     }
@@ -79,7 +79,7 @@ impl Lane<'_> {
             }
             if let Embedded::Turns(server) = &mut self.embedded {
                 // A batch that was not full was the last one: no call is needed to see that.
-                while server.turn().requests == BATCH as u64 {}
+                while server.turn() == BATCH {}
             }
             let received = self.receive()?;
             self.housekeeping()?;

@@ -1,0 +1,245 @@
+//! What kind of NAT is on the way: drives `routepool_proto::nat` over real sockets.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use routepool_proto::ip_block::IpBlock;
+use routepool_proto::nat::{
+    Classifier, Connectivity, Evidence, Finding, Mapping, Numbers, Reason, Report, Server, Settings, numbers,
+};
+
+use crate::Error;
+use crate::defaults::{
+    NAT_ANSWER_WITHIN, NAT_DOUBT, NAT_FIRST_GAPS, NAT_GAPS, NAT_GIVE_UP, NAT_LEAST_ASKED, NAT_MOST_LIFETIME,
+    NAT_PATIENCE, NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_PATIENCE, NAT_SOCKETS,
+    NEXT_SERVER_AFTER,
+};
+use crate::discover::InterfaceBinding;
+use crate::local_table::LocalTable;
+use crate::servers::Resolved;
+
+mod portal;
+mod sockets;
+mod tcp;
+#[cfg(test)]
+mod tests;
+
+pub use portal::Portal;
+use sockets::Sockets;
+
+/// How patient a classification is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// No part takes longer than 1.5 s, and TCP is not looked at.
+    Fast,
+    /// No part takes longer than 5 s.
+    #[default]
+    Normal,
+    /// The whole schedule of RFC 8489 for each silence, and up to two minutes if loss demands it.
+    Patient,
+}
+
+impl Profile {
+    /// The name that users write.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Normal => "normal",
+            Self::Patient => "patient",
+        }
+    }
+
+    /// The profile of that name.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for another name.
+    pub fn from_name(name: &str) -> Result<Self, Error> {
+        match name {
+            "fast" => Ok(Self::Fast),
+            "normal" => Ok(Self::Normal),
+            "patient" => Ok(Self::Patient),
+            _ => Err(Error::option_error(
+                "profile",
+                format!("expected 'fast', 'normal' or 'patient' for `profile` but received '{name}'"),
+            )),
+        }
+    }
+
+    fn settings(self) -> Settings {
+        let patient = self == Self::Patient;
+        Settings {
+            gaps: if patient { NAT_PATIENT_GAPS.to_vec() } else { NAT_GAPS.to_vec() },
+            first_gaps: if patient { NAT_PATIENT_GAPS.to_vec() } else { NAT_FIRST_GAPS.to_vec() },
+            answer_within: if patient { NAT_PATIENT_ANSWER_WITHIN } else { NAT_ANSWER_WITHIN },
+            give_up: NAT_GIVE_UP[self as usize],
+            patience: if patient { NAT_PATIENT_PATIENCE } else { NAT_PATIENCE },
+            next_server_after: NEXT_SERVER_AFTER,
+            doubt: NAT_DOUBT,
+            least_asked: NAT_LEAST_ASKED,
+            sockets: NAT_SOCKETS,
+            hairpin: false,
+            lifetime: None,
+        }
+    }
+}
+
+/// What to find out.
+#[derive(Clone, Debug)]
+pub struct Classify {
+    /// Addresses to ask from: one, or one of each family. Never a wildcard address: what is compared with one is never equal.
+    pub locals: Vec<IpAddr>,
+    /// The interface that packets must leave by.
+    pub interface: Option<String>,
+    /// How patient.
+    pub profile: Profile,
+    /// Up to which age the lifetime of a mapping is measured; `None`: it is not.
+    pub lifetime: Option<Duration>,
+    /// Whether hairpinning is tested.
+    pub hairpin: bool,
+    /// Whether the mapping of TCP connections is looked at.
+    pub tcp: bool,
+    /// Servers, of both families.
+    pub servers: Vec<Resolved>,
+    /// Names of servers that did not resolve.
+    pub unresolved: Vec<String>,
+    /// Whom to ask for a captive portal, if no server answers.
+    pub portal: Option<Portal>,
+}
+
+/// What was found of one family.
+#[derive(Clone, Debug)]
+pub struct FamilyReport {
+    /// What the packets said.
+    pub report: Report,
+    /// P2PD's numbers.
+    pub numbers: Numbers,
+    /// The mapping of TCP connections; `None` if nobody asked.
+    pub tcp: Option<Finding<Mapping>>,
+    /// By what.
+    pub tcp_evidence: Vec<Evidence>,
+    /// How the sockets were tied to the interface.
+    pub binding: InterfaceBinding,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Classified {
+    /// How patient it was.
+    pub profile: Profile,
+    /// Each family, IPv4 first.
+    pub families: Vec<FamilyReport>,
+    /// Since the start.
+    pub elapsed: Duration,
+}
+
+impl Classify {
+    /// Checks what can be checked without sending anything.
+    ///
+    /// # Errors
+    /// [`Error::Option`] with the option to change; [`Error::NotLocal`] for an address that this machine does not hold.
+    pub fn check(&self) -> Result<(), Error> {
+        let wrong = |message: &str| Err(Error::option_error("locals", message));
+        match self.locals.as_slice() {
+            [_] => {}
+            [a, b] if a.is_ipv6() != b.is_ipv6() => {}
+            [] => return wrong("expected an address to ask from for `locals` but received none"),
+            _ => return wrong("expected one address, or one of each family, for `locals`"),
+        }
+        for local in &self.locals {
+            if local.is_unspecified() || local.is_multicast() {
+                let message =
+                    format!("expected an address of this machine for `locals` but received {local}");
+                return Err(Error::option_error("locals", message));
+            }
+            let system = |source| Error::System { syscall: "netlink", address: None, source };
+            let one = IpBlock::from_range(*local, *local).map_err(|e| Error::Block(e.to_string()))?;
+            LocalTable::read(local.is_ipv6()).map_err(system)?.check(&one)?;
+        }
+        if self.lifetime.is_some_and(|most| most < Duration::from_secs(1) || most > NAT_MOST_LIFETIME) {
+            let message = "expected from 1000 to 3600000 (one hour) for `lifetimeMaxMs`";
+            return Err(Error::option_error("lifetimeMaxMs", message));
+        }
+        Ok(())
+    }
+
+    /// Finds it out; both families at once. `stop` is looked at every 20 ms, and then what is known is given.
+    ///
+    /// # Errors
+    /// As [`Classify::check`]; system errors of opening the first socket.
+    pub fn run(self, stop: impl Fn() -> bool + Sync) -> Result<Classified, Error> {
+        self.check()?;
+        let began = Instant::now();
+        let mut locals = self.locals.clone();
+        locals.sort_by_key(IpAddr::is_ipv6);
+        let reports = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                locals.iter().map(|local| scope.spawn(|| self.family(*local, &stop))).collect();
+            threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+        });
+        let mut families = Vec::new();
+        for report in reports {
+            families.push(
+                report.map_err(|_| Error::Internal("a thread of a NAT test has panicked".to_owned()))??,
+            );
+        }
+        Ok(Classified { profile: self.profile, families, elapsed: began.elapsed() })
+    }
+
+    fn family(&self, local: IpAddr, stop: &(impl Fn() -> bool + Sync)) -> Result<FamilyReport, Error> {
+        let servers: Vec<Server> = self
+            .servers
+            .iter()
+            .filter(|s| s.address.is_ipv6() == local.is_ipv6())
+            .map(|s| Server { address: s.address })
+            .collect();
+        let settings = Settings { hairpin: self.hairpin, lifetime: self.lifetime, ..self.profile.settings() };
+        // Packets of loopback leave by no other interface.
+        let interface = self.interface.as_deref().filter(|_| !local.is_loopback());
+        let began = Instant::now();
+        let mut classifier = Classifier::new(local, &servers, settings, rand::random());
+        let mut sockets = Sockets::new(local, interface)?;
+        sockets.drive(&mut classifier, began, stop)?;
+        let mut report = classifier.finish(began.elapsed());
+        let binding = sockets.binding();
+        let bound = interface.filter(|_| binding == InterfaceBinding::Bound);
+        let (mut tcp, mut tcp_evidence) = (None, Vec::new());
+        if self.tcp && !stop() {
+            let answered = report.connectivity.value == Connectivity::Ok;
+            let (finding, evidence) = if answered {
+                tcp::mapping(local, bound, &report, began)
+            } else {
+                (Finding::because(Mapping::Unknown, Reason::NoAnswer), Vec::new())
+            };
+            (tcp, tcp_evidence) = (Some(finding), evidence);
+        }
+        self.diagnose(local, bound, &servers, &mut report);
+        let numbers = numbers(&report.behaviour());
+        Ok(FamilyReport { report, numbers, tcp, tcp_evidence, binding })
+    }
+
+    /// Why no server answered.
+    fn diagnose(&self, local: IpAddr, bound: Option<&str>, servers: &[Server], report: &mut Report) {
+        let why = match report.connectivity.value {
+            Connectivity::NoServer if !self.unresolved.is_empty() => {
+                Some((Connectivity::DnsFailed, Reason::DnsFailed))
+            }
+            Connectivity::NoReply if report.connectivity.reason != Some(Reason::CannotTest) => {
+                let portal = self.portal.as_ref().filter(|p| p.address.is_ipv6() == local.is_ipv6());
+                let captive = portal.is_some_and(|portal| portal.is_captive(local, bound));
+                let addresses: Vec<SocketAddr> = servers.iter().map(|s| s.address).collect();
+                if captive {
+                    Some((Connectivity::CaptivePortal, Reason::CaptivePortal))
+                } else if tcp::reaches_one(local, bound, &addresses) {
+                    Some((Connectivity::UdpBlocked, Reason::UdpBlocked))
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        };
+        if let Some((value, reason)) = why {
+            report.connectivity = Finding::because(value, reason);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The sockets of a classification, all on one thread.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+use routepool_proto::nat::{Classifier, Command};
+use routepool_udp::errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::Error;
+use crate::bind::{Wish, prepare};
+use crate::defaults::{NAP, NAT_RUN_ATTEMPTS};
+use crate::discover::InterfaceBinding;
+
+pub(super) struct Sockets<'a> {
+    local: IpAddr,
+    interface: Option<&'a str>,
+    poll: Poll,
+    sockets: Vec<Option<UdpSocket>>,
+    binding: InterfaceBinding,
+}
+
+/// Larger than any answer that is read.
+const DATAGRAM: usize = 1_500;
+
+impl<'a> Sockets<'a> {
+    /// Opens one socket and closes it again, to see the system's refusal before anything is sent.
+    pub(super) fn new(local: IpAddr, interface: Option<&'a str>) -> Result<Self, Error> {
+        let system = |source| Error::System { syscall: "poll", address: None, source };
+        let mut sockets = Self {
+            local,
+            interface,
+            poll: Poll::new().map_err(system)?,
+            sockets: Vec::new(),
+            binding: InterfaceBinding::NotAsked,
+        };
+        let local = SocketAddr::new(local, 0);
+        sockets.bind(0).map_err(|source| Error::System { syscall: "bind", address: Some(local), source })?;
+        Ok(sockets)
+    }
+
+    pub(super) fn binding(&self) -> InterfaceBinding {
+        self.binding.clone()
+    }
+
+    /// Runs the classifier to its end, or until `stop` says so.
+    pub(super) fn drive(
+        &mut self,
+        classifier: &mut Classifier,
+        began: Instant,
+        stop: &impl Fn() -> bool,
+    ) -> Result<(), Error> {
+        let system = |source| Error::System { syscall: "poll", address: None, source };
+        let (mut commands, mut events) = (Vec::new(), Events::with_capacity(64));
+        while !stop() {
+            classifier.poll(began.elapsed(), &mut commands);
+            for command in commands.drain(..) {
+                self.command(classifier, command);
+            }
+            if classifier.is_done() {
+                break;
+            }
+            let now = began.elapsed();
+            let wake = classifier.next_wake(now).map_or(NAP, |at| at.saturating_sub(now)).min(NAP);
+            match self.poll.poll(&mut events, Some(wake.max(Duration::from_micros(100)))) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(system(error)),
+            }
+            for event in &events {
+                self.receive(classifier, event.token().0, began);
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, classifier: &mut Classifier, command: Command) {
+        match command {
+            Command::Open { socket } => {
+                let opened = self.bind(0);
+                self.keep(classifier, socket, opened);
+            }
+            Command::OpenRun { first, count } => {
+                for (socket, opened) in (first..).zip(self.bind_run(count)) {
+                    self.keep(classifier, socket, opened);
+                }
+            }
+            Command::Send { socket, to, bytes, probe } => {
+                let Some(Some(from)) = self.sockets.get(usize::from(socket)) else { return };
+                if let Err(error) = from.send_to(&bytes, to)
+                    && !errno::is_transient(&error)
+                {
+                    classifier.on_send_error(probe, error.raw_os_error().unwrap_or(0));
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, classifier: &mut Classifier, socket: u16, opened: io::Result<UdpSocket>) {
+        let at = usize::from(socket);
+        let registered = opened.and_then(|mut opened| {
+            self.poll.registry().register(&mut opened, Token(at), Interest::READABLE)?;
+            let local = opened.local_addr()?;
+            Ok((opened, local))
+        });
+        if self.sockets.len() <= at {
+            self.sockets.resize_with(at + 1, || None);
+        }
+        match registered {
+            Ok((opened, local)) => {
+                self.sockets[at] = Some(opened);
+                classifier.on_open(socket, Ok(local));
+            }
+            Err(error) => classifier.on_open(socket, Err(error.raw_os_error().unwrap_or(0))),
+        }
+    }
+
+    fn receive(&mut self, classifier: &mut Classifier, at: usize, began: Instant) {
+        let Some(Some(socket)) = self.sockets.get(at) else { return };
+        let mut buffer = [0; DATAGRAM];
+        loop {
+            match socket.recv_from(&mut buffer) {
+                Ok((len, from)) => classifier.on_receive(began.elapsed(), at as u16, from, &buffer[..len]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Empty, or an ICMP error of an earlier send, which says nothing that silence does not.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn bind(&mut self, port: u16) -> io::Result<UdpSocket> {
+        let local = SocketAddr::new(self.local, port);
+        let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        self.binding = prepare(&socket, &Wish { local, interface: self.interface, best_effort: true })?;
+        socket.bind(&local.into())?;
+        Ok(UdpSocket::from_std(socket.into()))
+    }
+
+    /// Sockets on consecutive ports, beside one that the system chose; if that fails too often, on whatever ports.
+    fn bind_run(&mut self, count: u16) -> Vec<io::Result<UdpSocket>> {
+        for _ in 0..NAT_RUN_ATTEMPTS {
+            let Ok(first) = self.bind(0) else { break };
+            let Ok(port) = first.local_addr().map(|a| a.port()) else { break };
+            let mut run = vec![Ok(first)];
+            for next in 1..count {
+                let Some(opened) = port.checked_add(next).map(|port| self.bind(port)) else { break };
+                if opened.is_err() {
+                    break;
+                }
+                run.push(opened);
+            }
+            if run.len() == usize::from(count) {
+                return run;
+            }
+        }
+        (0..count).map(|_| self.bind(0)).collect()
+    }
+}

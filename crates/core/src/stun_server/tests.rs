@@ -1,0 +1,178 @@
+//! On loopback, where 127.0.0.1 and 127.0.0.2 are two addresses.
+
+use routepool_proto::stun::{self, ReplyBody};
+use std::net::{IpAddr, UdpSocket};
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn answers_binding_requests_and_nothing_else() {
+    let mut responder = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+    let client = UdpSocket::bind("127.0.0.77:0").expect("loopback");
+    client.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    client.send_to(b"GET / HTTP/1.0\r\n\r\n", responder.address()).expect("send");
+    let id = *b"abcdefghijkl";
+    client.send_to(&stun::binding_request(&id), responder.address()).expect("send");
+    let mut buffer = [0; 200];
+    let (len, from) = client.recv_from(&mut buffer).expect("an answer");
+    assert_eq!(from, responder.address());
+    let reply = stun::read_reply(&buffer[..len]).expect("a STUN reply");
+    assert_eq!(reply.id, id);
+    assert!(matches!(reply.body, ReplyBody::Mapped(a) if a == client.local_addr().expect("bound")));
+    responder.stop();
+    responder.stop();
+    let counters = responder.counters();
+    assert_eq!((counters.requests, counters.replies, counters.ignored()), (2, 1, 1));
+}
+
+#[test]
+fn a_busy_port_and_an_address_of_more_than_one_host_are_refused() {
+    let first = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+    let error = Responder::start(first.address()).expect_err("in use");
+    assert!(matches!(&error, Error::System { syscall: "bind", .. }), "{error}");
+    for (address, kind) in [
+        ("0.0.0.0:0", "wildcard"),
+        ("[::]:0", "wildcard"),
+        ("224.0.0.1:0", "multicast"),
+        ("[ff02::1]:0", "multicast"),
+        ("255.255.255.255:0", "broadcast"),
+        #[cfg(target_os = "linux")]
+        ("127.255.255.255:0", "broadcast"),
+    ] {
+        let error = Responder::start(address.parse().expect("an address")).expect_err(kind);
+        assert_eq!(error.option(), Some("address"));
+        assert!(error.to_string().contains(kind), "{error}");
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn two() -> Config {
+    Config { addresses: vec![ip("127.0.0.1"), ip("127.0.0.2")], ..Config::default() }
+}
+
+fn client() -> UdpSocket {
+    let client = UdpSocket::bind("127.0.0.77:0").expect("loopback");
+    client.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    client
+}
+
+/// A request with one attribute.
+fn request(kind: u16, value: &[u8]) -> Vec<u8> {
+    let mut out = stun::binding_request(b"abcdefghijkl").to_vec();
+    out.extend(kind.to_be_bytes());
+    out.extend((value.len() as u16).to_be_bytes());
+    out.extend(value);
+    let length = (out.len() - 20) as u16;
+    out[2..4].copy_from_slice(&length.to_be_bytes());
+    out
+}
+
+#[test]
+fn each_of_four_endpoints_answers_from_each() {
+    for workers in [1, if cfg!(target_os = "linux") { 2 } else { 1 }] {
+        let server = Responder::listen(&Config { workers, ..two() }).expect("loopback");
+        let endpoints: Vec<_> = server.endpoints().iter().map(|e| e.local).collect();
+        assert_eq!(endpoints.len(), 4);
+        assert_eq!((endpoints[0].ip(), endpoints[0].port()), (endpoints[1].ip(), endpoints[2].port()));
+        assert!(endpoints[0].ip() != endpoints[3].ip() && endpoints[0].port() != endpoints[3].port());
+        for (at, asked) in endpoints.iter().enumerate() {
+            for (flags, differs) in [(0, 0), (2, 1), (4, 2), (6, 3)] {
+                let client = client();
+                client.send_to(&request(3, &[0, 0, 0, flags]), asked).expect("send");
+                let mut buffer = [0; 500];
+                let (len, from) = client.recv_from(&mut buffer).expect("an answer");
+                assert_eq!(from, endpoints[at ^ differs], "asked at {asked} with {flags}");
+                let reply = stun::read_reply(&buffer[..len]).expect("a STUN reply");
+                assert_eq!(reply.body, ReplyBody::Mapped(client.local_addr().expect("bound")));
+            }
+        }
+        drop(server);
+        assert!(UdpSocket::bind(endpoints[3]).is_ok(), "the sockets are closed");
+    }
+}
+
+#[test]
+fn response_port_goes_to_another_socket_of_the_client() {
+    let server = Responder::listen(&two()).expect("loopback");
+    let (client, other) = (client(), UdpSocket::bind("127.0.0.77:0").expect("loopback"));
+    other.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    let port = other.local_addr().expect("bound").port().to_be_bytes();
+    client.send_to(&request(0x27, &[port[0], port[1], 0, 0]), server.address()).expect("send");
+    let mut buffer = [0; 500];
+    let (len, _) = other.recv_from(&mut buffer).expect("an answer");
+    let reply = stun::read_reply(&buffer[..len]).expect("a STUN reply");
+    assert_eq!(reply.body, ReplyBody::Mapped(client.local_addr().expect("bound")));
+}
+
+#[test]
+fn padding_longer_than_an_mtu_comes_back_and_the_next_answer_is_short() {
+    let server = Responder::listen(&two()).expect("loopback");
+    let client = client();
+    let padded = request(0x26, &[0; 1_600]);
+    let mut buffer = [0; 9_000];
+    client.send_to(&padded, server.address()).expect("send");
+    let (len, _) = client.recv_from(&mut buffer).expect("an answer");
+    assert!(len > 1_500 && len <= padded.len(), "{len}");
+    client.send_to(&stun::binding_request(b"abcdefghijkl"), server.address()).expect("send");
+    let (len, _) = client.recv_from(&mut buffer).expect("an answer");
+    assert_eq!(len, 20 + 4 * 12);
+}
+
+#[test]
+fn what_is_advertised_is_what_clients_are_told() {
+    let advertise = vec![ip("198.51.100.1"), ip("198.51.100.2")];
+    let server = Responder::listen(&Config { advertise, ..two() }).expect("loopback");
+    let seen: Vec<_> = server.endpoints().iter().map(|e| e.seen.ip().to_string()).collect();
+    assert_eq!(seen, ["198.51.100.1", "198.51.100.1", "198.51.100.2", "198.51.100.2"]);
+    let client = client();
+    client.send_to(&stun::binding_request(b"abcdefghijkl"), server.address()).expect("send");
+    let mut buffer = [0; 500];
+    let (len, from) = client.recv_from(&mut buffer).expect("an answer");
+    assert_eq!(from, server.address());
+    // OTHER-ADDRESS is the last: family, port, address.
+    assert_eq!(buffer[len - 4..len], [198, 51, 100, 2]);
+}
+
+#[test]
+fn options_that_do_not_go_together_are_named() {
+    let own = || two().addresses;
+    for (name, option, config) in [
+        ("none", "address", Config::default()),
+        ("twice", "address", Config { addresses: vec![ip("127.0.0.1"), ip("127.0.0.1")], ..two() }),
+        ("three", "address", Config { addresses: [own(), vec![ip("127.0.0.3")]].concat(), ..two() }),
+        ("a wildcard", "address", Config { addresses: vec![ip("0.0.0.0")], ..two() }),
+        ("too few", "advertise", Config { advertise: vec![ip("192.0.2.1")], ..two() }),
+        ("the same", "advertise", Config { advertise: vec![ip("192.0.2.1"), ip("192.0.2.1")], ..two() }),
+        (
+            "another family",
+            "advertise",
+            Config { advertise: vec![ip("192.0.2.1"), ip("2001:db8::1")], ..two() },
+        ),
+        ("the same port", "otherPort", Config { port: 3478, other_port: Some(3478), ..two() }),
+        ("no port left", "otherPort", Config { port: 65_535, ..two() }),
+        ("no worker", "workers", Config { workers: 0, ..two() }),
+    ] {
+        let error = Responder::listen(&config).expect_err(name);
+        assert_eq!(error.option(), Some(option), "{name}: {error}");
+    }
+    let missing = Config { addresses: vec![ip("2001:db8::1")], ..two() };
+    assert_eq!(Responder::listen(&missing).expect_err("not ours").code(), "ERR_ROUTEPOOL_NOT_LOCAL");
+}
+
+#[test]
+fn a_port_that_is_taken_at_the_second_address_is_an_error_with_its_name() {
+    let taken = UdpSocket::bind("127.0.0.2:0").expect("loopback");
+    let address = taken.local_addr().expect("bound");
+    for workers in [1, if cfg!(target_os = "linux") { 2 } else { 1 }] {
+        let config = Config { port: address.port(), other_port: Some(0), workers, ..two() };
+        let error = Responder::listen(&config).expect_err("in use");
+        assert!(
+            matches!(&error, Error::System { syscall: "bind", address: Some(a), .. } if *a == address),
+            "{error}"
+        );
+    }
+}

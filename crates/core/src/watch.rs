@@ -1,0 +1,412 @@
+//! Watches the interfaces of this machine for changes: a thread that the system tells (Linux: netlink), or that looks now and
+//! then (everywhere). What to make of it is decided in `routepool_proto::watch`.
+
+mod clocks;
+mod ear;
+mod externals;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Registry, Token, Waker};
+use routepool_proto::watch::{Backoff, Change, Settle, Slept, Timing};
+
+use crate::Error;
+use crate::defaults::{
+    WATCH_AFTER_CHANGE, WATCH_CLOCK_EVERY, WATCH_LONGEST, WATCH_POLL, WATCH_QUIET, WATCH_RETRY_FIRST,
+    WATCH_RETRY_LONGEST,
+};
+use crate::interface::enumerate;
+use crate::validate::Bell;
+
+use clocks::Clock;
+use ear::{Ear, Heard, TELLS};
+pub use externals::External;
+use externals::Known;
+use snapshot::snapshot;
+
+/// How to watch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Look so often instead of being told. By default the system tells, where it can.
+    pub every: Option<Duration>,
+}
+
+/// How a watch learns of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The system tells.
+    Netlink,
+    /// It looks now and then.
+    Polling,
+}
+
+impl Method {
+    /// The name used in texts.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Netlink => "netlink",
+            Self::Polling => "polling",
+        }
+    }
+}
+
+/// What a watch has done so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// How it learns of changes now.
+    pub method: Method,
+    /// Looks at all interfaces.
+    pub looks: u64,
+    /// Messages of the system that could mean a change.
+    pub notices: u64,
+    /// Messages of the system that said what was known.
+    pub repeated: u64,
+    /// Times that the system had more to tell than its buffer holds; each was made up for by a look.
+    pub overflows: u64,
+    /// Times that the connection to the system was lost.
+    pub disconnects: u64,
+    /// Looks that failed, and were tried again.
+    pub failures: u64,
+    /// Looks whose changes were merged into those of later ones, since the receiver had not fetched earlier ones.
+    pub coalesced: u64,
+}
+
+/// What a receiver fetches.
+#[derive(Clone, Debug, Default)]
+pub struct Drained {
+    /// Changes in order.
+    pub changes: Vec<Change>,
+    /// Whether ways through the network may have changed otherwise: routing rules, default routes of further tables.
+    pub paths: bool,
+}
+
+/// A watch on a thread of its own.
+pub struct Watch {
+    shared: Arc<Shared>,
+    known: Mutex<Known>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    state: Mutex<State>,
+    stop: AtomicBool,
+    waker: Waker,
+}
+
+struct State {
+    settle: Settle,
+    queue: VecDeque<Change>,
+    paths: bool,
+    /// The bell has been rung and nobody has come yet.
+    rung: bool,
+    counters: Counters,
+    failed: Option<Arc<Error>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What wakes the thread besides the system.
+const WAKE: Token = Token(0);
+const SYSTEM: Token = Token(1);
+
+impl Watch {
+    /// Begins to watch: changes from now on are told. `bell` is rung from the thread, once until the next [`Watch::drain`].
+    ///
+    /// # Errors
+    /// What the system says when it does not tell its interfaces at all.
+    pub fn start(bell: Arc<dyn Bell>, options: Options) -> Result<Self, Error> {
+        Self::start_with(bell, options, System::default())
+    }
+
+    fn start_with(bell: Arc<dyn Bell>, options: Options, system: System) -> Result<Self, Error> {
+        let failed = |syscall| move |source| Error::System { syscall, address: None, source };
+        let poll = Poll::new().map_err(failed("epoll_create"))?;
+        let waker = Waker::new(poll.registry(), WAKE).map_err(failed("eventfd"))?;
+        // It listens before the first look: what changes in between is told, and found to be known.
+        let ear = if options.every.is_none() { (system.open)(poll.registry(), SYSTEM).ok() } else { None };
+        let every = if ear.is_some() { None } else { Some(options.every.unwrap_or(WATCH_POLL)) };
+        let first = snapshot(&enumerate().map_err(failed("netlink"))?);
+        let timing = Timing {
+            quiet: WATCH_QUIET,
+            longest: WATCH_LONGEST,
+            after_change: WATCH_AFTER_CHANGE.to_vec(),
+            every,
+        };
+        let method = if ear.is_some() { Method::Netlink } else { Method::Polling };
+        let counters = Counters {
+            method,
+            looks: 1,
+            notices: 0,
+            repeated: 0,
+            overflows: 0,
+            disconnects: 0,
+            failures: 0,
+            coalesced: 0,
+        };
+        let state = State {
+            settle: Settle::new(timing, first, Duration::ZERO),
+            queue: VecDeque::new(),
+            paths: false,
+            rung: false,
+            counters,
+            failed: None,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), stop: AtomicBool::new(false), waker });
+        // Who asked for polling gets it; else the system is asked again to tell.
+        let retries = TELLS && ear.is_none() && options.every.is_none();
+        let slept = system.clock.read().map(Slept::new);
+        let watcher = Watcher {
+            slept,
+            shared: Arc::clone(&shared),
+            bell,
+            poll,
+            ear,
+            reconnect: retries.then_some(system.retry_first),
+            backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
+            retry_look: None,
+            look_backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
+            system,
+            began: Instant::now(),
+        };
+        let thread = std::thread::Builder::new().name("routepool-watch".to_owned());
+        thread.spawn(move || watcher.run()).map_err(failed("pthread_create"))?;
+        Ok(Self { shared, known: Mutex::default() })
+    }
+
+    /// At most `most` changes, oldest first; none means that the bell will ring for the next. What happens while changes
+    /// wait here is told as one difference afterwards, so that a slow receiver holds up nothing and misses nothing that
+    /// lasts.
+    #[must_use]
+    pub fn drain(&self, most: usize) -> Drained {
+        let mut state = self.shared.lock();
+        if state.queue.is_empty() {
+            state.queue = state.settle.take().into();
+        }
+        let count = most.min(state.queue.len());
+        let changes: Vec<_> = state.queue.drain(..count).collect();
+        let paths = std::mem::take(&mut state.paths);
+        state.rung = !changes.is_empty();
+        drop(state);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for change in &changes {
+            if let Change::InterfaceRemoved(interface) = change {
+                known.forget(&interface.name);
+            }
+        }
+        Drained { changes, paths }
+    }
+
+    /// Compares what addresses of a loaded interface leave as with what was known of them, and learns.
+    #[must_use]
+    pub fn externals(&self, loaded: &crate::load::Loaded) -> Vec<External> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).compare(loaded)
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.lock().counters
+    }
+
+    /// Why it has ended by itself, if it has: a defect.
+    #[must_use]
+    pub fn failed(&self) -> Option<Arc<Error>> {
+        self.shared.lock().failed.clone()
+    }
+
+    /// Ends it. Twice is fine.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        // Where the thread cannot be woken it has ended.
+        let _ = self.shared.waker.wake();
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The thread's side.
+struct Watcher {
+    /// `None` where the clocks do not tell.
+    slept: Option<Slept>,
+    shared: Arc<Shared>,
+    bell: Arc<dyn Bell>,
+    poll: Poll,
+    ear: Option<Box<dyn Ear>>,
+    /// When the system is asked again to tell, after the connection was lost.
+    reconnect: Option<Duration>,
+    backoff: Backoff,
+    /// When a look that failed is tried again.
+    retry_look: Option<Duration>,
+    look_backoff: Backoff,
+    system: System,
+    began: Instant,
+}
+
+type Open = dyn Fn(&Registry, Token) -> io::Result<Box<dyn Ear>> + Send;
+
+/// What a watch has of the system, so that tests can have it fail and sleep.
+struct System {
+    open: Box<Open>,
+    clock: Clock,
+    retry_first: Duration,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self { open: Box::new(ear::open), clock: Clock::default(), retry_first: WATCH_RETRY_FIRST }
+    }
+}
+
+impl Watcher {
+    fn run(mut self) {
+        let error = match catch_unwind(AssertUnwindSafe(|| self.watch())) {
+            Ok(Ok(())) => return,
+            Ok(Err(source)) => Error::System { syscall: "poll", address: None, source },
+            Err(_) => Error::Internal("the thread that watches interfaces has panicked".to_owned()),
+        };
+        self.shared.lock().failed = Some(Arc::new(error));
+        self.bell.ring();
+    }
+
+    fn watch(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(8);
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            match self.poll.poll(&mut events, Some(self.wait())) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            if let (Some(slept), Some(now)) = (&mut self.slept, self.system.clock.read())
+                && let Some(slept) = slept.look(now)
+            {
+                self.shared.lock().settle.on_wake(slept);
+            }
+            self.listen();
+            self.connect_again();
+            self.look();
+            self.tell();
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// How long nothing is to be done. Rounded up: a wait that ends too early would be repeated at once.
+    fn wait(&self) -> Duration {
+        let due = self.retry_look.or_else(|| self.shared.lock().settle.next_look());
+        let next = [due, self.reconnect].into_iter().flatten().min();
+        let wait = next
+            .map_or(self.system.clock.every, |at| at.saturating_sub(self.now()).min(self.system.clock.every));
+        if wait.is_zero() { wait } else { wait + Duration::from_millis(1) }
+    }
+
+    /// Hears what the system has to tell.
+    fn listen(&mut self) {
+        let Some(ear) = &mut self.ear else { return };
+        let (now, mut state) = (self.began.elapsed(), self.shared.lock());
+        let state = &mut *state;
+        let heard = ear.listen(&mut |heard| match heard {
+            Heard::Address(notice) if !state.settle.on_address(now, &notice) => state.counters.repeated += 1,
+            Heard::Address(_) => state.counters.notices += 1,
+            Heard::Interface => {
+                state.settle.on_notice(now);
+                state.counters.notices += 1;
+            }
+            Heard::Path => {
+                state.settle.on_notice(now);
+                state.counters.notices += 1;
+                state.paths = true;
+            }
+            Heard::Overflow => {
+                state.settle.on_overflow(now);
+                state.counters.overflows += 1;
+                state.paths = true;
+            }
+        });
+        if heard.is_err() {
+            if let Some(ear) = self.ear.take() {
+                ear.close(self.poll.registry());
+            }
+            state.counters.disconnects += 1;
+            state.counters.method = Method::Polling;
+            state.settle.on_reconnect();
+            state.settle.set_every(Some(WATCH_POLL), now);
+            self.reconnect = Some(now + self.backoff.failed());
+        }
+    }
+
+    fn connect_again(&mut self) {
+        let now = self.now();
+        if self.reconnect.is_none_or(|at| at > now) {
+            return;
+        }
+        if let Ok(ear) = (self.system.open)(self.poll.registry(), SYSTEM) {
+            self.ear = Some(ear);
+            self.reconnect = None;
+            self.backoff.worked();
+            let mut state = self.shared.lock();
+            state.counters.method = Method::Netlink;
+            state.settle.on_reconnect();
+            state.settle.set_every(None, now);
+        } else {
+            self.reconnect = Some(now + self.backoff.failed());
+        }
+    }
+
+    fn look(&mut self) {
+        let now = self.now();
+        let due = self.retry_look.or_else(|| self.shared.lock().settle.next_look());
+        if due.is_none_or(|at| at > now) {
+            return;
+        }
+        let seen = enumerate();
+        let mut state = self.shared.lock();
+        if let Ok(facts) = seen {
+            self.retry_look = None;
+            self.look_backoff.worked();
+            state.counters.looks += 1;
+            if state.settle.on_snapshot(now, snapshot(&facts)) && !state.queue.is_empty() {
+                state.counters.coalesced += 1;
+            }
+        } else {
+            state.counters.failures += 1;
+            self.retry_look = Some(now + self.look_backoff.failed());
+        }
+    }
+
+    fn tell(&self) {
+        let mut state = self.shared.lock();
+        if state.queue.is_empty() {
+            state.queue = state.settle.take().into();
+        }
+        if !state.rung && (state.paths || !state.queue.is_empty()) {
+            state.rung = true;
+            drop(state);
+            self.bell.ring();
+        }
+    }
+}

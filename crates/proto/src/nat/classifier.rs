@@ -1,0 +1,468 @@
+//! The course of a classification: which sockets, which requests, when, and when it is over.
+//!
+//! 1. **Filtering**, on fresh sockets, before anything has been sent to a server's other address: from one socket the server is
+//!    asked to answer from its other address and port, from another one to answer from its other port. Each such request goes
+//!    with a plain one, so that silence always stands between two answers of the same server.
+//! 2. **Allocation** meanwhile: sockets one after the other, all to the first server that answered.
+//! 3. **Mapping**, from one more socket to all addresses of all servers. This comes after the filtering tests, since it
+//!    opens filters that look at the address of the peer only, whatever the socket.
+//! 4. Hairpinning and lifetime, if asked for.
+//!
+//! Each part takes one round trip where nothing is silent, and silence is waited for once, for all servers at the same time.
+
+use std::hash::Hasher;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use siphasher::sip::SipHasher24;
+
+use super::allocation::SampleKind;
+use super::probe::{Answer, MOST_SENDS, Probe};
+use super::report::{Ignored, Report, Test};
+use super::settings::Settings;
+use crate::scope::{Scope, scope};
+use crate::stun::behavior::{self, Wish};
+use crate::stun::{self, ReplyBody, TransactionId};
+
+mod conclude;
+mod extras;
+mod filtering;
+mod lifetime;
+mod mapping;
+#[cfg(test)]
+mod tests;
+
+use extras::Extras;
+use filtering::{Pair, Standing};
+
+/// A server to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its address.
+    pub address: SocketAddr,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Open a socket at the local address, on a port of the system's choice, and tell [`Classifier::on_open`].
+    Open {
+        /// Its number.
+        socket: u16,
+    },
+    /// Open sockets on consecutive ports, if that can be done.
+    OpenRun {
+        /// The first one's number; the others follow.
+        first: u16,
+        /// How many.
+        count: u16,
+    },
+    /// Send.
+    Send {
+        /// From this socket.
+        socket: u16,
+        /// To here.
+        to: SocketAddr,
+        /// This.
+        bytes: Vec<u8>,
+        /// Which request it is, for [`Classifier::on_send_error`].
+        probe: u16,
+    },
+}
+
+/// While a lifetime is measured nothing is urgent.
+const EXTRAS_LOOK_EVERY: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Local {
+    address: Option<SocketAddr>,
+    errno: Option<i32>,
+}
+
+/// Why a server cannot run the tests of RFC 5780.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cannot {
+    NoOther,
+    OtherHalfEqual,
+    OtherNotGlobal,
+    OtherFamily,
+    OtherVaries,
+    Error(u16),
+    IgnoresChange,
+    /// Its address belongs to the pair of this one.
+    SamePair(SocketAddr),
+    /// Two servers that can test are enough.
+    NotNeeded,
+}
+
+#[derive(Clone, Debug)]
+struct Target {
+    address: SocketAddr,
+    /// When it was first asked.
+    started: Option<Duration>,
+    answered: bool,
+    other: Option<SocketAddr>,
+    cannot: Option<Cannot>,
+    /// Tests II and III of the filtering.
+    pairs: Option<[Pair; 2]>,
+}
+
+impl Target {
+    /// Whether it has said what it can do.
+    fn is_known(&self) -> bool {
+        self.other.is_some() || self.cannot.is_some()
+    }
+
+    fn can_test(&self) -> bool {
+        self.other.is_some() && self.cannot.is_none()
+    }
+}
+
+/// A classification under way, for one local address.
+#[derive(Debug)]
+pub struct Classifier {
+    settings: Settings,
+    local: IpAddr,
+    key: [u8; 16],
+    targets: Vec<Target>,
+    sockets: Vec<Local>,
+    probes: Vec<Probe>,
+    commands: Vec<Command>,
+    longest: Duration,
+    /// The server that allocation is tested with, and when the two groups were begun.
+    lead: Option<usize>,
+    groups: [Option<Duration>; 2],
+    /// The requests of the two groups, with the kind of their sockets.
+    allocation: Vec<(SampleKind, u16)>,
+    /// When the mapping tests began, and their requests.
+    mapping_began: Option<Duration>,
+    mapping: Vec<u16>,
+    extras: Extras,
+    ignored: Ignored,
+    done: bool,
+}
+
+impl Classifier {
+    /// Plans the tests of servers from a local address, which must be a real one: what is compared with a wildcard address
+    /// is never equal. `key` must not be guessable: it proves which answers belong to which request.
+    #[must_use]
+    pub fn new(local: IpAddr, servers: &[Server], settings: Settings, key: [u8; 16]) -> Self {
+        let target = |server: &Server| Target {
+            address: server.address,
+            started: None,
+            answered: false,
+            other: None,
+            cannot: None,
+            pairs: None,
+        };
+        Self {
+            extras: Extras::new(&settings),
+            settings,
+            local,
+            key,
+            targets: servers.iter().map(target).collect(),
+            sockets: Vec::new(),
+            probes: Vec::new(),
+            commands: Vec::new(),
+            longest: Duration::ZERO,
+            lead: None,
+            groups: [None; 2],
+            allocation: Vec::new(),
+            mapping_began: None,
+            mapping: Vec::new(),
+            ignored: Ignored::default(),
+            done: servers.is_empty(),
+        }
+    }
+
+    /// Whether all is known that can be.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// What is to be done now. Call it after everything that happened, and when [`Classifier::next_wake`] has come.
+    pub fn poll(&mut self, now: Duration, out: &mut Vec<Command>) {
+        if self.done {
+            return;
+        }
+        self.start_servers(now);
+        self.filter_tests(now);
+        self.allocation_tests(now);
+        self.mapping_tests(now);
+        if self.mapping_is_over(now) && self.allocation_is_over(now) {
+            self.extra_tests(now);
+            self.done = self.extras_are_over();
+        } else if self.all_silent(now) {
+            self.done = true;
+        }
+        self.send_due(now);
+        out.append(&mut self.commands);
+    }
+
+    /// When to poll again at the latest.
+    #[must_use]
+    pub fn next_wake(&self, now: Duration) -> Option<Duration> {
+        if self.done {
+            return None;
+        }
+        let mut wake: Option<Duration> = None;
+        let mut sooner = |at: Duration| wake = Some(wake.map_or(at, |w| w.min(at)));
+        for probe in self.probes.iter().filter(|p| !p.closed && p.by_itself) {
+            let due = if probe.sends.is_empty() {
+                probe.from
+            } else {
+                probe.due(self.gaps(probe.server)).unwrap_or(now)
+            };
+            sooner(due.max(now));
+            if let Some(last) = probe.sends.last() {
+                let judged = *last + self.wait();
+                if judged > now {
+                    sooner(judged);
+                }
+            }
+        }
+        for started in self.targets.iter().filter_map(|t| t.started) {
+            for at in [started + self.settings.give_up, started + self.settings.patience] {
+                if at > now && self.mapping_began.is_none() {
+                    sooner(at);
+                }
+            }
+        }
+        let filtering = self.targets.iter().filter_map(|t| t.pairs).flatten();
+        let open = filtering.filter(|p| p.standing == Standing::Open).chain(self.extra_pairs());
+        for probe in open.map(|pair| &self.probes[usize::from(pair.change)]) {
+            let Some(last) = probe.sends.last() else { continue };
+            let (due, judged) = (probe.due(self.gaps(probe.server)).unwrap_or(now), *last + self.wait());
+            sooner(due.max(now));
+            if judged > now {
+                sooner(judged);
+            }
+        }
+        if let Some(age) = self.extras.ages.next() {
+            sooner(age.max(now));
+        }
+        // Whatever was forgotten above costs a little time, never the end.
+        let at_the_latest =
+            if self.extras.have_begun() { EXTRAS_LOOK_EVERY } else { self.settings.next_server_after };
+        wake.map(|at| at.min(now + at_the_latest))
+    }
+
+    /// A socket is open at this address, or was refused with this error number.
+    pub fn on_open(&mut self, socket: u16, opened: Result<SocketAddr, i32>) {
+        if let Some(local) = self.sockets.get_mut(usize::from(socket)) {
+            match opened {
+                Ok(address) => local.address = Some(address),
+                Err(errno) => local.errno = Some(errno),
+            }
+        }
+    }
+
+    /// The system refused a send.
+    pub fn on_send_error(&mut self, probe: u16, errno: i32) {
+        if let Some(probe) = self.probes.get_mut(usize::from(probe)) {
+            probe.errno = Some(errno);
+        }
+    }
+
+    /// A datagram arrived at a socket. What is no answer to a request of this run only counts.
+    pub fn on_receive(&mut self, now: Duration, socket: u16, from: SocketAddr, bytes: &[u8]) {
+        if self.done {
+            return;
+        }
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        if self.hairpin_arrived(now, socket, from, bytes) {
+            return;
+        }
+        let Ok(reply) = stun::read_reply(bytes) else {
+            self.ignored.garbage += 1;
+            return;
+        };
+        let Some((index, attempt)) = self.sent_with(&reply.id) else {
+            self.ignored.forged += 1;
+            return;
+        };
+        let probe = &self.probes[index];
+        if probe.was_answered(attempt) {
+            self.ignored.duplicates += 1;
+            return;
+        }
+        let server = probe.server;
+        let moved = probe.wish.change_ip || probe.wish.change_port;
+        let from_where_asked = from == probe.to;
+        let expected =
+            if moved { self.changed(server, probe.wish).is_none_or(|e| e == from) } else { from_where_asked };
+        if probe.answers_at != socket || !(expected || (moved && from_where_asked)) {
+            self.ignored.misdirected += 1;
+            return;
+        }
+        let mapped = match reply.body {
+            ReplyBody::Mapped(mapped) => mapped,
+            ReplyBody::Error(code) => {
+                self.on_error(index, code);
+                return;
+            }
+            ReplyBody::NoMappedAddress => {
+                self.ignored.garbage += 1;
+                return;
+            }
+        };
+        // Behind NAT64 an IPv6 socket is seen as IPv4.
+        if mapped.is_ipv6() != self.local.is_ipv6() && scope(probe.to.ip()) != Scope::Translation {
+            self.ignored.other_family += 1;
+            return;
+        }
+        if moved && from_where_asked {
+            self.targets[server].cannot.get_or_insert(Cannot::IgnoresChange);
+            return;
+        }
+        let addresses = behavior::addresses(bytes);
+        let probe = &mut self.probes[index];
+        probe.answer(attempt, Answer { at: now, from, mapped, addresses });
+        if probe.by_itself {
+            probe.closed = true;
+        }
+        self.longest = self.longest.max(now.saturating_sub(probe.sends[attempt]));
+        if probe.is_plain() && probe.to == self.targets[server].address {
+            self.targets[server].answered = true;
+            self.on_other(server, addresses.other);
+        }
+    }
+
+    /// Ends it with what is known.
+    #[must_use]
+    pub fn finish(self, now: Duration) -> Report {
+        self.conclude(now)
+    }
+
+    fn on_error(&mut self, index: usize, code: u16) {
+        let probe = &mut self.probes[index];
+        probe.error = Some(code);
+        let server = probe.server;
+        if probe.test == Test::Lifetime {
+            return;
+        }
+        if probe.by_itself {
+            probe.closed = true;
+        }
+        self.targets[server].cannot.get_or_insert(Cannot::Error(code));
+    }
+
+    /// The other address must be another one in both halves, or the tests would test nothing; and as global as the server.
+    fn on_other(&mut self, server: usize, other: Option<SocketAddr>) {
+        let target = &mut self.targets[server];
+        let own = target.address;
+        let cannot = match (other, target.other) {
+            (None, None) => Some(Cannot::NoOther),
+            (None, Some(_)) => Some(Cannot::OtherVaries),
+            (Some(now), Some(before)) if now != before => Some(Cannot::OtherVaries),
+            (Some(other), _) if other.is_ipv6() != own.is_ipv6() => Some(Cannot::OtherFamily),
+            (Some(other), _) if other.ip() == own.ip() || other.port() == own.port() => {
+                Some(Cannot::OtherHalfEqual)
+            }
+            (Some(other), _) => {
+                let (theirs, ours) = (scope(other.ip()), scope(own.ip()));
+                (!theirs.is_global() && theirs != ours).then_some(Cannot::OtherNotGlobal)
+            }
+        };
+        target.other = target.other.or(other);
+        target.cannot = target.cannot.or(cannot);
+    }
+
+    /// Where a server answers from if it does what it was asked to; `None` while that is not known.
+    fn changed(&self, server: usize, wish: Wish) -> Option<SocketAddr> {
+        let target = &self.targets[server];
+        let other = target.other?;
+        let ip = if wish.change_ip { other.ip() } else { target.address.ip() };
+        Some(SocketAddr::new(ip, if wish.change_port { other.port() } else { target.address.port() }))
+    }
+
+    /// How long an answer may take before it is lost.
+    fn wait(&self) -> Duration {
+        (self.longest * 2).max(self.settings.answer_within)
+    }
+
+    fn gaps(&self, server: usize) -> &[Duration] {
+        if self.targets[server].answered { &self.settings.gaps } else { &self.settings.first_gaps }
+    }
+
+    /// How probable it is, from what was lost of the plain requests, that so many in a row were lost: the rule of succession,
+    /// applied as often. Losses of the path to this server count alone if there were any.
+    fn doubt(&self, server: usize, in_a_row: usize, now: Duration) -> f64 {
+        let wait = self.wait();
+        let count = |of: Option<usize>| {
+            let plain = self.probes.iter().filter(|p| of.is_none_or(|s| p.server == s));
+            plain.filter(|p| self.measures_loss(p)).fold((0, 0), |(sent, lost), p| {
+                let (s, l) = p.loss(now, wait);
+                (sent + s, lost + l)
+            })
+        };
+        let own = count(Some(server));
+        let (sent, lost) = if own.1 > 0 { own } else { count(None) };
+        (0..in_a_row).map(|k| (lost + 1 + k) as f64 / (sent + 2 + k) as f64).product()
+    }
+
+    /// A server or address that never answered says nothing about the path.
+    fn measures_loss(&self, probe: &Probe) -> bool {
+        let target = &self.targets[probe.server];
+        probe.is_plain() && target.answered && probe.to == target.address && probe.errno.is_none()
+    }
+
+    fn open(&mut self) -> u16 {
+        let socket = self.sockets.len() as u16;
+        self.sockets.push(Local::default());
+        self.commands.push(Command::Open { socket });
+        socket
+    }
+
+    fn add(&mut self, probe: Probe) -> u16 {
+        self.probes.push(probe);
+        (self.probes.len() - 1) as u16
+    }
+
+    /// Sends what is due of all requests that go by themselves.
+    fn send_due(&mut self, now: Duration) {
+        for index in 0..self.probes.len() {
+            let probe = &self.probes[index];
+            let due =
+                if probe.sends.is_empty() { Some(probe.from) } else { probe.due(self.gaps(probe.server)) };
+            if probe.by_itself && !probe.closed && due.is_some_and(|at| at <= now) {
+                self.send(index as u16, now);
+            }
+        }
+    }
+
+    fn send(&mut self, index: u16, now: Duration) {
+        let attempt = self.probes[usize::from(index)].sends.len();
+        let id = self.id(index, attempt);
+        let probe = &mut self.probes[usize::from(index)];
+        if let Some(errno) = self.sockets[usize::from(probe.socket)].errno {
+            (probe.errno, probe.closed) = (Some(errno), true);
+            return;
+        }
+        if attempt >= MOST_SENDS {
+            probe.closed = true;
+            return;
+        }
+        probe.sends.push(now);
+        let bytes = behavior::request(&id, probe.wish);
+        self.commands.push(Command::Send { socket: probe.socket, to: probe.to, bytes, probe: index });
+    }
+
+    /// The number of the request and of the send, and a proof of both.
+    fn id(&self, index: u16, attempt: usize) -> TransactionId {
+        let mut id = [0; 12];
+        id[..2].copy_from_slice(&index.to_be_bytes());
+        id[2] = attempt as u8;
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write(&id[..4]);
+        id[4..].copy_from_slice(&hasher.finish().to_be_bytes());
+        id
+    }
+
+    fn sent_with(&self, id: &TransactionId) -> Option<(usize, usize)> {
+        let (index, attempt) = (u16::from_be_bytes([id[0], id[1]]), usize::from(id[2]));
+        let sent = self.probes.get(usize::from(index))?.sends.len();
+        (attempt < sent && self.id(index, attempt) == *id).then_some((usize::from(index), attempt))
+    }
+}

@@ -1,0 +1,125 @@
+//! One request, repeated until it is answered, with a record of both.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::report::Test;
+use crate::stun::behavior::{Addresses, Wish};
+
+/// Sends of one request that can be told apart.
+pub(super) const MOST_SENDS: usize = 128;
+
+/// Sources of answers that are kept of a request.
+const MOST_SOURCES: usize = 4;
+
+/// What an answer said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) at: Duration,
+    pub(super) from: SocketAddr,
+    pub(super) mapped: SocketAddr,
+    pub(super) addresses: Addresses,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Probe {
+    pub(super) test: Test,
+    /// The server's number.
+    pub(super) server: usize,
+    pub(super) socket: u16,
+    /// Where answers arrive, if not at the socket that asks.
+    pub(super) answers_at: u16,
+    pub(super) to: SocketAddr,
+    pub(super) wish: Wish,
+    /// When it was sent.
+    pub(super) sends: Vec<Duration>,
+    /// Which of the sends were answered.
+    pub(super) answered: u128,
+    /// The first answer.
+    pub(super) first: Option<Answer>,
+    /// Where answers came from.
+    pub(super) sources: Vec<SocketAddr>,
+    /// Answers said different things.
+    pub(super) varied: bool,
+    pub(super) error: Option<u16>,
+    pub(super) errno: Option<i32>,
+    /// It is sent again by itself when its time has come. The requests of a pair are not.
+    pub(super) by_itself: bool,
+    /// When it may be sent first.
+    pub(super) from: Duration,
+    /// It is over.
+    pub(super) closed: bool,
+    /// Its silence was taken for silence.
+    pub(super) silent: bool,
+}
+
+impl Probe {
+    pub(super) fn new(test: Test, server: usize, socket: u16, to: SocketAddr, from: Duration) -> Self {
+        Self {
+            test,
+            server,
+            socket,
+            answers_at: socket,
+            to,
+            wish: Wish::default(),
+            sends: Vec::new(),
+            answered: 0,
+            first: None,
+            sources: Vec::new(),
+            varied: false,
+            error: None,
+            errno: None,
+            by_itself: true,
+            from,
+            closed: false,
+            silent: false,
+        }
+    }
+
+    /// Whether it only asks for the mapped address, so that its loss is that of the path.
+    pub(super) fn is_plain(&self) -> bool {
+        self.wish == Wish::default() && self.test != Test::Hairpin
+    }
+
+    /// Notes an answer to a send; false if that one was answered before.
+    pub(super) fn answer(&mut self, attempt: usize, answer: Answer) -> bool {
+        if self.was_answered(attempt) {
+            return false;
+        }
+        self.answered |= 1 << attempt;
+        if !self.sources.contains(&answer.from) && self.sources.len() < MOST_SOURCES {
+            self.sources.push(answer.from);
+        }
+        match self.first {
+            Some(first) => self.varied |= first.mapped != answer.mapped,
+            None => self.first = Some(answer),
+        }
+        true
+    }
+
+    pub(super) fn was_answered(&self, attempt: usize) -> bool {
+        attempt < MOST_SENDS && self.answered & (1 << attempt) != 0
+    }
+
+    pub(super) fn answers(&self) -> u32 {
+        self.answered.count_ones()
+    }
+
+    pub(super) fn mapped(&self) -> Option<SocketAddr> {
+        self.first.map(|a| a.mapped)
+    }
+
+    /// Its sends that were answered or have been out for longer than `wait`, and how many of them were not answered.
+    pub(super) fn loss(&self, now: Duration, wait: Duration) -> (usize, usize) {
+        let settled = |at: &usize| self.was_answered(*at) || now.saturating_sub(self.sends[*at]) >= wait;
+        let sent = (0..self.sends.len()).filter(settled).count();
+        (sent, sent - self.answers() as usize)
+    }
+
+    /// When it is due, if it was sent before.
+    pub(super) fn due(&self, gaps: &[Duration]) -> Option<Duration> {
+        let last = self.sends.last()?;
+        let gap = gaps.get(self.sends.len() - 1).or(gaps.last()).copied().unwrap_or_default();
+        Some(*last + gap)
+    }
+}

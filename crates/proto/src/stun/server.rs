@@ -1,0 +1,352 @@
+//! What a STUN server answers: bytes and where they arrived in, bytes and where they leave from out (RFC 8489, RFC 5780,
+//! and RFC 3489 for old clients).
+//!
+//! Nothing but a Binding request is ever answered. A server that answered responses could be made to talk to another one for
+//! ever.
+
+use std::net::SocketAddr;
+
+use super::write::Writer;
+use super::{Attributes, COOKIE, HEADER_LEN, MAX_RESPONSE_LEN, attribute, check_fingerprint, kind};
+
+/// SOFTWARE is cut to this many bytes: it makes each response longer than its request.
+pub const MAX_SOFTWARE: usize = 64;
+
+/// The most that [`Service::answer`] writes, unless the request is longer: four IPv6 addresses (96), SOFTWARE (68) and
+/// FINGERPRINT (8) after the header (20).
+pub const MAX_ANSWER_LEN: usize = 192;
+
+/// Unknown attributes that are named in an error response; there may be more, and the client learns of them one by one.
+const MAX_UNKNOWN: usize = 8;
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// As a datagram.
+    Udp,
+    /// Over a connection, where nothing can be changed about the way back (RFC 5780, section 6.1).
+    Tcp,
+}
+
+/// What came.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The message.
+    pub bytes: &'a [u8],
+    /// Where it came from.
+    pub from: SocketAddr,
+    /// The number of the endpoint that it arrived at.
+    pub at: usize,
+    /// How it came.
+    pub transport: Transport,
+}
+
+/// What to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Bytes written.
+    pub len: usize,
+    /// The number of the endpoint to send from.
+    pub via: usize,
+    /// Where to: the asker's address, and its port or the one that it named.
+    pub to: SocketAddr,
+    /// Whether it is an error response.
+    pub error: bool,
+    /// Whether it may be longer than a network takes in one piece (PADDING).
+    pub padded: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ignored {
+    /// No STUN message.
+    NotStun,
+    /// A STUN message of another length than it says.
+    WrongLength,
+    /// A response, an indication, or another method than Binding.
+    NotARequest,
+    /// FINGERPRINT is there and wrong.
+    WrongFingerprint,
+    /// A request of RFC 3489, without the cookie, where those are not answered.
+    NoCookie,
+    /// From an address that nobody can have, or from the server itself.
+    BadSource,
+    /// From an address that is not allowed to ask.
+    NotAllowed,
+    /// From a prefix that has had its share.
+    RateLimited,
+    /// The system refused to send the answer.
+    SendFailed,
+}
+
+impl Ignored {
+    /// Every reason, by its number.
+    pub const ALL: [Self; 9] = [
+        Self::NotStun,
+        Self::WrongLength,
+        Self::NotARequest,
+        Self::WrongFingerprint,
+        Self::NoCookie,
+        Self::BadSource,
+        Self::NotAllowed,
+        Self::RateLimited,
+        Self::SendFailed,
+    ];
+
+    /// The name in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotStun => "not-stun",
+            Self::WrongLength => "wrong-length",
+            Self::NotARequest => "not-a-request",
+            Self::WrongFingerprint => "wrong-fingerprint",
+            Self::NoCookie => "no-cookie",
+            Self::BadSource => "bad-source",
+            Self::NotAllowed => "not-allowed",
+            Self::RateLimited => "rate-limited",
+            Self::SendFailed => "send-failed",
+        }
+    }
+}
+
+/// What the answers of a server depend on. Its endpoints are of one address family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    endpoints: Endpoints,
+    /// Only XOR-MAPPED-ADDRESS, and nothing of RFC 5780.
+    lean: bool,
+    rfc3489: bool,
+    software: Option<Box<[u8]>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Endpoints {
+    /// One address and port, which needs no name.
+    One,
+    /// Two addresses and two ports, as clients see them: bit 0 of the number is the port, bit 1 the address.
+    Four([SocketAddr; 4]),
+}
+
+impl Service {
+    /// The shortest answers there are: XOR-MAPPED-ADDRESS alone.
+    #[must_use]
+    pub fn lean() -> Self {
+        Self { endpoints: Endpoints::One, lean: true, rfc3489: false, software: None }
+    }
+
+    /// A server with one address and port: RESPONSE-PORT and PADDING, but CHANGE-REQUEST is an unknown attribute.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { lean: false, ..Self::lean() }
+    }
+
+    /// A server of RFC 5780. `primary` and `other` are what clients see, each address with both ports; they must differ in
+    /// address and port.
+    #[must_use]
+    pub fn pair(primary: SocketAddr, other: SocketAddr) -> Self {
+        let at = |ip: SocketAddr, port: SocketAddr| SocketAddr::new(ip.ip(), port.port());
+        let four = [primary, at(primary, other), at(other, primary), other];
+        Self { endpoints: Endpoints::Four(four), ..Self::plain() }
+    }
+
+    /// Also answers IPv4 clients of RFC 3489, which send no cookie.
+    #[must_use]
+    pub fn with_rfc3489(self, rfc3489: bool) -> Self {
+        Self { rfc3489, ..self }
+    }
+
+    /// Names itself in each success response, with at most [`MAX_SOFTWARE`] bytes; nothing when empty.
+    #[must_use]
+    pub fn with_software(self, software: &str) -> Self {
+        let end = (0..=MAX_SOFTWARE.min(software.len())).rev().find(|at| software.is_char_boundary(*at));
+        let bytes = &software.as_bytes()[..end.unwrap_or(0)];
+        Self { software: (!bytes.is_empty()).then(|| bytes.into()), ..self }
+    }
+
+    /// How many endpoints it has: 1 or 4.
+    #[must_use]
+    pub fn endpoints(&self) -> usize {
+        match self.endpoints {
+            Endpoints::One => 1,
+            Endpoints::Four(_) => 4,
+        }
+    }
+
+    /// Answers what came. `out` must have room for [`MAX_ANSWER_LEN`] bytes (a lean service: [`MAX_RESPONSE_LEN`]), and for
+    /// as many as came: an answer with PADDING is never longer than its request.
+    ///
+    /// # Errors
+    /// [`Ignored`]: there is nothing to be said.
+    #[inline]
+    pub fn answer(&self, asked: &Asked<'_>, out: &mut [u8]) -> Result<Answer, Ignored> {
+        let bytes = asked.bytes;
+        let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(Ignored::NotStun)?;
+        if header[0] & 0xc0 != 0 {
+            return Err(Ignored::NotStun);
+        }
+        let cookie = header[4..8] == COOKIE.to_be_bytes();
+        let attributes = &bytes[HEADER_LEN..];
+        let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+        // Anything may look like a message without a cookie: only what is right to the byte is taken for one.
+        if length != attributes.len() || length % 4 != 0 {
+            return Err(if cookie { Ignored::WrongLength } else { Ignored::NotStun });
+        }
+        if header[..2] != kind::REQUEST.to_be_bytes() {
+            return Err(if cookie { Ignored::NotARequest } else { Ignored::NotStun });
+        }
+        let old_ones_too = self.rfc3489 && !self.lean && asked.from.is_ipv4();
+        if !cookie && !old_ones_too {
+            return Err(Ignored::NoCookie);
+        }
+        let wishes = self.read(bytes, attributes, asked.transport)?;
+        let mut cookie_and_id = [0; 16];
+        cookie_and_id.copy_from_slice(&header[4..]);
+        let writer = Writer::new(out, cookie_and_id);
+        Ok(match wishes.wrong {
+            None => self.success(asked, &wishes, cookie, writer),
+            Some(code) => failure(asked, &wishes, cookie, code, writer),
+        })
+    }
+
+    /// Reads the attributes; only a wrong FINGERPRINT makes the message none (RFC 8489, section 6.3).
+    #[inline]
+    fn read(&self, bytes: &[u8], attributes: &[u8], transport: Transport) -> Result<Wishes, Ignored> {
+        let mut wishes = Wishes::default();
+        let behaviour = !self.lean && transport == Transport::Udp;
+        for attribute in Attributes(attributes) {
+            let Ok((kind, value)) = attribute else {
+                wishes.wrong = Some(BAD_REQUEST);
+                break;
+            };
+            match kind {
+                attribute::FINGERPRINT => {
+                    check_fingerprint(bytes, value).map_err(|_| Ignored::WrongFingerprint)?;
+                    wishes.fingerprint = true;
+                }
+                attribute::CHANGE_REQUEST if behaviour && self.endpoints() == 4 => match value {
+                    // The number of the endpoint to send from differs in these bits: 2 is the port, 4 the address.
+                    [_, _, _, flags] => {
+                        wishes.change = wishes.change.or(Some(usize::from(flags >> 1 & 3)));
+                    }
+                    _ => wishes.wrong = Some(BAD_REQUEST),
+                },
+                attribute::RESPONSE_PORT if behaviour => match value {
+                    // The port, and in the long form two reserved bytes.
+                    [p0, p1] | [p0, p1, _, _] if [*p0, *p1] != [0, 0] => {
+                        wishes.port = wishes.port.or(Some(u16::from_be_bytes([*p0, *p1])));
+                    }
+                    _ => wishes.wrong = Some(BAD_REQUEST),
+                },
+                attribute::PADDING if behaviour => wishes.padding = wishes.padding.or(Some(value.len())),
+                0..0x8000 if !attribute::KNOWN_IN_REQUEST.contains(&kind) => wishes.unknown(kind),
+                _ => {}
+            }
+        }
+        if wishes.wrong.is_none() {
+            if wishes.unknowns > 0 {
+                wishes.wrong = Some(UNKNOWN_ATTRIBUTE);
+            } else if wishes.port.is_some() && wishes.padding.is_some() {
+                // Such a pair could be used to throw large packets at a port of somebody (RFC 5780, section 6.1).
+                wishes.wrong = Some(BAD_REQUEST);
+            }
+        }
+        Ok(wishes)
+    }
+
+    #[inline]
+    fn success(&self, asked: &Asked<'_>, wishes: &Wishes, cookie: bool, mut writer: Writer<'_>) -> Answer {
+        let via = asked.at ^ wishes.change.unwrap_or(0);
+        let mut to = asked.from;
+        if let Some(port) = wishes.port {
+            to.set_port(port);
+        }
+        if cookie {
+            writer.xor_mapped_address(asked.from);
+        }
+        if !self.lean {
+            writer.address(attribute::MAPPED_ADDRESS, asked.from);
+            if let Endpoints::Four(seen) = &self.endpoints {
+                let (origin, other) = if cookie {
+                    (attribute::RESPONSE_ORIGIN, attribute::OTHER_ADDRESS)
+                } else {
+                    (attribute::SOURCE_ADDRESS, attribute::CHANGED_ADDRESS)
+                };
+                writer.address(origin, seen[via & 3]);
+                // The other address and port than those asked, whatever was changed (RFC 5780, section 6.1, table 1).
+                writer.address(other, seen[(asked.at ^ 3) & 3]);
+            }
+            if let Some(software) = &self.software {
+                writer.attribute(attribute::SOFTWARE, software);
+            }
+        }
+        let mut padded = false;
+        if let Some(wanted) = wishes.padding {
+            let rest = if wishes.fingerprint { 12 } else { 4 };
+            let room = asked.bytes.len().saturating_sub(writer.len() + rest) & !3;
+            // Equally long at most; what the request had in the way of addresses is the client's to pay for.
+            if room > 0 {
+                writer.zeros(attribute::PADDING, wanted.min(room));
+                padded = true;
+            }
+        }
+        let len = writer.finish(kind::SUCCESS, wishes.fingerprint);
+        Answer { len, via, to, error: false, padded }
+    }
+}
+
+const BAD_REQUEST: u16 = 400;
+const UNKNOWN_ATTRIBUTE: u16 = 420;
+
+/// Always from the address that was asked, to where the request came from: what a wrong request wishes is not done.
+fn failure(asked: &Asked<'_>, wishes: &Wishes, cookie: bool, code: u16, mut writer: Writer<'_>) -> Answer {
+    writer.attribute(attribute::ERROR_CODE, &[0, 0, (code / 100) as u8, (code % 100) as u8]);
+    if code == UNKNOWN_ATTRIBUTE {
+        let mut list = [0; MAX_UNKNOWN * 2];
+        for (slot, kind) in list.chunks_exact_mut(2).zip(&wishes.unknown[..wishes.unknowns]) {
+            slot.copy_from_slice(&kind.to_be_bytes());
+        }
+        let mut len = wishes.unknowns * 2;
+        if !cookie && !len.is_multiple_of(4) {
+            // RFC 3489 (section 11.2.10) knows no padding: an odd list repeats one.
+            list.copy_within(..2, len);
+            len += 2;
+        }
+        writer.attribute(attribute::UNKNOWN_ATTRIBUTES, &list[..len]);
+    }
+    let len = writer.finish(kind::ERROR, wishes.fingerprint);
+    Answer { len, via: asked.at, to: asked.from, error: true, padded: false }
+}
+
+/// What the attributes of a request ask for.
+#[derive(Default)]
+struct Wishes {
+    change: Option<usize>,
+    port: Option<u16>,
+    padding: Option<usize>,
+    fingerprint: bool,
+    unknown: [u16; MAX_UNKNOWN],
+    unknowns: usize,
+    wrong: Option<u16>,
+}
+
+impl Wishes {
+    fn unknown(&mut self, kind: u16) {
+        if let Some(slot) = self.unknown.get_mut(self.unknowns) {
+            *slot = kind;
+            self.unknowns += 1;
+        }
+    }
+}
+
+/// Answers a Binding request with the address that it came from and nothing else ([`Service::lean`]); gives the length of
+/// the response.
+#[must_use]
+pub fn respond(request: &[u8], from: SocketAddr, out: &mut [u8; MAX_RESPONSE_LEN]) -> Option<usize> {
+    const LEAN: Service = Service { endpoints: Endpoints::One, lean: true, rfc3489: false, software: None };
+    let asked = Asked { bytes: request, from, at: 0, transport: Transport::Udp };
+    LEAN.answer(&asked, out).ok().map(|answer| answer.len)
+}
+
+#[cfg(test)]
+mod tests;

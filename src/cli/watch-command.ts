@@ -1,0 +1,98 @@
+/** `routepool watch`. */
+import { once } from 'node:events';
+import type { NetworkChange } from '../network-change.ts';
+import { watch } from '../watch.ts';
+import type { WatchOptions } from '../watch-options.ts';
+import { describeChange } from './describe-change.ts';
+import { EXIT } from './exit-codes.ts';
+import { inCommandWords, numberOf, parseOptions } from './parse-options.ts';
+import { Style } from './style.ts';
+import { UsageError } from './usage-error.ts';
+
+export const WATCH_HELP: string = `routepool watch: tells when addresses, links, default routes or external addresses change
+
+Usage: routepool watch [OPTIONS]
+
+  --external            also what addresses leave as: STUN servers are asked at the beginning and after each change
+  --interval SECONDS    with --external, ask again so often (up to 1.3 times as long; at least 20 with public servers)
+  --stun-server SERVER  STUN server for that: host, host:port, [v6]:port or stun:host; more than once for several
+                        (default: a few public servers; two that agree are believed)
+  --timeout MS          give a server up after MS milliseconds (default: 5000)
+  --poll MS             look at the interfaces so often (default: Linux tells; elsewhere 2000)
+  --count N             end after N changes
+  --json                one JSON object a line
+
+Exit code: 0 ended by --count, SIGINT or SIGTERM, 2 wrong usage, 3 the reader has gone, 1 failure
+`;
+
+const OPTIONS = {
+  external: { type: 'boolean' },
+  interval: { type: 'string' },
+  'stun-server': { type: 'string', multiple: true },
+  timeout: { type: 'string' },
+  poll: { type: 'string' },
+  count: { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
+
+const WORDS = {
+  'external.intervalMs': '--interval (in milliseconds)',
+  stunServers: '--stun-server',
+  timeoutMs: '--timeout',
+  pollMs: '--poll',
+};
+
+/** Runs the command; gives the exit code. */
+export function watchCommand(args: string[]): Promise<number> {
+  return inCommandWords(OPTIONS, WORDS, () => runCommand(args));
+}
+
+async function runCommand(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions('watch', args, OPTIONS);
+  if (positionals.length > 0) throw new UsageError(`routepool watch takes no argument but received '${positionals[0]}'; see routepool watch --help`);
+  const servers = values['stun-server'];
+  if (!values.external && (values.interval !== undefined || servers !== undefined || values.timeout !== undefined)) {
+    throw new UsageError('--interval, --stun-server and --timeout need --external');
+  }
+  const seconds = numberOf('--interval', values.interval);
+  const count = numberOf('--count', values.count) ?? Number.POSITIVE_INFINITY;
+  if (values.count !== undefined && !(Number.isInteger(count) && count > 0)) throw new UsageError(`expected a positive integer for --count but received '${values.count}'`);
+  const options: WatchOptions = {
+    pollMs: numberOf('--poll', values.poll),
+    external: values.external
+      ? { intervalMs: seconds === undefined ? undefined : seconds * 1_000, stunServers: servers, timeoutMs: numberOf('--timeout', values.timeout) }
+      : undefined,
+  };
+  const run = watch(options);
+  const end = () => void run.close();
+  // A second signal ends the process as usual.
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const signal of signals) process.once(signal, end);
+  // Whoever watches the stream tells its errors.
+  process.stdout.once('error', end);
+  if (!values.json) {
+    const how = run.counters().method === 'netlink' ? '' : `, looked at each ${values.poll ?? 2_000} ms`;
+    process.stderr.write(`watching the interfaces of this machine${how}; Ctrl-C ends\n`);
+  }
+  const print = values.json ? asJson : inWords(new Style(process.stdout));
+  let left = count;
+  for await (const change of run) {
+    if (!process.stdout.write(`${print(change)}\n`) && !process.stdout.errored) await Promise.race([once(process.stdout, 'drain'), once(run, 'close')]).catch(() => undefined);
+    if (--left === 0) break;
+  }
+  for (const signal of signals) process.removeListener(signal, end);
+  process.stdout.removeListener('error', end);
+  return EXIT.ok;
+}
+
+function asJson(change: NetworkChange): string {
+  return JSON.stringify({ time: new Date().toISOString(), ...change });
+}
+
+function inWords(style: Style): (change: NetworkChange) => string {
+  return (change) => {
+    const now = new Date();
+    const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+    return `${style.dim(time)} ${describeChange(change, style)}`;
+  };
+}
