@@ -41,6 +41,20 @@ export declare class AddressPool {
   runs(most: number): Array<PoolRun>
 }
 
+/** Which address is connected to when (RFC 8305). */
+export declare class ConnectAttempts {
+  /** Attempts to addresses, packed one after the other, in the order of the resolver. */
+  constructor(addresses: Uint8Array)
+  /** The addresses in the order in which they are tried, packed one after the other. */
+  destinations(): Buffer
+  /** What to do at a time since any fixed moment. */
+  poll(nowMs: number): AttemptStep
+  /** An attempt has failed. */
+  onFailed(attempt: number): void
+  /** An attempt is connected; gives whether it is the one to keep. */
+  onConnected(attempt: number): boolean
+}
+
 /** A load under way. */
 export declare class InterfaceLoad {
   /** Ends it soon. Twice is fine. */
@@ -106,6 +120,44 @@ export declare class Responder {
   stop(): void
   /** What it has done so far. */
   counters(): ResponderCounters
+}
+
+/** The sockets of one environment. */
+export declare class Sockets {
+  /** Whether the direct reader is at work. */
+  isDirect(): boolean
+  /** Opens a socket and begins to read it. */
+  open(options: SocketOptions): OpenedSocket | Failure
+  /** Copies whole records into `out`, from `at` on. Gives where they end; the highest bit says that there is more. */
+  drain(out: Buffer, at: number): number
+  /** Sends to the connected peer: the number of bytes taken, or a negative error number. */
+  send(id: number, data: Uint8Array): number
+  /** Sends a datagram to a packed address, from a packed address where it is given: as `send`. */
+  sendTo(id: number, data: Uint8Array, to: Uint8Array, source?: Uint8Array | undefined | null): number
+  /** Whether arriving data is told of, and, once, room to write. */
+  watch(id: number, read: boolean, write: boolean): void
+  /** Ends the sending side: 0, or a negative error number. */
+  shutdown(id: number): number
+  /** Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it. */
+  setNoDelay(id: number, on: boolean): void
+  /** Switches `SO_KEEPALIVE`; as `setNoDelay`. */
+  setKeepAlive(id: number, on: boolean, afterMs: number): void
+  /** Closes a socket, or resets its connection. Twice is fine. */
+  close(id: number, reset: boolean): void
+  /** Datagrams that the kernel dropped because nobody read them in time. */
+  drops(id: number): number
+  /** Stops reading for good; a record says when all is drained. */
+  detach(id: number): void
+  /** The descriptor of a detached socket, which is the caller's to close; -1 if there is none. */
+  take(id: number): number
+  /** Relays between two detached sockets; gives the relay's number. */
+  relay(a: number, b: number): number | Failure
+  /** What a relay has moved so far. */
+  relayed(id: number): RelayMoved | null
+  /** Ends a relay, or forgets one that is over. */
+  endRelay(id: number): void
+  /** Sums since the beginning. */
+  totals(): SocketTotals
 }
 
 /** A sweep on its own thread. */
@@ -178,6 +230,16 @@ export interface AddressSeen {
   portPreserved?: boolean
   /** What each server did. */
   answers: Array<ServerAnswer>
+}
+
+/** What to do now. */
+export interface AttemptStep {
+  /** Begin this attempt, then ask again. */
+  start?: number
+  /** Ask again at this time, if nothing happens before. */
+  waitMs?: number
+  /** All have failed. */
+  failed: boolean
 }
 
 /** The axes that P2PD's numbers stand for; those of an unknown NAT for numbers that it does not have. */
@@ -722,6 +784,22 @@ export interface ObserveOptions {
   public: boolean
 }
 
+/** A socket that was opened. */
+export interface OpenedSocket {
+  /** Its number. */
+  id: number
+  /** Its local address, packed. */
+  local: Buffer
+  /** Why it could not be tied to the interface. */
+  interfaceRefused?: string
+}
+
+/**
+ * Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
+ * there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
+ */
+export declare function openSockets(reader: string, bell: () => void): Sockets | Failure
+
 /** What a plan is about to do. */
 export interface PlanFacts {
   /** The blocks, in canonical form. */
@@ -744,8 +822,22 @@ export interface PlanFacts {
   resumed: boolean
 }
 
+/** Chooses the sockets that serve some addresses, prefixes and ranges. `layout` is `auto`, `one` or `per-address`. */
+export declare function planListeners(addresses: Array<string>, layout: string): Array<PlannedListener> | Failure
+
 /** Chooses the interface. Nothing is sent. */
 export declare function planLoad(options: LoadOptions): LoadPlan | Failure
+
+/** A socket to open. */
+export interface PlannedListener {
+  /** The address to bind; the wildcard address if several are served. */
+  address: string
+  /**
+   * The ranges that it serves, in order: first and last address of each (16 bytes each; IPv4 in the first 4). Missing if it
+   * serves its own address.
+   */
+  ranges?: Buffer
+}
 
 /** Parses and checks everything that needs no network: blocks, ownership, servers, numbers, state file. Nothing is sent. */
 export declare function planSweep(options: SweepOptions): SweepPlan | Failure
@@ -788,6 +880,14 @@ export interface ReasonCount {
   reason: string
   /** How many. */
   count: number
+}
+
+/** What a relay has moved. */
+export interface RelayMoved {
+  /** Bytes from the first peer to the second. */
+  forward: number
+  /** Bytes the other way. */
+  back: number
 }
 
 /** A server with its address. */
@@ -858,6 +958,56 @@ export interface ServerTarget {
   host: string
   /** Port. */
   port: number
+}
+
+/** How a socket is opened. */
+export interface SocketOptions {
+  /** `tcp`, `udp` or `listen`. */
+  kind: string
+  /** Local address and port, packed (24 bytes). */
+  local?: Uint8Array
+  /** The interface that packets must leave by. */
+  interface?: string
+  /** Go on without the interface where the system refuses it. */
+  bestEffort?: boolean
+  /** The peer, packed (24 bytes). */
+  remote?: Uint8Array
+  /** Whether an IPv6 wildcard also takes IPv4. */
+  dualStack?: boolean
+  /** Send small pieces at once. */
+  noDelay?: boolean
+  /** Ask a silent peer after this time. */
+  keepAliveMs?: number
+  /** How long a close waits for unsent bytes. */
+  lingerMs?: number
+  /** Bytes. */
+  sendBuffer?: number
+  /** Bytes. */
+  receiveBuffer?: number
+  /** Bind an address that is in use. */
+  reuseAddress?: boolean
+  /** Allow sending to broadcast addresses. */
+  broadcast?: boolean
+  /** Tell where datagrams were delivered to. */
+  packetInfo?: boolean
+  /** Connections that wait to be accepted. */
+  backlog?: number
+  /** Bytes of a stream that are read at a time, at most. */
+  largest?: number
+}
+
+/** Sums of a table. */
+export interface SocketTotals {
+  /** Sockets that are open now. */
+  open: number
+  /** Sockets opened. */
+  opened: number
+  /** Connections accepted. */
+  accepted: number
+  /** Connections closed at once for want of a place. */
+  refused: number
+  /** Relays started. */
+  relayed: number
 }
 
 /** Starts a STUN server on threads of its own; port 0 picks a free one. */

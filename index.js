@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { AddressPool, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, Observation, ProvenPool, Responder, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, planLoad, planSweep, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
+export { ConnectAttempts }
 export { InterfaceLoad }
 export { InterfaceWatch }
 export { LoadPlan }
@@ -782,6 +783,7 @@ export { NatJob }
 export { Observation }
 export { ProvenPool }
 export { Responder }
+export { Sockets }
 export { Sweep }
 export { SweepPlan }
 export { behaviourOfType }
@@ -794,6 +796,8 @@ export { listInterfaces }
 export { makePool }
 export { natNumbers }
 export { observe }
+export { openSockets }
+export { planListeners }
 export { planLoad }
 export { planSweep }
 export { startStunServer }

@@ -17,7 +17,7 @@ function listen(...options: Parameters<typeof StunServer.listen>): StunServer {
 
 /** A Binding request, with CHANGE-REQUEST if there are flags: 2 the port, 4 the address. */
 function request(flags?: number): Buffer {
-  const header = Buffer.from('00010000' + '2112a442' + '000102030405060708090a0b', 'hex');
+  const header = Buffer.from('000100002112a442000102030405060708090a0b', 'hex');
   if (flags === undefined) return header;
   header.writeUInt16BE(8, 2);
   return Buffer.concat([header, Buffer.from([0, 3, 0, 4, 0, 0, 0, flags])]);

@@ -9,9 +9,13 @@ export const AddressPool: typeof Native.AddressPool = take('AddressPool');
 export const checkBind: typeof Native.checkBind = take('checkBind');
 export const chooseServers: typeof Native.chooseServers = take('chooseServers');
 export const listCapabilities: typeof Native.listCapabilities = take('listCapabilities');
+export type ConnectAttempts = Native.ConnectAttempts;
+export const ConnectAttempts: typeof Native.ConnectAttempts = take('ConnectAttempts');
 export const enumerateInterfaces: typeof Native.listInterfaces = take('listInterfaces');
 export const makePool: typeof Native.makePool = take('makePool');
 export const observe: typeof Native.observe = take('observe');
+export const openSockets: typeof Native.openSockets = take('openSockets');
+export const planListeners: typeof Native.planListeners = take('planListeners');
 export const planLoad: typeof Native.planLoad = take('planLoad');
 export const planSweep: typeof Native.planSweep = take('planSweep');
 export const startStunServer: typeof Native.startStunServer = take('startStunServer');
@@ -31,6 +35,8 @@ export type {
   ProvenPool as NativePool,
   ResolvedServer,
   Responder as NativeResponder,
+  SocketOptions,
+  Sockets as NativeSockets,
   Sweep as NativeSweep,
   ServerTarget,
   StunServerConfig as NativeStunConfig,

@@ -41,3 +41,43 @@ export const SUBSCRIPTION_BYTES = 1_048_576;
 
 /** Messages in a pipe's own queue beyond which it stops reading. Small datagrams reach it long before `highWaterMark`. */
 export const OWN_QUEUE_MESSAGES = 4_096;
+
+/** Small writes of a stream are joined up to this many bytes: one system call more costs less than copying beyond. */
+export const STREAM_BATCH_BYTES = 65_536;
+
+/** Bytes of a packed address with its port, and of the head of a record (crates/core/src/pipe/record.rs). */
+export const ENDPOINT_BYTES = 24;
+export const RECORD_HEAD_BYTES = 16;
+
+/** What a record with 64 KiB of data, the most that is read of a stream at a time, needs at most. */
+export const SLAB_ROOM: number = 65_536 + 128;
+
+/** Memory that received data is handed out of: four full reads, and some thousand small datagrams. */
+export const SLAB_BYTES: number = 4 * SLAB_ROOM;
+
+/** Bytes that wait in a pipe's own queue beyond which it stops reading: two full reads. */
+export const PIPE_HIGH_WATER_MARK = 131_072;
+
+/** How long a connection may take to be made. Linux itself gives up after two minutes, which nobody waits for. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Sends in a row that settle at once; then one waits for the event loop to turn, so that a loop of sends starves nobody. */
+export const SENDS_PER_TURN = 64;
+
+/** When accepting is tried again after it failed for want of descriptors: soon enough for a person, seldom enough for the processor. */
+export const ACCEPT_RETRY_MS = 100;
+
+/** Connections that wait in the kernel to be accepted: what Node's own servers ask for. */
+export const ACCEPT_BACKLOG = 511;
+
+/** Connections that wait for {@link Daemon.accept} before no more are accepted: a burst, and no more memory than that. */
+export const ACCEPT_QUEUE = 128;
+
+/** When a datagram peer is forgotten: the shortest time that a NAT must keep a mapping (RFC 4787, REQ-5). */
+export const PEER_TIMEOUT_MS = 120_000;
+
+/** How long a daemon that closes waits for peers to take what was sent to them. */
+export const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Ports that are tried when one has to be free at several addresses. Each is free nearly always. */
+export const PORT_TRIES = 10;

@@ -28,6 +28,8 @@ export type RoutePoolErrorCode =
   | 'ERR_ROUTEPOOL_STATE'
   /** The dict of an interface that is none; the message has the path of the field at fault. */
   | 'ERR_ROUTEPOOL_DICT'
+  /** A pipe that is closed, or was ended, was used for sending; what ended it is the `cause`. */
+  | 'ERR_ROUTEPOOL_CLOSED'
   /** Something was used in a way that it does not offer, such as two loops over one run. */
   | 'ERR_ROUTEPOOL_MISUSE'
   /** The addon could not be loaded; the message says why, and what to run. */

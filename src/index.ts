@@ -3,8 +3,15 @@
  *
  * @packageDocumentation
  */
+export type { RouteAgentOptions, RouteHttpsAgentOptions } from './agents.ts';
 export { BoundRoute, type BindOptions } from './bound-route.ts';
 export { capabilities, type Capability, type CapabilityName } from './capabilities.ts';
+export type { ConnectorOptions, ConnectRequest, Connector } from './connectors.ts';
+export { Daemon, type DaemonEvents, type ServerGroup } from './daemon/daemon.ts';
+export type { ListenFailure } from './daemon/listen.ts';
+export type { DaemonOptions, ListenOptions } from './daemon/options.ts';
+export type { DaemonServer, ServerCounters } from './daemon/server.ts';
+export type { Where } from './daemon/where.ts';
 export { RoutePoolError, type RoutePoolErrorCode } from './errors.ts';
 export { IP4, IP6, type Family } from './families.ts';
 export { Interface } from './interface.ts';
@@ -33,6 +40,20 @@ export type {
 } from './network-change.ts';
 export { NetworkWatch, type WatchCounters, type WatchEvents } from './network-watch.ts';
 export type { LookupFunction, Sample, ValidateOptions, HostPolicy } from './options.ts';
+export type { Destination } from './pipe/destination.ts';
+export { Endpoint } from './pipe/endpoint.ts';
+export type { Message, MessagePattern, PeerFilter, Sender } from './pipe/message-filter.ts';
+export type { Overflow } from './pipe/message-queue.ts';
+export { Pipe, type Peer, type PipeCounters, type PipeEvents } from './pipe/pipe.ts';
+export { pipeOpen, type Leaving } from './pipe/pipe-open.ts';
+export type { PipeOptions } from './pipe/pipe-options.ts';
+export { setReader, stats, type Stats } from './pipe/reader-choice.ts';
+export type { Reader } from './pipe/sockets.ts';
+export type { ReceiveOptions } from './pipe/receive-options.ts';
+export type { PipeStream } from './pipe/stream.ts';
+export type { Subscription, SubscriptionOptions } from './pipe/subscription.ts';
+export type { Pick, PickOptions } from './pick.ts';
+export { TCP, UDP, type Protocol } from './pipe/protocol.ts';
 export { Route, type Certainty, type Evidence, type Observation, type ServerAnswer } from './route.ts';
 export { RoutePool } from './route-pool.ts';
 export { StunServer, type StunEndpoint, type StunIgnoredReason, type StunServerCounters, type StunServerOptions } from './stun-server.ts';

@@ -52,6 +52,9 @@ export interface InterfaceData {
  */
 export type Dialect = 'documentation' | 'complete' | 'p2pd-3.1';
 
+/** All of them. */
+export const DIALECTS: readonly Dialect[] = ['documentation', 'complete', 'p2pd-3.1'];
+
 /**
  * Writes the dict. With `p2pd-3.1`, routes that P2PD refuses are left out, since it would refuse the interface with them:
  * those without external addresses, with a first external address that is not public, or an IPv6 block larger than a /65.

@@ -3,9 +3,9 @@ import { inspect } from 'node:util';
 import { planLoad, type LoadedFamily, type LoadedInterface, type NativeLoad } from './binding.ts';
 import { isFailure, RoutePoolError, unwrap } from './errors.ts';
 import { FAMILIES, type Family } from './families.ts';
-import { readDict, writeDict, type Dialect, type InterfaceData, type NatData, type RouteData } from './interface-dict.ts';
+import { DIALECTS, readDict, writeDict, type Dialect, type InterfaceData, type NatData, type RouteData } from './interface-dict.ts';
 import { toFacts, type InterfaceFacts } from './interface-facts.ts';
-import { asCaller } from './options.ts';
+import { asCaller, checkChoice, checkNames } from './options.ts';
 import { checkLoadOptions, type CheckedLoadOptions, type LoadOptions } from './load-options.ts';
 import { DEFAULT_DELTA_TYPE, DEFAULT_NAT_TYPE } from './nat-names.ts';
 import { finished } from './native-job.ts';
@@ -169,6 +169,8 @@ export class Interface {
    *   number of AF_INET6 is written
    */
   toDict(options: { dialect?: Dialect; platform?: NodeJS.Platform } = {}): object {
+    const given = asCaller(this.toDict, () => checkNames(options, ['dialect', 'platform']));
+    asCaller(this.toDict, () => checkChoice('dialect', given.dialect, DIALECTS));
     const routes = { 4: this.rp[4].toJSON().routes, 6: this.rp[6].toJSON().routes };
     return writeDict({ ...this.#data, name: this.name, nat: this.nat, routes }, options);
   }

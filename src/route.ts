@@ -1,8 +1,12 @@
 /** A route: addresses of an interface, and the external ones that they leave as. */
+import type { Agent as HttpAgent } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
 import { inspect } from 'node:util';
 import { addressText } from './address-text.ts';
+import { routeAgent, type RouteAgentOptions, type RouteHttpsAgentOptions } from './agents.ts';
 import { checkBind, observe, type AddressSeen } from './binding.ts';
 import { BoundRoute, checkBindOptions, type BindOptions } from './bound-route.ts';
+import { routeConnector, type Connector, type ConnectorOptions } from './connectors.ts';
 import { RoutePoolError, unwrap } from './errors.ts';
 import type { Family } from './families.ts';
 import type { AddressRange, RouteData } from './interface-dict.ts';
@@ -217,6 +221,31 @@ export class Route {
     const first = seen[0];
     if (first === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'an address was asked and not seen');
     return toObservation(first, names);
+  }
+
+  /**
+   * An agent for `http`, or with `protocol: 'https:'` for `https`, whose connections leave by this route. It takes the options
+   * of Node's agents, and keeps connections alive unless `keepAlive` is false.
+   *
+   * @example
+   * http.get('http://example.net/', { agent: route.agent() });
+   * https.get('https://example.net/', { agent: route.agent({ protocol: 'https:' }) });
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
+   */
+  agent(options?: RouteAgentOptions): HttpAgent;
+  agent(options: RouteHttpsAgentOptions): HttpsAgent;
+  agent(options: RouteAgentOptions | RouteHttpsAgentOptions = {}): HttpAgent {
+    return routeAgent(this, options, this.agent);
+  }
+
+  /**
+   * A connector for undici, whose connections leave by this route: `new Agent({ connect: route.connector() })`. It takes the
+   * options of `tls.connect` for https. (undici's own `connect: { localAddress }` is ignored by undici.)
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
+   */
+  connector(options: ConnectorOptions = {}): Connector {
+    return routeConnector(this, options, this.connector);
   }
 
   /** Whether both have the same family and the same external addresses; without these, the same local ones. */

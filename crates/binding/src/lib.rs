@@ -5,9 +5,11 @@
 #![allow(clippy::needless_pass_by_value, reason = "values come from JavaScript by copy")]
 
 mod address_pool;
+mod attempts;
 mod bell;
 mod capabilities;
 mod convert;
+mod daemon;
 mod failure;
 mod interface;
 mod load;
@@ -15,5 +17,6 @@ mod nat;
 mod plan;
 mod pool;
 mod responder;
+mod sockets;
 mod sweep;
 mod watch;

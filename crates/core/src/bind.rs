@@ -39,15 +39,30 @@ pub struct Wish<'a> {
 /// [`Error::System`] with the call that failed: `bind` (`EADDRNOTAVAIL` for an address that is gone, `EADDRINUSE`), or
 /// `setsockopt` for a refused interface unless `best_effort`.
 pub fn check(wish: &Wish<'_>) -> Result<Bound, Error> {
-    let failed = |syscall| move |source| Error::System { syscall, address: Some(wish.local), source };
     let socket = Socket::new(Domain::for_address(wish.local), Type::DGRAM, Some(Protocol::UDP))
-        .map_err(failed("socket"))?;
-    let interface = tie(&socket, wish).map_err(failed("setsockopt"))?;
-    #[cfg(target_os = "linux")]
-    if held_by_a_route(wish.local).map_err(failed("netlink"))? {
-        socket.set_freebind_v6(true).map_err(failed("setsockopt"))?;
+        .map_err(|source| Error::System { syscall: "socket", address: Some(wish.local), source })?;
+    bind(&socket, wish)
+}
+
+/// Binds a socket: ties it to the interface, then to the source address, and looks at what the system made of it.
+///
+/// # Errors
+/// As for [`check`].
+pub fn bind(socket: &Socket, wish: &Wish<'_>) -> Result<Bound, Error> {
+    let failed = |syscall| move |source| Error::System { syscall, address: Some(wish.local), source };
+    let interface = tie(socket, wish).map_err(failed("setsockopt"))?;
+    match socket.bind(&wish.local.into()) {
+        // Only now the routing table is read: it takes longer than all the rest.
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrNotAvailable
+                && held_by_a_route(wish.local).map_err(failed("netlink"))? =>
+        {
+            freebind(socket).map_err(failed("setsockopt"))?;
+            socket.bind(&wish.local.into())
+        }
+        result => result,
     }
-    socket.bind(&wish.local.into()).map_err(failed("bind"))?;
+    .map_err(failed("bind"))?;
     let local = socket.local_addr().map_err(failed("getsockname"))?.as_socket();
     let local = local.filter(|local| local.ip() == wish.local.ip());
     let local = local.ok_or_else(|| failed("bind")(io::ErrorKind::AddrNotAvailable.into()))?;
@@ -85,6 +100,16 @@ fn held_by_a_route(local: SocketAddr) -> io::Result<bool> {
     }
     let block = IpBlock::from_range(local.ip(), local.ip()).map_err(io::Error::other)?;
     Ok(LocalTable::read(true)?.holds_as_block(&block))
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn freebind(socket: &Socket) -> io::Result<()> {
+    socket.set_freebind_v6(true)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn freebind(_: &Socket) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]

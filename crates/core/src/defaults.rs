@@ -89,6 +89,34 @@ pub const OUTSTANDING_PUBLIC: usize = 10;
 /// 212,992 bytes that Linux gives by default.
 pub const OUTSTANDING: usize = 128;
 
+/// Datagrams of a pipe per system call: as [`BATCH`].
+pub const PIPE_BATCH: usize = 64;
+
+/// Bytes of a TCP pipe that are read at a time, at most: as Node reads.
+pub const PIPE_READ: usize = 65_536;
+
+/// Sockets that are looked at for one wake-up; the others follow with the next one. Bounds how long timers wait.
+pub const PIPE_EVENTS: usize = 256;
+
+/// Connections that are accepted for one wake-up of a listener, at most.
+pub const ACCEPTS: usize = 64;
+
+/// Connections that wait to be accepted: as Node's own servers ask for (the system may allow fewer, Linux: `net.core.somaxconn`).
+pub const BACKLOG: i32 = 511;
+
+/// Bytes that wait between the reading thread and a slow receiver, in the portable reader; then the thread stops reading.
+pub const PIPE_RING: usize = 1 << 20;
+
+/// When a datagram that found the kernel's queue full is tried again, where waiting for room would cost a wake-up for each
+/// one sent.
+pub const UDP_RETRY: Duration = Duration::from_millis(1);
+
+/// Threads that relay, for the whole process.
+pub const RELAY_THREADS: usize = 2;
+
+/// Bytes of each direction of a relay: enough for the fastest loopback, and little for 10,000 of them.
+pub const RELAY_BUFFER: usize = 64 << 10;
+
 /// Bytes received of a request at most. Requests with PADDING are to be longer than a usual MTU, up to jumbo frames; 64 of
 /// these for each socket.
 pub const STUN_DATAGRAM: usize = 9_216;

@@ -6,6 +6,7 @@
 pub mod bind;
 pub mod capabilities;
 pub mod classify;
+pub mod daemon;
 pub mod defaults;
 pub mod discover;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod load;
 pub mod local_table;
 #[cfg(target_os = "linux")]
 mod netlink;
+pub mod pipe;
 pub mod servers;
 pub mod stun_server;
 pub mod validate;

@@ -8,6 +8,7 @@ pub mod agree;
 pub mod attempts;
 pub mod discovery;
 pub mod ip_block;
+pub mod listen;
 pub mod nat;
 pub mod pool;
 pub mod routes;

@@ -17,6 +17,17 @@ pub fn is_transient(error: &io::Error) -> bool {
     cfg!(windows) && error.raw_os_error() == Some(10_055)
 }
 
+/// Whether the process, or the system, has no descriptor left for one more socket.
+#[must_use]
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let (process, system) = (libc::EMFILE, libc::ENFILE);
+    // WSAEMFILE; Windows has no limit of the system.
+    #[cfg(not(unix))]
+    let (process, system) = (10_024, 10_024);
+    error.raw_os_error().is_some_and(|number| number == process || number == system)
+}
+
 /// Whether a received ICMP error stands behind this: nothing listens at the destination, or no router knows a way. On a
 /// receive call it speaks of an earlier datagram, not of this call.
 #[must_use]
@@ -32,6 +43,23 @@ pub fn is_icmp(error: &io::Error) -> bool {
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
     )
+}
+
+/// Whether a connection is being made, and will be told made or failed.
+#[must_use]
+pub fn is_under_way(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::EINPROGRESS) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// Whether descriptors or memory have run out.
+#[cfg(unix)]
+#[must_use]
+pub fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 /// Whether a receive call failed because the datagram was longer than the buffer. Windows makes an error of it

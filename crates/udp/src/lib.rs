@@ -8,16 +8,27 @@
 pub mod adapters;
 #[cfg(one_by_one)]
 mod control;
+#[cfg(target_os = "linux")]
+mod datagrams;
 mod endpoints;
+#[cfg(target_os = "linux")]
+mod epoll;
 pub mod errno;
 mod fallback;
+mod interest;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(one_by_one)]
 mod one_by_one;
+pub mod option;
 mod socket;
 mod tie;
 
+#[cfg(target_os = "linux")]
+pub use datagrams::{Datagram, DatagramBatch, send_from};
 pub use endpoints::Endpoints;
+#[cfg(target_os = "linux")]
+pub use epoll::{Event, Poller, Wake};
+pub use interest::Interest;
 pub use socket::{Backend, DATAGRAM, Options, Ready, Received, Refused, SendError, Socket, Transmit};
 pub use tie::tie_to_interface;

@@ -14,8 +14,8 @@ use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit};
 /// Room for one `in6_pktinfo` with its header, aligned as `cmsghdr` wants it.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
-struct Control([u8; CONTROL]);
-const CONTROL: usize = 64;
+pub(crate) struct Control(pub(crate) [u8; CONTROL]);
+pub(crate) const CONTROL: usize = 64;
 
 /// One socket with its message headers, made once: per datagram only addresses and pointers change.
 pub(crate) struct Batched {
@@ -41,11 +41,11 @@ impl std::fmt::Debug for Batched {
 }
 
 /// Parallel arrays for one system call. The headers point into the other arrays, which are boxed and never resized.
-struct Headers {
-    messages: Box<[libc::mmsghdr]>,
+pub(crate) struct Headers {
+    pub(crate) messages: Box<[libc::mmsghdr]>,
     vectors: Box<[libc::iovec]>,
-    names: Box<[libc::sockaddr_storage]>,
-    controls: Box<[Control]>,
+    pub(crate) names: Box<[libc::sockaddr_storage]>,
+    pub(crate) controls: Box<[Control]>,
 }
 
 // SAFETY: the raw pointers in the headers point only into the boxes of the same struct, or are set from live borrows
@@ -53,7 +53,7 @@ struct Headers {
 unsafe impl Send for Headers {}
 
 impl Headers {
-    fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         // SAFETY: all four are plain C structures of integers and pointers, for which zero is a valid value.
         let (message, vector, name): (libc::mmsghdr, libc::iovec, libc::sockaddr_storage) =
             unsafe { zeroed() };
@@ -148,21 +148,7 @@ impl Batched {
     }
 
     pub(crate) fn drops(&self) -> u32 {
-        /// Index of the drop counter among the values of `SO_MEMINFO` (`linux/sock_diag.h`).
-        const SK_MEMINFO_DROPS: usize = 8;
-        let mut values = [0_u32; 16];
-        let mut len = size_of::<[u32; 16]>() as libc::socklen_t;
-        // SAFETY: `values` is writable for `len` bytes, and both outlive the call.
-        let result = unsafe {
-            libc::getsockopt(
-                self.socket.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_MEMINFO,
-                values.as_mut_ptr().cast(),
-                &raw mut len,
-            )
-        };
-        if result == 0 && len as usize >= (SK_MEMINFO_DROPS + 1) * 4 { values[SK_MEMINFO_DROPS] } else { 0 }
+        drops(&self.socket)
     }
 
     pub(crate) fn send(&mut self, transmits: &[Transmit<'_>]) -> (usize, Option<SendError>) {
@@ -274,6 +260,25 @@ impl Batched {
     }
 }
 
+/// Received datagrams that the kernel has dropped because the buffer was full (`SO_MEMINFO`); 0 if it does not tell.
+pub(crate) fn drops(socket: &impl AsRawFd) -> u32 {
+    /// Index of the drop counter among the values of `SO_MEMINFO` (`linux/sock_diag.h`).
+    const SK_MEMINFO_DROPS: usize = 8;
+    let mut values = [0_u32; 16];
+    let mut len = size_of::<[u32; 16]>() as libc::socklen_t;
+    // SAFETY: `values` is writable for `len` bytes, and both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            values.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if result == 0 && len as usize >= (SK_MEMINFO_DROPS + 1) * 4 { values[SK_MEMINFO_DROPS] } else { 0 }
+}
+
 /// Waits for the events of these descriptors; when interrupted there are none.
 pub(crate) fn poll(entries: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
     let time = libc::timespec {
@@ -310,7 +315,7 @@ fn grow_buffers(socket: &socket2::Socket, options: &Options) -> io::Result<usize
     socket.recv_buffer_size()
 }
 
-fn set_int(socket: &socket2::Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
+pub(crate) fn set_int(socket: &impl AsRawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: `value` lives through the call and its length is given.
     let result = unsafe {
         libc::setsockopt(
@@ -324,7 +329,7 @@ fn set_int(socket: &socket2::Socket, level: i32, name: i32, value: i32) -> io::R
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn put_name(name: &mut libc::sockaddr_storage, address: SocketAddr) -> libc::socklen_t {
+pub(crate) fn put_name(name: &mut libc::sockaddr_storage, address: SocketAddr) -> libc::socklen_t {
     match address {
         SocketAddr::V4(address) => {
             let value = libc::sockaddr_in {
@@ -352,7 +357,7 @@ fn put_name(name: &mut libc::sockaddr_storage, address: SocketAddr) -> libc::soc
     }
 }
 
-fn read_name(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+pub(crate) fn read_name(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(name.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says which structure the kernel wrote; storage is large enough and aligned.
@@ -376,7 +381,7 @@ const HEADER: usize = size_of::<libc::cmsghdr>().next_multiple_of(size_of::<usiz
 const _: () = assert!(HEADER + size_of::<libc::in6_pktinfo>().next_multiple_of(8) <= CONTROL);
 
 /// Writes the source address; gives the length of the control data.
-fn put_packet_info(control: &mut Control, source: IpAddr) -> usize {
+pub(crate) fn put_packet_info(control: &mut Control, source: IpAddr) -> usize {
     let (level, kind, len) = match source {
         IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO, size_of::<libc::in_pktinfo>()),
         IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, size_of::<libc::in6_pktinfo>()),
@@ -399,7 +404,7 @@ fn put(out: &mut [u8; CONTROL], at: usize, bytes: &[u8]) {
 }
 
 /// Reads the address that a datagram was delivered to. It is the only control message that is asked for, so it is the first.
-fn read_packet_info(control: &Control, len: usize) -> Option<IpAddr> {
+pub(crate) fn read_packet_info(control: &Control, len: usize) -> Option<IpAddr> {
     let data = control.0.get(..len)?;
     let int = |at: usize| Some(i32::from_ne_bytes(data.get(at..at + 4)?.try_into().ok()?));
     match (int(offset_of!(libc::cmsghdr, cmsg_level))?, int(offset_of!(libc::cmsghdr, cmsg_type))?) {

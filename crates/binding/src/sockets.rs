@@ -1,0 +1,341 @@
+//! Sockets of pipes and servers: one table for each environment.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use napi::Env;
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either, Function, Uint8Array};
+use napi_derive::napi;
+use routepool_core::Error;
+use routepool_core::pipe::number;
+use routepool_core::pipe::record::{endpoint, parse_endpoint};
+use routepool_core::pipe::{Interest, Kind, Settings, Sockets as Inner};
+
+use crate::bell::NodeBell;
+use crate::failure::Failure;
+use crate::load::refused;
+
+/// Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
+/// there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
+#[napi(catch_unwind)]
+pub fn open_sockets(
+    env: Env,
+    reader: String,
+    bell: Function<'_, (), ()>,
+) -> napi::Result<Either<Sockets, Failure>> {
+    let inner = match if reader == "portable" { Ok(None) } else { direct(env, &bell) } {
+        Ok(Some(inner)) => Ok((inner, true)),
+        Ok(None) if reader != "direct" => {
+            let bell = NodeBell::new(bell)?;
+            Inner::portable(move || routepool_core::validate::Bell::ring(&bell)).map(|inner| (inner, false))
+        }
+        Ok(None) => Err(io::ErrorKind::Unsupported.into()),
+        Err(error) => Err(error),
+    };
+    let (inner, direct) = match inner {
+        Ok(inner) => inner,
+        Err(source) => {
+            let error = Error::System { syscall: "epoll_create", address: None, source };
+            return Ok(Either::B(Failure::from(&error)));
+        }
+    };
+    let inner = Rc::new(RefCell::new(inner));
+    // The environment (the process, or a worker) may end before the object is collected.
+    env.add_env_cleanup_hook(Rc::downgrade(&inner), |weak| {
+        if let Some(inner) = weak.upgrade()
+            && let Ok(mut inner) = inner.try_borrow_mut()
+        {
+            inner.close_all();
+        }
+    })?;
+    Ok(Either::A(Sockets { inner, direct }))
+}
+
+/// `None` where there is no direct reader.
+#[cfg(unix)]
+fn direct(env: Env, bell: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
+    let inner = match Inner::direct() {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
+        result => result?,
+    };
+    let Some(descriptor) = inner.descriptor() else { return Ok(None) };
+    let own = descriptor.try_clone_to_owned()?;
+    let watched = routepool_uv::watch(&env, own, bell).map_err(io::Error::other)?;
+    Ok(watched.then_some(inner))
+}
+
+#[cfg(not(unix))]
+fn direct(_: Env, _: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
+    Ok(None)
+}
+
+/// How a socket is opened.
+#[napi(object, object_to_js = false)]
+pub struct SocketOptions {
+    /// `tcp`, `udp` or `listen`.
+    pub kind: String,
+    /// Local address and port, packed (24 bytes).
+    pub local: Option<Uint8Array>,
+    /// The interface that packets must leave by.
+    pub interface: Option<String>,
+    /// Go on without the interface where the system refuses it.
+    pub best_effort: Option<bool>,
+    /// The peer, packed (24 bytes).
+    pub remote: Option<Uint8Array>,
+    /// Whether an IPv6 wildcard also takes IPv4.
+    pub dual_stack: Option<bool>,
+    /// Send small pieces at once.
+    pub no_delay: Option<bool>,
+    /// Ask a silent peer after this time.
+    pub keep_alive_ms: Option<f64>,
+    /// How long a close waits for unsent bytes.
+    pub linger_ms: Option<f64>,
+    /// Bytes.
+    pub send_buffer: Option<u32>,
+    /// Bytes.
+    pub receive_buffer: Option<u32>,
+    /// Bind an address that is in use.
+    pub reuse_address: Option<bool>,
+    /// Allow sending to broadcast addresses.
+    pub broadcast: Option<bool>,
+    /// Tell where datagrams were delivered to.
+    pub packet_info: Option<bool>,
+    /// Connections that wait to be accepted.
+    pub backlog: Option<u32>,
+    /// Bytes of a stream that are read at a time, at most.
+    pub largest: Option<u32>,
+}
+
+impl SocketOptions {
+    fn into_settings(self) -> Result<Settings, Error> {
+        let kind = match self.kind.as_str() {
+            "tcp" => Kind::Tcp,
+            "udp" => Kind::Udp,
+            "listen" => Kind::Listener,
+            other => return Err(Error::Internal(format!("there is no socket of the kind '{other}'"))),
+        };
+        let packed = |bytes: Option<Uint8Array>| match bytes {
+            None => Ok(None),
+            Some(bytes) => match parse_endpoint(&bytes) {
+                Some(address) => Ok(Some(address)),
+                None => Err(Error::Internal("an address is not packed right".to_owned())),
+            },
+        };
+        let time = |ms: Option<f64>| ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+        let defaults = Settings::new(kind);
+        Ok(Settings {
+            local: packed(self.local)?,
+            interface: self.interface,
+            best_effort: self.best_effort.unwrap_or(false),
+            remote: packed(self.remote)?,
+            dual_stack: self.dual_stack.unwrap_or(false),
+            no_delay: self.no_delay.unwrap_or(false),
+            keep_alive: time(self.keep_alive_ms),
+            linger: time(self.linger_ms),
+            send_buffer: self.send_buffer.map(|bytes| bytes as usize),
+            receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
+            reuse_address: self.reuse_address.unwrap_or(false),
+            broadcast: self.broadcast.unwrap_or(false),
+            packet_info: self.packet_info.unwrap_or(false),
+            backlog: self.backlog.and_then(|n| i32::try_from(n).ok()).unwrap_or(defaults.backlog),
+            largest: self.largest.map_or(defaults.largest, |bytes| bytes.max(1) as usize),
+            ..defaults
+        })
+    }
+}
+
+/// A socket that was opened.
+#[napi(object, object_from_js = false)]
+pub struct OpenedSocket {
+    /// Its number.
+    pub id: u32,
+    /// Its local address, packed.
+    pub local: Buffer,
+    /// Why it could not be tied to the interface.
+    pub interface_refused: Option<String>,
+}
+
+/// What a relay has moved.
+#[napi(object, object_from_js = false)]
+pub struct RelayMoved {
+    /// Bytes from the first peer to the second.
+    pub forward: f64,
+    /// Bytes the other way.
+    pub back: f64,
+}
+
+/// Sums of a table.
+#[napi(object, object_from_js = false)]
+pub struct SocketTotals {
+    /// Sockets that are open now.
+    pub open: f64,
+    /// Sockets opened.
+    pub opened: f64,
+    /// Connections accepted.
+    pub accepted: f64,
+    /// Connections closed at once for want of a place.
+    pub refused: f64,
+    /// Relays started.
+    pub relayed: f64,
+}
+
+/// The sockets of one environment.
+#[napi]
+pub struct Sockets {
+    inner: Rc<RefCell<Inner>>,
+    direct: bool,
+}
+
+/// Bit of [`Sockets::drain`]'s result: there is more.
+const MORE: u32 = 1 << 31;
+
+#[napi]
+impl Sockets {
+    /// Whether the direct reader is at work.
+    #[napi(catch_unwind)]
+    pub fn is_direct(&self) -> bool {
+        self.direct
+    }
+
+    /// Opens a socket and begins to read it.
+    #[napi(catch_unwind)]
+    pub fn open(&self, options: SocketOptions) -> Either<OpenedSocket, Failure> {
+        let opened = options.into_settings().and_then(|settings| self.inner.borrow_mut().open(settings));
+        match opened {
+            Ok(opened) => Either::A(OpenedSocket {
+                id: opened.id,
+                local: endpoint(opened.local).to_vec().into(),
+                interface_refused: refused(&opened.interface),
+            }),
+            Err(error) => Either::B(Failure::from(&error)),
+        }
+    }
+
+    /// Copies whole records into `out`, from `at` on. Gives where they end; the highest bit says that there is more.
+    #[napi(catch_unwind)]
+    pub fn drain(&self, mut out: BufferSlice<'_>, at: u32) -> u32 {
+        let (end, more) = self.inner.borrow_mut().drain(&mut out, at as usize);
+        end as u32 | if more { MORE } else { 0 }
+    }
+
+    /// Sends to the connected peer: the number of bytes taken, or a negative error number.
+    #[napi(catch_unwind)]
+    pub fn send(&self, id: u32, data: &[u8]) -> i32 {
+        taken(self.inner.borrow().send(id, data))
+    }
+
+    /// Sends a datagram to a packed address, from a packed address where it is given: as `send`.
+    #[napi(catch_unwind)]
+    pub fn send_to(&self, id: u32, data: &[u8], to: &[u8], source: Option<&[u8]>) -> i32 {
+        let (to, source) = (parse_endpoint(to), source.map(parse_endpoint));
+        let (Some(to), true) = (to, source != Some(None)) else {
+            return taken(Err(io::ErrorKind::InvalidInput.into()));
+        };
+        let source = source.flatten().map(|source: SocketAddr| source.ip());
+        taken(self.inner.borrow().send_to(id, data, to, source))
+    }
+
+    /// Whether arriving data is told of, and, once, room to write.
+    #[napi(catch_unwind)]
+    pub fn watch(&self, id: u32, read: bool, write: bool) {
+        self.inner.borrow_mut().watch(id, Interest { read, write });
+    }
+
+    /// Ends the sending side: 0, or a negative error number.
+    #[napi(catch_unwind)]
+    pub fn shutdown(&self, id: u32) -> i32 {
+        taken(self.inner.borrow().shutdown(id).map(|()| 0))
+    }
+
+    /// Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it.
+    #[napi(catch_unwind)]
+    pub fn set_no_delay(&self, id: u32, on: bool) {
+        let _ = self.inner.borrow().set_no_delay(id, on);
+    }
+
+    /// Switches `SO_KEEPALIVE`; as `setNoDelay`.
+    #[napi(catch_unwind)]
+    pub fn set_keep_alive(&self, id: u32, on: bool, after_ms: f64) {
+        let after = Duration::try_from_secs_f64(after_ms / 1_000.0).ok().filter(|after| !after.is_zero());
+        let _ = self.inner.borrow().set_keep_alive(id, on, after);
+    }
+
+    /// Closes a socket, or resets its connection. Twice is fine.
+    #[napi(catch_unwind)]
+    pub fn close(&self, id: u32, reset: bool) {
+        self.inner.borrow_mut().close(id, reset);
+    }
+
+    /// Datagrams that the kernel dropped because nobody read them in time.
+    #[napi(catch_unwind)]
+    pub fn drops(&self, id: u32) -> u32 {
+        self.inner.borrow().drops(id)
+    }
+
+    /// Stops reading for good; a record says when all is drained.
+    #[napi(catch_unwind)]
+    pub fn detach(&self, id: u32) {
+        self.inner.borrow_mut().detach(id);
+    }
+
+    /// The descriptor of a detached socket, which is the caller's to close; -1 if there is none.
+    #[napi(catch_unwind)]
+    pub fn take(&self, id: u32) -> i32 {
+        #[cfg(unix)]
+        {
+            use std::os::fd::IntoRawFd;
+            self.inner.borrow_mut().take(id).map_or(-1, IntoRawFd::into_raw_fd)
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = id;
+            -1
+        }
+    }
+
+    /// Relays between two detached sockets; gives the relay's number.
+    #[napi(catch_unwind)]
+    pub fn relay(&self, a: u32, b: u32) -> Either<u32, Failure> {
+        match self.inner.borrow_mut().relay(a, b) {
+            Ok(id) => Either::A(id),
+            Err(error) => Either::B(Failure::from(&error)),
+        }
+    }
+
+    /// What a relay has moved so far.
+    #[napi(catch_unwind)]
+    pub fn relayed(&self, id: u32) -> Option<RelayMoved> {
+        let counters = self.inner.borrow().relayed(id)?;
+        Some(RelayMoved { forward: counters.forward as f64, back: counters.back as f64 })
+    }
+
+    /// Ends a relay, or forgets one that is over.
+    #[napi(catch_unwind)]
+    pub fn end_relay(&self, id: u32) {
+        self.inner.borrow_mut().end_relay(id);
+    }
+
+    /// Sums since the beginning.
+    #[napi(catch_unwind)]
+    pub fn totals(&self) -> SocketTotals {
+        let inner = self.inner.borrow();
+        let totals = inner.totals();
+        SocketTotals {
+            open: inner.len() as f64,
+            opened: totals.opened as f64,
+            accepted: totals.accepted as f64,
+            refused: totals.refused as f64,
+            relayed: totals.relayed as f64,
+        }
+    }
+}
+
+fn taken(result: io::Result<usize>) -> i32 {
+    match result {
+        Ok(bytes) => i32::try_from(bytes).unwrap_or(i32::MAX),
+        Err(error) => -i32::from(number(&error)),
+    }
+}

@@ -1,0 +1,26 @@
+//! Sockets on a route: opened, read, written and relayed for a program that fetches what has arrived in batches.
+//!
+//! [`Sockets`] is a table of all sockets of one environment. What happens to them comes out of [`Sockets::drain`] as packed
+//! [`record`]s, after a bell. There are two readers: the direct one ([`Sockets::direct`], Linux) makes its system calls in the
+//! thread that drains, whose own loop waits for one descriptor; the portable one ([`Sockets::portable`]) has a thread that
+//! reads into a ring.
+
+#[cfg(target_os = "linux")]
+mod direct;
+mod open;
+mod portable;
+mod reader;
+mod receive;
+pub mod record;
+mod relay;
+mod ring;
+mod socket;
+mod sockets;
+mod table;
+
+pub use open::{Kind, Settings};
+pub use reader::Totals;
+pub use receive::number;
+pub use relay::RelayCounters;
+pub use routepool_udp::Interest;
+pub use sockets::{Opened, Sockets};

@@ -1,0 +1,417 @@
+//! Everywhere: one thread for each environment reads into a ring.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::event::Source;
+use mio::net::TcpStream;
+use mio::{Events, Poll, Registry, Token, Waker};
+use routepool_udp::Interest;
+
+use super::open::Settings;
+use super::reader::{Reader, Totals, full, retry_later};
+use super::receive::{Outcome, Receiver, number};
+use super::record::{Call, ENDPOINT, Event, Out};
+use super::ring::Ring;
+use super::socket::Socket;
+use super::table::{Slot, State, Table, Watched};
+use crate::defaults::{ACCEPTS, PIPE_EVENTS, PIPE_READ, PIPE_RING, UDP_RETRY};
+
+const WAKE: Token = Token(usize::MAX);
+
+/// Bytes of records that the thread makes before it hands them over.
+const OUTBOX: usize = 4 * PIPE_READ;
+
+#[derive(Debug)]
+pub(crate) struct Portable {
+    shared: Arc<Shared>,
+    registry: Registry,
+}
+
+#[derive(Debug)]
+struct Shared {
+    commands: Mutex<Vec<Command>>,
+    accepted: Mutex<VecDeque<(u32, TcpStream, SocketAddr)>>,
+    waker: Waker,
+    ring: Arc<Ring>,
+    /// The thread has stopped reading until something is drained.
+    stalled: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Command {
+    Add(Watched, Interest),
+    Watch(u32, Interest),
+    Remove(u32),
+    Detach(u32),
+    Stop,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Portable {
+    pub(crate) fn new(ring: Arc<Ring>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let shared = Arc::new(Shared {
+            commands: Mutex::default(),
+            accepted: Mutex::default(),
+            waker: Waker::new(poll.registry(), WAKE)?,
+            ring,
+            stalled: AtomicBool::new(false),
+        });
+        let own = Arc::clone(&shared);
+        std::thread::Builder::new().name("routepool-pipes".to_owned()).spawn(move || {
+            let mut thread = Thread { shared: own, entries: HashMap::new(), ready: VecDeque::new() };
+            let run = AssertUnwindSafe(|| thread.run(poll));
+            if !matches!(catch_unwind(run), Ok(Ok(()))) {
+                thread.give_up();
+            }
+        })?;
+        Ok(Self { shared, registry })
+    }
+
+    fn register(&self, socket: &mut Socket, id: u32) -> io::Result<()> {
+        let (token, read) = (Token(id as usize), mio::Interest::READABLE);
+        match socket {
+            // Both: a stream that is never full is never told writable, so this costs nothing.
+            Socket::Stream(stream) => stream.register(&self.registry, token, read | mio::Interest::WRITABLE),
+            // Only reading: a socket for datagrams would be told writable after each one that was sent.
+            Socket::Datagram(socket) => socket.register(&self.registry, token, read),
+            Socket::Listener(listener) => listener.register(&self.registry, token, read),
+        }
+    }
+
+    fn deregister(&self, socket: &mut Socket) {
+        // It is taken off as well when it is closed.
+        let _ = match socket {
+            Socket::Stream(stream) => stream.deregister(&self.registry),
+            Socket::Datagram(socket) => socket.deregister(&self.registry),
+            Socket::Listener(listener) => listener.deregister(&self.registry),
+        };
+    }
+
+    fn command(&self, command: Command) {
+        lock(&self.shared.commands).push(command);
+        // It fails only where the poll is gone, and with it the thread.
+        let _ = self.shared.waker.wake();
+    }
+
+    /// Gives numbers to the connections that the thread has accepted; `true` if there is no room to tell of more.
+    fn admit(&self, table: &mut Table, totals: &mut Totals, out: &mut Out<'_>) -> bool {
+        loop {
+            if out.room() < 2 * ENDPOINT {
+                return true;
+            }
+            let Some((listener, stream, peer)) = lock(&self.shared.accepted).pop_front() else {
+                return false;
+            };
+            let settings = table.get(listener).and_then(|slot| slot.accept.clone());
+            // Without: of a listener that was closed meanwhile; its connections are closed as well.
+            if let Some(settings) = settings {
+                self.accepted(table, totals, (listener, &settings), stream, peer, out);
+            }
+        }
+    }
+}
+
+impl Reader for Portable {
+    fn adopt(
+        &self,
+        table: &mut Table,
+        mut socket: Socket,
+        state: State,
+        settings: &Arc<Settings>,
+    ) -> io::Result<u32> {
+        let mut registered = Ok(());
+        let id = table.insert(|id| {
+            registered = self.register(&mut socket, id);
+            Slot::new(id, socket, state, settings)
+        });
+        let id = id.ok_or_else(full)?;
+        if let Err(error) = registered {
+            table.remove(id);
+            return Err(error);
+        }
+        if let Some(slot) = table.get_mut(id) {
+            slot.watching = slot.interest;
+            self.command(Command::Add(slot.watched.clone(), slot.interest));
+        }
+        Ok(id)
+    }
+
+    fn watch(&self, slot: &mut Slot) {
+        slot.watching = slot.interest;
+        self.command(Command::Watch(slot.watched.id, slot.interest));
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        self.command(Command::Remove(slot.watched.id));
+    }
+
+    fn detach(&self, slot: &mut Slot, _: &Ring) {
+        self.command(Command::Detach(slot.watched.id));
+    }
+
+    fn take(&self, slot: Slot) -> Option<Socket> {
+        let mut socket = Arc::try_unwrap(slot.watched.socket).ok()?;
+        self.deregister(&mut socket);
+        Some(socket)
+    }
+
+    #[cfg(unix)]
+    fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
+    }
+
+    fn drain(&mut self, table: &mut Table, ring: &Ring, totals: &mut Totals, out: &mut Out<'_>) -> bool {
+        let more = ring.drain(out) || self.admit(table, totals, out);
+        if self.shared.stalled.swap(false, Ordering::AcqRel) {
+            let _ = self.shared.waker.wake();
+        }
+        more
+    }
+}
+
+impl Drop for Portable {
+    fn drop(&mut self) {
+        self.command(Command::Stop);
+    }
+}
+
+struct Entry {
+    watched: Watched,
+    interest: Interest,
+    /// What the system has told and what was not used up since.
+    readable: bool,
+    writable: bool,
+    /// Whether it is in the queue of those that can go on.
+    queued: bool,
+}
+
+struct Thread {
+    shared: Arc<Shared>,
+    entries: HashMap<u32, Entry>,
+    ready: VecDeque<u32>,
+}
+
+impl Thread {
+    fn run(&mut self, mut poll: Poll) -> io::Result<()> {
+        let (mut events, mut receiver) = (Events::with_capacity(PIPE_EVENTS), Receiver::new());
+        let mut outbox = vec![0; OUTBOX].into_boxed_slice();
+        let mut retry = Vec::new();
+        loop {
+            let go_on = !self.ready.is_empty() && !self.shared.stalled.load(Ordering::Acquire);
+            let timeout = if go_on {
+                Some(std::time::Duration::ZERO)
+            } else if retry.is_empty() {
+                None
+            } else {
+                Some(UDP_RETRY)
+            };
+            match poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for event in &events {
+                let Some(entry) = self.entries.get_mut(&(event.token().0 as u32)) else { continue };
+                entry.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+                entry.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+                queue(&mut self.ready, entry);
+            }
+            let mut out = Out::new(&mut outbox, 0);
+            for id in retry.drain(..) {
+                if self.entries.contains_key(&id) {
+                    out.push(id, Event::Writable, 0, &[], &[]);
+                }
+            }
+            let commands = std::mem::take(&mut *lock(&self.shared.commands));
+            for command in commands {
+                if matches!(command, Command::Stop) {
+                    return Ok(());
+                }
+                // Many commands at once: their answers are handed over in between.
+                if out.room() < PIPE_READ {
+                    self.hand_over(&mut out, &mut receiver);
+                    out = Out::new(&mut outbox, 0);
+                }
+                self.obey(command, &mut receiver, &mut retry, &mut out);
+            }
+            self.work(&mut receiver, &mut out);
+            self.hand_over(&mut out, &mut receiver);
+        }
+    }
+
+    /// Gives the records to the ring, and whatever the receiver still holds.
+    fn hand_over(&self, out: &mut Out<'_>, receiver: &mut Receiver) {
+        loop {
+            let whole = receiver.flush(out);
+            let records = out.written();
+            if !records.is_empty() && self.shared.ring.push(records) >= PIPE_RING {
+                self.shared.stalled.store(true, Ordering::Release);
+                // Drained in between: then nobody would wake this thread.
+                if self.shared.ring.len() < PIPE_RING {
+                    self.shared.stalled.store(false, Ordering::Release);
+                }
+            }
+            out.clear();
+            if whole {
+                return;
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command, receiver: &mut Receiver, retry: &mut Vec<u32>, out: &mut Out<'_>) {
+        match command {
+            Command::Add(watched, interest) => {
+                let id = watched.id;
+                // It was registered before, so what the system has told already may have been missed: look.
+                let entry = Entry { watched, interest, readable: true, writable: true, queued: false };
+                let entry = self.entries.entry(id).insert_entry(entry).into_mut();
+                queue(&mut self.ready, entry);
+            }
+            Command::Watch(id, interest) => {
+                let Some(entry) = self.entries.get_mut(&id) else { return };
+                entry.interest = interest;
+                if interest.write && matches!(*entry.watched.socket, Socket::Datagram(_)) {
+                    entry.interest.write = false;
+                    retry.push(id);
+                }
+                queue(&mut self.ready, entry);
+            }
+            Command::Remove(id) => {
+                self.entries.remove(&id);
+                receiver.forget(id);
+            }
+            Command::Detach(id) => {
+                self.entries.remove(&id);
+                // What was read goes first.
+                while !receiver.flush(out) {
+                    self.hand_over(out, receiver);
+                }
+                if !out.push(id, Event::Detached, 0, &[], &[]) {
+                    self.hand_over(out, receiver);
+                    out.push(id, Event::Detached, 0, &[], &[]);
+                }
+            }
+            Command::Stop => {}
+        }
+    }
+
+    /// Goes on with sockets that can, in turn, until the outbox is full or none can.
+    fn work(&mut self, receiver: &mut Receiver, out: &mut Out<'_>) {
+        if self.shared.stalled.load(Ordering::Acquire) {
+            return;
+        }
+        for _ in 0..self.ready.len() {
+            if out.room() < PIPE_READ {
+                return;
+            }
+            let Some(id) = self.ready.pop_front() else { return };
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.queued = false;
+            match entry.watched.state {
+                State::Connecting => connected(entry, out),
+                State::Listening => self.accept(id, out),
+                State::Open => {
+                    if entry.readable && entry.interest.read {
+                        match receiver.read(&entry.watched, out) {
+                            Outcome::Empty => entry.readable = false,
+                            Outcome::Over => {
+                                entry.readable = false;
+                                entry.interest.read = false;
+                            }
+                            Outcome::More | Outcome::Full => {}
+                        }
+                    }
+                    if entry.writable && entry.interest.write {
+                        // Not known to be so any more: the next time the system has to say it.
+                        entry.writable = false;
+                        entry.interest.write = false;
+                        out.push(id, Event::Writable, 0, &[], &[]);
+                    }
+                }
+            }
+            if let Some(entry) = self.entries.get_mut(&id) {
+                queue(&mut self.ready, entry);
+            }
+        }
+    }
+
+    fn accept(&mut self, id: u32, out: &mut Out<'_>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Socket::Listener(listener) = &*entry.watched.socket else { return };
+        while entry.readable && entry.interest.read {
+            let mut accepted = lock(&self.shared.accepted);
+            if accepted.len() >= ACCEPTS {
+                self.shared.stalled.store(true, Ordering::Release);
+                break;
+            }
+            match listener.accept() {
+                Ok((stream, peer)) => accepted.push_back((id, stream, peer)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.readable = false,
+                Err(error) if retry_later(&error) => {
+                    entry.interest.read = false;
+                    out.error(id, Call::Accept, number(&error));
+                }
+                // The connection that waited is gone again (accept(2)).
+                Err(_) => {}
+            }
+        }
+        self.shared.ring.ring();
+    }
+
+    /// The thread ends by a defect: its sockets are told dead instead of being silent for ever.
+    fn give_up(&self) {
+        let mut bytes = vec![0; 2 * super::record::HEAD * (self.entries.len() + 1)];
+        let mut out = Out::new(&mut bytes, 0);
+        for id in self.entries.keys() {
+            out.error(*id, Call::Receive, routepool_udp::errno::EIO);
+        }
+        self.shared.ring.push(out.written());
+    }
+}
+
+fn queue(ready: &mut VecDeque<u32>, entry: &mut Entry) {
+    let can = match entry.watched.state {
+        State::Connecting => entry.writable,
+        State::Open | State::Listening => {
+            (entry.readable && entry.interest.read) || (entry.writable && entry.interest.write)
+        }
+    };
+    if can && !std::mem::replace(&mut entry.queued, true) {
+        ready.push_back(entry.watched.id);
+    }
+}
+
+fn connected(entry: &mut Entry, out: &mut Out<'_>) {
+    let Socket::Stream(stream) = &*entry.watched.socket else { return };
+    entry.writable = false;
+    let id = entry.watched.id;
+    match stream.take_error().unwrap_or_else(Some) {
+        Some(error) => {
+            out.error(id, Call::Connect, number(&error));
+            entry.watched.state = State::Open;
+            entry.interest = Interest::NONE;
+        }
+        None => match (stream.peer_addr(), stream.local_addr()) {
+            (Ok(_), Ok(local)) => {
+                out.push(id, Event::Connected, 0, &[local], &[]);
+                entry.watched.state = State::Open;
+                entry.writable = true;
+            }
+            // Not yet.
+            (Err(error), _) if error.kind() == io::ErrorKind::NotConnected => {}
+            (Err(error), _) | (_, Err(error)) => {
+                out.error(id, Call::Connect, number(&error));
+                entry.interest = Interest::NONE;
+            }
+        },
+    }
+}

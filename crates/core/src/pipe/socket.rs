@@ -1,0 +1,131 @@
+//! One socket of a table, of any kind and on any system.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream, UdpSocket};
+
+/// Reads before a close, of 16 KiB each: a window that was filled.
+const DISCARDS: usize = 256;
+
+/// A non-blocking socket. All calls take `&self`: one thread may read while another one writes.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Stream(TcpStream),
+    Datagram(UdpSocket),
+    Listener(TcpListener),
+}
+
+macro_rules! each {
+    ($self:expr, $socket:ident => $call:expr) => {
+        match $self {
+            Self::Stream($socket) => $call,
+            Self::Datagram($socket) => $call,
+            Self::Listener($socket) => $call,
+        }
+    };
+}
+
+impl Socket {
+    pub(crate) fn local(&self) -> io::Result<SocketAddr> {
+        each!(self, socket => socket.local_addr())
+    }
+
+    /// The error that waits, such as that of a connection which could not be made.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        each!(self, socket => socket.take_error())
+    }
+
+    /// Writes to the connected peer, without waiting.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stream(stream) => (&*stream).write(bytes),
+            Self::Datagram(socket) => socket.send(bytes),
+            Self::Listener(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Sends a datagram, without waiting; from a given address of this machine where that is asked for.
+    pub(crate) fn send_to(&self, bytes: &[u8], to: SocketAddr, source: Option<IpAddr>) -> io::Result<usize> {
+        let Self::Datagram(socket) = self else { return Err(io::ErrorKind::Unsupported.into()) };
+        match source {
+            None => socket.send_to(bytes, to),
+            #[cfg(target_os = "linux")]
+            Some(source) => routepool_udp::send_from(socket, bytes, to, source),
+            #[cfg(not(target_os = "linux"))]
+            Some(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Reads from a stream, without waiting.
+    pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        let Self::Stream(stream) = self else { return Err(io::ErrorKind::Unsupported.into()) };
+        (&*stream).read(bytes)
+    }
+
+    /// Ends the sending side of a stream.
+    pub(crate) fn shutdown(&self) -> io::Result<()> {
+        let Self::Stream(stream) = self else { return Ok(()) };
+        stream.shutdown(Shutdown::Write)
+    }
+
+    pub(crate) fn set_no_delay(&self, on: bool) -> io::Result<()> {
+        let Self::Stream(stream) = self else { return Ok(()) };
+        stream.set_nodelay(on)
+    }
+
+    pub(crate) fn set_keep_alive(&self, on: bool, after: Option<Duration>) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Self::Stream(stream) = self {
+            let socket = socket2::SockRef::from(stream);
+            socket.set_keepalive(on)?;
+            if let (true, Some(after)) = (on, after) {
+                socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(after))?;
+            }
+        }
+        let _ = (on, after);
+        Ok(())
+    }
+
+    /// Takes away what has arrived at a stream and was not read: a close with unread data resets the connection, and the reset
+    /// may overtake what was sent before (RFC 2525, section 2.17).
+    pub(crate) fn discard(&self) {
+        let Self::Stream(stream) = self else { return };
+        let mut buffer = [0; 16_384];
+        // Bounded: a peer that sends faster than this is read gets its reset.
+        for _ in 0..DISCARDS {
+            match (&*stream).read(&mut buffer) {
+                Ok(len) if len > 0 => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Lets a close of the stream reset the connection at once.
+    pub(crate) fn reset_on_close(&self) {
+        #[cfg(unix)]
+        if let Self::Stream(stream) = self {
+            // If it is refused the connection is closed in order instead.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// Datagrams that the kernel dropped because nobody read them in time.
+    pub(crate) fn drops(&self) -> u32 {
+        match self {
+            Self::Datagram(socket) => routepool_udp::option::drops(socket).unwrap_or(0),
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        each!(self, socket => socket.as_fd())
+    }
+}

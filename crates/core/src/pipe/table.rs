@@ -1,0 +1,118 @@
+//! Numbers of sockets. A number is a place in the table and how often that place has been given away, so what is still under
+//! way to a closed socket is not taken for a later one's.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use routepool_udp::Interest;
+
+use super::open::Settings;
+use super::socket::Socket;
+
+/// Bits of a number that say the place.
+pub(crate) const PLACE_BITS: u32 = 20;
+
+/// Places that are kept free before one is used again: with 12 bits of age a number comes back after this many times 4,096.
+const KEPT_FREE: usize = 64;
+
+/// What a socket waits for in general.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Connecting,
+    Open,
+    Listening,
+}
+
+/// What a reader has to know of a socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    pub(crate) id: u32,
+    pub(crate) socket: Arc<Socket>,
+    pub(crate) state: State,
+    /// Whether datagrams come from more than one peer.
+    pub(crate) names: bool,
+    /// Whether the socket tells where a datagram was delivered to.
+    pub(crate) packet_info: bool,
+    /// Bytes of a stream that are read at a time, at most.
+    pub(crate) largest: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) watched: Watched,
+    /// What the owner wants to hear of.
+    pub(crate) interest: Interest,
+    /// What the reader listens to: the owner's wish, or the connection's end being made.
+    pub(crate) watching: Interest,
+    /// How connections of a listener are set.
+    pub(crate) accept: Option<Arc<Settings>>,
+}
+
+impl Slot {
+    /// A new socket; it is read from the start.
+    pub(crate) fn new(id: u32, socket: Socket, state: State, settings: &Arc<Settings>) -> Self {
+        let watched = Watched {
+            id,
+            socket: Arc::new(socket),
+            state,
+            names: settings.remote.is_none() || settings.packet_info,
+            packet_info: settings.packet_info,
+            largest: settings.largest,
+        };
+        let accept = (state == State::Listening).then(|| Arc::clone(settings));
+        Self { watched, interest: Interest::READ, watching: Interest::NONE, accept }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    slots: Vec<(u32, Option<Slot>)>,
+    free: VecDeque<u32>,
+    len: usize,
+}
+
+impl Table {
+    /// Makes a place; `None` if there is none left.
+    pub(crate) fn insert(&mut self, make: impl FnOnce(u32) -> Slot) -> Option<u32> {
+        let place = if self.free.len() > KEPT_FREE || self.slots.len() >> PLACE_BITS > 0 {
+            self.free.pop_front()?
+        } else {
+            self.slots.push((0, None));
+            self.slots.len() as u32 - 1
+        };
+        let (age, slot) = self.slots.get_mut(place as usize)?;
+        let id = place | *age << PLACE_BITS;
+        *slot = Some(make(id));
+        self.len += 1;
+        Some(id)
+    }
+
+    pub(crate) fn get(&self, id: u32) -> Option<&Slot> {
+        self.slots.get(place(id))?.1.as_ref().filter(|slot| slot.watched.id == id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(place(id))?.1.as_mut().filter(|slot| slot.watched.id == id)
+    }
+
+    pub(crate) fn remove(&mut self, id: u32) -> Option<Slot> {
+        let (age, slot) = self.slots.get_mut(place(id))?;
+        let taken = slot.take_if(|slot| slot.watched.id == id)?;
+        *age = (*age + 1) & (u32::MAX >> PLACE_BITS);
+        self.free.push_back(place(id) as u32);
+        self.len -= 1;
+        Some(taken)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        self.slots.iter().filter_map(|(_, slot)| slot.as_ref().map(|slot| slot.watched.id)).collect()
+    }
+}
+
+fn place(id: u32) -> usize {
+    (id & (u32::MAX >> (32 - PLACE_BITS))) as usize
+}

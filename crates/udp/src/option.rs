@@ -1,0 +1,54 @@
+//! Socket options that `socket2` does not have, as questions with an answer on every system.
+
+use std::io;
+
+use socket2::Socket;
+
+/// Leaves the local port open until the socket is connected (`IP_BIND_ADDRESS_NO_PORT`, ip(7)). Without it a bound source
+/// uses up one of some 28,000 ports for itself alone; with it a port serves once for each destination. Does nothing where
+/// the system does not have it.
+///
+/// # Errors
+/// What the system says.
+#[cfg(target_os = "linux")]
+pub fn bind_address_no_port(socket: &Socket) -> io::Result<()> {
+    crate::linux::set_int(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
+#[cfg(not(target_os = "linux"))]
+#[allow(missing_docs, clippy::missing_errors_doc, reason = "the same call as on Linux, described there")]
+pub fn bind_address_no_port(_: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
+/// Tells for each received datagram which address it was delivered to (`IP_PKTINFO`, `IPV6_RECVPKTINFO`).
+///
+/// # Errors
+/// What the system says; [`io::ErrorKind::Unsupported`] where it is not available.
+#[cfg(target_os = "linux")]
+pub fn packet_info(socket: &Socket, ipv6: bool) -> io::Result<()> {
+    let (level, name) = if ipv6 {
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_PKTINFO)
+    };
+    crate::linux::set_int(socket, level, name, 1)
+}
+
+#[cfg(not(target_os = "linux"))]
+#[allow(missing_docs, clippy::missing_errors_doc, reason = "the same call as on Linux, described there")]
+pub fn packet_info(_: &Socket, _: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Received datagrams that the kernel has dropped because the buffer was full (`SO_MEMINFO`); `None` where it does not tell.
+#[cfg(target_os = "linux")]
+pub fn drops(socket: &impl std::os::fd::AsRawFd) -> Option<u32> {
+    Some(crate::linux::drops(socket))
+}
+
+#[cfg(not(target_os = "linux"))]
+#[allow(missing_docs, reason = "the same call as on Linux, described there")]
+pub fn drops<T>(_: &T) -> Option<u32> {
+    None
+}

@@ -1,0 +1,157 @@
+/** Agents of `http` and `https` whose connections leave by a route, or by the routes of a pool in turn. */
+import { Agent as HttpAgent, type AgentOptions as HttpAgentOptions, type ClientRequest } from 'node:http';
+import { Agent as HttpsAgent, type AgentOptions as HttpsAgentOptions } from 'node:https';
+import type { LookupFunction } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { RoutePoolError } from './errors.ts';
+import { asCaller, checkChoice, wrong } from './options.ts';
+import { checkPick, picker, type Pick, type PickOptions } from './pick.ts';
+import { openStream, type OpenStreamOptions } from './pipe/open-stream.ts';
+import type { Route } from './route.ts';
+import type { RoutePool } from './route-pool.ts';
+
+/** For `http`: what `http.Agent` takes. */
+export interface RouteAgentOptions extends HttpAgentOptions {
+  protocol?: 'http:' | undefined;
+}
+
+/** For `https`: what `https.Agent` takes, certificates included. */
+export interface RouteHttpsAgentOptions extends HttpsAgentOptions {
+  protocol: 'https:';
+}
+
+/** What Node gives an agent with each request, as far as it matters here. */
+interface RequestOptions {
+  host?: string | null | undefined;
+  hostname?: string | null | undefined;
+  port?: number | string | null | undefined;
+  lookup?: LookupFunction | undefined;
+  socketPath?: string | undefined;
+  localAddress?: string | undefined;
+  noDelay?: boolean | undefined;
+  keepAlive?: boolean | undefined;
+  keepAliveInitialDelay?: number | undefined;
+  [ROUTE]?: Route | undefined;
+}
+
+/** Keeps the route of a request among its options, which Node copies around. */
+const ROUTE: unique symbol = Symbol('routepool.route');
+
+/** What `http` and `https` share: a route for each request, and connections that belong to their route. */
+class Routing {
+  readonly #pick: (request: unknown) => Route;
+
+  constructor(pick: (request: unknown) => Route) {
+    this.#pick = pick;
+  }
+
+  /** The request's options with a route, by which idle connections are found again. */
+  choose(options: RequestOptions): RequestOptions {
+    const { socketPath, localAddress } = options;
+    if (socketPath) wrong('socketPath', 'nothing, since a route leads to no local socket', socketPath);
+    if (localAddress !== undefined) wrong('localAddress', 'nothing, since the route of the agent is what a connection leaves by', localAddress);
+    const route = this.#pick(options);
+    return { ...options, [ROUTE]: route, localAddress: route.local() };
+  }
+
+  /** What tells connections apart beyond Node's own: two interfaces may have the same address. */
+  name(options: RequestOptions | undefined): string {
+    const route = options?.[ROUTE];
+    return route === undefined ? '' : `:${route.interface ?? ''}`;
+  }
+
+  connect(options: RequestOptions): Duplex {
+    // A socket that was asked for without a request, as some libraries do, has no route yet.
+    const route = options[ROUTE] ?? this.#pick(options);
+    const { host, hostname, port, lookup, noDelay, keepAlive, keepAliveInitialDelay } = options;
+    // `net.LookupFunction` is ours as long as all addresses are asked for, which they are.
+    const asked = lookup as OpenStreamOptions['lookup'];
+    return openStream([host ?? hostname ?? 'localhost', Number(port)], route, { lookup: asked, noDelay, keepAlive, keepAliveInitialDelay });
+  }
+}
+
+class RouteHttpAgent extends HttpAgent {
+  readonly #routing: Routing;
+
+  constructor(routing: Routing, options: HttpAgentOptions) {
+    super({ keepAlive: true, ...options });
+    this.#routing = routing;
+  }
+
+  /** Where Node hands a request to its agent; not documented, but what every agent of the ecosystem builds upon. */
+  addRequest(request: ClientRequest, options: RequestOptions): void {
+    handOver(HttpAgent.prototype, this, request, () => this.#routing.choose(options));
+  }
+
+  override getName(options?: RequestOptions): string {
+    return super.getName(options as Parameters<HttpAgent['getName']>[0]) + this.#routing.name(options);
+  }
+
+  override createConnection(options: object): Duplex {
+    return this.#routing.connect(options);
+  }
+}
+
+class RouteHttpsAgent extends HttpsAgent {
+  readonly #routing: Routing;
+
+  constructor(routing: Routing, options: HttpsAgentOptions) {
+    super({ keepAlive: true, ...options });
+    this.#routing = routing;
+  }
+
+  addRequest(request: ClientRequest, options: RequestOptions): void {
+    handOver(HttpsAgent.prototype, this, request, () => this.#routing.choose(options));
+  }
+
+  override getName(options?: RequestOptions): string {
+    return super.getName(options as Parameters<HttpsAgent['getName']>[0]) + this.#routing.name(options);
+  }
+
+  override createConnection(options: object): Duplex | null | undefined {
+    // Node's own does the TLS over a stream that it is given, and keeps the sessions.
+    return super.createConnection({ ...options, socket: this.#routing.connect(options) } as never);
+  }
+}
+
+interface AddsRequests {
+  addRequest(request: ClientRequest, options: RequestOptions): void;
+}
+
+/** An agent that throws would throw out of `http.request`; as errors of a connection these belong to the request. */
+function handOver(prototype: object, agent: HttpAgent, request: ClientRequest, choose: () => RequestOptions): void {
+  let options: RequestOptions;
+  try {
+    options = choose();
+  } catch (error) {
+    const reason = error instanceof Error ? error : new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', String(error), { cause: error });
+    (request as unknown as { onSocket(socket: null, error: Error): void }).onSocket(null, reason);
+    return;
+  }
+  (prototype as AddsRequests).addRequest.call(agent, request, options);
+}
+
+/** An agent whose connections leave by `route`. @internal */
+export function routeAgent(route: Route, options: RouteAgentOptions | RouteHttpsAgentOptions, caller: (...args: never[]) => unknown): HttpAgent {
+  return asCaller(caller, () => make(new Routing(() => route), options));
+}
+
+/** An agent whose connections leave by the routes of a pool. @internal */
+export function poolAgent(pool: RoutePool, options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions, caller: (...args: never[]) => unknown): HttpAgent {
+  return asCaller(caller, () => {
+    const { pick, ...rest } = asOptions(options) as typeof options;
+    return make(new Routing(picker(pool, checkPick(pick))), rest);
+  });
+}
+
+function make(routing: Routing, options: RouteAgentOptions | RouteHttpsAgentOptions): HttpAgent {
+  const { protocol, ...rest } = asOptions(options) as typeof options;
+  const isHttps = checkChoice('protocol', protocol, ['http:', 'https:']) === 'https:';
+  return isHttps ? new RouteHttpsAgent(routing, rest) : new RouteHttpAgent(routing, rest);
+}
+
+function asOptions(options: unknown): object {
+  return typeof options === 'object' && options !== null ? options : wrong('options', 'an object', options);
+}
+
+export type { Pick, PickOptions };

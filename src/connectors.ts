@@ -1,0 +1,113 @@
+/** Connectors for undici: `new Agent({ connect: route.connector() })`. undici itself is not needed here. */
+import { isIP, type Socket } from 'node:net';
+import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
+import { asCaller, checkNumber, wrong, type LookupFunction } from './options.ts';
+import { checkPick, picker, type PickOptions } from './pick.ts';
+import { openStream } from './pipe/open-stream.ts';
+import type { Route } from './route.ts';
+import type { RoutePool } from './route-pool.ts';
+
+/** How connections are made: options of `tls.connect` for https, and these. */
+export interface ConnectorOptions extends Omit<ConnectionOptions, 'socket' | 'host' | 'port' | 'path' | 'localAddress' | 'lookup' | 'timeout'> {
+  /** When a connection is given up, handshake included, in milliseconds; 10,000 by default, as undici's own. */
+  timeout?: number | undefined;
+  /** How names are resolved; `dns.lookup` by default. */
+  lookup?: LookupFunction | undefined;
+  /** Offers HTTP/2 as well. False by default; set it where undici's `allowH2` is. */
+  allowH2?: boolean | undefined;
+}
+
+/** What undici asks for. */
+export interface ConnectRequest {
+  hostname: string;
+  host?: string | undefined;
+  protocol: string;
+  port: string;
+  servername?: string | null | undefined;
+  localAddress?: string | null | undefined;
+  httpSocket?: Socket | undefined;
+}
+
+/** What undici takes as `connect`. */
+export type Connector = (request: ConnectRequest, callback: (...result: [error: null, socket: Socket] | [error: Error, socket: null]) => void) => void;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** @internal */
+export function routeConnector(route: Route, options: ConnectorOptions, caller: (...args: never[]) => unknown): Connector {
+  return asCaller(caller, () => connector(() => route, options));
+}
+
+/** @internal */
+export function poolConnector(pool: RoutePool, options: ConnectorOptions & PickOptions, caller: (...args: never[]) => unknown): Connector {
+  return asCaller(caller, () => {
+    if (typeof options !== 'object' || options === null) return wrong('options', 'an object', options);
+    const { pick, ...rest } = options;
+    return connector(picker(pool, checkPick(pick)), rest);
+  });
+}
+
+function connector(pick: (request: unknown) => Route, options: ConnectorOptions): Connector {
+  if (typeof options !== 'object' || options === null) return wrong('options', 'an object', options);
+  const { timeout, lookup, allowH2 = false, ...tls } = options;
+  checkNumber('timeout', timeout, 0, 2 ** 31 - 1, false);
+  if (lookup !== undefined && typeof lookup !== 'function') wrong('lookup', 'a function like dns.lookup', lookup);
+  /** TLS sessions by server name, so that a second connection costs no second handshake. */
+  const sessions = new Map<string, Buffer>();
+  return (request, callback) => {
+    let socket: Socket;
+    try {
+      socket = begin(request);
+    } catch (error) {
+      callback(error instanceof Error ? error : new Error(String(error), { cause: error }), null);
+      return;
+    }
+    const timeoutMs = timeout ?? CONNECT_TIMEOUT_MS;
+    const giveUp = () => socket.destroy(connectTimeout(request, timeoutMs));
+    const timer = timeoutMs > 0 ? setTimeout(giveUp, timeoutMs) : undefined;
+    const settle = (error?: Error) => {
+      clearTimeout(timer);
+      socket.removeListener('error', settle);
+      if (error === undefined) callback(null, socket);
+      else callback(error, null);
+    };
+    socket.once(request.protocol === 'https:' ? 'secureConnect' : 'connect', () => settle());
+    socket.once('error', settle);
+  };
+
+  function begin(request: ConnectRequest): Socket {
+    const { hostname, protocol, port, servername, httpSocket, localAddress } = request;
+    if (localAddress) wrong('localAddress', 'nothing, since the route is what a connection leaves by', localAddress);
+    const isTls = protocol === 'https:';
+    const host = hostname.replace(/^\[(.*)\]$/, '$1');
+    const stream = httpSocket ?? (openStream([host, Number(port) || (isTls ? 443 : 80)], pick(request), { lookup, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }) as unknown as Socket);
+    if (!isTls) return stream;
+    const name = servername || tls.servername || (isIP(host) === 0 ? host : undefined);
+    const key = name ?? host;
+    const session = tls.session ?? sessions.get(key);
+    const secure = tlsConnect({
+      ALPNProtocols: allowH2 ? ['http/1.1', 'h2'] : ['http/1.1'],
+      ...tls,
+      ...(name === undefined ? {} : { servername: name }),
+      ...(session === undefined ? {} : { session }),
+      host,
+      socket: stream,
+    });
+    secure.on('session', (fresh: Buffer) => {
+      // The names of a run are few; one that knows very many must not keep all their sessions.
+      if (sessions.size >= MAX_SESSIONS) sessions.delete(sessions.keys().next().value ?? '');
+      sessions.set(key, fresh);
+    });
+    return secure;
+  }
+}
+
+const MAX_SESSIONS = 100;
+const KEEP_ALIVE_MS = 60_000;
+
+function connectTimeout(request: ConnectRequest, timeoutMs: number): Error {
+  const error = new Error(`connect ETIMEDOUT ${request.hostname}:${request.port} (given up after ${timeoutMs} ms)`);
+  // undici's own code of the same, which callers may look for.
+  error.name = 'ConnectTimeoutError';
+  return Object.assign(error, { code: 'UND_ERR_CONNECT_TIMEOUT' });
+}
