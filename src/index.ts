@@ -26,7 +26,30 @@ export {
 } from './interface-facts.ts';
 export { loadInterfaces, type LoadedInterfaces } from './load-interfaces.ts';
 export type { LoadOptions } from './load-options.ts';
+export { describeNat, Nat } from './nat.ts';
+export type { NatBehaviour } from './nat-behaviour.ts';
+export type { NatExplanation } from './nat-explain.ts';
+export { canConnect, type ConnectTechnique, type NatMatch } from './nat-match.ts';
 export type { DeltaType, NatType } from './nat-names.ts';
+export type { LoadNatOptions } from './nat-options.ts';
+export type {
+  Allocation,
+  Connectivity,
+  Filtering,
+  Finding,
+  Hairpin,
+  Lifetime,
+  Mapping,
+  NatEvidence,
+  NatFamily,
+  NatNumbers,
+  NatProfile,
+  NatReport,
+  Pooling,
+  PortAllocation,
+  ServerVerdict,
+} from './nat-report.ts';
+export type { NatBreach } from './nat-requirements.ts';
 export type {
   AddressChange,
   BlockChange,

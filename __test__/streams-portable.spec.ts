@@ -1,0 +1,7 @@
+/** Streams, agents and daemons once more, with the portable reader. */
+import { setReader } from '../src/index.ts';
+
+setReader('portable');
+await import('./stream.spec.ts');
+await import('./agents.spec.ts');
+await import('./daemon.spec.ts');
