@@ -282,6 +282,10 @@ impl Classifier {
     fn overloading(&self) -> Finding<Overloading> {
         let mut owner: HashMap<SocketAddr, u16> = HashMap::new();
         for probe in &self.probes {
+            // What a hairpinned packet came from is the other socket's; and a mapping may be gone by the time of a later one.
+            if matches!(probe.test, Test::Hairpin | Test::Lifetime | Test::LifetimePlain) {
+                continue;
+            }
             let Some(mapped) = probe.mapped() else { continue };
             if *owner.entry(mapped).or_insert(probe.answers_at) != probe.answers_at {
                 return Finding::known(Overloading::Yes);
