@@ -2,7 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Interface, IP4, IP6, RoutePool, StunServer, type Route } from '../src/index.ts';
+import { Interface, IP4, IP6, RoutePool, StunServer, validate, type Route } from '../src/index.ts';
 
 /** A pool of external ranges, as a restored interface has it. */
 function poolOf(ranges: readonly string[], family: 4 | 6 = 4): RoutePool {
@@ -96,6 +96,31 @@ describe('a pool', () => {
     expect(pool.random(7)?.ext()).toBe(pool.random(7)?.ext());
     expect(new Set(Array.from({ length: 200 }, (_, seed) => pool.random(seed)?.ext())).size).toBe(8);
     expect(pool.slice(0, 0).random()).toBeUndefined();
+  });
+
+  it('refuses what is no pool, no seed and no dialect, by name', () => {
+    const pool = poolOf(['8.8.8.0/29']);
+    const misuse = expect.objectContaining({ code: 'ERR_ROUTEPOOL_MISUSE', message: expect.stringContaining('expected a RoutePool') as string }) as Error;
+    for (const name of ['concat', 'union', 'intersection', 'difference', 'symmetricDifference', 'isSubsetOf', 'isSupersetOf', 'isDisjointFrom'] as const) {
+      for (const other of [null, undefined, ['8.8.8.8'], new Set(['8.8.8.8'])]) expect(() => pool[name](other as never)).toThrow(misuse);
+    }
+    expect(pool.equals(null)).toBe(false);
+    for (const seed of ['x', 1.5, Number.NaN, {}]) expect(() => pool.random(seed as never)).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option: 'seed' }));
+    const nic = Interface.fromDict({ name: 'x', nat: { type: 5, delta: { type: 6, value: 0 } }, rp: { 2: [], 10: [] } });
+    expect(() => nic.toDict({ dialect: 'p2pd' as never })).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option: 'dialect' }));
+    expect(() => nic.toDict(null as never)).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option: 'options' }));
+  });
+
+  it('is saved whole and validated whole or not at all, however scattered', async () => {
+    // Of the first addresses every fourth is taken out, 66,000 times: one range more than that is left.
+    const whole = await validate('127.128.0.0/13').pool();
+    const holes = poolOf(['127.128.0.0/13']);
+    let scattered = whole.difference(poolOf(['127.128.0.1', '127.128.0.3']));
+    expect(scattered.toJSON().external).toEqual(['127.128.0.0', '127.128.0.2', '127.128.0.4-127.135.255.255']);
+    scattered = whole.difference(poolOf(Array.from({ length: 66_000 }, (_, i) => String(holes.at(i * 4 + 1)?.ext()))));
+    const { external, size } = scattered.toJSON();
+    expect([external.length, size, external[1], external.at(-1)]).toEqual([66_001, String(2 ** 19 - 66_000), '127.128.0.2-127.128.0.4', '127.132.7.62-127.135.255.255']);
+    expect(() => scattered.validate()).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_BLOCK', message: expect.stringContaining('65536 ranges') as string }));
   });
 
   it('is refused with one of the other family', () => {

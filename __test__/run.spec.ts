@@ -69,6 +69,13 @@ describe('a run', () => {
     expect(summary.notes.join()).toContain('One socket was opened for each source');
   });
 
+  it.runIf(process.platform === 'linux')('works with a socket per source where there are few descriptors: that is nothing of an address', () => {
+    const text = "import { validate } from 'routepool'; console.log((await validate('127.44.4.0/23', { sockets: 'per-source' }).summary()).counts.ok);";
+    const node = ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', text] as const;
+    const { stdout, stderr } = spawnSync('env', node, { encoding: 'utf8' });
+    expect([stdout, stderr]).toEqual(['512\n', '']);
+  });
+
   it('tells its progress at most four times a second, and once at the end', async () => {
     const events: (ValidationProgress & { at: number })[] = [];
     const run = validate('127.45.0.0/22', { ratePerSecond: 1_000 });

@@ -1,4 +1,4 @@
-// One contender, one run, in a process of its own: prints {"sources","ok","seconds","maxRssMiB"}.
+// One contender, one run, in a process of its own: prints {"sources","ok","seconds","cpuSeconds","maxRssMiB"}.
 // usage: node bench/contender.mjs verdicts|batches|naive BLOCK [CONCURRENCY]
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
@@ -6,10 +6,12 @@ import { validate, StunServer } from 'routepool';
 
 const [kind, block = '127.16.0.0/16', concurrency = '256'] = process.argv.slice(2);
 const contenders = { verdicts, batches, naive };
-const start = process.hrtime.bigint();
+const [start, usedBefore] = [process.hrtime.bigint(), process.cpuUsage()];
 const { sources, ok, seconds } = await contenders[kind](block);
 const elapsed = seconds ?? Number(process.hrtime.bigint() - start) / 1e9;
-console.log(JSON.stringify({ sources, ok, seconds: elapsed, maxRssMiB: process.resourceUsage().maxRSS / 1024 }));
+const used = process.cpuUsage(usedBefore);
+const cpuSeconds = (used.user + used.system) / 1e6;
+console.log(JSON.stringify({ sources, ok, seconds: elapsed, cpuSeconds, maxRssMiB: process.resourceUsage().maxRSS / 1024 }));
 
 /** A verdict object for each source. */
 async function verdicts() {

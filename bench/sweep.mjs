@@ -13,6 +13,7 @@ const cLoop = buildCLoop();
 
 const rates = { 'bare C loop': [], 'node:dgram, a socket per IP': [], 'routepool, verdict objects': [], 'routepool, packed batches': [] };
 const names = Object.keys(rates);
+const cpu = Object.fromEntries(names.map((name) => [name, []]));
 for (let round = 0; round < rounds; round++) {
   const results = [
     run(cLoop, [base, String(sources)]),
@@ -25,18 +26,19 @@ for (let round = 0; round < rounds; round++) {
     const ok = result.answered ?? result.ok;
     if (ok !== result.sources) throw new Error(`${names[i]}: ${ok} of ${result.sources} answered`);
     rates[names[i]].push(result.sources / result.seconds);
+    cpu[names[i]].push((result.cpuSeconds / result.sources) * 1e6);
   });
   if (!values.json) process.stderr.write(`round ${round + 1} of ${rounds}\r`);
 }
 
 const ratio = (name, to) => rates[name].map((rate, i) => rate / rates[to][i]);
 if (values.json) {
-  console.log(JSON.stringify({ sources, rounds, rates, toC: Object.fromEntries(names.map((n) => [n, median(ratio(n, names[0]))])) }));
+  console.log(JSON.stringify({ sources, rounds, rates, cpuMicros: cpu, toC: Object.fromEntries(names.map((n) => [n, median(ratio(n, names[0]))])) }));
 } else {
   console.log(`${sources} sources of ${block}, ${rounds} rounds\n${describeMachine()}\n`);
-  console.log('| contender | probes a second | × bare C loop | × node:dgram |\n|---|---|---|---|');
+  console.log('| contender | probes a second | × bare C loop | × node:dgram | µs of processor a probe |\n|---|---|---|---|---|');
   for (const name of names) {
     const rate = Math.round(median(rates[name])).toLocaleString('en-US');
-    console.log(`| ${name} | ${rate} | ${spread(ratio(name, names[0]))} | ${spread(ratio(name, names[1]))} |`);
+    console.log(`| ${name} | ${rate} | ${spread(ratio(name, names[0]))} | ${spread(ratio(name, names[1]))} | ${spread(cpu[name])} |`);
   }
 }

@@ -9,7 +9,7 @@ import { ITEM_BYTES, POOL_CHUNK } from './defaults.ts';
 import { RoutePoolError, unwrap } from './errors.ts';
 import type { Family } from './families.ts';
 import type { RouteData } from './interface-dict.ts';
-import type { ValidateOptions } from './options.ts';
+import { asCaller, wrong, type ValidateOptions } from './options.ts';
 import type { PickOptions } from './pick.ts';
 import { Route, type RouteSource } from './route.ts';
 import { validate } from './validate.ts';
@@ -19,6 +19,9 @@ const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** Ranges that one validation takes: more would be a list, not a block. */
 const MAX_RUNS = 65_536;
+
+/** More ranges than a pool can have: what is saved is whole. */
+const ALL_RUNS = 2 ** 32 - 1;
 
 /** Single items lie side by side in bytes that are made for many: an allocation for each would cost more than all the rest. */
 const SLAB_ITEMS = 256;
@@ -217,6 +220,8 @@ export class RoutePool implements Iterable<Route> {
     if (seed === undefined) {
       for (const word of crypto.getRandomValues(new BigUint64Array(3))) number = (number << 64n) | word;
     } else {
+      const whole = typeof seed === 'bigint' || Number.isInteger(seed);
+      if (!whole) asCaller(this.random, () => wrong('seed', 'an integer', seed));
       // SplitMix64 (Steele, Lea, Flood 2014), three times: the numbers of pools have up to 128 bits.
       let state = BigInt.asUintN(64, BigInt(seed));
       for (let i = 0; i < 3; i++) {
@@ -237,8 +242,9 @@ export class RoutePool implements Iterable<Route> {
 
   /** Own items, then those that only the other has. */
   union(other: RoutePool): RoutePool {
+    const af = this.#sameFamily(other);
     const sources = new Map([...this.#sources, ...other.#sources]);
-    return new RoutePool(this.#sameFamily(other), [...this.routes, ...other.routes], this.#native.union(other.#native), sources);
+    return new RoutePool(af, [...this.routes, ...other.routes], this.#native.union(other.#native), sources);
   }
 
   /** The items that the other has too. */
@@ -255,21 +261,25 @@ export class RoutePool implements Iterable<Route> {
 
   /** The items that only one of both has. */
   symmetricDifference(other: RoutePool): RoutePool {
+    this.#sameFamily(other);
     return this.difference(other).union(other.difference(this));
   }
 
   /** Whether the other has all of these external addresses. */
   isSubsetOf(other: RoutePool): boolean {
+    poolOnly(other);
     return this.#native.isSubsetOf(other.#native);
   }
 
   /** Whether all external addresses of the other are here. */
   isSupersetOf(other: RoutePool): boolean {
+    poolOnly(other);
     return other.isSubsetOf(this);
   }
 
   /** Whether both have no external address in common. */
   isDisjointFrom(other: RoutePool): boolean {
+    poolOnly(other);
     return this.#native.isDisjointFrom(other.#native);
   }
 
@@ -283,6 +293,7 @@ export class RoutePool implements Iterable<Route> {
   }
 
   #sameFamily(other: RoutePool): Family {
+    poolOnly(other);
     if (other.af !== this.af) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', `a pool of IPv${this.af} and one of IPv${other.af} have no address in common`);
     return this.af;
   }
@@ -318,15 +329,13 @@ export class RoutePool implements Iterable<Route> {
    * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if every address is behind a NAT: then there is nothing to prove
    */
   validate(options: ValidateOptions = {}): ValidationRun {
-    const blocks = this.#native
-      .runs(MAX_RUNS + 1)
-      .filter((run) => run.same)
-      .map((run) => (run.first === run.last ? run.first : `${run.first}-${run.last}`));
+    const runs = this.#native.runs(MAX_RUNS + 1);
+    if (runs.length > MAX_RUNS) {
+      throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', `this pool is scattered over more than ${MAX_RUNS} ranges: validate the blocks that it came from`);
+    }
+    const blocks = runs.filter((run) => run.same).map((run) => (run.first === run.last ? run.first : `${run.first}-${run.last}`));
     if (blocks.length === 0) {
       throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'no address of this pool is held by this machine itself: they are those of a NAT, which leaves nothing to validate');
-    }
-    if (blocks.length > MAX_RUNS) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', `this pool is scattered over more than ${MAX_RUNS} ranges: validate the blocks that it came from`);
     }
     this.#run = validate(blocks, options);
     return this.#run;
@@ -344,7 +353,7 @@ export class RoutePool implements Iterable<Route> {
 
   /** Family, size, routes as the dict of an interface has them, and the external addresses as ranges. */
   toJSON(): { af: Family; size: string; routes: RouteData[]; external: string[] } {
-    const external = this.#native.runs(MAX_RUNS).map(({ first, last }) => (first === last ? first : `${first}-${last}`));
+    const external = this.#native.runs(ALL_RUNS).map(({ first, last }) => (first === last ? first : `${first}-${last}`));
     return { af: this.af, size: String(this.size), routes: this.routes.map((route) => route.toJSON()), external };
   }
 
@@ -360,5 +369,12 @@ export class RoutePool implements Iterable<Route> {
         return `RoutePool(${this.size}) [ ${String(this)} ]`;
       },
     });
+  }
+}
+
+/** Sets of other kinds cannot be worked with: what they hold is no routes. */
+function poolOnly(other: unknown): void {
+  if (!(other instanceof RoutePool)) {
+    throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', `expected a RoutePool but received ${inspect(other, { depth: 0, breakLength: Infinity })}`);
   }
 }

@@ -17,6 +17,17 @@ pub fn is_transient(error: &io::Error) -> bool {
     cfg!(windows) && error.raw_os_error() == Some(10_055)
 }
 
+/// Whether the process, or the system, has no descriptor left for one more socket.
+#[must_use]
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let (process, system) = (libc::EMFILE, libc::ENFILE);
+    // WSAEMFILE; Windows has no limit of the system.
+    #[cfg(not(unix))]
+    let (process, system) = (10_024, 10_024);
+    error.raw_os_error().is_some_and(|number| number == process || number == system)
+}
+
 /// Whether a received ICMP error stands behind this: nothing listens at the destination, or no router knows a way. On a
 /// receive call it speaks of an earlier datagram, not of this call.
 #[must_use]

@@ -26,6 +26,8 @@ pub(crate) struct PerSource {
     sockets: HashMap<usize, Bound>,
     by_source: HashMap<IpAddr, usize>,
     age: VecDeque<usize>,
+    /// Sockets kept open: fewer than [`MOST`] once the system had no more.
+    most: usize,
     readable: VecDeque<usize>,
     next: usize,
     buffer: Box<[u8; 1_500]>,
@@ -46,6 +48,7 @@ impl PerSource {
             sockets: HashMap::new(),
             by_source: HashMap::new(),
             age: VecDeque::new(),
+            most: MOST,
             readable: VecDeque::new(),
             next: 0,
             buffer: Box::new([0; 1_500]),
@@ -78,7 +81,7 @@ impl PerSource {
 
     fn bind(&mut self, local: SocketAddr) -> io::Result<usize> {
         let domain = if local.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
-        let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = self.new_socket(domain)?;
         socket.set_nonblocking(true)?;
         if let Some(interface) = &self.options.interface {
             crate::tie_to_interface(&socket, local.is_ipv6(), interface)?;
@@ -90,7 +93,7 @@ impl PerSource {
         socket.bind(&local.into())?;
         let mut socket = mio::net::UdpSocket::from_std(socket.into());
         let local = socket.local_addr()?;
-        if self.age.len() >= MOST {
+        if self.age.len() >= self.most {
             self.drop_oldest();
         }
         let at = self.next;
@@ -100,6 +103,22 @@ impl PerSource {
         self.by_source.insert(local.ip(), at);
         self.age.push_back(at);
         Ok(at)
+    }
+
+    /// A socket. That a process has no descriptor left says nothing of an address: older ones make room, and some for the rest
+    /// of the process.
+    fn new_socket(&mut self, domain: Domain) -> io::Result<socket2::Socket> {
+        loop {
+            match socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP)) {
+                Err(error) if crate::errno::is_out_of_descriptors(&error) && !self.age.is_empty() => {
+                    self.most = (self.age.len() * 3 / 4).max(1);
+                    while self.age.len() >= self.most {
+                        self.drop_oldest();
+                    }
+                }
+                result => return result,
+            }
+        }
     }
 
     fn drop_oldest(&mut self) {
