@@ -96,6 +96,16 @@ export declare class NatJob {
   result(): NatReport | Failure | null
 }
 
+/** A NAT at work. Endpoints are `ip:port`; times are in ms and never go back. What is no endpoint is dropped. */
+export declare class NatRules {
+  /** A packet from inside: its external source. */
+  outbound(nowMs: number, from: string, to: string): string | null
+  /** A packet from outside to an external endpoint: the internal one, if it is let in. */
+  inbound(nowMs: number, from: string, to: string): string | null
+  /** A packet from inside to an external endpoint of this NAT, if such are let back in. */
+  hairpin(nowMs: number, from: string, to: string): Hairpinned | null
+}
+
 /** Addresses being asked for. */
 export declare class Observation {
   /** Ends it soon. Twice is fine. */
@@ -158,6 +168,14 @@ export declare class Sockets {
   endRelay(id: number): void
   /** Sums since the beginning. */
   totals(): SocketTotals
+}
+
+/** A STUN server of RFC 5780 as a function, with the faults that it is told to have. */
+export declare class StunRules {
+  /** A server at two addresses with two ports each. */
+  static at(addresses: Array<string>, ports: Array<number>): StunRules
+  /** What it answers to a datagram, in order. `fault` is one of the testkit's; `value` is the endpoint or number that some have. */
+  answer(from: string, to: string, request: Buffer, fault?: string | undefined | null, value?: string | undefined | null): Array<SimulatedAnswer>
 }
 
 /** A sweep on its own thread. */
@@ -413,6 +431,14 @@ export interface GatewayFacts {
   metric: number
   /** The routing table; 254 is the main one on Linux. */
   table: number
+}
+
+/** A packet from inside to an external address of the NAT. */
+export interface Hairpinned {
+  /** From whom it seems to come. */
+  from: string
+  /** The internal endpoint that it goes to. */
+  to: string
 }
 
 /** What the system says of an interface. */
@@ -912,6 +938,10 @@ export interface ResponderCounters {
   ignored: number
   /** Datagrams that the kernel dropped. */
   drops: number
+  /** TCP connections accepted. */
+  connections: number
+  /** TCP connections closed at once. */
+  refused: number
   /** Datagrams that got no reply, in the order of `stun_ignored_reasons`. */
   reasons: Array<number>
 }
@@ -958,6 +988,44 @@ export interface ServerTarget {
   host: string
   /** Port. */
   port: number
+}
+
+/** A datagram of a simulated server. */
+export interface SimulatedAnswer {
+  /** The endpoint of the server that it leaves from. */
+  from: string
+  /** Where it goes. */
+  to: string
+  /** What it carries. */
+  bytes: Buffer
+}
+
+/** Makes a NAT. */
+export declare function simulateNat(options: SimulationOptions): NatRules | Failure
+
+/** What kind of NAT to simulate. */
+export interface SimulationOptions {
+  /** `none`, `endpoint-independent`, `address-dependent` or `address-and-port-dependent`. */
+  mapping: string
+  /** The same without `none`. */
+  filtering: string
+  /** `equal`, `preserving`, `independent`, `dependent` or `random`. */
+  allocation: string
+  /**
+   * Ports between local and mapped (`preserving`), from one mapping to the next (`independent`), or for each local port
+   * further (`dependent`).
+   */
+  step: number
+  /** External addresses, at least one. */
+  externals: Array<string>
+  /** Whether each mapping takes one of them at random. */
+  arbitrary: boolean
+  /** How long a mapping is kept without a packet from inside. */
+  lifetimeMs: number
+  /** Whether hosts inside reach each other by their external addresses. */
+  hairpin: boolean
+  /** What is random follows from it. */
+  seed: bigint
 }
 
 /** How a socket is opened. */
@@ -1039,6 +1107,12 @@ export interface StunServerConfig {
   port: number
   /** The other port. */
   otherPort?: number
+  /** Also listen for TCP connections. */
+  tcp?: boolean
+  /** Blocks that may ask. */
+  allow?: Array<string>
+  /** Replies a second for each prefix of sources; 0 for no limit. */
+  ratePerPrefix?: number
   /** Threads. */
   workers?: number
   /** Answer clients of RFC 3489. */

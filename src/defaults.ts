@@ -15,6 +15,11 @@ export const POOL_CHUNK = 1_024;
 /** Bytes of one packed item of a pool: external address (16; IPv4 in the first 4), local address (16), route (4, little-endian). */
 export const ITEM_BYTES = 36;
 
+/**
+ * What is asked for a 204 when no public STUN server answers. Over HTTP, since a portal can only step in there; run for such checks
+ * by a network that answers everywhere.
+ */
+export const PORTAL_URL = 'http://cp.cloudflare.com/generate_204';
 /** Changes of a watch fetched at a time: small objects, so that a burst of thousands leaves the event loop its turns. */
 export const WATCH_BATCH = 256;
 
