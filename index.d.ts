@@ -212,28 +212,6 @@ export declare class SweepPlan {
   discard(): void
 }
 
-/** An address of an interface. */
-export interface AddressFacts {
-  /** The address. */
-  ip: string
-  /** Length of its subnet's prefix. */
-  prefixLength: number
-  /** 4 or 6. */
-  family: number
-  /** `global`, `private`, `link-local` and so on. */
-  scope: string
-  /** For link-local IPv6 addresses the number of the interface, else 0. */
-  scopeId: number
-  /** A name of its own, such as `eth0:1`. */
-  label?: string
-  /** An IPv6 privacy address. */
-  temporary: boolean
-  /** Not to be used for new connections. */
-  deprecated: boolean
-  /** Not yet known to be unique. */
-  tentative: boolean
-}
-
 /** All that was seen of one address. */
 export interface AddressSeen {
   /** The address. */
@@ -464,10 +442,13 @@ export interface InterfaceFacts {
   /** Ways to other networks, the most preferred first. */
   gateways: Array<GatewayFacts>
   /** Its addresses. */
-  addresses: Array<AddressFacts>
+  addresses: PackedAddresses
   /** Blocks that local routes hold. */
   blocks: Array<Prefix>
 }
+
+/** The names of all interfaces, by number. */
+export declare function interfaceNames(): Array<string> | Failure
 
 /** Tries what this machine allows. Nothing is sent. */
 export declare function listCapabilities(): Array<CapabilityFacts>
@@ -825,6 +806,18 @@ export interface OpenedSocket {
  * there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
  */
 export declare function openSockets(reader: string, bell: () => void): Sockets | Failure
+
+/** The addresses of an interface, packed: one object for each would cost more than all the rest. */
+export interface PackedAddresses {
+  /** The addresses, each followed by a line feed. */
+  ips: string
+  /** Three bytes for each: length of the prefix, number of the scope in `scopes`, `ADDRESS_*` flags. */
+  facts: Uint8Array
+  /** The names of the scopes that occur: `global`, `private` and so on. */
+  scopes: Array<string>
+  /** The names of those that have one of their own, such as `eth0:1`, each followed by a line feed. */
+  labels: string
+}
 
 /** What a plan is about to do. */
 export interface PlanFacts {

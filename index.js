@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Responder, Sockets, StunRules, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, simulateNat, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Responder, Sockets, StunRules, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, interfaceNames, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, simulateNat, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { ConnectAttempts }
 export { InterfaceLoad }
@@ -793,6 +793,7 @@ export { canConnect }
 export { checkBind }
 export { chooseServers }
 export { classifyNat }
+export { interfaceNames }
 export { listCapabilities }
 export { listInterfaces }
 export { makePool }

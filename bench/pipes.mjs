@@ -43,7 +43,7 @@ const [ports] = await once(createInterface(peer.stdout), 'line');
 
 function run(kind, row) {
   const args = [here('contender.mjs'), kind, row.job, JSON.stringify({ ...row.args, ports: JSON.parse(ports) })];
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', ...args], { encoding: 'utf8', timeout: 300_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', ...args], { encoding: 'utf8', timeout: 120_000 });
   if (status !== 0) throw new Error(`${kind}: ${row.name} failed (${status}): ${stderr}${stdout}`);
   return JSON.parse(stdout);
 }

@@ -11,6 +11,7 @@ export const canConnect: typeof Native.canConnect = take('canConnect');
 export const checkBind: typeof Native.checkBind = take('checkBind');
 export const chooseServers: typeof Native.chooseServers = take('chooseServers');
 export const classifyNat: typeof Native.classifyNat = take('classifyNat');
+export const interfaceNames: typeof Native.interfaceNames = take('interfaceNames');
 export const listCapabilities: typeof Native.listCapabilities = take('listCapabilities');
 export type ConnectAttempts = Native.ConnectAttempts;
 export const ConnectAttempts: typeof Native.ConnectAttempts = take('ConnectAttempts');

@@ -102,14 +102,14 @@ export class Outgoing {
     let taken = channel.write(data, to);
     if (taken < 0 && isIcmp(taken) && channel.protocol !== TCP) {
       // It speaks of an earlier datagram (udp(7)): this one has not been sent yet.
-      this.#events.onRefused(systemError(taken, 'recv', channel.remote, channel.local));
+      this.#events.onRefused(systemError(taken, 'recvmsg', channel.remote, channel.local));
       taken = channel.write(data, to);
     }
     if (taken >= 0) {
       this.sent += taken;
       return taken;
     }
-    const error = systemError(taken, 'send', to ?? channel.remote, channel.local);
+    const error = systemError(taken, channel.protocol === TCP ? 'write' : 'send', to ?? channel.remote, channel.local);
     if (channel.protocol === TCP) this.#events.onBroken(error);
     return error;
   }

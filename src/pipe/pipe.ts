@@ -208,7 +208,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
    * change the bytes before that. Text goes as UTF-8.
    *
    * @param to for UDP pipes without a destination of their own: whom to
-   * @throws system errors in Node's shape: `send EMSGSIZE`, `send EPIPE`, `send EACCES`; RoutePoolError `ERR_ROUTEPOOL_CLOSED`
+   * @throws system errors in Node's shape: `send EMSGSIZE`, `write EPIPE`, `send EACCES`; RoutePoolError `ERR_ROUTEPOOL_CLOSED`
    *   after a close, `ERR_ROUTEPOOL_OPTION`
    */
   send(data: Data, to?: Peer): Promise<void> {
@@ -267,7 +267,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
    * The next message. `undefined`: nothing has come within `timeoutMs`. `null`: nothing will come any more, the peer has ended or
    * the pipe is closed. Of a TCP pipe a message is a piece of the stream, cut anywhere.
    *
-   * @throws what ended the pipe (`recv ECONNRESET`); for UDP also `recv ECONNREFUSED`, after which the pipe goes on; AbortError
+   * @throws what ended the pipe (`read ECONNRESET`); for UDP also `recvmsg ECONNREFUSED`, after which the pipe goes on; AbortError
    */
   async recv(options?: ReceiveOptions): Promise<Buffer | undefined | null> {
     const message = await this.#inbox.recv(options, this.recv);
@@ -509,7 +509,9 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   #onError(error: number | Error, syscall: string): void {
-    const made = typeof error === 'number' ? systemError(error, syscall, this.remote, this.local) : error;
+    // The names that Node has for receiving: of a stream, and of datagrams.
+    const call = syscall === 'recv' ? (this.protocol === TCP ? 'read' : 'recvmsg') : syscall;
+    const made = typeof error === 'number' ? systemError(error, call, this.remote, this.local) : error;
     if (this.protocol === TCP) return this.#fail(made);
     if (typeof error !== 'number' || isIcmp(error)) return this.#onRefused(made);
     if (this.listenerCount('error') > 0) this.emit('error', made);

@@ -182,3 +182,7 @@ pub const WATCH_RETRY_LONGEST: Duration = Duration::from_secs(30);
 /// Bytes of receive buffer asked for the messages of the system: some thousand of them.
 #[cfg(target_os = "linux")]
 pub const WATCH_RECEIVE_BUFFER: i32 = 1 << 20;
+
+/// Open files from which on nobody notices a limit: sockets for each source of a /22, and some hundred pipes besides. Most systems
+/// give 1,024 unless they are asked for more.
+pub const OPEN_FILES: u64 = 4_096;
