@@ -96,6 +96,16 @@ export declare class NatJob {
   result(): NatReport | Failure | null
 }
 
+/** A NAT at work. Endpoints are `ip:port`; times are in ms and never go back. What is no endpoint is dropped. */
+export declare class NatRules {
+  /** A packet from inside: its external source. */
+  outbound(nowMs: number, from: string, to: string): string | null
+  /** A packet from outside to an external endpoint: the internal one, if it is let in. */
+  inbound(nowMs: number, from: string, to: string): string | null
+  /** A packet from inside to an external endpoint of this NAT, if such are let back in. */
+  hairpin(nowMs: number, from: string, to: string): Hairpinned | null
+}
+
 /** Addresses being asked for. */
 export declare class Observation {
   /** Ends it soon. Twice is fine. */
@@ -154,6 +164,14 @@ export declare class Sockets {
   totals(): SocketTotals
 }
 
+/** A STUN server of RFC 5780 as a function, with the faults that it is told to have. */
+export declare class StunRules {
+  /** A server at two addresses with two ports each. */
+  static at(addresses: Array<string>, ports: Array<number>): StunRules
+  /** What it answers to a datagram, in order. `fault` is one of the testkit's; `value` is the endpoint or number that some have. */
+  answer(from: string, to: string, request: Buffer, fault?: string | undefined | null, value?: string | undefined | null): Array<SimulatedAnswer>
+}
+
 /** A sweep on its own thread. */
 export declare class Sweep {
   /**
@@ -186,28 +204,6 @@ export declare class SweepPlan {
   startStopped(bell: () => void): Sweep | Failure
   /** Gives up what the plan holds, such as its state file; for a plan that will not be started. */
   discard(): void
-}
-
-/** An address of an interface. */
-export interface AddressFacts {
-  /** The address. */
-  ip: string
-  /** Length of its subnet's prefix. */
-  prefixLength: number
-  /** 4 or 6. */
-  family: number
-  /** `global`, `private`, `link-local` and so on. */
-  scope: string
-  /** For link-local IPv6 addresses the number of the interface, else 0. */
-  scopeId: number
-  /** A name of its own, such as `eth0:1`. */
-  label?: string
-  /** An IPv6 privacy address. */
-  temporary: boolean
-  /** Not to be used for new connections. */
-  deprecated: boolean
-  /** Not yet known to be unique. */
-  tentative: boolean
 }
 
 /** All that was seen of one address. */
@@ -409,6 +405,14 @@ export interface GatewayFacts {
   table: number
 }
 
+/** A packet from inside to an external address of the NAT. */
+export interface Hairpinned {
+  /** From whom it seems to come. */
+  from: string
+  /** The internal endpoint that it goes to. */
+  to: string
+}
+
 /** What the system says of an interface. */
 export interface InterfaceFacts {
   /** Its name. */
@@ -432,10 +436,13 @@ export interface InterfaceFacts {
   /** Ways to other networks, the most preferred first. */
   gateways: Array<GatewayFacts>
   /** Its addresses. */
-  addresses: Array<AddressFacts>
+  addresses: PackedAddresses
   /** Blocks that local routes hold. */
   blocks: Array<Prefix>
 }
+
+/** The names of all interfaces, by number. */
+export declare function interfaceNames(): Array<string> | Failure
 
 /** Tries what this machine allows. Nothing is sent. */
 export declare function listCapabilities(): Array<CapabilityFacts>
@@ -794,6 +801,18 @@ export interface OpenedSocket {
  */
 export declare function openSockets(reader: string, bell: () => void): Sockets | Failure
 
+/** The addresses of an interface, packed: one object for each would cost more than all the rest. */
+export interface PackedAddresses {
+  /** The addresses, each followed by a line feed. */
+  ips: string
+  /** Three bytes for each: length of the prefix, number of the scope in `scopes`, `ADDRESS_*` flags. */
+  facts: Uint8Array
+  /** The names of the scopes that occur: `global`, `private` and so on. */
+  scopes: Array<string>
+  /** The names of those that have one of their own, such as `eth0:1`, each followed by a line feed. */
+  labels: string
+}
+
 /** What a plan is about to do. */
 export interface PlanFacts {
   /** The blocks, in canonical form. */
@@ -906,6 +925,10 @@ export interface ResponderCounters {
   ignored: number
   /** Datagrams that the kernel dropped. */
   drops: number
+  /** TCP connections accepted. */
+  connections: number
+  /** TCP connections closed at once. */
+  refused: number
   /** Datagrams that got no reply, in the order of `stun_ignored_reasons`. */
   reasons: Array<number>
 }
@@ -952,6 +975,44 @@ export interface ServerTarget {
   host: string
   /** Port. */
   port: number
+}
+
+/** A datagram of a simulated server. */
+export interface SimulatedAnswer {
+  /** The endpoint of the server that it leaves from. */
+  from: string
+  /** Where it goes. */
+  to: string
+  /** What it carries. */
+  bytes: Buffer
+}
+
+/** Makes a NAT. */
+export declare function simulateNat(options: SimulationOptions): NatRules | Failure
+
+/** What kind of NAT to simulate. */
+export interface SimulationOptions {
+  /** `none`, `endpoint-independent`, `address-dependent` or `address-and-port-dependent`. */
+  mapping: string
+  /** The same without `none`. */
+  filtering: string
+  /** `equal`, `preserving`, `independent`, `dependent` or `random`. */
+  allocation: string
+  /**
+   * Ports between local and mapped (`preserving`), from one mapping to the next (`independent`), or for each local port
+   * further (`dependent`).
+   */
+  step: number
+  /** External addresses, at least one. */
+  externals: Array<string>
+  /** Whether each mapping takes one of them at random. */
+  arbitrary: boolean
+  /** How long a mapping is kept without a packet from inside. */
+  lifetimeMs: number
+  /** Whether hosts inside reach each other by their external addresses. */
+  hairpin: boolean
+  /** What is random follows from it. */
+  seed: bigint
 }
 
 /** Copies whole records of a table into `out`, from `at` on. Gives where they end; the highest bit says that there is more. */
@@ -1045,6 +1106,12 @@ export interface StunServerConfig {
   port: number
   /** The other port. */
   otherPort?: number
+  /** Also listen for TCP connections. */
+  tcp?: boolean
+  /** Blocks that may ask. */
+  allow?: Array<string>
+  /** Replies a second for each prefix of sources; 0 for no limit. */
+  ratePerPrefix?: number
   /** Threads. */
   workers?: number
   /** Answer clients of RFC 3489. */

@@ -773,17 +773,19 @@ if (
   }
 }
 
-const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, Observation, ProvenPool, Responder, Sockets, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, socketDrain, socketSend, socketSendTo, socketWatch, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Responder, Sockets, StunRules, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, interfaceNames, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, simulateNat, socketDrain, socketSend, socketSendTo, socketWatch, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { ConnectAttempts }
 export { InterfaceLoad }
 export { InterfaceWatch }
 export { LoadPlan }
 export { NatJob }
+export { NatRules }
 export { Observation }
 export { ProvenPool }
 export { Responder }
 export { Sockets }
+export { StunRules }
 export { Sweep }
 export { SweepPlan }
 export { behaviourOfType }
@@ -791,6 +793,7 @@ export { canConnect }
 export { checkBind }
 export { chooseServers }
 export { classifyNat }
+export { interfaceNames }
 export { listCapabilities }
 export { listInterfaces }
 export { makePool }
@@ -800,6 +803,7 @@ export { openSockets }
 export { planListeners }
 export { planLoad }
 export { planSweep }
+export { simulateNat }
 export { socketDrain }
 export { socketSend }
 export { socketSendTo }

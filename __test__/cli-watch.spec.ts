@@ -46,9 +46,9 @@ describe.skipIf(why !== undefined)('routepool watch in a namespace', () => {
   }
 
   /** The thread that watches is there: what happens from now on is told. */
-  async function watches({ pid }: ChildProcessWithoutNullStreams): Promise<void> {
-    const named = () => spawnSync('sh', ['-c', `cat /proc/${pid}/task/*/comm`], { encoding: 'utf8' }).stdout.includes('routepool-watch');
-    while (!named()) await new Promise((resolve) => setImmediate(resolve));
+  async function watches(child: ChildProcessWithoutNullStreams): Promise<void> {
+    const named = () => spawnSync('sh', ['-c', `cat /proc/${child.pid}/task/*/comm`], { encoding: 'utf8' }).stdout.includes('routepool-watch');
+    while (child.exitCode === null && !named()) await new Promise((resolve) => setImmediate(resolve));
   }
 
   it('tells in words and ends after a number of changes', async () => {

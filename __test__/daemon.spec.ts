@@ -2,6 +2,7 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import http from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -200,6 +201,32 @@ describe('a UDP daemon', () => {
     expect([String(await second?.recv()), second === first]).toEqual(['two', false]);
   });
 
+  it('remembers a peer that is only sent to', async () => {
+    const server = daemon({ peerTimeoutMs: 30 });
+    const group = await server.listen(UDP, 0, '127.86.0.1');
+    const socket = createSocket('udp4');
+    closers.push(() => new Promise<void>((done) => socket.close(done)));
+    socket.send('subscribe', group.port, '127.86.0.1');
+    const pipe = await server.accept();
+    let news = 0;
+    socket.on('message', () => news++);
+    // More than three of the times that silence is given.
+    for (const end = performance.now() + 100; performance.now() < end; ) {
+      await Promise.all([once(socket, 'message'), pipe?.send('news')]);
+    }
+    expect([pipe?.closed, news > 3]).toEqual([false, true]);
+  });
+
+  it('keeps forged senders within bounds', async () => {
+    const server = daemon({ maxPeers: 100 });
+    const group = await server.listen(UDP, 0, pool);
+    const socket = createSocket('udp4');
+    closers.push(() => new Promise<void>((done) => socket.close(done)));
+    for (let k = 0; k < 256; k++) socket.send('x', group.port, `127.86.0.${k}`);
+    while ((group.servers[0]?.counters().refused ?? 0) < 156) await new Promise(setImmediate);
+    expect(server.connections).toBe(100);
+  });
+
   it('drops what a peer sends that nobody reads, counts it, and serves the others', async () => {
     const server = daemon({ highWaterMark: 1_000 });
     const group = await server.listen(UDP, 0, '127.86.0.1');
@@ -388,6 +415,24 @@ describe('the end', () => {
     const [received] = await Promise.all([text(socket), server.close(), server.close()]);
     expect([received.length, closes, pipe?.closed, server.servers, server.connections]).toEqual([3_000_000, 1, true, [], 0]);
     await (await daemon().listen(TCP, group.port, '127.86.0.2')).close();
+  });
+
+  it.skipIf(process.platform !== 'linux')('leaves no descriptor behind, after thousands of connections', async () => {
+    const open = () => readdirSync('/proc/self/fd').length;
+    const server = new Daemon();
+    server.on('pipe', (pipe) => void pipe.close());
+    const group = await server.listen(TCP, 0, pool);
+    await text(await client('127.86.0.1', group.port));
+    const before = open();
+    for (let round = 0; round < 40; round++) {
+      await Promise.all(Array.from({ length: 50 }, async (_, k) => text(await client(`127.86.0.${k}`, group.port))));
+      closers.length = 0;
+    }
+    while (server.connections > 0) await new Promise(setImmediate);
+    expect(group.servers[0]?.counters().accepted).toBe(2_001);
+    expect(open()).toBeLessThanOrEqual(before);
+    await server.close();
+    expect(open()).toBeLessThan(before);
   });
 
   it('does not wait for ever for a peer that takes nothing', async () => {

@@ -1,6 +1,7 @@
 /** The STUN server through its public API; what it answers to which bytes is tested in Rust. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { StunServer } from '../src/index.ts';
 
@@ -55,6 +56,8 @@ test('two addresses answer from the one, the other, and each of their ports', as
       expect(address(reply, 0x802c)).toBe(names[at ^ 3]);
     }
   }
+  // Closed, so that all is counted.
+  await server.close();
   const { requests, replies, ignored } = server.counters();
   expect({ requests, replies, ignored }).toEqual({ requests: 20, replies: 20, ignored: 0 });
 });
@@ -66,6 +69,7 @@ test('one address is a plain server, and what it cannot do it refuses by 420', a
   expect(reply.subarray(0, 2).toString('hex')).toBe('0111');
   expect([...reply.subarray(26, 28)]).toEqual([4, 20]);
   expect(address((await ask(request(), server)).reply, 0x802c)).toBeUndefined();
+  await server.close();
   expect(server.counters()).toMatchObject({ replies: 2, errors: 1 });
 });
 
@@ -87,6 +91,7 @@ test('both families at once', async () => {
 test.skipIf(process.platform !== 'linux')('several workers share the ports, and the counters are those of all', async () => {
   const server = listen({ address: ['127.0.0.1', '127.0.0.2'], workers: 3 });
   for (let i = 0; i < 30; i++) await ask(request(6), server, `127.0.1.${i}`);
+  await server.close();
   expect(server.counters()).toMatchObject({ requests: 30, replies: 30 });
 });
 
@@ -119,10 +124,41 @@ test('what is wrong with the options is said by name, and nothing stays open', a
     [{ workers: 0 }, 'workers'],
     [{ rfc3489: 'yes' }, 'rfc3489'],
     [{ software: 7 }, 'software'],
+    [{ tcp: 1 }, 'tcp'],
+    [{ allow: [] }, 'allow'],
+    [{ allow: ['10.0.0.0/8', 'everybody'] }, 'allow'],
+    [{ ratePerPrefix: -1 }, 'ratePerPrefix'],
     [{ hostname: '127.0.0.1' }, 'hostname'],
   ] as const) {
     expect(wrong(options), JSON.stringify(options)).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option }));
   }
   const server = listen({ address: '127.0.0.2' });
   expect(wrong({ address: ['127.0.0.1', '127.0.0.2'], port: server.port })).toThrow(`bind EADDRINUSE 127.0.0.2:${server.port}`);
+});
+
+test('over TCP, with TCP alone told of', async () => {
+  const server = listen({ tcp: true });
+  const socket = connect(server.port, server.address);
+  socket.write(request());
+  const [reply] = (await once(socket, 'data')) as [Buffer];
+  expect(reply.readUInt16BE(0)).toBe(0x0101);
+  socket.destroy();
+  expect(server.counters()).toMatchObject({ connections: 1, replies: 1 });
+});
+
+test('metrics are Prometheus text, and the counts are those of counters()', async () => {
+  const server = listen({ address: ['127.0.0.1', '127.0.0.2'], allow: '127.0.0.77' });
+  await ask(request(), server);
+  await ask(Buffer.concat([request(6).subarray(0, 22), Buffer.from([0, 0, 0, 0, 0, 0])]), server);
+  const stranger = createSocket('udp4');
+  open.push(stranger);
+  stranger.send(request(), server.port, server.address);
+  await expect.poll(() => server.counters().reasons['not-allowed']).toBe(1);
+  const lines = server.metrics().trimEnd().split('\n');
+  for (const line of lines) expect(line).toMatch(/^(# (HELP|TYPE) routepool_stun_[a-z_]+ .+|routepool_stun_[a-z_]+(\{([a-z]+="[^"]*",?)+\})? \d+)$/);
+  expect(lines).toContain('routepool_stun_requests_total 3');
+  expect(lines).toContain('routepool_stun_replies_total{class="success"} 1');
+  expect(lines).toContain('routepool_stun_replies_total{class="error"} 1');
+  expect(lines).toContain('routepool_stun_ignored_total{reason="not-allowed"} 1');
+  expect(lines).toContain(`routepool_stun_endpoint_info{address="127.0.0.1",port="${server.port}",advertised="127.0.0.1"} 1`);
 });

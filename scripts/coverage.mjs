@@ -41,18 +41,21 @@ const env = {
   LLVM_PROFILE_FILE: join(process.cwd(), profiles, '%p-%m.profraw'),
   CARGO_TARGET_DIR: folder,
 };
-const built = run('cargo', ['test', '--locked', '-p', 'routepool-proto', '--lib', '--no-run', '--message-format=json'], { env });
-const binary = built
+const built = run('cargo', ['test', '--locked', '-p', 'routepool-proto', '--lib', '--tests', '--no-run', '--message-format=json'], { env });
+const binaries = built
   .split('\n')
   .filter((line) => line.startsWith('{'))
   .map((line) => JSON.parse(line))
-  .find((message) => message.executable && message.target?.name === 'routepool_proto')?.executable;
-run(binary, ['-q'], { env });
+  .filter((message) => message.executable && message.profile?.test && message.target?.src_path.includes('/crates/proto/'))
+  .map((message) => message.executable);
+for (const binary of binaries) run(binary, ['-q'], { env });
 const merged = join(folder, 'proto.profdata');
 const raw = readdirSync(profiles).map((name) => join(profiles, name));
 run(profdata, ['merge', '-sparse', ...raw, '-o', merged]);
-const ignore = '--ignore-filename-regex=(registry|rustc|/target/|/tests\\.rs)';
-const report = JSON.parse(run(cov, ['export', '-summary-only', ignore, `-instr-profile=${merged}`, binary])).data[0];
+// What counts is the crate itself, and not the tests or what they are made with.
+const ignore = '--ignore-filename-regex=(registry|rustc|/target/|/tests\\.rs|/tests/|/testkit/)';
+const objects = binaries.slice(1).flatMap((binary) => ['-object', binary]);
+const report = JSON.parse(run(cov, ['export', '-summary-only', ignore, `-instr-profile=${merged}`, binaries[0], ...objects])).data[0];
 for (const { filename, summary } of report.files) {
   console.log(`${summary.lines.percent.toFixed(1).padStart(6)} %  ${filename.replace(`${process.cwd()}/`, '')}`);
 }

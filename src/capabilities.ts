@@ -2,7 +2,17 @@
 import { listCapabilities } from './binding.ts';
 
 /** The things that are tried. */
-export type CapabilityName = 'ipv4' | 'ipv6' | 'interfaces' | 'local-blocks' | 'one-socket' | 'interface-binding' | 'receive-buffer';
+export type CapabilityName =
+  | 'ipv4'
+  | 'ipv6'
+  | 'interfaces'
+  | 'local-blocks'
+  | 'one-socket'
+  | 'interface-binding'
+  | 'change-events'
+  | 'sleep-detection'
+  | 'receive-buffer'
+  | 'open-files';
 
 /** Whether something is there, and if not, why and what to do. */
 export interface Capability {

@@ -26,7 +26,30 @@ export {
 } from './interface-facts.ts';
 export { loadInterfaces, type LoadedInterfaces } from './load-interfaces.ts';
 export type { LoadOptions } from './load-options.ts';
+export { describeNat, Nat } from './nat.ts';
+export type { NatBehaviour } from './nat-behaviour.ts';
+export type { NatExplanation } from './nat-explain.ts';
+export { canConnect, type ConnectTechnique, type NatMatch } from './nat-match.ts';
 export type { DeltaType, NatType } from './nat-names.ts';
+export type { LoadNatOptions } from './nat-options.ts';
+export type {
+  Allocation,
+  Connectivity,
+  Filtering,
+  Finding,
+  Hairpin,
+  Lifetime,
+  Mapping,
+  NatEvidence,
+  NatFamily,
+  NatNumbers,
+  NatProfile,
+  NatReport,
+  Pooling,
+  PortAllocation,
+  ServerVerdict,
+} from './nat-report.ts';
+export type { NatBreach } from './nat-requirements.ts';
 export type {
   AddressChange,
   BlockChange,
@@ -56,6 +79,7 @@ export type { Pick, PickOptions } from './pick.ts';
 export { TCP, UDP, type Protocol } from './pipe/protocol.ts';
 export { Route, type Certainty, type Evidence, type Observation, type ServerAnswer } from './route.ts';
 export { RoutePool } from './route-pool.ts';
+export { chooseStunAddresses, type StunAddressChoice } from './stun-addresses.ts';
 export { StunServer, type StunEndpoint, type StunIgnoredReason, type StunServerCounters, type StunServerOptions } from './stun-server.ts';
 export type { ValidationSummary } from './summary.ts';
 export { validate } from './validate.ts';

@@ -1,10 +1,11 @@
 /** The dict of an interface: P2PD's form of it, written in two dialects and read in both. */
-import { inspect } from 'node:util';
 import { AF_INET, AF_INET6_ANYWHERE, familyNumber } from './address-family.ts';
 import { networkOf, parseAddress } from './address-parse.ts';
 import { addressText, ipv6LongText } from './address-text.ts';
+import { own, readInteger, readObject, wrong, type Fields } from './dict-fields.ts';
 import { RoutePoolError } from './errors.ts';
-import { DEFAULT_DELTA_TYPE, DEFAULT_NAT_TYPE, DELTA_INFO, isDeltaType, isNatType, NAT_INFO, type DeltaType, type NatType } from './nat-names.ts';
+import { readNatData } from './nat-dict.ts';
+import { DELTA_INFO, NAT_INFO, type DeltaType, type NatType } from './nat-names.ts';
 import { isP2pdRoute } from './p2pd-route.ts';
 
 /** A block of addresses, or with the longest prefix a single one. */
@@ -113,12 +114,8 @@ export function readDict(value: unknown): InterfaceData {
 /** The most entries of a list. */
 const MAX_ENTRIES = 1_000_000;
 const MAX_UINT32 = 2 ** 32 - 1;
-/** A delta is a distance between ports. */
-const MAX_DELTA = 65_535;
 /** Six bytes for Ethernet and wireless, up to the twenty of InfiniBand (RFC 4391); P2PD writes dashes. */
 const MAC = /^[\da-f]{2}(?:[:-][\da-f]{2}){5,19}$/i;
-
-type Fields = Readonly<Record<string, unknown>>;
 
 function readInterface(value: unknown): InterfaceData {
   const dict = readObject(value, '');
@@ -131,7 +128,7 @@ function readInterface(value: unknown): InterfaceData {
     nicNumber: readInteger(own(dict, 'nic_no') ?? 0, 'nic_no', 0, MAX_UINT32),
     mac: readMac(own(dict, 'mac', null)),
     isDefault: readIsDefault(own(dict, 'is_default', {})),
-    nat: readNat(own(dict, 'nat', {})),
+    nat: readNatData(own(dict, 'nat', {}), 'nat'),
     routes: readRoutes(own(dict, 'rp')),
   };
 }
@@ -160,20 +157,6 @@ function readIsDefault(value: unknown): InterfaceData['isDefault'] {
     return typeof found === 'boolean' ? found : wrong(`is_default.${key}`, 'true or false', found);
   };
   return { 4: read(4), 6: read(6) };
-}
-
-function readNat(value: unknown): NatData {
-  const nat = readObject(value, 'nat');
-  const delta = readObject(own(nat, 'delta', {}), 'nat.delta');
-  const type = own(nat, 'type', DEFAULT_NAT_TYPE);
-  const deltaType = own(delta, 'type', DEFAULT_DELTA_TYPE);
-  return {
-    type: isNatType(type) ? type : wrong('nat.type', 'an integer from 1 to 7', type),
-    delta: {
-      type: isDeltaType(deltaType) ? deltaType : wrong('nat.delta.type', 'an integer from 1 to 6', deltaType),
-      value: readInteger(own(delta, 'value', 0), 'nat.delta.value', 0, MAX_DELTA),
-    },
-  };
 }
 
 function readRoutes(value: unknown): InterfaceData['routes'] {
@@ -230,25 +213,4 @@ function readList<T>(value: unknown, path: string, read: (entry: unknown, path: 
   const list: readonly unknown[] = value;
   if (list.length > MAX_ENTRIES) return wrong(path, `at most ${MAX_ENTRIES} entries`, list.length);
   return Array.from({ length: list.length }, (_, i) => read(list[i], `${path}[${i}]`));
-}
-
-function readInteger(value: unknown, path: string, min: number, max: number): number {
-  const right = typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
-  return right ? value : wrong(path, `an integer from ${min} to ${max}`, value);
-}
-
-function readObject(value: unknown, path: string): Fields {
-  const right = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return right ? (value as Fields) : wrong(path, path === '' ? 'an object like { name, nat, rp }' : 'an object', value);
-}
-
-/** A property of the object itself: what a prototype has is not in the dict. Undefined is the same as leaving it out. */
-function own(fields: Fields, key: string, fallback?: unknown): unknown {
-  const value = Object.hasOwn(fields, key) ? fields[key] : undefined;
-  return value === undefined ? fallback : value;
-}
-
-function wrong(path: string, expected: string, received: unknown): never {
-  const shown = inspect(received, { depth: 0, breakLength: Infinity, maxStringLength: 80, maxArrayLength: 8, customInspect: false });
-  throw new RoutePoolError('ERR_ROUTEPOOL_DICT', `expected ${expected} ${path === '' ? 'as the dict' : `at ${path}`} but received ${shown}`, { option: 'dict' });
 }

@@ -1,5 +1,5 @@
 /** What the system says of an interface. */
-import { enumerateInterfaces, type NativeInterface } from './binding.ts';
+import { enumerateInterfaces, interfaceNames, type NativeInterface } from './binding.ts';
 import { unwrap } from './errors.ts';
 import type { Family } from './families.ts';
 import type { AddressRange } from './interface-dict.ts';
@@ -82,8 +82,7 @@ export function listInterfaces(options?: { details?: false }): string[];
 export function listInterfaces(options: { details: true }): InterfaceFacts[];
 export function listInterfaces(options: { details?: boolean } = {}): string[] | InterfaceFacts[] {
   const { details = false } = asCaller(listInterfaces, () => checkNames(options, ['details']));
-  const all = unwrap(enumerateInterfaces(), listInterfaces);
-  return details ? all.map(toFacts) : all.map((found) => found.name);
+  return details ? unwrap(enumerateInterfaces(), listInterfaces).map(toFacts) : unwrap(interfaceNames(), listInterfaces);
 }
 
 /** @internal */
@@ -98,12 +97,34 @@ export function toFacts(found: NativeInterface): InterfaceFacts {
     running: found.running,
     default: { 4: found.defaultIpv4, 6: found.defaultIpv6 },
     gateways: found.gateways.map(({ address, family, metric, table }) => ({ address: address ?? undefined, family: family === 6 ? 6 : 4, metric, table })),
-    addresses: found.addresses.map((address) => ({
-      ...address,
-      family: address.family === 6 ? 6 : 4,
-      scope: address.scope as Scope,
-      label: address.label ?? undefined,
-    })),
+    addresses: toAddresses(found.addresses, found.index),
     blocks: found.blocks,
   };
+}
+
+/** Bytes of facts for each address. */
+const FACTS = 3;
+
+/** Flags of packed addresses, as the addon has them. */
+const [IPV6, TEMPORARY, DEPRECATED, TENTATIVE, SCOPED, LABELLED] = [1, 2, 4, 8, 16, 32];
+
+function toAddresses({ ips, facts, scopes, labels }: NativeInterface['addresses'], index: number): InterfaceAddress[] {
+  const texts = ips.split('\n');
+  const names = labels === '' ? [] : labels.split('\n');
+  const addresses: InterfaceAddress[] = [];
+  for (let i = 0, at = 0, named = 0; at < facts.length; i++, at += FACTS) {
+    const flags = facts[at + 2] ?? 0;
+    addresses.push({
+      ip: texts[i] ?? '',
+      family: flags & IPV6 ? 6 : 4,
+      prefixLength: facts[at] ?? 0,
+      scope: scopes[facts[at + 1] ?? 0] as Scope,
+      scopeId: flags & SCOPED ? index : 0,
+      label: flags & LABELLED ? names[named++] : undefined,
+      temporary: (flags & TEMPORARY) !== 0,
+      deprecated: (flags & DEPRECATED) !== 0,
+      tentative: (flags & TENTATIVE) !== 0,
+    });
+  }
+  return addresses;
 }

@@ -3,11 +3,13 @@ import { inspect } from 'node:util';
 import { planLoad, type LoadedFamily, type LoadedInterface, type NativeLoad } from './binding.ts';
 import { isFailure, RoutePoolError, unwrap } from './errors.ts';
 import { FAMILIES, type Family } from './families.ts';
-import { DIALECTS, readDict, writeDict, type Dialect, type InterfaceData, type NatData, type RouteData } from './interface-dict.ts';
+import { DIALECTS, readDict, writeDict, type Dialect, type InterfaceData, type RouteData } from './interface-dict.ts';
 import { toFacts, type InterfaceFacts } from './interface-facts.ts';
 import { asCaller, checkChoice, checkNames } from './options.ts';
 import { checkLoadOptions, type CheckedLoadOptions, type LoadOptions } from './load-options.ts';
-import { DEFAULT_DELTA_TYPE, DEFAULT_NAT_TYPE } from './nat-names.ts';
+import { measureNat } from './load-nat.ts';
+import { Nat, NAT_NOT_LOOKED_AT } from './nat.ts';
+import { checkNatOptions, type LoadNatOptions } from './nat-options.ts';
 import { finished } from './native-job.ts';
 import { resolveAll } from './resolve-servers.ts';
 import { RoutePool } from './route-pool.ts';
@@ -30,8 +32,7 @@ export class Interface {
   readonly facts: InterfaceFacts | undefined;
   /** The external addresses, by family: `nic.rp[IP4]`. */
   readonly rp: { readonly 4: RoutePool; readonly 6: RoutePool };
-  /** The NAT's type by P2PD's numbers; while it was not looked at, P2PD's default: restrict port, random delta. */
-  readonly nat: NatData;
+  #nat: Nat;
   readonly #data: Omit<InterfaceData, 'routes' | 'nat' | 'name'>;
   readonly #whyNone: { readonly 4: string | undefined; readonly 6: string | undefined };
 
@@ -43,7 +44,7 @@ export class Interface {
   ) {
     const { name, nat, ...rest } = data;
     this.name = name;
-    this.nat = nat;
+    this.#nat = new Nat(nat === NAT_NOT_LOOKED_AT.data ? NAT_NOT_LOOKED_AT : { ...NAT_NOT_LOOKED_AT, data: nat, isDefault: false });
     this.facts = facts;
     this.rp = rp;
     this.#data = rest;
@@ -65,9 +66,7 @@ export class Interface {
     const origin: { stack?: string } = {};
     Error.captureStackTrace(origin, Interface.load);
     if (typeof which === 'object' && which !== null) return Interface.#load(undefined, checkLoadOptions(which, Interface.load), origin);
-    if (which !== undefined && typeof which !== 'string') {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected the name of an interface or an address but received ${inspect(which)}`, { option: 'interface' });
-    }
+    if (which !== undefined && typeof which !== 'string') wrongName(which);
     return Interface.#load(which, checkLoadOptions(options, Interface.load), origin);
   }
 
@@ -98,6 +97,21 @@ export class Interface {
     return Interface.#of(loaded, names, (family) => (names(family).length === 0 && families.includes(family) ? unresolved : undefined));
   }
 
+  /**
+   * Finds an interface without asking anybody: {@link Interface.facts} are there, and {@link Interface.loadNat} can be called, but
+   * `rp` is empty.
+   *
+   * @param which its name, or an address that it holds; the default interface if left out
+   * @throws RoutePoolError `ERR_ROUTEPOOL_NO_INTERFACE`, `ERR_ROUTEPOOL_OPTION`
+   */
+  static find(which?: string): Interface {
+    if (which !== undefined && typeof which !== 'string') wrongName(which);
+    const plan = unwrap(planLoad(which === undefined ? {} : { interface: which }), Interface.find);
+    const facts = toFacts(plan.facts().interface);
+    const none = 'no server was asked: Interface.load() does that';
+    return new Interface(dataOf(facts), { 4: RoutePool.of(4, []), 6: RoutePool.of(6, []) }, { 4: none, 6: none }, facts);
+  }
+
   static #of(loaded: LoadedInterface, servers: (family: Family) => string[], unresolved: (family: Family) => string | undefined): Interface {
     const facts = toFacts(loaded.facts);
     const at = Date.now();
@@ -105,17 +119,8 @@ export class Interface {
       const found = family === 4 ? loaded.ipv4 : loaded.ipv6;
       return RoutePool.of(family, routesOf(found, family, facts, loaded.linkLocal, servers(family), at));
     };
-    const data = {
-      name: facts.name,
-      index: facts.index,
-      id: facts.name,
-      nicNumber: process.platform === 'win32' ? facts.index : 0,
-      mac: facts.mac ?? null,
-      isDefault: { 4: facts.default[4], 6: facts.default[6] },
-      nat: DEFAULT_NAT,
-    };
     const whyNone = { 4: unresolved(4) ?? loaded.ipv4.whyNone ?? undefined, 6: unresolved(6) ?? loaded.ipv6.whyNone ?? undefined };
-    return new Interface(data, { 4: pool(4), 6: pool(6) }, whyNone, facts);
+    return new Interface(dataOf(facts), { 4: pool(4), 6: pool(6) }, whyNone, facts);
   }
 
   /**
@@ -127,6 +132,36 @@ export class Interface {
     const { routes, ...data } = asCaller(Interface.fromDict, () => readDict(dict));
     const pool = (af: Family) => RoutePool.of(af, routes[af].map((route) => restored(route, data.name)));
     return new Interface(data, { 4: pool(4), 6: pool(6) }, { 4: 'the restored dict has none', 6: 'the restored dict has none' }, undefined);
+  }
+
+  /** The NAT that the interface is behind; until {@link Interface.loadNat} P2PD's default: restrict port, random delta. */
+  get nat(): Nat {
+    return this.#nat;
+  }
+
+  /**
+   * Finds out what kind of NAT the interface is behind (RFC 5780): how it maps, whom it lets in, how it picks ports, for each
+   * family that the interface has. {@link Interface.nat} is the result from then on, and so is the `nat` of the dict.
+   *
+   * It takes a few round trips where nothing is silent, and about half a second where one silence must be waited for. What
+   * could not be found out is `unknown`, with the reason; that no server answers, resolves or can be reached is a result too
+   * (`nat.family(4).connectivity`), and no error.
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_NOT_LOCAL` for a `from` that this machine
+   *   does not hold, `ERR_ROUTEPOOL_MISUSE` for an interface that was restored from a dict; AbortError, which leaves `nat` as it was
+   */
+  async loadNat(options: LoadNatOptions = {}): Promise<Nat> {
+    const origin: { stack?: string } = {};
+    Error.captureStackTrace(origin, this.loadNat);
+    const checked = checkNatOptions(options, this.loadNat);
+    const { facts } = this;
+    if (facts === undefined) {
+      const message = `this interface was restored from a dict and not loaded: load it with Interface.load('${this.name}') on the machine that has it`;
+      throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', message);
+    }
+    const routes = { 4: this.rp[4].routes, 6: this.rp[6].routes };
+    this.#nat = await measureNat(facts, routes, checked, origin, this.loadNat);
+    return this.#nat;
   }
 
   /** The families that have a route with an external address. */
@@ -172,7 +207,7 @@ export class Interface {
     const given = asCaller(this.toDict, () => checkNames(options, ['dialect', 'platform']));
     asCaller(this.toDict, () => checkChoice('dialect', given.dialect, DIALECTS));
     const routes = { 4: this.rp[4].toJSON().routes, 6: this.rp[6].toJSON().routes };
-    return writeDict({ ...this.#data, name: this.name, nat: this.nat, routes }, options);
+    return writeDict({ ...this.#data, name: this.name, nat: this.#nat, routes }, options);
   }
 
   /** The dict; with `{ detail: true }` what it has no room for too: facts of the system, certainty and evidence of the routes. */
@@ -186,7 +221,8 @@ export class Interface {
         assumed: route.assumed,
         evidence: route.evidence,
       }));
-    return { version: DETAIL_VERSION, ...this.toDict({ dialect: 'complete' }), facts: this.facts, routes: { 4: routes(4), 6: routes(6) }, whyNone: this.#whyNone };
+    const dict = { ...this.toDict({ dialect: 'complete' }), nat: this.#nat.toJSON({ detail: true }) };
+    return { version: DETAIL_VERSION, ...dict, facts: this.facts, routes: { 4: routes(4), 6: routes(6) }, whyNone: this.#whyNone };
   }
 
   static {
@@ -198,7 +234,21 @@ export class Interface {
   }
 }
 
-const DEFAULT_NAT: NatData = { type: DEFAULT_NAT_TYPE, delta: { type: DEFAULT_DELTA_TYPE, value: 0 } };
+function wrongName(which: unknown): never {
+  throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected the name of an interface or an address but received ${inspect(which)}`, { option: 'interface' });
+}
+
+function dataOf(facts: InterfaceFacts): Omit<InterfaceData, 'routes'> {
+  return {
+    name: facts.name,
+    index: facts.index,
+    id: facts.name,
+    nicNumber: process.platform === 'win32' ? facts.index : 0,
+    mac: facts.mac ?? null,
+    isDefault: { 4: facts.default[4], 6: facts.default[6] },
+    nat: NAT_NOT_LOOKED_AT.data,
+  };
+}
 
 function routesOf(found: LoadedFamily, af: Family, facts: InterfaceFacts, linkLocal: readonly string[], servers: readonly string[], at: number): Route[] {
   const seen = new Map(found.seen.map((address) => [address.ip, toObservation(address, servers)]));

@@ -1,5 +1,5 @@
 /** Options of asking servers what addresses leave as. */
-import { asCaller, checkNames, checkNumber, checkServers, wrong, type LookupFunction } from './options.ts';
+import { asCaller, checkLookup, checkNames, checkNumber, checkServers, checkSignal, type LookupFunction } from './options.ts';
 
 /** Whom to ask, and how long. Everything is optional. */
 export interface LoadOptions {
@@ -28,14 +28,11 @@ export interface CheckedLoadOptions {
 export function checkLoadOptions(options: unknown, caller: (...args: never[]) => unknown): CheckedLoadOptions {
   return asCaller(caller, () => {
     const given = checkNames(options, ['stunServers', 'timeoutMs', 'signal', 'lookup']);
-    const { signal, lookup } = given;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', signal);
-    if (lookup !== undefined && typeof lookup !== 'function') wrong('lookup', 'a function like dns.lookup', lookup);
     return {
       servers: checkServers('stunServers', given['stunServers']),
       timeoutMs: checkNumber('timeoutMs', given['timeoutMs'], 1, 600_000, false),
-      signal: signal as AbortSignal | undefined,
-      lookup: lookup as LookupFunction | undefined,
+      signal: checkSignal(given['signal']),
+      lookup: checkLookup(given['lookup']),
     };
   });
 }

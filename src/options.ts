@@ -105,14 +105,22 @@ export function checkString(option: string, value: unknown): string | undefined 
   return value === undefined || typeof value === 'string' ? value : wrong(option, 'text', value);
 }
 
-export function checkBoolean(option: string, value: unknown): boolean | undefined {
-  return value === undefined || typeof value === 'boolean' ? value : wrong(option, 'true or false', value);
-}
-
 export function checkChoice<T extends string>(option: string, value: unknown, choices: readonly T[]): T | undefined {
   if (value === undefined) return undefined;
   const found = choices.find((choice) => choice === value);
   return found ?? wrong(option, choices.map((choice) => `'${choice}'`).join(' or '), value);
+}
+
+export function checkBoolean(option: string, value: unknown): boolean | undefined {
+  return value === undefined || typeof value === 'boolean' ? value : wrong(option, 'true or false', value);
+}
+
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  return value === undefined || value instanceof AbortSignal ? value : wrong('signal', 'an AbortSignal', value);
+}
+
+export function checkLookup(value: unknown): LookupFunction | undefined {
+  return value === undefined || typeof value === 'function' ? (value as LookupFunction | undefined) : wrong('lookup', 'a function like dns.lookup', value);
 }
 
 const MAX_SEED = 2n ** 64n - 1n;
@@ -190,8 +198,8 @@ function check(blocks: unknown, options: unknown): NativeOptions {
     throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', message, { option: 'blocks' });
   }
   const given: { [K in keyof ValidateOptions]?: unknown } = checkNames(options, KNOWN);
-  if (given.signal !== undefined && !(given.signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', given.signal);
-  if (given.lookup !== undefined && typeof given.lookup !== 'function') wrong('lookup', 'a function like dns.lookup', given.lookup);
+  checkSignal(given.signal);
+  checkLookup(given.lookup);
   return {
     blocks: list as string[],
     ...defined({

@@ -7,6 +7,7 @@ import { RoutePoolError, unwrap, withStackOf } from './errors.ts';
 import type { Family } from './families.ts';
 import { inTime } from './in-time.ts';
 import type { CheckedLoadOptions } from './load-options.ts';
+import type { LookupFunction } from './options.ts';
 import { resolveServer } from './validate.ts';
 
 /** Servers with their addresses, of one family or of both. */
@@ -26,16 +27,43 @@ export async function resolveAll(options: CheckedLoadOptions, families: readonly
   const isPublic = choice.origin === 'public';
   const lookup = options.lookup ?? dnsLookup;
   const { signal, timeoutMs = DNS_TIMEOUT_MS } = options;
+  const results = await resolveEach(choice.servers, families, lookup, timeoutMs, signal, origin);
+  const failed = results.find((result) => result instanceof Error);
+  if (failed instanceof Error && !isPublic && families.length > 0) throw withStackOf(failed, origin);
+  return { servers: results.flatMap((result) => (result instanceof Error ? [] : result)), isPublic, unresolved: failed instanceof Error ? failed.message : undefined };
+}
+
+/**
+ * Resolves the servers for the families; a name that does not resolve is no error but something that was found out.
+ *
+ * @throws AbortError
+ */
+export async function resolveThoseThatDo(
+  servers: readonly ServerTarget[],
+  families: readonly Family[],
+  options: { readonly lookup?: LookupFunction | undefined; readonly signal?: AbortSignal | undefined },
+  origin: { readonly stack?: string },
+): Promise<{ servers: ResolvedServer[]; unresolved: string[] }> {
+  const results = await resolveEach(servers, families, options.lookup ?? dnsLookup, DNS_TIMEOUT_MS, options.signal, origin);
+  return {
+    servers: results.flatMap((result) => (result instanceof Error ? [] : result)),
+    unresolved: servers.flatMap((server, i) => (results[i] instanceof Error ? [server.host] : [])),
+  };
+}
+
+function resolveEach(
+  servers: readonly ServerTarget[],
+  families: readonly Family[],
+  lookup: LookupFunction,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+  origin: { readonly stack?: string },
+): Promise<(ResolvedServer[] | Error)[]> {
   const late = (server: ServerTarget) => () => {
     const message = `The server name '${server.host}' was not resolved within ${timeoutMs} ms. Check the resolver, or name the server by its address.`;
     return new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'server' });
   };
-  const results = await Promise.all(
-    choice.servers.map((server) => inTime<ResolvedServer[] | Error>(resolveOne(server, families, lookup), timeoutMs, late(server), signal, origin)),
-  );
-  const failed = results.find((result) => result instanceof Error);
-  if (failed instanceof Error && !isPublic && families.length > 0) throw withStackOf(failed, origin);
-  return { servers: results.flatMap((result) => (result instanceof Error ? [] : result)), isPublic, unresolved: failed instanceof Error ? failed.message : undefined };
+  return Promise.all(servers.map((server) => inTime<ResolvedServer[] | Error>(resolveOne(server, families, lookup), timeoutMs, late(server), signal, origin)));
 }
 
 async function resolveOne(server: ServerTarget, families: readonly Family[], lookup: NonNullable<CheckedLoadOptions['lookup']>): Promise<ResolvedServer[] | Error> {

@@ -1,7 +1,8 @@
 /** A STUN server, with one address or with two and all of RFC 5780. */
 import { type NativeResponder, type NativeStunConfig, startStunServer, stunIgnoredReasons } from './binding.ts';
 import { unwrap } from './errors.ts';
-import { asCaller, checkBoolean, checkNames, checkNumber, checkString, checkText, defined, wrong } from './options.ts';
+import { metricsText } from './stun-metrics.ts';
+import { asCaller, checkBoolean, checkNames, checkNumber, checkString, defined, wrong } from './options.ts';
 
 /** Where to listen, and what to answer. */
 export interface StunServerOptions {
@@ -20,6 +21,19 @@ export interface StunServerOptions {
   port?: number | undefined;
   /** The other port of RFC 5780, 0 to 65535; by default the next after `port`, or a free one if that is 0. */
   otherPort?: number | undefined;
+  /**
+   * Also listen for TCP connections, at the same addresses and ports; false by default. At most 1,024 connections at once, 64
+   * of one address; one that sends nothing for 60 s is closed.
+   */
+  tcp?: boolean | undefined;
+  /** Blocks (`10.0.0.0/8`, ranges, addresses) whose addresses may ask; everybody by default. */
+  allow?: string | readonly string[] | undefined;
+  /**
+   * Replies a second that each IPv4 /24 and each IPv6 /56 of sources gets, 0.01 to 1,000,000, or 0 for no limit; 1,000 by
+   * default. It keeps the server from being used against somebody whose addresses are forged. Loopback has no limit. For the
+   * validation of an IPv6 block, whose sources are all in one prefix, or through a NAT, set it to 0 and name `allow`.
+   */
+  ratePerPrefix?: number | undefined;
   /** Threads, 1 to 64; 1 by default. More than one is offered on Linux only (`SO_REUSEPORT`). */
   workers?: number | undefined;
   /** Also answer IPv4 clients of RFC 3489, which send no magic cookie; false by default. */
@@ -63,7 +77,7 @@ export type StunIgnoredReason =
 
 /** What a server has done so far. */
 export interface StunServerCounters {
-  /** Datagrams received. */
+  /** Datagrams, and messages over TCP, received. */
   readonly requests: number;
   /** Replies sent, error responses among them. */
   readonly replies: number;
@@ -73,6 +87,10 @@ export interface StunServerCounters {
   readonly ignored: number;
   /** The same by reason. */
   readonly reasons: Readonly<Record<StunIgnoredReason, number>>;
+  /** TCP connections accepted so far. */
+  readonly connections: number;
+  /** TCP connections closed at once: too many, or from an address that is not allowed. */
+  readonly refused: number;
   /** Datagrams that the kernel dropped since a receive buffer was full; they are in no other count. */
   readonly dropped: number;
 }
@@ -85,27 +103,36 @@ const KNOWN = [
   'advertise',
   'port',
   'otherPort',
+  'tcp',
+  'allow',
+  'ratePerPrefix',
   'workers',
   'rfc3489',
   'software',
   'receiveBuffer',
 ] as const satisfies readonly (keyof StunServerOptions)[];
 
-function checkAddresses(option: string, value: unknown): string[] | undefined {
+/** One text or a list of them. */
+function checkTexts(option: string, value: unknown, expected: string): string[] | undefined {
   if (value === undefined) return undefined;
-  if (!Array.isArray(value)) return [checkText(option, value, 'an IP address') ?? ''];
-  const right = value.length > 0 && [...value].every((address) => typeof address === 'string' && address.length > 0);
-  return right ? ([...value] as string[]) : wrong(option, 'an IP address or a list of them', value);
+  const texts: unknown[] = Array.isArray(value) ? [...value] : [value];
+  const right = texts.length > 0 && texts.every((text) => typeof text === 'string' && text.length > 0);
+  return right ? (texts as string[]) : wrong(option, expected, value);
 }
+
+const ADDRESSES = 'an IP address or a list of them';
 
 function check(options: unknown): NativeStunConfig {
   const given = checkNames(options, KNOWN, SYNONYMS);
   return {
-    addresses: checkAddresses('address', given.address) ?? ['127.0.0.1'],
+    addresses: checkTexts('address', given.address, ADDRESSES) ?? ['127.0.0.1'],
     port: checkNumber('port', given.port, 0, 65_535, true) ?? 0,
     ...defined({
-      advertise: checkAddresses('advertise', given.advertise),
+      advertise: checkTexts('advertise', given.advertise, ADDRESSES),
       otherPort: checkNumber('otherPort', given.otherPort, 0, 65_535, true),
+      tcp: checkBoolean('tcp', given.tcp),
+      allow: checkTexts('allow', given.allow, 'a block like 10.0.0.0/8 or a list of them'),
+      ratePerPrefix: given.ratePerPrefix === 0 ? 0 : checkNumber('ratePerPrefix', given.ratePerPrefix, 0.01, 1e6, false),
       workers: checkNumber('workers', given.workers, 1, 64, true),
       rfc3489: checkBoolean('rfc3489', given.rfc3489),
       software: checkString('software', given.software),
@@ -169,9 +196,14 @@ export class StunServer implements AsyncDisposable {
 
   /** What it has done so far. */
   counters(): StunServerCounters {
-    const { requests, replies, errors, ignored, drops, reasons } = this.#native.counters();
+    const { reasons, drops, ...counts } = this.#native.counters();
     const named = REASONS.map((reason, i) => [reason, reasons[i] ?? 0] as const);
-    return { requests, replies, errors, ignored, reasons: Object.fromEntries(named) as Record<StunIgnoredReason, number>, dropped: drops };
+    return { ...counts, dropped: drops, reasons: Object.fromEntries(named) as Record<StunIgnoredReason, number> };
+  }
+
+  /** The counters as Prometheus reads them (text format 0.0.4), to be served at a path like `/metrics`. */
+  metrics(): string {
+    return metricsText(this.counters(), this.endpoints);
   }
 
   /** Keeps the process alive, as it does from the start. */

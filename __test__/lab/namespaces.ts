@@ -79,8 +79,8 @@ export class Namespace {
   /** Loads an nftables script. */
   filter(rules: string): void {
     const [program = '', ...args] = this.#enter(['nft', '-f', '-']);
-    // nft wants a line's end before each closing brace.
-    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', input: rules.replaceAll('}', '\n}') });
+    // nft wants a line's end before each brace that closes a block; those of sets follow an element.
+    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', input: rules.replaceAll(/(?<=[;}]\s*)\}/g, '\n}') });
     if (status !== 0) throw new Error(`nft: ${stderr}`);
   }
 

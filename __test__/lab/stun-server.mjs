@@ -2,5 +2,6 @@
 import { StunServer } from 'routepool';
 
 const [address, port] = process.argv.slice(2);
-const server = StunServer.listen({ address, port: Number(port) });
+// Without a limit: whole blocks ask it, also through a NAT that gives them one address.
+const server = StunServer.listen({ address, port: Number(port), ratePerPrefix: 0 });
 console.log(`listening at ${server.address} port ${server.port}`);

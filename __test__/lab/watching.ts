@@ -20,11 +20,16 @@ export class Watching {
   readonly #counters: WatchCounters[] = [];
   #isReady = false;
   #errors = '';
+  #hasEnded = false;
   #look: () => void = () => undefined;
 
   private constructor(child: ChildProcessWithoutNullStreams) {
     this.#child = child;
     child.stderr.on('data', (chunk) => (this.#errors += String(chunk)));
+    child.once('close', () => {
+      this.#hasEnded = true;
+      this.#look();
+    });
     createInterface({ input: child.stdout }).on('line', (text) => {
       const line = JSON.parse(text) as Line;
       if ('ready' in line) this.#isReady = true;
@@ -76,10 +81,12 @@ export class Watching {
     return new Promise((resolve, reject) => {
       const fail = () => {
         reject(new Error(`waited in vain for ${what}; told so far: ${JSON.stringify(this.changes.slice(-20))} ${this.#errors}`));
+        clearTimeout(timer);
         this.#look = () => undefined;
       };
       const timer = setTimeout(fail, PATIENCE);
       this.#look = () => {
+        if (this.#hasEnded && !fulfilled()) return fail();
         if (!fulfilled()) return;
         clearTimeout(timer);
         this.#look = () => undefined;

@@ -6,7 +6,9 @@ import { listInterfaces } from '../interface-facts.ts';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
 import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';
+import { NAT_HELP, natCommand } from './nat-command.ts';
 import { OutputWatch } from './output-stream.ts';
+import { STUN_SERVER_HELP, stunServerCommand } from './stun-server-command.ts';
 import { UsageError } from './usage-error.ts';
 import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
 import { WATCH_HELP, watchCommand } from './watch-command.ts';
@@ -17,7 +19,9 @@ Usage: routepool [COMMAND] [OPTIONS]
 
 Commands:
   interfaces [NAME…]   what the addresses of this machine leave as (also without any command)
+  nat [NAME]           what kind of NAT is on the way, and what it means
   validate BLOCK…      prove for each address of a block that it leaves as itself
+  stun-server [IP…]    a STUN server that can also answer from another address (RFC 5780)
   watch                tell when addresses, links, default routes or external addresses change
 
   routepool COMMAND --help   says more about a command
@@ -28,6 +32,8 @@ Try: routepool validate 127.16.0.0/16
 
 const COMMANDS: Record<string, { help: string; run: (args: string[]) => Promise<number> }> = {
   interfaces: { help: INTERFACES_HELP, run: interfacesCommand },
+  'stun-server': { help: STUN_SERVER_HELP, run: stunServerCommand },
+  nat: { help: NAT_HELP, run: natCommand },
   validate: { help: VALIDATE_HELP, run: validateCommand },
   watch: { help: WATCH_HELP, run: watchCommand },
 };

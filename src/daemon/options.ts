@@ -1,5 +1,5 @@
 /** Options of daemons, checked by name before a socket is opened. */
-import { ACCEPT_BACKLOG, CLOSE_TIMEOUT_MS, PEER_TIMEOUT_MS } from '../defaults.ts';
+import { ACCEPT_BACKLOG, CLOSE_TIMEOUT_MS, MAX_PEERS, PEER_TIMEOUT_MS } from '../defaults.ts';
 import { checkChoice, checkNames, checkNumber, checkText, wrong } from '../options.ts';
 import { checkPipeOptions, type CheckedPipeOptions, type PipeOptions } from '../pipe/pipe-options.ts';
 
@@ -12,10 +12,15 @@ export interface DaemonOptions extends Pick<PipeOptions, (typeof PIPE_OPTIONS)[n
    * datagrams of further peers are dropped and counted.
    */
   maxConnections?: number | undefined;
+  /**
+   * Datagram peers at once, 1 to 1,000,000; 16,384 by default. Anybody can send datagrams with forged senders, each of which
+   * would be a pipe until `peerTimeoutMs` is over.
+   */
+  maxPeers?: number | undefined;
   /** Connections that wait in the kernel to be accepted, 1 to 65,535; 511 by default, as for Node (Linux: at most `net.core.somaxconn`). */
   backlog?: number | undefined;
   /**
-   * When a datagram peer is forgotten after its last datagram, in milliseconds, 10 to 2,147,483,647; 120,000 by default: no NAT
+   * When a datagram peer is forgotten after its last datagram, or the last one to it, in milliseconds, 10 to 2,147,483,647; 120,000 by default: no NAT
    * keeps a mapping shorter than that (RFC 4787, REQ-5), so an older peer may have become another one.
    */
   peerTimeoutMs?: number | undefined;
@@ -42,6 +47,7 @@ export interface ListenOptions {
 export interface CheckedDaemonOptions {
   readonly pipe: CheckedPipeOptions;
   readonly maxConnections: number;
+  readonly maxPeers: number;
   readonly backlog: number;
   readonly peerTimeoutMs: number;
   readonly closeTimeoutMs: number;
@@ -57,11 +63,12 @@ export interface CheckedListenOptions {
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
 export function checkDaemonOptions(options: unknown): CheckedDaemonOptions {
-  const given = checkNames(options, [...PIPE_OPTIONS, 'maxConnections', 'backlog', 'peerTimeoutMs', 'closeTimeoutMs']);
-  const { maxConnections, backlog, peerTimeoutMs, closeTimeoutMs, ...pipe } = given;
+  const given = checkNames(options, [...PIPE_OPTIONS, 'maxConnections', 'maxPeers', 'backlog', 'peerTimeoutMs', 'closeTimeoutMs']);
+  const { maxConnections, maxPeers, backlog, peerTimeoutMs, closeTimeoutMs, ...pipe } = given;
   return {
     pipe: checkPipeOptions(pipe),
     maxConnections: checkNumber('maxConnections', maxConnections, 1, 1_000_000, true) ?? Infinity,
+    maxPeers: checkNumber('maxPeers', maxPeers, 1, 1_000_000, true) ?? MAX_PEERS,
     backlog: checkNumber('backlog', backlog, 1, 65_535, true) ?? ACCEPT_BACKLOG,
     peerTimeoutMs: checkNumber('peerTimeoutMs', peerTimeoutMs, 10, 2 ** 31 - 1, false) ?? PEER_TIMEOUT_MS,
     closeTimeoutMs: checkNumber('closeTimeoutMs', closeTimeoutMs, 0, 2 ** 31 - 1, false) ?? CLOSE_TIMEOUT_MS,

@@ -159,7 +159,7 @@ export class DaemonServer implements AsyncDisposable {
       if (served !== undefined && !served.has(local.packed)) return void this.#ignored++;
       // A datagram from port 0 cannot be answered.
       if (from.port === 0) return void this.#ignored++;
-      if (!this.#owner.hasRoom()) return void this.#refused++;
+      if (peers.size >= this.#owner.options.maxPeers || !this.#owner.hasRoom()) return void this.#refused++;
       const fresh = peers.add(local, from);
       peer = fresh;
       const pipe = new Pipe(fresh, this.#owner.options.pipe, routeOf(local.address));

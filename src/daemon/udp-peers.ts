@@ -15,7 +15,7 @@ export class PeerChannel implements Channel {
   #events: ChannelEvents | undefined;
   #paused = false;
   #drops = 0;
-  /** The round of the clock in which it was last heard of. */
+  /** The round of the clock in which something was last received from it or sent to it. */
   heardIn: number;
 
   constructor(peers: UdpPeers, local: Endpoint, remote: Endpoint, round: number) {
@@ -31,6 +31,8 @@ export class PeerChannel implements Channel {
 
   /** Sends from the address that the peer has asked. */
   write(data: Uint8Array, to: Endpoint | undefined): number {
+    // What is sent keeps the mapping of a NAT alive as well (RFC 4787, REQ-6).
+    this.heardIn = this.#peers.round;
     return this.#peers.write(data, to ?? this.remote, this.local);
   }
 

@@ -1,10 +1,13 @@
 //! Interfaces as plain objects.
 
-use napi::bindgen_prelude::Either;
+use std::fmt::Write;
+
+use napi::bindgen_prelude::{Either, Uint8Array};
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::interface::{Address, Facts, Gateway, enumerate};
+use routepool_core::interface::{Address, Facts, Gateway, enumerate, names};
 use routepool_proto::ip_block::IpBlock;
+use routepool_proto::scope::Scope;
 
 use crate::failure::Failure;
 
@@ -21,28 +24,31 @@ pub struct GatewayFacts {
     pub table: u32,
 }
 
-/// An address of an interface.
+/// The addresses of an interface, packed: one object for each would cost more than all the rest.
 #[napi(object, object_from_js = false)]
-pub struct AddressFacts {
-    /// The address.
-    pub ip: String,
-    /// Length of its subnet's prefix.
-    pub prefix_length: u32,
-    /// 4 or 6.
-    pub family: u32,
-    /// `global`, `private`, `link-local` and so on.
-    pub scope: String,
-    /// For link-local IPv6 addresses the number of the interface, else 0.
-    pub scope_id: u32,
-    /// A name of its own, such as `eth0:1`.
-    pub label: Option<String>,
-    /// An IPv6 privacy address.
-    pub temporary: bool,
-    /// Not to be used for new connections.
-    pub deprecated: bool,
-    /// Not yet known to be unique.
-    pub tentative: bool,
+pub struct PackedAddresses {
+    /// The addresses, each followed by a line feed.
+    pub ips: String,
+    /// Three bytes for each: length of the prefix, number of the scope in `scopes`, `ADDRESS_*` flags.
+    pub facts: Uint8Array,
+    /// The names of the scopes that occur: `global`, `private` and so on.
+    pub scopes: Vec<String>,
+    /// The names of those that have one of their own, such as `eth0:1`, each followed by a line feed.
+    pub labels: String,
 }
+
+/// It is an IPv6 address.
+const ADDRESS_IPV6: u8 = 1;
+/// An IPv6 privacy address.
+const ADDRESS_TEMPORARY: u8 = 2;
+/// Not to be used for new connections.
+const ADDRESS_DEPRECATED: u8 = 4;
+/// Not yet known to be unique.
+const ADDRESS_TENTATIVE: u8 = 8;
+/// Its scope id is the number of the interface; others have 0.
+const ADDRESS_SCOPED: u8 = 16;
+/// It has a name of its own.
+const ADDRESS_LABELLED: u8 = 32;
 
 /// A prefix, or a single address.
 #[napi(object, object_from_js = false)]
@@ -77,7 +83,7 @@ pub struct InterfaceFacts {
     /// Ways to other networks, the most preferred first.
     pub gateways: Vec<GatewayFacts>,
     /// Its addresses.
-    pub addresses: Vec<AddressFacts>,
+    pub addresses: PackedAddresses,
     /// Blocks that local routes hold.
     pub blocks: Vec<Prefix>,
 }
@@ -88,6 +94,15 @@ pub fn list_interfaces() -> Either<Vec<InterfaceFacts>, Failure> {
     match interfaces() {
         Ok(all) => Either::A(all.iter().map(InterfaceFacts::from).collect()),
         Err(error) => Either::B(Failure::from(&error)),
+    }
+}
+
+/// The names of all interfaces, by number.
+#[napi(catch_unwind)]
+pub fn interface_names() -> Either<Vec<String>, Failure> {
+    match names() {
+        Ok(names) => Either::A(names),
+        Err(source) => Either::B(Failure::from(&Error::System { syscall: "netlink", address: None, source })),
     }
 }
 
@@ -113,7 +128,7 @@ impl From<&Facts> for InterfaceFacts {
             default_ipv4: facts.default_ipv4,
             default_ipv6: facts.default_ipv6,
             gateways: facts.gateways.iter().map(GatewayFacts::from).collect(),
-            addresses: facts.addresses.iter().map(AddressFacts::from).collect(),
+            addresses: PackedAddresses::from(&facts.addresses[..]),
             blocks: facts.blocks.iter().map(Prefix::from).collect(),
         }
     }
@@ -130,20 +145,38 @@ impl From<&Gateway> for GatewayFacts {
     }
 }
 
-impl From<&Address> for AddressFacts {
-    fn from(address: &Address) -> Self {
-        Self {
-            ip: address.ip.to_string(),
-            prefix_length: address.prefix_len.into(),
-            family: family(address.ip.is_ipv6()),
-            scope: address.scope().as_str().to_owned(),
-            scope_id: address.scope_id,
-            label: address.label.clone(),
-            temporary: address.temporary,
-            deprecated: address.deprecated,
-            tentative: address.tentative,
+impl From<&[Address]> for PackedAddresses {
+    fn from(addresses: &[Address]) -> Self {
+        let mut ips = String::with_capacity(addresses.len() * 16);
+        let mut facts = Vec::with_capacity(addresses.len() * 3);
+        let (mut scopes, mut labels): (Vec<Scope>, _) = (Vec::new(), String::new());
+        for address in addresses {
+            // Writing to a String cannot fail.
+            let _ = writeln!(ips, "{}", address.ip);
+            let scope = address.scope();
+            let at = scopes.iter().position(|known| *known == scope).unwrap_or_else(|| {
+                scopes.push(scope);
+                scopes.len() - 1
+            });
+            facts.extend([address.prefix_len, at as u8, flags(address)]);
+            if let Some(label) = &address.label {
+                labels.push_str(label);
+                labels.push('\n');
+            }
         }
+        let scopes = scopes.into_iter().map(|scope| scope.as_str().to_owned()).collect();
+        Self { ips, facts: facts.into(), scopes, labels }
     }
+}
+
+fn flags(address: &Address) -> u8 {
+    let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+    flag(address.ip.is_ipv6(), ADDRESS_IPV6)
+        | flag(address.temporary, ADDRESS_TEMPORARY)
+        | flag(address.deprecated, ADDRESS_DEPRECATED)
+        | flag(address.tentative, ADDRESS_TENTATIVE)
+        | flag(address.scope_id != 0, ADDRESS_SCOPED)
+        | flag(address.label.is_some(), ADDRESS_LABELLED)
 }
 
 impl From<&IpBlock> for Prefix {

@@ -17,6 +17,7 @@ mod nat;
 mod plan;
 mod pool;
 mod responder;
+mod simulation;
 mod sockets;
 mod sweep;
 mod watch;

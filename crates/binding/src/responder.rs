@@ -6,6 +6,7 @@ use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::stun_server::{Config, Responder as Inner};
+use routepool_proto::ip_block::IpBlock;
 use routepool_proto::stun::server::Ignored;
 
 use crate::failure::Failure;
@@ -21,6 +22,12 @@ pub struct StunServerConfig {
     pub port: u32,
     /// The other port.
     pub other_port: Option<u32>,
+    /// Also listen for TCP connections.
+    pub tcp: Option<bool>,
+    /// Blocks that may ask.
+    pub allow: Option<Vec<String>>,
+    /// Replies a second for each prefix of sources; 0 for no limit.
+    pub rate_per_prefix: Option<f64>,
     /// Threads.
     pub workers: Option<u32>,
     /// Answer clients of RFC 3489.
@@ -48,6 +55,14 @@ fn addresses(option: &'static str, texts: &[String]) -> Result<Vec<IpAddr>, Erro
     texts.iter().map(|text| text.parse().map_err(|_| wrong(option, "an IP address", text))).collect()
 }
 
+fn blocks(option: &'static str, texts: &[String]) -> Result<Vec<IpBlock>, Error> {
+    let parse = |text: &String| {
+        let message = |error| format!("expected blocks like 10.0.0.0/8 for `{option}`: {error}");
+        text.parse::<IpBlock>().map_err(|error| Error::Option { option, message: message(error) })
+    };
+    texts.iter().map(parse).collect()
+}
+
 fn port(option: &'static str, number: u32) -> Result<u16, Error> {
     u16::try_from(number).map_err(|_| wrong(option, "an integer from 0 to 65535", &number.to_string()))
 }
@@ -60,6 +75,11 @@ impl StunServerConfig {
             advertise: addresses("advertise", &self.advertise.unwrap_or_default())?,
             port: port("port", self.port)?,
             other_port: self.other_port.map(|number| port("otherPort", number)).transpose()?,
+            tcp: self.tcp.unwrap_or(usual.tcp),
+            allow: blocks("allow", &self.allow.unwrap_or_default())?,
+            rate_per_prefix: self
+                .rate_per_prefix
+                .map_or(usual.rate_per_prefix, |rate| (rate != 0.0).then_some(rate)),
             workers: self.workers.map_or(usual.workers, |workers| workers as usize),
             rfc3489: self.rfc3489.unwrap_or(usual.rfc3489),
             software: self.software.unwrap_or_default(),
@@ -98,6 +118,10 @@ pub struct ResponderCounters {
     pub ignored: f64,
     /// Datagrams that the kernel dropped.
     pub drops: f64,
+    /// TCP connections accepted.
+    pub connections: f64,
+    /// TCP connections closed at once.
+    pub refused: f64,
     /// Datagrams that got no reply, in the order of `stun_ignored_reasons`.
     pub reasons: Vec<f64>,
 }
@@ -145,6 +169,8 @@ impl Responder {
             errors: counters.errors as f64,
             ignored: counters.ignored() as f64,
             drops: counters.drops as f64,
+            connections: counters.connections as f64,
+            refused: counters.refused as f64,
             reasons: Ignored::ALL.iter().map(|why| counters.ignored_for(*why) as f64).collect(),
         }
     }

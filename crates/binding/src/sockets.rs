@@ -72,6 +72,7 @@ fn direct(env: Env, bell: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
 }
 
 #[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the same call as on Unix")]
 fn direct(_: Env, _: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
     Ok(None)
 }
@@ -320,6 +321,7 @@ impl Sockets {
 
     /// The descriptor of a detached socket, which is the caller's to close; -1 if there is none.
     #[napi(catch_unwind)]
+    #[cfg_attr(not(unix), allow(clippy::unused_self, reason = "only Unix has descriptors to hand on"))]
     pub fn take(&self, id: u32) -> i32 {
         #[cfg(unix)]
         {

@@ -5,9 +5,10 @@ use std::net::UdpSocket;
 
 use routepool_udp::{Backend, Options, Socket};
 
-use crate::defaults::RECEIVE_BUFFER;
+use crate::defaults::{OPEN_FILES, RECEIVE_BUFFER};
 use crate::interface::enumerate;
 use crate::local_table::LocalTable;
+use crate::watch;
 
 /// Something that routepool can make use of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +57,18 @@ pub fn capabilities() -> Vec<Capability> {
             interface_binding(),
             "Sockets of a route are bound by their address alone, and the routing table chooses the interface. Linux before 5.7: CAP_NET_RAW.",
         ),
+        found(
+            "change-events",
+            change_events(),
+            "watch() looks at the interfaces every two seconds instead of being told. Being told is a feature of Linux, which some sandboxes refuse.",
+        ),
+        found(
+            "sleep-detection",
+            sleep_detection(),
+            "watch() does not tell that the machine was asleep; what has changed meanwhile is told all the same.",
+        ),
         receive_buffer(),
+        open_files(),
     ]
 }
 
@@ -89,6 +101,44 @@ fn interface_binding() -> io::Result<String> {
     let name = all.iter().find(|f| f.kind == crate::interface::Kind::Loopback).map(|f| f.name.clone());
     let options = Options { interface: name, ..Options::wildcard(false) };
     Socket::open(Backend::best(), &options).map(|_| "sockets can be tied to an interface".to_owned())
+}
+
+fn change_events() -> io::Result<String> {
+    watch::can_be_told().map(|()| "the system tells of changes by netlink".to_owned())
+}
+
+fn sleep_detection() -> io::Result<String> {
+    if watch::can_notice_sleep() {
+        Ok("one clock stops while the machine sleeps and another does not".to_owned())
+    } else {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Sockets and files that this process may have open at once: with a socket for each source it is what limits a sweep.
+fn open_files() -> Capability {
+    let (name, advice) = (
+        "open-files",
+        "Sweeps with a socket for each source, and programs with many pipes, run out of descriptors: ulimit -n.",
+    );
+    match open_file_limit() {
+        Some(limit) => {
+            let available = limit >= OPEN_FILES;
+            let what = format!("{limit} at once, {OPEN_FILES} are good to have");
+            Capability { name, available, what, advice: if available { "" } else { advice } }
+        }
+        None => Capability { name, available: true, what: "no limit is known".to_owned(), advice: "" },
+    }
+}
+
+#[cfg(unix)]
+fn open_file_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+#[cfg(not(unix))]
+fn open_file_limit() -> Option<u64> {
+    None
 }
 
 fn receive_buffer() -> Capability {
@@ -127,7 +177,7 @@ mod tests {
             assert_eq!(capability.advice.is_empty(), capability.available, "{capability:?}");
         }
         #[cfg(target_os = "linux")]
-        for name in ["interfaces", "local-blocks", "one-socket"] {
+        for name in ["interfaces", "local-blocks", "one-socket", "change-events", "sleep-detection"] {
             assert!(all.iter().any(|c| c.name == name && c.available), "{name}: {all:?}");
         }
     }

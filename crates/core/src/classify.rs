@@ -1,6 +1,7 @@
 //! What kind of NAT is on the way: drives `routepool_proto::nat` over real sockets.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use routepool_proto::ip_block::IpBlock;
@@ -11,8 +12,8 @@ use routepool_proto::nat::{
 use crate::Error;
 use crate::defaults::{
     NAT_ANSWER_WITHIN, NAT_DOUBT, NAT_FIRST_GAPS, NAT_GAPS, NAT_GIVE_UP, NAT_LEAST_ASKED, NAT_MOST_LIFETIME,
-    NAT_PATIENCE, NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_PATIENCE, NAT_SOCKETS,
-    NEXT_SERVER_AFTER,
+    NAT_PATIENCE, NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_LEAST_ASKED, NAT_PATIENT_PATIENCE,
+    NAT_SOCKETS, NEXT_SERVER_AFTER,
 };
 use crate::discover::InterfaceBinding;
 use crate::local_table::LocalTable;
@@ -35,7 +36,7 @@ pub enum Profile {
     /// No part takes longer than 5 s.
     #[default]
     Normal,
-    /// The whole schedule of RFC 8489 for each silence, and up to two minutes if loss demands it.
+    /// The whole schedule of RFC 8489 for each silence (39.5 s), and up to two minutes if loss demands it.
     Patient,
 }
 
@@ -66,7 +67,9 @@ impl Profile {
         }
     }
 
-    fn settings(self) -> Settings {
+    /// The times that it stands for.
+    #[must_use]
+    pub fn settings(self) -> Settings {
         let patient = self == Self::Patient;
         Settings {
             gaps: if patient { NAT_PATIENT_GAPS.to_vec() } else { NAT_GAPS.to_vec() },
@@ -76,7 +79,7 @@ impl Profile {
             patience: if patient { NAT_PATIENT_PATIENCE } else { NAT_PATIENCE },
             next_server_after: NEXT_SERVER_AFTER,
             doubt: NAT_DOUBT,
-            least_asked: NAT_LEAST_ASKED,
+            least_asked: if patient { NAT_PATIENT_LEAST_ASKED } else { NAT_LEAST_ASKED },
             sockets: NAT_SOCKETS,
             hairpin: false,
             lifetime: None,
@@ -199,10 +202,17 @@ impl Classify {
         let began = Instant::now();
         let mut classifier = Classifier::new(local, &servers, settings, rand::random());
         let mut sockets = Sockets::new(local, interface)?;
-        sockets.drive(&mut classifier, began, stop)?;
-        let mut report = classifier.finish(began.elapsed());
         let binding = sockets.binding();
         let bound = interface.filter(|_| binding == InterfaceBinding::Bound);
+        let course = Course::default();
+        let (driven, cause) = std::thread::scope(|scope| {
+            let cause = scope.spawn(|| self.cause(local, bound, &servers, &course));
+            let driven = sockets.drive(&mut classifier, began, stop, &course);
+            course.over.store(true, Ordering::Relaxed);
+            (driven, cause.join().unwrap_or(None))
+        });
+        driven?;
+        let mut report = classifier.finish(began.elapsed());
         let (mut tcp, mut tcp_evidence) = (None, Vec::new());
         if self.tcp && !stop() {
             let answered = report.connectivity.value == Connectivity::Ok;
@@ -213,28 +223,51 @@ impl Classify {
             };
             (tcp, tcp_evidence) = (Some(finding), evidence);
         }
-        self.diagnose(local, bound, &servers, &mut report);
+        self.diagnose(&mut report, cause);
         let numbers = numbers(&report.behaviour());
         Ok(FamilyReport { report, numbers, tcp, tcp_evidence, binding })
     }
 
-    /// Why no server answered.
-    fn diagnose(&self, local: IpAddr, bound: Option<&str>, servers: &[Server], report: &mut Report) {
+    /// Why no server answers, looked for beside the UDP tests once these have been silent for a while.
+    fn cause(
+        &self,
+        local: IpAddr,
+        bound: Option<&str>,
+        servers: &[Server],
+        course: &Course,
+    ) -> Option<(Connectivity, Reason)> {
+        let began = Instant::now();
+        while began.elapsed() < NAT_PATIENCE {
+            if course.over.load(Ordering::Relaxed) || course.heard.load(Ordering::Relaxed) {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let portal = self.portal.as_ref().filter(|p| p.address.is_ipv6() == local.is_ipv6());
+        let addresses: Vec<SocketAddr> = servers.iter().map(|s| s.address).collect();
+        if portal.is_some_and(|portal| portal.is_captive(local, bound)) {
+            Some((Connectivity::CaptivePortal, Reason::CaptivePortal))
+        } else if tcp::reaches_one(local, bound, &addresses) {
+            Some((Connectivity::UdpBlocked, Reason::UdpBlocked))
+        } else {
+            None
+        }
+    }
+
+    fn diagnose(&self, report: &mut Report, cause: Option<(Connectivity, Reason)>) {
+        let refused = |e: &Evidence| {
+            e.errno.is_some_and(|errno| {
+                std::io::Error::from_raw_os_error(errno).kind() == std::io::ErrorKind::PermissionDenied
+            })
+        };
         let why = match report.connectivity.value {
             Connectivity::NoServer if !self.unresolved.is_empty() => {
                 Some((Connectivity::DnsFailed, Reason::DnsFailed))
             }
-            Connectivity::NoReply if report.connectivity.reason != Some(Reason::CannotTest) => {
-                let portal = self.portal.as_ref().filter(|p| p.address.is_ipv6() == local.is_ipv6());
-                let captive = portal.is_some_and(|portal| portal.is_captive(local, bound));
-                let addresses: Vec<SocketAddr> = servers.iter().map(|s| s.address).collect();
-                if captive {
-                    Some((Connectivity::CaptivePortal, Reason::CaptivePortal))
-                } else if tcp::reaches_one(local, bound, &addresses) {
-                    Some((Connectivity::UdpBlocked, Reason::UdpBlocked))
-                } else {
-                    None
-                }
+            Connectivity::NoReply if report.connectivity.reason != Some(Reason::CannotTest) => cause,
+            // A firewall on this machine.
+            Connectivity::NoRoute if report.evidence.iter().any(refused) => {
+                Some((Connectivity::NoRoute, Reason::Refused))
             }
             _ => None,
         };
@@ -242,4 +275,11 @@ impl Classify {
             report.connectivity = Finding::because(value, reason);
         }
     }
+}
+
+/// What the thread of the UDP tests tells the other one.
+#[derive(Debug, Default)]
+struct Course {
+    heard: AtomicBool,
+    over: AtomicBool,
 }

@@ -129,6 +129,30 @@ pub const POLL_EVERY: u32 = 8;
 
 /// How often another free port is tried where one must be free at two addresses.
 pub const PORT_ATTEMPTS: u32 = 16;
+
+/// Replies a second that a prefix of sources gets from a server (an IPv4 /24, an IPv6 /56), unless the user said otherwise. A
+/// client asks a few dozen times at most; somebody whose addresses are forged gets 0.8 Mbit/s at most.
+pub const STUN_RATE: f64 = 1_000.0;
+
+/// TCP connections of a server at once: each takes a descriptor and 4 KiB.
+pub const TCP_CONNECTIONS: usize = 1_024;
+
+/// TCP connections of one address at once. Many clients may be behind a NAT; one must not take all.
+pub const TCP_PER_ADDRESS: usize = 64;
+
+/// Connections that may wait to be accepted, as most systems allow at least.
+pub const TCP_BACKLOG: i32 = 128;
+
+/// How long a connection may take for its next message. Above the 39.5 s that a client waits for an answer (RFC 8489, section
+/// 6.2.2).
+pub const TCP_IDLE: Duration = Duration::from_secs(60);
+
+/// How long an answer may take to be written: two hundred bytes fit into any buffer, unless the client reads nothing.
+pub const TCP_WRITE: Duration = Duration::from_secs(10);
+
+/// The longest request over TCP: with what ICE and credentials add, they have some hundred bytes.
+pub const TCP_MESSAGE: usize = 2_048;
+
 /// How long interfaces must be quiet before a change is told. Bringing an interface up takes several messages over some tens of
 /// milliseconds; other tools wait 250 ms to 1 s.
 pub const WATCH_QUIET: Duration = Duration::from_millis(250);
@@ -158,3 +182,7 @@ pub const WATCH_RETRY_LONGEST: Duration = Duration::from_secs(30);
 /// Bytes of receive buffer asked for the messages of the system: some thousand of them.
 #[cfg(target_os = "linux")]
 pub const WATCH_RECEIVE_BUFFER: i32 = 1 << 20;
+
+/// Open files from which on nobody notices a limit: sockets for each source of a /22, and some hundred pipes besides. Most systems
+/// give 1,024 unless they are asked for more.
+pub const OPEN_FILES: u64 = 4_096;

@@ -19,7 +19,7 @@ mod platform;
 mod platform;
 
 #[cfg(target_os = "linux")]
-pub(crate) use platform::{LOCAL_TABLE, local_routes};
+pub(crate) use platform::local_blocks;
 
 /// The prefixes that are local to this machine, of one family, sorted and without those inside another.
 #[derive(Clone, Debug, Default)]

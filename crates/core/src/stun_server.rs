@@ -7,6 +7,7 @@
 mod config;
 mod counters;
 mod open;
+mod tcp;
 mod worker;
 
 use std::io;
@@ -18,8 +19,10 @@ use std::thread::JoinHandle;
 pub use config::Config;
 pub use counters::Counters;
 use counters::Published;
-use open::Plan;
+use open::{Opened, Plan};
 pub(crate) use worker::Worker;
+
+use tokio::sync::Notify;
 
 use crate::Error;
 use crate::defaults::RECEIVE_BUFFER;
@@ -39,6 +42,7 @@ pub struct Responder {
     endpoints: Vec<Endpoint>,
     receive_buffer: usize,
     stop: Arc<AtomicBool>,
+    stop_tcp: Arc<Notify>,
     published: Vec<Arc<Published>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -66,27 +70,35 @@ impl Responder {
     }
 
     fn run(plan: &Plan) -> Result<Self, Error> {
-        let workers = plan.open()?;
-        let endpoints = plan.endpoints(&workers[0]);
-        let receive_buffer = workers[0].receive_buffer();
+        let Opened { workers, listeners, guard, start } = plan.open()?;
         let mut server = Self {
-            endpoints,
-            receive_buffer,
+            endpoints: plan.endpoints(&workers[0]),
+            receive_buffer: workers[0].receive_buffer(),
             stop: Arc::new(AtomicBool::new(false)),
+            stop_tcp: Arc::new(Notify::new()),
             published: Vec::new(),
             threads: Vec::new(),
         };
         for mut worker in workers {
-            let published = Arc::new(Published::default());
-            let (stop, theirs) = (Arc::clone(&server.stop), Arc::clone(&published));
-            let thread = std::thread::Builder::new()
-                .name("routepool-stun".into())
-                .spawn(move || worker.run(&stop, &theirs))
-                .map_err(|source| Error::System { syscall: "pthread_create", address: None, source })?;
-            server.published.push(published);
-            server.threads.push(thread);
+            let stop = Arc::clone(&server.stop);
+            server.spawn("routepool-stun", move |published| worker.run(&stop, &published))?;
+        }
+        if !listeners.is_empty() {
+            let failed = |source| Error::System { syscall: "epoll_create", address: None, source };
+            let tcp = tcp::Server::new(listeners, guard, start).map_err(failed)?;
+            let stop = Arc::clone(&server.stop_tcp);
+            server.spawn("routepool-stun-tcp", move |published| tcp.run(&stop, published))?;
         }
         Ok(server)
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce(Arc<Published>) + Send + 'static) -> Result<(), Error> {
+        let published = Arc::new(Published::default());
+        self.published.push(Arc::clone(&published));
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || work(published));
+        let failed = |source| Error::System { syscall: "pthread_create", address: None, source };
+        self.threads.push(thread.map_err(failed)?);
+        Ok(())
     }
 
     /// Where it listens: the primary endpoint of the first family.
@@ -117,6 +129,7 @@ impl Responder {
     /// Stops it: the threads end, within their nap of 20 ms, and the sockets are closed. Twice is fine.
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.stop_tcp.notify_one();
         if self.threads.len() == 1 {
             // An empty datagram wakes a lone thread from its nap; of several the kernel would pick one.
             let _ = wake(self.address());

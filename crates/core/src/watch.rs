@@ -33,6 +33,21 @@ pub use externals::External;
 use externals::Known;
 use snapshot::snapshot;
 
+/// Whether the system tells of changes here.
+///
+/// # Errors
+/// Why not.
+pub fn can_be_told() -> io::Result<()> {
+    let poll = Poll::new()?;
+    ear::open(poll.registry(), SYSTEM).map(drop)
+}
+
+/// Whether the clocks tell that the machine was asleep.
+#[must_use]
+pub fn can_notice_sleep() -> bool {
+    Clock::default().read().is_some()
+}
+
 /// How to watch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {

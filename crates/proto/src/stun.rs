@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub mod behavior;
+pub mod guard;
 pub mod server;
 mod write;
 

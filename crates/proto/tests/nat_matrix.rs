@@ -1,12 +1,12 @@
 //! Every kind of NAT, on every kind of path: the verdict is right, or `unknown`, never wrong.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use routepool_proto::nat::{
-    Alg, Allocation, Connectivity, Filtering, Hairpin, Lifetime, Mapping, Pooling, Reason, Settings, numbers,
+    Alg, Allocation, Connectivity, Filtering, Hairpin, Lifetime, Mapping, Reason, Settings, numbers,
 };
+use routepool_testkit::matrix::{Tally, filtering_of, kinds, mapping_of, run, world};
 use routepool_testkit::{BehaviorServer, Dependence, Fault, Nat, NatKind, Outcome, Path, Ports, World};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -36,150 +36,9 @@ fn server(first: &str, second: &str) -> BehaviorServer {
     BehaviorServer { addresses: [ip(first), ip(second)], ports: [3_478, 3_479], fault: None }
 }
 
-const PORTS: [Ports; 5] =
-    [Ports::Equal, Ports::Preserving(7_001), Ports::Sequential(3), Ports::Scaled(2), Ports::Random];
-
-fn mapping_of(kind: &NatKind) -> Mapping {
-    match kind.mapping {
-        None => Mapping::None,
-        Some(Dependence::Endpoint) => Mapping::EndpointIndependent,
-        Some(Dependence::Address) => Mapping::AddressDependent,
-        Some(Dependence::AddressAndPort) => Mapping::AddressAndPortDependent,
-    }
-}
-
-fn filtering_of(kind: &NatKind) -> Filtering {
-    match kind.filtering {
-        Dependence::Endpoint => Filtering::EndpointIndependent,
-        Dependence::Address => Filtering::AddressDependent,
-        Dependence::AddressAndPort => Filtering::AddressAndPortDependent,
-    }
-}
-
-fn allocation_of(kind: &NatKind) -> Allocation {
-    match kind.ports {
-        _ if kind.mapping.is_none() => Allocation::NotApplicable,
-        Ports::Equal => Allocation::Equal,
-        Ports::Preserving(_) => Allocation::Preserving,
-        Ports::Sequential(step) => Allocation::Independent(step.into()),
-        Ports::Scaled(step) => Allocation::Dependent(step.into()),
-        Ports::Random => Allocation::Random,
-    }
-}
-
-fn world(kind: &NatKind, path: Path, seed: u64) -> World {
-    let servers = vec![server("192.0.2.1", "192.0.2.2"), server("198.51.100.1", "198.51.100.2")];
-    World {
-        local: ip("10.0.0.2"),
-        nats: vec![Nat::new(kind.clone(), seed)],
-        path,
-        ask: servers.iter().map(BehaviorServer::primary).collect(),
-        servers,
-        seed,
-    }
-}
-
-/// All kinds of NAT, and a firewall of each filtering.
-fn kinds() -> Vec<NatKind> {
-    let usual = NatKind::usual(ip("203.0.113.7"));
-    let mut all = Vec::new();
-    for filtering in Dependence::ALL {
-        all.push(NatKind { mapping: None, filtering, ..usual.clone() });
-        for mapping in Dependence::ALL {
-            for ports in PORTS {
-                for arbitrary in [false, true] {
-                    let externals = if arbitrary {
-                        vec![ip("203.0.113.7"), ip("203.0.113.8")]
-                    } else {
-                        usual.externals.clone()
-                    };
-                    all.push(NatKind {
-                        mapping: Some(mapping),
-                        filtering,
-                        ports,
-                        arbitrary,
-                        externals,
-                        ..usual.clone()
-                    });
-                }
-            }
-        }
-    }
-    all
-}
-
-#[derive(Default)]
-struct Tally {
-    runs: u32,
-    unknown: BTreeMap<&'static str, u32>,
-    wrong: Vec<String>,
-    longest: Duration,
-    sum: Duration,
-    packets: u64,
-}
-
-impl Tally {
-    fn add(&mut self, kind: &NatKind, seed: u64, outcome: &Outcome) {
-        let Outcome { report, elapsed, packets } = outcome;
-        self.runs += 1;
-        self.longest = self.longest.max(*elapsed);
-        self.sum += *elapsed;
-        self.packets += packets;
-        let mut check = |axis: &'static str, unknown: bool, right: bool, found: String| {
-            if unknown {
-                *self.unknown.entry(axis).or_default() += 1;
-            } else if !right {
-                self.wrong.push(format!("{axis}: {found} of {kind:?}, seed {seed}"));
-            }
-        };
-        let (mapping, filtering) = (report.mapping.value, report.filtering.value);
-        check("mapping", mapping == Mapping::Unknown, mapping == mapping_of(kind), mapping.to_string());
-        check(
-            "filtering",
-            filtering == Filtering::Unknown,
-            filtering == filtering_of(kind),
-            filtering.to_string(),
-        );
-        let ports = report.allocation.finding.value;
-        check("allocation", ports == Allocation::Unknown, ports == allocation_of(kind), format!("{ports:?}"));
-        let pooling = report.pooling.value;
-        let want = match kind.mapping {
-            None => Pooling::NotApplicable,
-            Some(_) if kind.arbitrary => Pooling::Arbitrary,
-            Some(_) => Pooling::Paired,
-        };
-        check("pooling", pooling == Pooling::Unknown, pooling == want, pooling.to_string());
-    }
-
-    fn print(&self, name: &str) {
-        println!(
-            "{name}: {} runs, {} wrong, unknown {:?}, {:?} on average, {:?} at most, {} packets",
-            self.runs,
-            self.wrong.len(),
-            self.unknown,
-            self.sum / self.runs,
-            self.longest,
-            self.packets / u64::from(self.runs)
-        );
-    }
-}
-
-fn run(name: &str, path: Path, seeds: u64) -> Tally {
-    let mut tally = Tally::default();
-    for kind in kinds() {
-        for seed in 0..seeds {
-            let seed = seed * 7_919 + 1;
-            tally.add(&kind, seed, &world(&kind, path, seed).classify(&settings()));
-        }
-    }
-    tally.print(name);
-    assert!(tally.wrong.is_empty(), "{name}: {:#?}", &tally.wrong[..tally.wrong.len().min(5)]);
-    tally
-}
-
 #[test]
 fn nothing_is_unknown_on_a_clean_path() {
-    let tally = run("clean", Path::CLEAN, 3);
+    let tally = run("clean", Path::CLEAN, 3, &settings());
     assert!(tally.unknown.is_empty(), "{:?}", tally.unknown);
 }
 
@@ -418,6 +277,7 @@ fn loss_delay_duplication_and_reordering() {
     let rough = |loss| Path { loss, duplication: 0.1, delay: MS(20), jitter: MS(30) };
     for (name, path) in [("no loss, rough", rough(0.0)), ("10 % loss", rough(0.1)), ("30 % loss", rough(0.3))]
     {
-        run(name, path, 3);
+        let tally = run(name, path, 3, &settings());
+        assert!(tally.unknown.is_empty(), "{name}: {:?}", tally.unknown);
     }
 }

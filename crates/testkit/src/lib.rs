@@ -3,6 +3,7 @@
 
 mod behavior_server;
 mod loopback_server;
+pub mod matrix;
 mod nat;
 mod simulation;
 mod stun_server;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
@@ -10,6 +11,7 @@ use routepool_proto::nat::{Classifier, Command};
 use routepool_udp::errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::Course;
 use crate::Error;
 use crate::bind::{Wish, prepare};
 use crate::defaults::{NAP, NAT_RUN_ATTEMPTS};
@@ -52,6 +54,7 @@ impl<'a> Sockets<'a> {
         classifier: &mut Classifier,
         began: Instant,
         stop: &impl Fn() -> bool,
+        course: &Course,
     ) -> Result<(), Error> {
         let system = |source| Error::System { syscall: "poll", address: None, source };
         let (mut commands, mut events) = (Vec::new(), Events::with_capacity(64));
@@ -72,6 +75,9 @@ impl<'a> Sockets<'a> {
             }
             for event in &events {
                 self.receive(classifier, event.token().0, began);
+            }
+            if classifier.has_heard() {
+                course.heard.store(true, Ordering::Relaxed);
             }
         }
         Ok(())

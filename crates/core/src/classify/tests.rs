@@ -82,6 +82,13 @@ fn silence_dns_and_blocked_udp_are_told_apart() {
     );
     assert_eq!((found.families[0].numbers.nat_type, found.families[0].numbers.assumed), (5, true));
 
+    // Loopback reaches nothing beyond this machine: the kernel refuses at once.
+    let began = Instant::now();
+    let found = classify(vec![named("203.0.113.1:3478".parse().expect("an address"))]).run(|| false);
+    let connectivity = found.expect("sockets of loopback").families[0].report.connectivity;
+    assert_eq!((connectivity.value, connectivity.reason), (Connectivity::NoRoute, Some(Reason::NoRoute)));
+    assert!(began.elapsed() < Duration::from_secs(1), "a refusal is not waited for");
+
     let nobody = Classify { unresolved: vec!["stun.example.net".into()], ..classify(Vec::new()) };
     let found = nobody.run(|| false).expect("nothing is sent");
     assert_eq!(found.families[0].report.connectivity.value, Connectivity::DnsFailed);

@@ -1,11 +1,15 @@
 //! Linux: links, addresses and routes from netlink dumps (rtnetlink(7)).
 
+#[path = "linux/address.rs"]
+mod address;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use netlink_packet_core::Parseable;
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -13,22 +17,31 @@ use routepool_proto::ip_block::{HostPolicy, IpBlock};
 use routepool_proto::scope::{Scope, scope};
 
 use super::{Address, Facts, Gateway, Kind};
-use crate::local_table::local_routes;
-use crate::netlink::{Filter, dump};
+use crate::local_table::local_blocks;
+use crate::netlink::{Kernel, RouteHead};
+pub(crate) use address::InterfaceAddress;
+
+pub(super) fn names() -> io::Result<Vec<String>> {
+    Ok(links(&mut Kernel::open()?)?.into_iter().map(|facts| facts.name).collect())
+}
 
 pub(super) fn enumerate() -> io::Result<Vec<Facts>> {
-    let mut all = links()?;
-    all.sort_unstable_by_key(|facts| facts.index);
+    let mut kernel = Kernel::open()?;
+    let mut all = links(&mut kernel)?;
     let place: HashMap<u32, usize> = all.iter().enumerate().map(|(at, f)| (f.index, at)).collect();
-    for (index, address) in addresses()? {
-        if let Some(at) = place.get(&index) {
-            let facts = &mut all[*at];
-            let label = address.label.filter(|label| *label != facts.name);
-            facts.addresses.push(Address { label, ..address });
-        }
+    let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let held = kernel.dump(request, |payload| {
+        let found = InterfaceAddress::of(payload);
+        Ok(found.and_then(|found| {
+            let at = *place.get(&found.interface)?;
+            Some((at, found.address(&all[at].name)))
+        }))
+    })?;
+    for (at, address) in held {
+        all[at].addresses.push(address);
     }
     for ipv6 in [false, true] {
-        let gateways = gateways(ipv6)?;
+        let gateways = gateways(&mut kernel, ipv6)?;
         let best =
             gateways.iter().min_by_key(|(_, g)| (g.table != MAIN_TABLE, g.metric)).map(|(index, _)| *index);
         for (index, gateway) in gateways {
@@ -40,7 +53,7 @@ pub(super) fn enumerate() -> io::Result<Vec<Facts>> {
             let facts = &mut all[*at];
             if ipv6 { facts.default_ipv6 = true } else { facts.default_ipv4 = true }
         }
-        put_blocks(&mut all, ipv6)?;
+        put_blocks(&mut kernel, &mut all, ipv6)?;
     }
     for facts in &mut all {
         facts.gateways.sort_by_key(|g| (g.table != MAIN_TABLE, g.metric));
@@ -51,11 +64,13 @@ pub(super) fn enumerate() -> io::Result<Vec<Facts>> {
 /// `RT_TABLE_MAIN` of linux/rtnetlink.h.
 const MAIN_TABLE: u32 = 254;
 
-fn links() -> io::Result<Vec<Facts>> {
-    dump(RouteNetlinkMessage::GetLink(LinkMessage::default()), Filter::None, |message| match message {
-        RouteNetlinkMessage::NewLink(link) => Some(link_facts(link)),
-        _ => None,
-    })
+fn links(kernel: &mut Kernel) -> io::Result<Vec<Facts>> {
+    let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+    let mut all = kernel.dump(request, |payload| {
+        Ok(Some(link_facts(LinkMessage::parse(payload).map_err(io::Error::other)?)))
+    })?;
+    all.sort_unstable_by_key(|facts| facts.index);
+    Ok(all)
 }
 
 fn link_facts(link: LinkMessage) -> Facts {
@@ -135,55 +150,17 @@ fn kind(layer: LinkLayerType, info: Option<&InfoKind>, name: &str) -> Kind {
     }
 }
 
-fn addresses() -> io::Result<Vec<(u32, Address)>> {
-    dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()), Filter::None, |message| match message {
-        RouteNetlinkMessage::NewAddress(address) => address_facts(&address),
-        _ => None,
-    })
-}
-
-pub(crate) fn address_facts(message: &AddressMessage) -> Option<(u32, Address)> {
-    let (mut ip, mut peer, mut label) = (None, None, None);
-    let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
-    for attribute in &message.attributes {
-        match attribute {
-            // On a point-to-point link the former is ours and the latter the other end's.
-            AddressAttribute::Local(own) => ip = Some(*own),
-            AddressAttribute::Address(other) => peer = Some(*other),
-            AddressAttribute::Label(text) => label = Some(text.clone()),
-            AddressAttribute::Flags(all) => flags = *all,
-            _ => {}
-        }
-    }
-    let ip = ip.or(peer)?;
-    let index = message.header.index;
-    let is_link_local = ip.is_ipv6() && scope(ip) == Scope::LinkLocal;
-    let address = Address {
-        ip,
-        prefix_len: message.header.prefix_len,
-        scope_id: if is_link_local { index } else { 0 },
-        label,
-        // The bit means "a further address of the subnet" for IPv4.
-        temporary: ip.is_ipv6() && flags.contains(AddressFlags::Secondary),
-        deprecated: flags.contains(AddressFlags::Deprecated),
-        tentative: flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed)
-            && !flags.contains(AddressFlags::Optimistic),
-    };
-    Some((index, address))
-}
-
 /// The default routes of a family in all tables, each with the number of its interface.
-fn gateways(ipv6: bool) -> io::Result<Vec<(u32, Gateway)>> {
+fn gateways(kernel: &mut Kernel, ipv6: bool) -> io::Result<Vec<(u32, Gateway)>> {
     let mut request = RouteMessage::default();
     request.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     request.header.kind = RouteType::Unicast;
-    let found = dump(RouteNetlinkMessage::GetRoute(request), Filter::ByRequest, |message| match message {
-        RouteNetlinkMessage::NewRoute(route)
-            if route.header.destination_prefix_length == 0 && route.header.kind == RouteType::Unicast =>
-        {
-            Some(next_hops(&route, ipv6))
+    let found = kernel.dump(RouteNetlinkMessage::GetRoute(request), |payload| {
+        if !RouteHead::of(payload).is_some_and(RouteHead::is_default) {
+            return Ok(None);
         }
-        _ => None,
+        let route = RouteMessage::parse(payload).map_err(io::Error::other)?;
+        Ok(Some(next_hops(&route, ipv6)))
     })?;
     Ok(found.into_iter().flatten().collect())
 }
@@ -221,11 +198,10 @@ fn router(attributes: &[RouteAttribute]) -> Option<IpAddr> {
 }
 
 /// Puts the blocks that local routes hold to their interfaces.
-fn put_blocks(all: &mut [Facts], ipv6: bool) -> io::Result<()> {
-    let full = if ipv6 { 128 } else { 32 };
-    for route in local_routes(ipv6)? {
-        // A single address stands among the addresses, and loopback's own block is no block of the machine's.
-        if route.len == full || scope(route.prefix) == Scope::Loopback || route.len == 0 {
+fn put_blocks(kernel: &mut Kernel, all: &mut [Facts], ipv6: bool) -> io::Result<()> {
+    for route in local_blocks(kernel, ipv6)? {
+        // Loopback's own block is no block of the machine's.
+        if scope(route.prefix) == Scope::Loopback || route.len == 0 {
             continue;
         }
         let Ok(block) = IpBlock::from_prefix(route.prefix, route.len) else { continue };

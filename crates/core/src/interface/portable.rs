@@ -6,6 +6,10 @@ use if_addrs::{IfAddr, get_if_addrs};
 
 use super::{Address, Facts, Kind};
 
+pub(super) fn names() -> io::Result<Vec<String>> {
+    Ok(enumerate()?.into_iter().map(|facts| facts.name).collect())
+}
+
 /// Names, numbers and addresses. Hardware addresses, gateways, flags and the kind are not known here.
 pub(super) fn enumerate() -> io::Result<Vec<Facts>> {
     let mut all: Vec<Facts> = Vec::new();

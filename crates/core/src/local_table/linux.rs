@@ -3,13 +3,14 @@
 use std::io;
 use std::net::IpAddr;
 
+use netlink_packet_core::Parseable;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::netlink::{Filter, dump};
+use crate::netlink::{Kernel, RouteHead};
 
 /// `RT_TABLE_LOCAL` of linux/rtnetlink.h.
-pub(crate) const LOCAL_TABLE: u32 = 255;
+const LOCAL_TABLE: u32 = 255;
 
 /// The prefixes of all local routes of a family.
 pub(super) fn local_prefixes(ipv6: bool) -> io::Result<Vec<(IpAddr, u8)>> {
@@ -28,15 +29,32 @@ pub(crate) struct LocalRoute {
 }
 
 /// All local routes of a family. Only the local table decides whether a source is ours (`inet_addr_type` in the kernel).
-pub(crate) fn local_routes(ipv6: bool) -> io::Result<Vec<LocalRoute>> {
+fn local_routes(ipv6: bool) -> io::Result<Vec<LocalRoute>> {
+    Kernel::open()?.dump(request(ipv6), |payload| read(payload, ipv6))
+}
+
+/// Those that hold more than one address.
+pub(crate) fn local_blocks(kernel: &mut Kernel, ipv6: bool) -> io::Result<Vec<LocalRoute>> {
+    kernel.dump(request(ipv6), |payload| {
+        if RouteHead::of(payload).is_some_and(RouteHead::is_local_block) {
+            read(payload, ipv6)
+        } else {
+            Ok(None)
+        }
+    })
+}
+
+fn read(payload: &[u8], ipv6: bool) -> io::Result<Option<LocalRoute>> {
+    let route = RouteMessage::parse(payload).map_err(io::Error::other)?;
+    Ok(local(&route, ipv6))
+}
+
+fn request(ipv6: bool) -> RouteNetlinkMessage {
     let mut request = RouteMessage::default();
     request.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     request.header.table = LOCAL_TABLE as u8;
     request.header.kind = RouteType::Local;
-    dump(RouteNetlinkMessage::GetRoute(request), Filter::ByRequest, |message| match message {
-        RouteNetlinkMessage::NewRoute(route) => local(&route, ipv6),
-        _ => None,
-    })
+    RouteNetlinkMessage::GetRoute(request)
 }
 
 fn local(route: &RouteMessage, ipv6: bool) -> Option<LocalRoute> {

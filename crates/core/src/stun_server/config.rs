@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use crate::defaults::RECEIVE_BUFFER;
+use routepool_proto::ip_block::IpBlock;
+
+use crate::defaults::{RECEIVE_BUFFER, STUN_RATE};
 
 /// How to set a server up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Addresses of this machine: one of a family for a plain server, two for RFC 5780; of both families if wanted.
     pub addresses: Vec<IpAddr>,
@@ -15,6 +17,12 @@ pub struct Config {
     pub port: u16,
     /// The other port of RFC 5780. `None`: the next after `port`, or a free one if that is 0.
     pub other_port: Option<u16>,
+    /// Also listen for TCP connections, at the same addresses and ports.
+    pub tcp: bool,
+    /// Who may ask; everybody when empty.
+    pub allow: Vec<IpBlock>,
+    /// Replies a second for each /24 (IPv6: /56) of sources, loopback left out; `None` for no limit.
+    pub rate_per_prefix: Option<f64>,
     /// Threads, each with sockets of its own (more than one: Linux only).
     pub workers: usize,
     /// Answer IPv4 clients of RFC 3489, which send no cookie.
@@ -32,6 +40,9 @@ impl Default for Config {
             advertise: Vec::new(),
             port: 0,
             other_port: None,
+            tcp: false,
+            allow: Vec::new(),
+            rate_per_prefix: Some(STUN_RATE),
             workers: 1,
             rfc3489: false,
             software: String::new(),

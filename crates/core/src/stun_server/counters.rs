@@ -10,7 +10,7 @@ const REASONS: usize = Ignored::ALL.len();
 /// What a server has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Datagrams received.
+    /// Datagrams, and messages over TCP, received.
     pub requests: u64,
     /// Replies sent, error responses among them.
     pub replies: u64,
@@ -20,6 +20,10 @@ pub struct Counters {
     ignored: [u64; REASONS],
     /// Datagrams that the kernel dropped because a receive buffer was full.
     pub drops: u64,
+    /// TCP connections accepted.
+    pub connections: u64,
+    /// TCP connections closed at once: too many, or from an address that is not allowed.
+    pub refused: u64,
 }
 
 impl Counters {
@@ -48,6 +52,8 @@ impl Add for Counters {
         self.replies += other.replies;
         self.errors += other.errors;
         self.drops += other.drops;
+        self.connections += other.connections;
+        self.refused += other.refused;
         for (sum, one) in self.ignored.iter_mut().zip(other.ignored) {
             *sum += one;
         }
@@ -63,6 +69,8 @@ pub(super) struct Published {
     replies: AtomicU64,
     errors: AtomicU64,
     drops: AtomicU64,
+    connections: AtomicU64,
+    refused: AtomicU64,
     ignored: [AtomicU64; REASONS],
 }
 
@@ -72,6 +80,8 @@ impl Published {
         self.replies.store(counters.replies, Ordering::Relaxed);
         self.errors.store(counters.errors, Ordering::Relaxed);
         self.drops.store(counters.drops, Ordering::Relaxed);
+        self.connections.store(counters.connections, Ordering::Relaxed);
+        self.refused.store(counters.refused, Ordering::Relaxed);
         for (slot, count) in self.ignored.iter().zip(counters.ignored) {
             slot.store(count, Ordering::Relaxed);
         }
@@ -83,6 +93,8 @@ impl Published {
             replies: self.replies.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
             drops: self.drops.load(Ordering::Relaxed),
+            connections: self.connections.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
             ignored: [0; REASONS],
         };
         for (slot, count) in self.ignored.iter().zip(&mut counters.ignored) {

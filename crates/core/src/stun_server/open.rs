@@ -2,11 +2,15 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Instant;
 
 use routepool_proto::ip_block::IpBlock;
+use routepool_proto::stun::guard::{Guard, Limit};
 use routepool_proto::stun::server::Service;
 use routepool_udp::{Backend, Endpoints, Options};
 
+use super::tcp::Listener;
 use super::{Config, Endpoint, Worker};
 use crate::Error;
 use crate::defaults::{BATCH, MAX_STUN_WORKERS, PORT_ATTEMPTS, STUN_DATAGRAM};
@@ -19,6 +23,9 @@ pub(super) struct Plan {
     port: u16,
     other_port: Option<u16>,
     workers: usize,
+    tcp: bool,
+    allow: Vec<IpBlock>,
+    rate_per_prefix: Option<f64>,
     receive_buffer: usize,
     datagram: usize,
     lean: bool,
@@ -31,6 +38,14 @@ pub(super) struct Plan {
 struct Family {
     primary: (IpAddr, IpAddr),
     other: Option<(IpAddr, IpAddr)>,
+}
+
+/// What was opened.
+pub(super) struct Opened {
+    pub(super) workers: Vec<Worker>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) guard: Option<Arc<Guard>>,
+    pub(super) start: Instant,
 }
 
 impl Family {
@@ -48,6 +63,9 @@ impl Plan {
             port: address.port(),
             other_port: None,
             workers: 1,
+            tcp: false,
+            allow: Vec::new(),
+            rate_per_prefix: None,
             receive_buffer,
             datagram: routepool_udp::DATAGRAM,
             lean: true,
@@ -125,11 +143,18 @@ impl Plan {
             );
             return wrong("workers", message);
         }
+        if let Some(rate) = config.rate_per_prefix.filter(|rate| rate.is_nan() || *rate <= 0.0) {
+            let message = format!("expected a number above 0 for `ratePerPrefix` but received {rate}");
+            return wrong("ratePerPrefix", message);
+        }
         Ok(Self {
             families,
             port: *port,
             other_port: if *port == 0 { Some(other_port.unwrap_or(0)) } else { *other_port },
             workers: *workers,
+            tcp: config.tcp,
+            allow: config.allow.clone(),
+            rate_per_prefix: config.rate_per_prefix,
             receive_buffer: config.receive_buffer,
             datagram: STUN_DATAGRAM,
             lean: false,
@@ -138,13 +163,13 @@ impl Plan {
         })
     }
 
-    /// Opens the sockets of every worker.
-    pub(super) fn open(&self) -> Result<Vec<Worker>, Error> {
+    /// Opens the sockets of every worker, and the listeners.
+    pub(super) fn open(&self) -> Result<Opened, Error> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             match self.open_once() {
-                // A free port of one address may be taken at another.
+                // A free port of one address may be taken at another, or for TCP.
                 Err(Error::System { source, .. })
                     if self.picks_ports()
                         && source.kind() == io::ErrorKind::AddrInUse
@@ -158,50 +183,87 @@ impl Plan {
         self.port == 0 || self.other_port == Some(0)
     }
 
-    fn open_once(&self) -> Result<Vec<Worker>, Error> {
-        let first = SocketAddr::new(self.families[0].primary.0, self.port);
-        // One that picks its port itself and needs no other.
-        let alone = self.families.len() == 1 && self.families[0].other.is_none() && self.workers == 1;
-        if alone {
-            return Ok(vec![self.worker(self.port, 0, false)?]);
-        }
-        let port = if self.port == 0 { free_port(first.ip())? } else { self.port };
+    fn open_once(&self) -> Result<Opened, Error> {
+        let first = self.families[0].primary.0;
+        // One socket picks its port itself, whether or not there is an other port.
+        let single = self.families.len() == 1 && self.families[0].other.is_none() && self.workers == 1;
+        let port = if self.port == 0 && !single { free_port(first)? } else { self.port };
         let other_port = match self.other_port {
             None => port.wrapping_add(1),
-            Some(0) => free_port(first.ip())?,
+            Some(0) if !single => free_port(first)?,
             Some(port) => port,
         };
-        if port == other_port {
-            return Err(in_use(SocketAddr::new(first.ip(), port)));
+        if port == other_port && !single {
+            return Err(in_use(SocketAddr::new(first, port)));
         }
-        if self.workers == 1 {
-            return Ok(vec![self.worker(port, other_port, false)?]);
-        }
+        let start = Instant::now();
+        let mut opened = Opened { workers: Vec::new(), listeners: Vec::new(), guard: None, start };
         // A shared port could be shared with somebody else of the same user: first it must be ours alone.
-        drop(self.worker(port, other_port, false)?);
-        (0..self.workers).map(|_| self.worker(port, other_port, true)).collect()
+        let alone = self.sockets(port, other_port, false)?;
+        let (locals, services) = (
+            self.locals(alone.local(0).port(), other_port),
+            self.services(alone.local(0).port(), other_port),
+        );
+        if !self.lean {
+            let own = locals.iter().map(|(local, ..)| *local).collect();
+            let limit = self.rate_per_prefix.map(|rate| Limit::new(rate, rand::random()));
+            opened.guard = Some(Arc::new(Guard::new(own).with_allowed(&self.allow).with_limit(limit)));
+        }
+        let worker = |sockets| Worker::new(sockets, services.clone(), opened.guard.clone(), start);
+        let mut workers = Vec::with_capacity(self.workers);
+        if self.workers == 1 {
+            workers.push(worker(alone));
+        } else {
+            drop(alone);
+            for _ in 0..self.workers {
+                workers.push(worker(self.sockets(port, other_port, true)?));
+            }
+        }
+        opened.workers = workers;
+        if self.tcp {
+            for (local, family, at) in locals {
+                let bound = Listener::bind(local, services[family].clone(), at);
+                let failed = |source| Error::System { syscall: "listen", address: Some(local), source };
+                opened.listeners.push(bound.map_err(failed)?);
+            }
+        }
+        Ok(opened)
     }
 
-    fn worker(&self, port: u16, other_port: u16, share_port: bool) -> Result<Worker, Error> {
+    /// Every local endpoint, with the number of its family and its number within that.
+    fn locals(&self, port: u16, other_port: u16) -> Vec<(SocketAddr, usize, usize)> {
         let mut locals = Vec::new();
-        let mut services = Vec::new();
-        for family in &self.families {
+        for (number, family) in self.families.iter().enumerate() {
             let ports: &[u16] = if family.other.is_some() { &[port, other_port] } else { &[port] };
-            for ip in family.addresses() {
-                locals.extend(ports.iter().map(|port| SocketAddr::new(ip, *port)));
-            }
-            let service = match family.other {
-                Some((_, seen)) => {
-                    Service::pair(SocketAddr::new(family.primary.1, port), SocketAddr::new(seen, other_port))
-                }
-                None if self.lean => Service::lean(),
-                None => Service::plain(),
-            };
-            services.push(service.with_rfc3489(self.rfc3489).with_software(&self.software));
+            let all =
+                family.addresses().flat_map(|ip| ports.iter().map(move |port| SocketAddr::new(ip, *port)));
+            locals.extend(all.enumerate().map(|(at, local)| (local, number, at)));
         }
+        locals
+    }
+
+    fn services(&self, port: u16, other_port: u16) -> Vec<Service> {
+        let families = self.families.iter();
+        families
+            .map(|family| {
+                let service = match family.other {
+                    Some((_, seen)) => Service::pair(
+                        SocketAddr::new(family.primary.1, port),
+                        SocketAddr::new(seen, other_port),
+                    ),
+                    None if self.lean => Service::lean(),
+                    None => Service::plain(),
+                };
+                service.with_rfc3489(self.rfc3489).with_software(&self.software)
+            })
+            .collect()
+    }
+
+    fn sockets(&self, port: u16, other_port: u16, share_port: bool) -> Result<Endpoints, Error> {
+        let locals = self.locals(port, other_port);
         let options: Vec<_> = locals
             .iter()
-            .map(|local| Options {
+            .map(|(local, ..)| Options {
                 freebind: local.is_ipv6(),
                 receive_buffer: self.receive_buffer,
                 batch: BATCH,
@@ -210,10 +272,11 @@ impl Plan {
                 ..Options::bound(*local)
             })
             .collect();
-        let endpoints = Endpoints::open(Backend::best(), &options).map_err(|(number, source)| {
-            Error::System { syscall: "bind", address: Some(locals[number]), source }
-        })?;
-        Ok(Worker::new(endpoints, services))
+        Endpoints::open(Backend::best(), &options).map_err(|(number, source)| Error::System {
+            syscall: "bind",
+            address: Some(locals[number].0),
+            source,
+        })
     }
 
     /// The endpoints that a worker has bound.

@@ -1,7 +1,9 @@
 //! On loopback, where 127.0.0.1 and 127.0.0.2 are two addresses.
 
+use routepool_proto::stun::server::Ignored;
 use routepool_proto::stun::{self, ReplyBody};
-use std::net::{IpAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use super::*;
@@ -155,6 +157,7 @@ fn options_that_do_not_go_together_are_named() {
         ("the same port", "otherPort", Config { port: 3478, other_port: Some(3478), ..two() }),
         ("no port left", "otherPort", Config { port: 65_535, ..two() }),
         ("no worker", "workers", Config { workers: 0, ..two() }),
+        ("no reply at all", "ratePerPrefix", Config { rate_per_prefix: Some(0.0), ..two() }),
     ] {
         let error = Responder::listen(&config).expect_err(name);
         assert_eq!(error.option(), Some(option), "{name}: {error}");
@@ -175,4 +178,96 @@ fn a_port_that_is_taken_at_the_second_address_is_an_error_with_its_name() {
             "{error}"
         );
     }
+}
+
+fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).expect("loopback");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    stream
+}
+
+/// One message of a connection.
+fn read_message(stream: &mut TcpStream) -> Vec<u8> {
+    let mut message = vec![0; 20];
+    stream.read_exact(&mut message).expect("a header");
+    let len = 20 + usize::from(u16::from_be_bytes([message[2], message[3]]));
+    message.resize(len, 0);
+    stream.read_exact(&mut message[20..]).expect("the rest");
+    message
+}
+
+#[test]
+fn over_tcp_each_endpoint_answers_message_after_message() {
+    let server = Responder::listen(&Config { tcp: true, ..two() }).expect("loopback");
+    for endpoint in server.endpoints() {
+        let mut stream = connect(endpoint.local);
+        let own = stream.local_addr().expect("bound");
+        // Two at once and in pieces: a message ends where its header says.
+        let bytes = [stun::binding_request(b"abcdefghijkl"), stun::binding_request(b"mnopqrstuvwx")].concat();
+        for piece in bytes.chunks(7) {
+            stream.write_all(piece).expect("written");
+        }
+        for id in [b"abcdefghijkl", b"mnopqrstuvwx"] {
+            let reply = stun::read_reply(&read_message(&mut stream)).expect("a reply");
+            assert_eq!((&reply.id, reply.body), (id, ReplyBody::Mapped(own)));
+        }
+        // Nothing about the way back can be changed.
+        stream.write_all(&request(3, &[0, 0, 0, 6])).expect("written");
+        let reply = stun::read_reply(&read_message(&mut stream)).expect("a reply");
+        assert_eq!(reply.body, ReplyBody::Error(420));
+    }
+    let counters = server.counters();
+    assert_eq!((counters.connections, counters.requests, counters.replies, counters.errors), (4, 12, 12, 4));
+}
+
+#[test]
+fn over_tcp_what_is_no_request_ends_the_connection_and_a_stop_ends_all() {
+    let mut server = Responder::listen(&Config { tcp: true, ..two() }).expect("loopback");
+    let too_long = [&[0, 1, 0xff, 0xfc][..], &[0x21, 0x12, 0xa4, 0x42], &[0; 12]].concat();
+    let mut response = stun::binding_request(b"abcdefghijkl").to_vec();
+    response[0] = 1;
+    for bytes in [b"GET / HTTP/1.0\r\n\r\n and more than a header".to_vec(), too_long, response] {
+        let mut stream = connect(server.address());
+        stream.write_all(&bytes).expect("written");
+        // The end, or a reset where bytes were left unread.
+        assert!(stream.read(&mut [0; 100]).map_or(true, |read| read == 0));
+    }
+    assert_eq!((server.counters().ignored(), server.counters().replies), (3, 0));
+    let mut idle = connect(server.address());
+    idle.write_all(&stun::binding_request(b"abcdefghijkl")).expect("written");
+    read_message(&mut idle);
+    server.stop();
+    assert!(idle.read(&mut [0; 100]).map_or(true, |read| read == 0));
+    assert!(TcpStream::connect(server.address()).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let mut server = Responder::listen(&Config { tcp: true, ..two() }).expect("loopback");
+    let mut kept: Vec<_> = (0..crate::defaults::TCP_PER_ADDRESS).map(|_| connect(server.address())).collect();
+    let last = kept.last_mut().expect("some");
+    last.write_all(&stun::binding_request(b"abcdefghijkl")).expect("written");
+    read_message(last);
+    let mut refused = connect(server.address());
+    assert!(refused.read(&mut [0; 100]).map_or(true, |read| read == 0));
+    server.stop();
+    let counters = server.counters();
+    assert_eq!((counters.connections, counters.refused), (crate::defaults::TCP_PER_ADDRESS as u64, 1));
+}
+
+#[test]
+fn only_those_allowed_are_answered_and_the_others_are_counted() {
+    let allow = vec!["127.0.0.64/26".parse().expect("a block")];
+    let mut server = Responder::listen(&Config { allow, tcp: true, ..two() }).expect("loopback");
+    let stranger = UdpSocket::bind("127.0.0.9:0").expect("loopback");
+    stranger.send_to(&stun::binding_request(b"abcdefghijkl"), server.address()).expect("send");
+    let friend = client();
+    friend.send_to(&stun::binding_request(b"abcdefghijkl"), server.address()).expect("send");
+    friend.recv_from(&mut [0; 500]).expect("an answer");
+    let mut refused = connect(server.address());
+    assert!(refused.read(&mut [0; 100]).map_or(true, |read| read == 0));
+    server.stop();
+    let counters = server.counters();
+    assert_eq!((counters.ignored_for(Ignored::NotAllowed), counters.replies), (1, 1));
+    assert_eq!((counters.connections, counters.refused), (0, 1));
 }

@@ -1,9 +1,11 @@
 //! A worker: the sockets of a server and what it answers at each. Whoever owns it gives it its turns.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use routepool_proto::stun::guard::Guard;
 use routepool_proto::stun::server::{Asked, Ignored, MAX_ANSWER_LEN, Service, Transport};
 use routepool_udp::{Endpoints, Transmit, errno};
 
@@ -18,6 +20,9 @@ pub(crate) struct Worker {
     services: Vec<Service>,
     /// For each endpoint its service, and the number of the first endpoint of that.
     places: Vec<(usize, usize)>,
+    /// None for the responder of a validation: only this process asks it.
+    guard: Option<Arc<Guard>>,
+    start: Instant,
     counters: Counters,
     /// Endpoints that had something at the last look.
     active: Vec<usize>,
@@ -44,7 +49,13 @@ struct Reply {
 }
 
 impl Worker {
-    pub(super) fn new(endpoints: Endpoints, services: Vec<Service>) -> Self {
+    /// `start` is the beginning of the guard's time.
+    pub(super) fn new(
+        endpoints: Endpoints,
+        services: Vec<Service>,
+        guard: Option<Arc<Guard>>,
+        start: Instant,
+    ) -> Self {
         let mut places = Vec::new();
         for (number, service) in services.iter().enumerate() {
             let first = places.len();
@@ -52,13 +63,18 @@ impl Worker {
         }
         let out = Out { bytes: vec![0; BATCH * MAX_ANSWER_LEN], used: 0, replies: Vec::with_capacity(BATCH) };
         let active = (0..places.len()).collect();
-        Self { endpoints, services, places, counters: Counters::default(), active, turns_since_poll: 0, out }
+        let counters = Counters::default();
+        Self { endpoints, services, places, guard, start, counters, active, turns_since_poll: 0, out }
     }
 
     /// The responder of a validation, at one address.
     pub(crate) fn lean(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
-        let workers = super::open::Plan::lean(address, receive_buffer)?.open()?;
-        workers.into_iter().next().ok_or_else(|| Error::Internal("a server without a worker".to_owned()))
+        let opened = super::open::Plan::lean(address, receive_buffer)?.open()?;
+        opened
+            .workers
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::Internal("a server without a worker".to_owned()))
     }
 
     /// Where an endpoint is bound.
@@ -131,14 +147,16 @@ impl Worker {
     /// Answers one batch of an endpoint.
     #[inline]
     fn serve(&mut self, number: usize) -> usize {
-        let Self { endpoints, services, places, counters, out, .. } = self;
+        let Self { endpoints, services, places, guard, start, counters, out, .. } = self;
+        // One look at the clock for each batch is exact enough for a rate.
+        let guard = guard.as_deref().map(|guard| (guard, start.elapsed()));
         let (service, first) = places[number];
         let (service, at) = (&services[service], number - first);
         out.used = 0;
         out.replies.clear();
         let received = endpoints.receive(number, |datagram| {
             let asked = Asked { bytes: datagram.bytes, from: datagram.from, at, transport: Transport::Udp };
-            if let Err(why) = out.answer(service, &asked, first) {
+            if let Err(why) = out.answer(service, guard, &asked, first) {
                 counters.ignore(why, 1);
             }
         });
@@ -154,13 +172,25 @@ impl Worker {
 
 impl Out {
     #[inline]
-    fn answer(&mut self, service: &Service, asked: &Asked<'_>, first: usize) -> Result<(), Ignored> {
+    fn answer(
+        &mut self,
+        service: &Service,
+        guard: Option<(&Guard, Duration)>,
+        asked: &Asked<'_>,
+        first: usize,
+    ) -> Result<(), Ignored> {
+        if let Some((guard, _)) = guard {
+            guard.admit(asked.from)?;
+        }
         let room = asked.bytes.len().max(MAX_ANSWER_LEN);
         if self.bytes.len() < self.used + room {
             // Requests longer than an answer, which few have reason to send. The most is a batch of the longest.
             self.bytes.resize(self.used + room, 0);
         }
         let answer = service.answer(asked, &mut self.bytes[self.used..self.used + room])?;
+        if let Some((guard, now)) = guard {
+            guard.spend(answer.to.ip(), now)?;
+        }
         self.replies.push(Reply {
             to: answer.to,
             via: first + answer.via,

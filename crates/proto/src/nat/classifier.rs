@@ -93,6 +93,8 @@ enum Cannot {
     SamePair(SocketAddr),
     /// Two servers that can test are enough.
     NotNeeded,
+    /// The system refuses to send to it.
+    Refused,
 }
 
 #[derive(Clone, Debug)]
@@ -181,6 +183,12 @@ impl Classifier {
         self.done
     }
 
+    /// Whether any server has answered.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.targets.iter().any(|t| t.answered)
+    }
+
     /// What is to be done now. Call it after everything that happened, and when [`Classifier::next_wake`] has come.
     pub fn poll(&mut self, now: Duration, out: &mut Vec<Command>) {
         if self.done {
@@ -207,45 +215,34 @@ impl Classifier {
             return None;
         }
         let mut wake: Option<Duration> = None;
-        let mut sooner = |at: Duration| wake = Some(wake.map_or(at, |w| w.min(at)));
-        for probe in self.probes.iter().filter(|p| !p.closed && p.by_itself) {
-            let due = if probe.sends.is_empty() {
-                probe.from
-            } else {
-                probe.due(self.gaps(probe.server)).unwrap_or(now)
-            };
-            sooner(due.max(now));
-            if let Some(last) = probe.sends.last() {
-                let judged = *last + self.wait();
-                if judged > now {
-                    sooner(judged);
-                }
+        // What is past was done by `poll`, or is held back until something else happens.
+        let mut sooner = |at: Duration| {
+            if at > now {
+                wake = Some(wake.map_or(at, |w| w.min(at)));
             }
-        }
-        for started in self.targets.iter().filter_map(|t| t.started) {
-            for at in [started + self.settings.give_up, started + self.settings.patience] {
-                if at > now && self.mapping_began.is_none() {
-                    sooner(at);
-                }
+        };
+        let mut again = |probe: &Probe| {
+            if let (Some(last), Some(due)) = (probe.sends.last(), probe.due(self.gaps(probe.server))) {
+                sooner(due);
+                sooner(*last + self.wait());
             }
-        }
+        };
+        self.probes.iter().filter(|p| !p.closed && p.by_itself).for_each(&mut again);
         let filtering = self.targets.iter().filter_map(|t| t.pairs).flatten();
         let open = filtering.filter(|p| p.standing == Standing::Open).chain(self.extra_pairs());
-        for probe in open.map(|pair| &self.probes[usize::from(pair.change)]) {
-            let Some(last) = probe.sends.last() else { continue };
-            let (due, judged) = (probe.due(self.gaps(probe.server)).unwrap_or(now), *last + self.wait());
-            sooner(due.max(now));
-            if judged > now {
-                sooner(judged);
-            }
+        open.for_each(|pair| again(&self.probes[usize::from(pair.change)]));
+        for started in self.targets.iter().filter_map(|t| t.started).filter(|_| self.mapping_began.is_none())
+        {
+            sooner(started + self.settings.give_up);
+            sooner(started + self.settings.patience);
         }
         if let Some(age) = self.extras.ages.next() {
-            sooner(age.max(now));
+            sooner(age);
         }
         // Whatever was forgotten above costs a little time, never the end.
         let at_the_latest =
             if self.extras.have_begun() { EXTRAS_LOOK_EVERY } else { self.settings.next_server_after };
-        wake.map(|at| at.min(now + at_the_latest))
+        Some(wake.map_or(now + at_the_latest, |at| at.min(now + at_the_latest)))
     }
 
     /// A socket is open at this address, or was refused with this error number.
@@ -260,8 +257,11 @@ impl Classifier {
 
     /// The system refused a send.
     pub fn on_send_error(&mut self, probe: u16, errno: i32) {
-        if let Some(probe) = self.probes.get_mut(usize::from(probe)) {
-            probe.errno = Some(errno);
+        let Some(probe) = self.probes.get_mut(usize::from(probe)) else { return };
+        probe.errno = Some(errno);
+        let target = &mut self.targets[probe.server];
+        if probe.to == target.address && !target.answered {
+            target.cannot.get_or_insert(Cannot::Refused);
         }
     }
 

@@ -4,12 +4,6 @@ use std::net::SocketAddr;
 
 use super::{Attributes, HEADER_LEN, TransactionId, attribute, binding_request, id_of, read_address};
 
-const CHANGE_REQUEST: u16 = 0x0003;
-/// What RFC 3489 called OTHER-ADDRESS; old servers send it still.
-const CHANGED_ADDRESS: u16 = 0x0005;
-const RESPONSE_PORT: u16 = 0x0027;
-const OTHER_ADDRESS: u16 = 0x802c;
-
 /// What a Binding request asks the server to do beyond answering.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
@@ -27,11 +21,11 @@ pub fn request(id: &TransactionId, wish: Wish) -> Vec<u8> {
     let mut out = binding_request(id).to_vec();
     if wish.change_ip || wish.change_port {
         let flags = u8::from(wish.change_ip) << 2 | u8::from(wish.change_port) << 1;
-        out.extend(CHANGE_REQUEST.to_be_bytes());
+        out.extend(attribute::CHANGE_REQUEST.to_be_bytes());
         out.extend([0, 4, 0, 0, 0, flags]);
     }
     if let Some(port) = wish.response_port {
-        out.extend(RESPONSE_PORT.to_be_bytes());
+        out.extend(attribute::RESPONSE_PORT.to_be_bytes());
         // Two bytes of value, two of padding.
         out.extend([0, 2]);
         out.extend(port.to_be_bytes());
@@ -49,7 +43,7 @@ pub struct Addresses {
     pub plain: Option<SocketAddr>,
     /// XOR-MAPPED-ADDRESS, or its old number.
     pub xored: Option<SocketAddr>,
-    /// OTHER-ADDRESS, or CHANGED-ADDRESS of RFC 3489: where the server's other address and port are.
+    /// OTHER-ADDRESS, or what RFC 3489 called CHANGED-ADDRESS and old servers send still: where the server's other address and port are.
     pub other: Option<SocketAddr>,
 }
 
@@ -67,8 +61,8 @@ pub fn addresses(response: &[u8]) -> Addresses {
             attribute::XOR_MAPPED_ADDRESS | attribute::XOR_MAPPED_ADDRESS_OLD => {
                 found.xored = found.xored.or_else(|| read_address(value, Some(&id)).ok());
             }
-            OTHER_ADDRESS => found.other = found.other.or_else(plain),
-            CHANGED_ADDRESS => changed = changed.or_else(plain),
+            attribute::OTHER_ADDRESS => found.other = found.other.or_else(plain),
+            attribute::CHANGED_ADDRESS => changed = changed.or_else(plain),
             _ => {}
         }
     }

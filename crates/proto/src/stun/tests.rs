@@ -10,6 +10,9 @@ use stun_rs::{
 
 use super::*;
 
+mod oracle;
+mod registry;
+
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<_> = hex.chars().filter_map(|c| c.to_digit(16)).collect();
     digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()

@@ -5,16 +5,13 @@ use std::os::fd::AsRawFd;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteType};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use routepool_proto::watch::AddressNotice;
 
 use super::{Ear, Heard};
 use crate::defaults::WATCH_RECEIVE_BUFFER;
-use crate::interface::address_facts;
-use crate::local_table::LOCAL_TABLE;
+use crate::interface::InterfaceAddress;
+use crate::netlink::{Message, RouteHead, messages};
 
 /// Numbers of the groups in linux/rtnetlink.h: LINK, `IPV4_IFADDR`, `IPV4_ROUTE`, `IPV4_RULE`, `IPV6_IFADDR`, `IPV6_ROUTE`,
 /// `IPV6_RULE`.
@@ -71,59 +68,53 @@ impl Ear for Netlink {
 }
 
 /// Reads a datagram of messages. What cannot be read is a reason to look too.
-fn understand(mut bytes: &[u8], tell: &mut dyn FnMut(Heard)) {
-    while !bytes.is_empty() {
-        let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes) else {
-            tell(Heard::Interface);
-            return;
-        };
-        let len = (message.header.length as usize).next_multiple_of(4).max(16);
-        if let NetlinkPayload::InnerMessage(message) = message.payload
-            && let Some(heard) = meaning(&message)
-        {
+fn understand(bytes: &[u8], tell: &mut dyn FnMut(Heard)) {
+    for message in messages(bytes) {
+        if let Some(heard) = message.map_or(Some(Heard::Interface), |message| meaning(&message)) {
             tell(heard);
         }
-        bytes = bytes.get(len..).unwrap_or_default();
     }
 }
 
-fn meaning(message: &RouteNetlinkMessage) -> Option<Heard> {
-    use RouteNetlinkMessage as Message;
-    let (message, there) = match message {
-        Message::NewAddress(address) => (address, true),
-        Message::DelAddress(address) => (address, false),
-        Message::NewRoute(route) | Message::DelRoute(route) => return is_path(route).then_some(Heard::Path),
-        Message::NewRule(_) | Message::DelRule(_) => return Some(Heard::Path),
-        _ => return Some(Heard::Interface),
-    };
-    Some(address_facts(message).map_or(Heard::Interface, |(interface, address)| {
-        let usable = there && !address.tentative;
-        Heard::Address(AddressNotice { interface, ip: address.ip, prefix_len: address.prefix_len, usable })
-    }))
+/// Types of messages in linux/rtnetlink.h.
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
+const RTM_NEWRULE: u16 = 32;
+const RTM_DELRULE: u16 = 33;
+
+/// What a message means, if anything.
+fn meaning(message: &Message<'_>) -> Option<Heard> {
+    match message.kind {
+        kind @ (RTM_NEWADDR | RTM_DELADDR) => Some(address(message.payload, kind == RTM_NEWADDR)),
+        RTM_NEWROUTE | RTM_DELROUTE => is_path(message.payload).then_some(Heard::Path),
+        RTM_NEWRULE | RTM_DELRULE => Some(Heard::Path),
+        _ => Some(Heard::Interface),
+    }
+}
+
+fn address(payload: &[u8], is_new: bool) -> Heard {
+    InterfaceAddress::of(payload).map_or(Heard::Interface, |found| {
+        let usable = is_new && !found.is_tentative();
+        let InterfaceAddress { interface, ip, prefix_len, .. } = found;
+        Heard::Address(AddressNotice { interface, ip, prefix_len, usable })
+    })
 }
 
 /// Whether a route is a default one or a local block. Single local routes come with each address, and the thousands of routes
 /// of a router say nothing about its interfaces.
-fn is_path(route: &RouteMessage) -> bool {
-    let table =
-        route.attributes.iter().find_map(|a| if let RouteAttribute::Table(t) = a { Some(*t) } else { None });
-    let table = table.unwrap_or_else(|| u32::from(route.header.table));
-    let len = route.header.destination_prefix_length;
-    let full =
-        if route.header.address_family == netlink_packet_route::AddressFamily::Inet6 { 128 } else { 32 };
-    match route.header.kind {
-        RouteType::Unicast => len == 0,
-        RouteType::Local => table == LOCAL_TABLE && len < full,
-        _ => false,
-    }
+fn is_path(payload: &[u8]) -> bool {
+    RouteHead::of(payload).is_none_or(|head| head.is_default() || head.is_local_block())
 }
 
 #[cfg(test)]
 mod tests {
-    use netlink_packet_core::NetlinkHeader;
-    use netlink_packet_route::AddressFamily;
+    use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
     use netlink_packet_route::address::AddressMessage;
     use netlink_packet_route::link::LinkMessage;
+    use netlink_packet_route::route::{RouteMessage, RouteType};
+    use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
     use super::*;
 

@@ -60,7 +60,7 @@ impl Classifier {
             Finding::because(Connectivity::Stopped, Reason::Stopped)
         } else if refused {
             Finding::because(Connectivity::NoRoute, Reason::NoRoute)
-        } else if self.targets.iter().any(|t| t.cannot.is_some()) {
+        } else if self.targets.iter().any(|t| t.cannot.is_some_and(|c| c != Cannot::Refused)) {
             // Something came back, if only an error.
             Finding::because(Connectivity::NoReply, Reason::CannotTest)
         } else if addresses.len() < 2 {
@@ -282,6 +282,10 @@ impl Classifier {
     fn overloading(&self) -> Finding<Overloading> {
         let mut owner: HashMap<SocketAddr, u16> = HashMap::new();
         for probe in &self.probes {
+            // What a hairpinned packet came from is the other socket's; and a mapping may be gone by the time of a later one.
+            if matches!(probe.test, Test::Hairpin | Test::Lifetime | Test::LifetimePlain) {
+                continue;
+            }
             let Some(mapped) = probe.mapped() else { continue };
             if *owner.entry(mapped).or_insert(probe.answers_at) != probe.answers_at {
                 return Finding::known(Overloading::Yes);
@@ -363,5 +367,6 @@ fn sentence(cannot: Cannot) -> String {
         }
         Cannot::SamePair(other) => format!("it is the other half of {other}, which was asked"),
         Cannot::NotNeeded => "two others were asked".to_owned(),
+        Cannot::Refused => "the system refuses to send to it".to_owned(),
     }
 }

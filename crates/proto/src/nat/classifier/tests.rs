@@ -1,1 +1,194 @@
+//! Step by step: what is sent, what is believed, what is not. Whole courses are in `tests/nat_matrix.rs`.
 
+use super::*;
+use crate::nat::{Connectivity, Filtering, Mapping, Reason};
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+fn settings() -> Settings {
+    Settings {
+        gaps: vec![MS(80)],
+        first_gaps: vec![MS(100), MS(200)],
+        answer_within: MS(80),
+        give_up: MS(1_000),
+        patience: MS(500),
+        next_server_after: MS(200),
+        doubt: 2e-5,
+        least_asked: 5,
+        sockets: 6,
+        hairpin: false,
+        lifetime: None,
+    }
+}
+
+/// A classifier of one server, and what it sent first.
+fn begun() -> (Classifier, Vec<(u16, Vec<u8>)>) {
+    let server = Server { address: address("192.0.2.1:3478") };
+    let mut classifier = Classifier::new([10, 0, 0, 2].into(), &[server], settings(), [7; 16]);
+    let mut commands = Vec::new();
+    classifier.poll(Duration::ZERO, &mut commands);
+    let mut sent = Vec::new();
+    for command in commands {
+        match command {
+            Command::Open { socket } => {
+                classifier.on_open(socket, Ok(SocketAddr::new([10, 0, 0, 2].into(), 40_000 + socket)));
+            }
+            Command::Send { socket, to, bytes, .. } => {
+                assert_eq!(
+                    to, server.address,
+                    "nothing goes to the other address before the filtering tests"
+                );
+                sent.push((socket, bytes));
+            }
+            Command::OpenRun { .. } => unreachable!("the groups of sockets come later"),
+        }
+    }
+    (classifier, sent)
+}
+
+/// An answer to a request: MAPPED-ADDRESS, and OTHER-ADDRESS if there is one.
+fn answer(request: &[u8], mapped: &str, other: Option<&str>) -> Vec<u8> {
+    let mut out = vec![1, 1, 0, 0];
+    out.extend(&request[4..20]);
+    for (kind, text) in [(0x0001_u16, Some(mapped)), (0x802c, other)] {
+        let Some(text) = text else { continue };
+        let SocketAddr::V4(v4) = address(text) else { unreachable!("IPv4") };
+        out.extend(kind.to_be_bytes());
+        out.extend([0, 8, 0, 1]);
+        out.extend(v4.port().to_be_bytes());
+        out.extend(v4.ip().octets());
+    }
+    let len = (out.len() - 20) as u16;
+    out[2..4].copy_from_slice(&len.to_be_bytes());
+    out
+}
+
+const SERVER: &str = "192.0.2.1:3478";
+const MAPPED: &str = "203.0.113.7:40000";
+
+#[test]
+fn a_plain_request_goes_with_each_request_to_answer_from_elsewhere() {
+    let (_, sent) = begun();
+    let kinds: Vec<_> =
+        sent.iter().map(|(socket, bytes)| (*socket, bytes.len(), bytes.last().copied())).collect();
+    assert_eq!(kinds.len(), 4);
+    assert_eq!((kinds[0].0, kinds[1].0, kinds[2].0, kinds[3].0), (0, 0, 1, 1), "two sockets");
+    assert_eq!((kinds[0].1, kinds[1].1, kinds[1].2), (20, 28, Some(6)), "change address and port");
+    assert_eq!((kinds[2].1, kinds[3].1, kinds[3].2), (20, 28, Some(2)), "change the port");
+}
+
+#[test]
+fn what_is_not_an_answer_of_the_server_to_the_socket_only_counts() {
+    let (mut classifier, sent) = begun();
+    let whole = answer(&sent[0].1, MAPPED, None);
+    let mut forged = whole.clone();
+    forged[15] ^= 1;
+    let six = {
+        let mut six = answer(&sent[0].1, MAPPED, None);
+        six.splice(
+            20..,
+            [0, 1, 0, 20, 0, 2, 0x12, 0x34, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+        );
+        six[3] = 24;
+        six
+    };
+    for (socket, from, bytes) in [
+        (0, SERVER, &b"HTTP/1.1 200 OK\r\n\r\n"[..]),
+        (0, SERVER, &whole[..24]),
+        (0, SERVER, &sent[0].1),
+        (0, SERVER, &forged),
+        (0, "192.0.2.9:3478", &whole),
+        (0, "192.0.2.1:3479", &whole),
+        (1, SERVER, &whole),
+        (0, SERVER, &six),
+    ] {
+        classifier.on_receive(MS(1), socket, address(from), bytes);
+    }
+    assert!(!classifier.has_heard());
+    assert_eq!(
+        classifier.ignored,
+        Ignored { garbage: 3, forged: 1, misdirected: 3, duplicates: 0, other_family: 1 }
+    );
+    classifier.on_receive(MS(2), 0, address(SERVER), &whole);
+    classifier.on_receive(MS(3), 0, address(SERVER), &whole);
+    assert!(classifier.has_heard() && classifier.ignored.duplicates == 1);
+}
+
+#[test]
+fn an_answer_from_where_it_was_asked_is_no_answer_from_elsewhere() {
+    let (mut classifier, sent) = begun();
+    classifier.on_receive(MS(1), 0, address(SERVER), &answer(&sent[0].1, MAPPED, Some("192.0.2.2:3479")));
+    classifier.on_receive(MS(1), 0, address(SERVER), &answer(&sent[1].1, MAPPED, Some("192.0.2.2:3479")));
+    let report = classifier.finish(MS(2));
+    let why = report.servers[0].cannot_test.clone().expect("it cannot test");
+    assert!(why.contains("from where it was asked"), "{why}");
+    assert_eq!(report.filtering.value, Filtering::Unknown);
+}
+
+#[test]
+fn a_server_that_names_two_other_addresses_is_not_believed() {
+    let (mut classifier, sent) = begun();
+    for (at, other) in [(0, Some("192.0.2.2:3479")), (2, Some("192.0.2.3:3479"))] {
+        classifier.on_receive(MS(1), sent[at].0, address(SERVER), &answer(&sent[at].1, MAPPED, other));
+    }
+    let report = classifier.finish(MS(2));
+    assert!(report.servers[0].cannot_test.as_ref().is_some_and(|why| why.contains("different other")));
+}
+
+#[test]
+fn an_answer_from_elsewhere_counts_also_before_the_plain_one() {
+    let (mut classifier, sent) = begun();
+    classifier.on_receive(
+        MS(1),
+        0,
+        address("192.0.2.2:3479"),
+        &answer(&sent[1].1, MAPPED, Some("192.0.2.2:3479")),
+    );
+    classifier.on_receive(MS(2), 0, address(SERVER), &answer(&sent[0].1, MAPPED, Some("192.0.2.2:3479")));
+    classifier.poll(MS(3), &mut Vec::new());
+    let report = classifier.finish(MS(4));
+    assert_eq!(report.servers[0].filtering.value, Filtering::EndpointIndependent);
+    assert_eq!((report.mapping.value, report.mapping.reason), (Mapping::Unknown, Some(Reason::Stopped)));
+}
+
+#[test]
+fn nothing_is_polled_for_in_vain() {
+    let (mut classifier, _) = begun();
+    let (mut now, mut polls, mut sends) = (Duration::ZERO, 0, 0);
+    while !classifier.is_done() {
+        let wake = classifier.next_wake(now).expect("not done");
+        assert!(wake > now, "a wake-up that has passed would be a busy loop");
+        now = wake;
+        let mut commands = Vec::new();
+        classifier.poll(now, &mut commands);
+        polls += 1;
+        sends += commands.len();
+        assert!(polls < 100, "it ends");
+    }
+    assert!(now >= MS(1_000) && now < MS(1_300), "{now:?}");
+    assert!(sends < 40, "a silent server is asked more and more rarely: {sends}");
+    let report = classifier.finish(now);
+    assert_eq!(report.connectivity.value, Connectivity::NoReply);
+    assert_eq!(report.connectivity.reason, Some(Reason::OneSilentServer));
+}
+
+#[test]
+fn refused_sends_and_sockets_end_it_at_once() {
+    let (mut classifier, _) = begun();
+    for probe in 0..4 {
+        classifier.on_send_error(probe, 101);
+    }
+    classifier.on_send_error(999, 101);
+    classifier.poll(MS(1), &mut Vec::new());
+    assert!(classifier.is_done());
+    let report = classifier.finish(MS(1));
+    assert_eq!(
+        (report.connectivity.value, report.connectivity.reason),
+        (Connectivity::NoRoute, Some(Reason::NoRoute))
+    );
+    assert!(report.evidence.iter().all(|e| e.errno == Some(101)));
+}

@@ -1,0 +1,106 @@
+/** `routepool nat`: what kind of NAT an interface is behind. */
+import { isIP } from 'node:net';
+import { Interface } from '../interface.ts';
+import type { LoadNatOptions } from '../nat-options.ts';
+import type { NatProfile } from '../nat-report.ts';
+import { describeNat, describeRun, evidenceTable } from './describe-nat.ts';
+import { EXIT } from './exit-codes.ts';
+import { inCommandWords, numberOf, parseOptions } from './parse-options.ts';
+import { Style } from './style.ts';
+import { UsageError } from './usage-error.ts';
+
+export const NAT_HELP: string = `routepool nat: what kind of NAT is on the way, and what it means
+
+Usage: routepool nat [NAME] [OPTIONS]
+
+NAME is an interface, or an address that one holds: it is asked from there. By default the default interface.
+  --from ADDRESS      ask from this address, which a block of the interface may hold
+
+Whom to ask:
+  --server SERVER     STUN server: host, host:port, [v6]:port or stun:host; more than once for several
+                      (default: a few public servers). One that speaks RFC 5780 tells the filter too
+  --portal URL        what to ask for a 204 if STUN is silent, to tell a captive portal
+What to find out:
+  --profile NAME      fast, normal or patient: how long silence is waited for (default: normal)
+  --lifetime          also how long an idle mapping is kept (takes minutes)
+  --lifetime-max MS   try at most MS milliseconds of silence (default: 150000)
+  --hairpin           also whether two hosts behind the NAT reach each other by their external addresses
+  --no-tcp            not the mapping of TCP connections
+What to print:
+  --evidence          each sub-test too
+  --json              one document: the NAT's dict with details and evidence
+
+Exit code: 0 found out, 3 not all of it, 2 wrong usage, 1 nothing (no server answered, could be reached or resolved)
+`;
+
+const OPTIONS = {
+  server: { type: 'string', multiple: true },
+  from: { type: 'string' },
+  portal: { type: 'string' },
+  profile: { type: 'string' },
+  lifetime: { type: 'boolean' },
+  'lifetime-max': { type: 'string' },
+  hairpin: { type: 'boolean' },
+  'no-tcp': { type: 'boolean' },
+  evidence: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const;
+
+/** What the command calls the options of the API that it calls otherwise. */
+const NAMES: Readonly<Record<string, string>> = { servers: '--server', lifetimeMaxMs: '--lifetime-max', tcp: '--no-tcp' };
+
+/** Runs the command; gives the exit code. */
+export function natCommand(args: string[]): Promise<number> {
+  return inCommandWords(OPTIONS, NAMES, () => runCommand(args));
+}
+
+async function runCommand(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions('nat', args, OPTIONS);
+  const [which, ...more] = positionals;
+  if (more.length > 0) throw new UsageError(`expected one interface but received ${positionals.join(' ')}: call routepool nat for each`);
+  const several = values.server?.find((server) => server.includes(','));
+  if (several !== undefined) throw new UsageError(`expected one server for --server but received '${several}': name --server twice`);
+  if (values['lifetime-max'] !== undefined && !values.lifetime) throw new UsageError('--lifetime-max says how long to wait with --lifetime: name that too');
+  const options: LoadNatOptions = {
+    servers: values.server,
+    portal: values.portal,
+    profile: values.profile as NatProfile | undefined,
+    lifetime: values.lifetime,
+    lifetimeMaxMs: numberOf('--lifetime-max', values['lifetime-max']),
+    hairpin: values.hairpin,
+    tcp: values['no-tcp'] ? false : undefined,
+    from: values.from ?? (which !== undefined && isIP(which) !== 0 ? which : undefined),
+  };
+  const nic = Interface.find(which);
+  const ended = new AbortController();
+  const interrupted = stopOnInterrupt(ended);
+  try {
+    const nat = await nic.loadNat({ ...options, signal: ended.signal });
+    const style = new Style(process.stdout);
+    if (values.json) {
+      process.stdout.write(`${JSON.stringify({ interface: nic.name, ...nat.toJSON({ detail: true }) }, null, 2)}\n`);
+    } else {
+      process.stdout.write(`${describeNat(nic.name, nat, style)}\n${describeRun(nat, style)}`);
+      if (values.evidence) process.stdout.write(`\n${evidenceTable(nat.evidence)}`);
+    }
+    const { families } = nat;
+    if (families.every(({ connectivity, numbers }) => connectivity.value !== 'ok' && numbers.assumed)) return EXIT.failure;
+    return families.every(({ numbers }) => !numbers.assumed) ? EXIT.ok : EXIT.someNot;
+  } catch (error) {
+    if (!ended.signal.aborted) throw error;
+    process.stderr.write('routepool: stopped\n');
+    return EXIT.someNot;
+  } finally {
+    interrupted();
+  }
+}
+
+/** First interrupt: stop. Second: leave at once. */
+function stopOnInterrupt(ended: AbortController): () => void {
+  const onSignal = () => {
+    if (ended.signal.aborted) process.exit(EXIT.interrupted);
+    ended.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return () => process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+}
