@@ -430,9 +430,10 @@ describe('the end', () => {
     }
     while (server.connections > 0) await new Promise(setImmediate);
     expect(group.servers[0]?.counters().accepted).toBe(2_001);
-    expect(open()).toBeLessThanOrEqual(before);
+    // The portable reader closes them on its own thread.
+    while (open() > before) await new Promise(setImmediate);
     await server.close();
-    expect(open()).toBeLessThan(before);
+    while (open() >= before) await new Promise(setImmediate);
   });
 
   it('does not wait for ever for a peer that takes nothing', async () => {
