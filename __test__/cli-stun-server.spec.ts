@@ -111,8 +111,16 @@ describe.skipIf(why !== undefined)('without addresses', () => {
       lab.client.run('ip', 'addr', 'add', '10.99.1.4/24', 'dev', 'c0');
       lab.gateway.run('ip', 'addr', 'add', '203.0.113.250/24', 'dev', 'g1');
       lab.gateway.filter(`table ip nat {
-        chain in { type nat hook prerouting priority -100; ip daddr 203.0.113.254 dnat to 10.99.1.2; ip daddr 203.0.113.250 dnat to 10.99.1.4 }
-        chain out { type nat hook postrouting priority 100; oifname "g1" ip saddr { 10.99.1.2, 10.99.1.3 } snat to 203.0.113.254; oifname "g1" ip saddr 10.99.1.4 snat to 203.0.113.250 }
+        chain in {
+          type nat hook prerouting priority -100
+          ip daddr 203.0.113.254 dnat to 10.99.1.2
+          ip daddr 203.0.113.250 dnat to 10.99.1.4
+        }
+        chain out {
+          type nat hook postrouting priority 100
+          oifname "g1" ip saddr 10.99.1.4 snat to 203.0.113.250
+          oifname "g1" snat to 203.0.113.254
+        }
       }`);
       await lab.startServers(SERVERS.slice(0, 2));
       const asked = SERVERS.slice(0, 2).flatMap((ip) => ['--stun-server', ip]);

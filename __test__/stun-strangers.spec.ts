@@ -38,15 +38,26 @@ const CASES: Case[] = [
   {
     name: 'behind a NAT that lets everything in',
     rules: `table ip nat {
-      chain in { type nat hook prerouting priority -100; iifname "g1" ip daddr 203.0.113.254 meta l4proto udp dnat to 10.99.1.2 }
-      chain out { type nat hook postrouting priority 100; oifname "g1" meta l4proto udp snat to 203.0.113.254 }
+      chain in {
+        type nat hook prerouting priority -100
+        iifname "g1" ip daddr 203.0.113.254 meta l4proto udp dnat to 10.99.1.2
+      }
+      chain out {
+        type nat hook postrouting priority 100
+        oifname "g1" meta l4proto udp snat to 203.0.113.254
+      }
     }`,
     seen: /reflexive addr: 203\.0\.113\.254:/,
     filtering: { coturn: 'Endpoint Independent Filtering', stun: 'Independent Mapping, Independent Filter', pion: 'filtering behavior: endpoint independent' },
   },
   {
     name: 'behind a NAT that lets answers in only',
-    rules: 'table ip nat { chain out { type nat hook postrouting priority 100; oifname "g1" masquerade } }',
+    rules: `table ip nat {
+      chain out {
+        type nat hook postrouting priority 100
+        oifname "g1" masquerade
+      }
+    }`,
     seen: /reflexive addr: 203\.0\.113\.254:/,
     filtering: {
       coturn: 'Address and Port Dependent Filtering',

@@ -1,4 +1,4 @@
-// Runs every example and every JavaScript block of the README: what the documentation shows must work. No public server is
+// Runs every example and every JavaScript block of README and docs: what the documentation shows must work. No public server is
 // asked: examples get one at this machine's own address, by STUN_SERVER.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -34,10 +34,19 @@ for (const name of readdirSync('examples').toSorted()) {
   writeFileSync(file, outputText);
   run(`node examples/${name}`, [file]);
 }
-const blocks = [...readFileSync('README.md', 'utf8').matchAll(/^```js\n(.*?)^```/gms)];
-if (blocks.length === 0) throw new Error('the README has no JavaScript block any more: is its form another?');
-blocks.forEach(([, code], i) => {
-  const local = code.replaceAll('Interface.load()', `Interface.load({ stunServers: '${STUN_SERVER}' })`);
-  run(`README, block ${i + 1}`, ['--input-type=module', '-e', local]);
-});
+/** The blocks of a document that Node runs. Every one of another form is an error, so that none is left out unseen. */
+function blocksOf(file) {
+  const text = readFileSync(file, 'utf8');
+  const unknown = [...text.matchAll(/^```(\S+)$/gm)].map(([, form]) => form).filter((form) => !['js', 'sh', 'c', 'json', 'toml', 'text'].includes(form));
+  if (unknown.length > 0) throw new Error(`${file} has blocks that are neither run nor known: ${unknown.join(', ')}`);
+  return [...text.matchAll(/^```js\n(.*?)^```/gms)].map(([, code]) => code);
+}
+
+if (blocksOf('README.md').length === 0) throw new Error('the README has no JavaScript block any more: is its form another?');
+for (const file of ['README.md', ...readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => join('docs', name))]) {
+  blocksOf(file).forEach((code, i) => {
+    const local = code.replaceAll('Interface.load()', `Interface.load({ stunServers: '${STUN_SERVER}' })`);
+    run(`${file}, block ${i + 1}`, ['--input-type=module', '-e', local]);
+  });
+}
 await server.close();

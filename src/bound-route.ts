@@ -63,6 +63,7 @@ export class BoundRoute {
     return this.route.ext();
   }
 
+  /** Where it is bound and what it leaves as: `10.0.0.7:4000 -> 203.0.113.9`. */
   toString(): string {
     const local = this.address.includes(':') ? `[${this.address}]:${this.port}` : `${this.address}:${this.port}`;
     return `${local} -> ${this.ext() ?? 'unknown'}`;

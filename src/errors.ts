@@ -58,6 +58,7 @@ export class RoutePoolError extends Error {
     Object.defineProperty(this.prototype, 'name', { value: 'RoutePoolError', configurable: true, writable: true });
   }
 
+  /** Whether a value is an error of routepool, also of another copy of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && brand in value;
   }

@@ -39,6 +39,7 @@ export class VerdictBatch implements Iterable<Verdict> {
     return at === undefined ? undefined : indexAt(this.bytes, at);
   }
 
+  /** Each verdict, made when it is asked for. */
   *[Symbol.iterator](): IterableIterator<Verdict> {
     for (let i = 0; i < this.length; i++) yield verdictAt(this.bytes, i * RECORD_BYTES);
   }

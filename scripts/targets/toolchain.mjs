@@ -28,9 +28,9 @@ export function has(command) {
 
 let updated = false;
 
-/** Installs Debian packages unless all `present` are there; says what is missing where it may not. */
+/** Installs Debian packages unless all `present` (commands or files) are there; says what is missing where it may not. */
 export function needPackages(present, packages) {
-  if (present.every((path) => existsSync(path) || (!path.includes('/') && has(path)))) return;
+  if (present.length > 0 && present.every((path) => existsSync(path) || (!path.includes('/') && has(path)))) return;
   if (process.getuid?.() !== 0 || !has('apt-get')) {
     throw new Error(`missing: ${packages.join(' ')} (Debian packages, or what they bring). Install them, or run this as root.`);
   }
@@ -50,20 +50,21 @@ function hasStandardLibrary(target) {
  * How to compile for a target: commands, what to add to cargo's arguments, and the environment.
  * `fast` builds without link-time optimization, as checks and tests of other platforms are.
  */
-export function toolchain(target) {
+export function toolchain(target, fast = true) {
   const folder = join('target', 'cross');
   const common = {
     ...process.env,
     CARGO_TARGET_DIR: folder,
-    CARGO_PROFILE_RELEASE_LTO: 'off',
-    CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
     CARGO_INCREMENTAL: '0',
+    ...(fast ? { CARGO_PROFILE_RELEASE_LTO: 'off', CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16' } : {}),
+    // The addon is a library for a process that has its own C library.
+    ...(target.endsWith('-musl') ? { RUSTFLAGS: '-C target-feature=-crt-static' } : {}),
   };
   if (hasStandardLibrary(target)) {
     return { cargo: 'cargo', clippy: ['cargo', 'clippy'], args: ['--target', target], env: common, folder };
   }
   const parts = ['rustc', 'cargo', 'cargo-clippy'].map((name) => join(DEBIAN, name));
-  needPackages([...parts, '/usr/src'], ['rustc-web', 'cargo-web', 'rust-web-clippy', 'rust-web-src']);
+  needPackages(parts, ['rustc-web', 'cargo-web', 'rust-web-clippy', 'rust-web-src']);
   const env = {
     ...common,
     // Debian's tools before rustup's: cargo runs its subcommands by name.

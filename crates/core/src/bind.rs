@@ -3,14 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
-#[cfg(target_os = "linux")]
 use routepool_proto::ip_block::IpBlock;
 use routepool_udp::tie_to_interface;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Error;
 use crate::discover::InterfaceBinding;
-#[cfg(target_os = "linux")]
 use crate::local_table::LocalTable;
 
 /// A local address that a socket can be bound to.
@@ -72,9 +70,8 @@ pub fn bind(socket: &Socket, wish: &Wish<'_>) -> Result<Bound, Error> {
 /// Prepares a socket to be bound as [`check`] does: ties it to the interface, and allows an address that is held by a route.
 pub(crate) fn prepare(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
     let interface = tie(socket, wish)?;
-    #[cfg(target_os = "linux")]
     if held_by_a_route(wish.local)? {
-        socket.set_freebind_v6(true)?;
+        freebind(socket)?;
     }
     Ok(interface)
 }
@@ -93,9 +90,12 @@ fn tie(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
 
 /// Whether the address is local without being an address of an interface: then IPv6 can be bound only with
 /// `IPV6_FREEBIND`, which must never be set for an address that is not local.
-#[cfg(target_os = "linux")]
 fn held_by_a_route(local: SocketAddr) -> io::Result<bool> {
-    if !local.is_ipv6() || local.ip().is_unspecified() || local.ip().is_loopback() {
+    if !cfg!(target_os = "linux")
+        || !local.is_ipv6()
+        || local.ip().is_unspecified()
+        || local.ip().is_loopback()
+    {
         return Ok(false);
     }
     let block = IpBlock::from_range(local.ip(), local.ip()).map_err(io::Error::other)?;
@@ -108,6 +108,7 @@ pub(crate) fn freebind(socket: &Socket) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
+#[allow(clippy::unnecessary_wraps, reason = "the same call as on Linux")]
 pub(crate) fn freebind(_: &Socket) -> io::Result<()> {
     Ok(())
 }

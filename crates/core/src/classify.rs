@@ -12,8 +12,8 @@ use routepool_proto::nat::{
 use crate::Error;
 use crate::defaults::{
     NAT_ANSWER_WITHIN, NAT_DOUBT, NAT_FIRST_GAPS, NAT_GAPS, NAT_GIVE_UP, NAT_LEAST_ASKED, NAT_MOST_LIFETIME,
-    NAT_PATIENCE, NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_PATIENCE, NAT_SOCKETS,
-    NEXT_SERVER_AFTER,
+    NAT_PATIENCE, NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_LEAST_ASKED, NAT_PATIENT_PATIENCE,
+    NAT_SOCKETS, NEXT_SERVER_AFTER,
 };
 use crate::discover::InterfaceBinding;
 use crate::local_table::LocalTable;
@@ -36,7 +36,7 @@ pub enum Profile {
     /// No part takes longer than 5 s.
     #[default]
     Normal,
-    /// The whole schedule of RFC 8489 for each silence, and up to two minutes if loss demands it.
+    /// The whole schedule of RFC 8489 for each silence (39.5 s), and up to two minutes if loss demands it.
     Patient,
 }
 
@@ -79,7 +79,7 @@ impl Profile {
             patience: if patient { NAT_PATIENT_PATIENCE } else { NAT_PATIENCE },
             next_server_after: NEXT_SERVER_AFTER,
             doubt: NAT_DOUBT,
-            least_asked: NAT_LEAST_ASKED,
+            least_asked: if patient { NAT_PATIENT_LEAST_ASKED } else { NAT_LEAST_ASKED },
             sockets: NAT_SOCKETS,
             hairpin: false,
             lifetime: None,

@@ -1,7 +1,7 @@
 //! A million hostile datagrams, and honest clients among them.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -79,12 +79,17 @@ fn change(random: &mut StdRng, bytes: &mut Vec<u8>) {
     }
 }
 
-fn flood(server: &Responder, corpus: &[Vec<u8>], random: &mut StdRng) {
+/// Sends them all; `turn` is told now and then, so that honest clients come all along.
+fn flood(server: &Responder, corpus: &[Vec<u8>], random: &mut StdRng, turn: &Sender<()>) {
     let options = Options { receive_buffer: 4_096, ..Options::wildcard(false) };
     let mut socket = Socket::open(Backend::best(), &options).expect("a socket");
     let targets: Vec<SocketAddr> = server.endpoints().iter().map(|e| e.local).collect();
-    let mut sent = 0;
+    let (mut sent, mut round) = (0, 0_u32);
     while sent < HOSTILE {
+        round += 1;
+        if round.is_multiple_of(8) {
+            turn.send(()).expect("the honest clients");
+        }
         let batch: Vec<Vec<u8>> = (0..64)
             .map(|_| {
                 let mut bytes = corpus[random.random_range(0..corpus.len())].clone();
@@ -136,24 +141,25 @@ fn a_million_hostile_datagrams_change_nothing_for_honest_clients() {
     let server = server();
     let corpus = corpus(&server);
     let mut random = StdRng::seed_from_u64(7);
-    let over = AtomicBool::new(false);
-    let (asked, answered, at_once) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
     ask(&server, 0);
     let before = resident();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // At least this many, also on a machine that is fast.
-            while !over.load(Ordering::Relaxed) || asked.load(Ordering::Relaxed) < 500 {
-                let number = asked.fetch_add(1, Ordering::Relaxed);
-                let (is_answered, first) = ask(&server, number);
-                answered.fetch_add(is_answered.into(), Ordering::Relaxed);
-                at_once.fetch_add(first.into(), Ordering::Relaxed);
+    let (turn, turns) = channel();
+    let (asked, answered, at_once) = std::thread::scope(|scope| {
+        let honest = scope.spawn(|| {
+            let (mut asked, mut answered, mut at_once) = (0, 0, 0);
+            for () in turns {
+                asked += 1;
+                let (is_answered, first) = ask(&server, asked);
+                answered += u32::from(is_answered);
+                at_once += u32::from(first);
             }
+            (asked, answered, at_once)
         });
-        flood(&server, &corpus, &mut random);
-        over.store(true, Ordering::Relaxed);
+        flood(&server, &corpus, &mut random, &turn);
+        drop(turn);
+        honest.join().expect("no panic")
     });
-    let [asked, answered, at_once] = [asked, answered, at_once].map(AtomicU32::into_inner);
+    assert!(asked > 1_000, "{asked}");
     let counters = server.counters();
     println!(
         "{answered} of {asked} honest clients answered, {at_once} at the first request; {} datagrams received, {} replies, {} ignored, {} dropped by the kernel",

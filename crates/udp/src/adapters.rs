@@ -28,6 +28,8 @@ pub struct Adapter {
     pub if_type: u32,
     /// Whether it is switched on.
     pub up: bool,
+    /// Whether packets can pass: a cable is in, a network is joined.
+    pub running: bool,
     /// Whether it leads to one other end only.
     pub point_to_point: bool,
     /// Whether it is wireless, where the type does not say so.

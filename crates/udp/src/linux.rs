@@ -189,11 +189,12 @@ impl Batched {
             iov_base: transmit.bytes.as_ptr().cast_mut().cast(),
             iov_len: transmit.bytes.len(),
         };
+        // The lengths and flags of messages have other types in musl than in glibc: `as _` takes the one there is.
         let header = &mut self.send.messages[at].msg_hdr;
         header.msg_namelen = put_name(&mut self.send.names[at], transmit.destination);
         let source = transmit.source.filter(|_| self.packet_info);
         header.msg_controllen =
-            source.map_or(0, |source| put_packet_info(&mut self.send.controls[at], source));
+            source.map_or(0, |source| put_packet_info(&mut self.send.controls[at], source) as _);
     }
 
     pub(crate) fn receive(&mut self, mut take: impl FnMut(Received<'_>)) -> io::Result<usize> {
@@ -203,7 +204,7 @@ impl Batched {
                 libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: datagram };
             let header = &mut self.receive.messages[at].msg_hdr;
             header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-            header.msg_controllen = if self.packet_info { CONTROL } else { 0 };
+            header.msg_controllen = if self.packet_info { CONTROL as _ } else { 0 };
             header.msg_flags = 0;
         }
         let received = loop {
@@ -214,7 +215,7 @@ impl Batched {
                     self.socket.as_raw_fd(),
                     self.receive.messages.as_mut_ptr(),
                     self.receive.messages.len() as libc::c_uint,
-                    libc::MSG_DONTWAIT,
+                    libc::MSG_DONTWAIT as _,
                     null_mut(),
                 )
             };
@@ -232,7 +233,7 @@ impl Batched {
             let message = &self.receive.messages[at];
             let Some(from) = read_name(&self.receive.names[at]) else { continue };
             let to = if self.packet_info {
-                match read_packet_info(&self.receive.controls[at], message.msg_hdr.msg_controllen) {
+                match read_packet_info(&self.receive.controls[at], message.msg_hdr.msg_controllen as _) {
                     Some(to) => to,
                     None => continue,
                 }
@@ -281,7 +282,7 @@ pub(crate) fn drops(socket: &impl AsRawFd) -> u32 {
 /// Waits for the events of these descriptors; when interrupted there are none.
 pub(crate) fn poll(entries: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
     let time = libc::timespec {
-        tv_sec: timeout.as_secs().min(3_600).cast_signed() as libc::time_t,
+        tv_sec: timeout.as_secs().min(3_600).cast_signed() as _,
         tv_nsec: timeout.subsec_nanos().into(),
     };
     for entry in entries.iter_mut() {

@@ -53,6 +53,10 @@ impl OneByOne {
         if let Some(interface) = &options.interface {
             crate::tie_to_interface(&socket, ipv6, interface)?;
         }
+        #[cfg(unix)]
+        if options.share_port {
+            socket.set_reuse_port(true)?;
+        }
         if ipv6 {
             socket.set_only_v6(true)?;
             #[cfg(target_os = "linux")]

@@ -49,6 +49,7 @@ pub fn drops(socket: &impl std::os::fd::AsRawFd) -> Option<u32> {
 
 #[cfg(not(target_os = "linux"))]
 #[allow(missing_docs, reason = "the same call as on Linux, described there")]
+#[must_use]
 pub fn drops<T>(_: &T) -> Option<u32> {
     None
 }

@@ -49,6 +49,7 @@ fn fact(adapter: Adapter) -> Facts {
         mac: adapter.mac,
         mtu: adapter.mtu,
         up: adapter.up,
+        running: adapter.running,
         addresses: adapter.addresses.iter().map(address).collect(),
         ..Facts::default()
     }

@@ -36,6 +36,7 @@ impl Socket {
     }
 
     /// The error that waits, such as that of a connection which could not be made.
+    #[cfg(target_os = "linux")]
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         each!(self, socket => socket.take_error())
     }
@@ -79,7 +80,6 @@ impl Socket {
     }
 
     pub(crate) fn set_keep_alive(&self, on: bool, after: Option<Duration>) -> io::Result<()> {
-        #[cfg(unix)]
         if let Self::Stream(stream) = self {
             let socket = socket2::SockRef::from(stream);
             socket.set_keepalive(on)?;
@@ -87,7 +87,6 @@ impl Socket {
                 socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(after))?;
             }
         }
-        let _ = (on, after);
         Ok(())
     }
 
@@ -107,7 +106,6 @@ impl Socket {
 
     /// Lets a close of the stream reset the connection at once.
     pub(crate) fn reset_on_close(&self) {
-        #[cfg(unix)]
         if let Self::Stream(stream) = self {
             // If it is refused the connection is closed in order instead.
             let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));

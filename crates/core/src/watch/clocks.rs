@@ -45,6 +45,7 @@ fn read() -> Option<Clocks> {
 
 /// macOS has it the other way round: `CLOCK_MONOTONIC` goes on in sleep, and `Instant` (`CLOCK_UPTIME_RAW`) does not.
 #[cfg(target_vendor = "apple")]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have no such clocks")]
 fn read() -> Option<Clocks> {
     use std::sync::OnceLock;
     use std::time::Instant;

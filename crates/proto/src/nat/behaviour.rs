@@ -323,3 +323,31 @@ impl Behaviour {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_and_every_reason_has_a_sentence_of_its_own() {
+        let reasons = [
+            "no-server no-answer cannot-test too-much-loss servers-disagree one-server inconsistent other-silent stopped",
+            "no-samples refused not-asked no-response-port dependent-mapping depends-somehow not-seen one-form",
+            "one-silent-server dns-failed no-route udp-blocked captive-portal no-tcp",
+        ];
+        let mut sentences = std::collections::HashSet::new();
+        for name in reasons.iter().flat_map(|line| line.split(' ')) {
+            let reason = Reason::from_name(name).expect(name);
+            assert_eq!(reason.as_str(), name);
+            assert!(sentences.insert(reason.sentence()), "{name}");
+        }
+        assert_eq!(sentences.len(), 23);
+        for name in ["not-applicable", "equal", "preserving", "independent", "dependent", "random", "unknown"]
+        {
+            assert_eq!(Allocation::from_name(name, -4).expect(name).as_str(), name);
+        }
+        assert_eq!(Allocation::from_name("dependent", -4).map(Allocation::step), Some(-4));
+        assert_eq!((Allocation::from_name("other", 0), Allocation::Random.step()), (None, 0));
+        assert_eq!((Mapping::from_name("cone"), Mapping::None.to_string().as_str()), (None, "none"));
+    }
+}

@@ -83,6 +83,7 @@ pub(super) fn adapters() -> io::Result<Vec<Adapter>> {
             all.push(Adapter {
                 name: text.into_owned(),
                 up: entry.ifa_flags & libc::IFF_UP.cast_unsigned() != 0,
+                running: entry.ifa_flags & libc::IFF_RUNNING.cast_unsigned() != 0,
                 point_to_point: entry.ifa_flags & libc::IFF_POINTOPOINT.cast_unsigned() != 0,
                 wireless: media.as_ref().is_some_and(|socket| is_wireless(socket, name)),
                 ..Adapter::default()

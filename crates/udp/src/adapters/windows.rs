@@ -84,6 +84,8 @@ fn adapter(entry: &IP_ADAPTER_ADDRESSES_LH) -> Adapter {
         mtu: if entry.Mtu == u32::MAX { 0 } else { entry.Mtu },
         if_type: entry.IfType,
         up: entry.OperStatus == IfOperStatusUp,
+        // Windows has but one state for both.
+        running: entry.OperStatus == IfOperStatusUp,
         point_to_point: POINT_TO_POINT.contains(&entry.IfType),
         wireless: false,
         addresses: addresses.filter_map(|address| held(address, index)).collect(),

@@ -1,0 +1,32 @@
+// Builds the addon for other platforms and runs it where this machine can: npm run build:targets [TARGET…]
+// Needs Linux on x64, Debian's packages (installed where it may), pip and npm. What is built here is for tests: what is published
+// is built by the release workflow, on each platform. Prints what was linked and what was run, and fails if anything did.
+import { build, check, targets } from './targets/build.mjs';
+import { has } from './targets/toolchain.mjs';
+
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(targets);
+const unknown = wanted.filter((target) => !(target in targets));
+if (unknown.length > 0) {
+  console.error(`cannot be built here: ${unknown.join(', ')}. What can be: ${Object.keys(targets).join(', ')}`);
+  process.exit(2);
+}
+if (process.platform !== 'linux' || process.arch !== 'x64' || !has('objdump')) {
+  console.error('This needs Linux on x64, with binutils.');
+  process.exit(2);
+}
+let failed = 0;
+for (const name of wanted) {
+  const target = targets[name];
+  const began = Date.now();
+  const seconds = () => `${Math.round((Date.now() - began) / 1_000)} s`;
+  try {
+    const addon = build(name);
+    console.log(`✔ ${name}  linked: ${check(name, addon)} (${seconds()})`);
+    if (target.smoke) console.log(`✔ ${name}  run: ${target.smoke(addon)} (${seconds()})`);
+    else console.log(`  ${name}  not run: no Node for it runs on this machine`);
+  } catch (error) {
+    failed += 1;
+    console.error(`✘ ${name}  ${error.message}`);
+  }
+}
+if (failed > 0) process.exit(1);

@@ -1,0 +1,30 @@
+// Lints the workflows with actionlint, compiled into target/tools where Go is and the command is not; and makes sure that every npm
+// script they call is there.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { has, run } from './targets/toolchain.mjs';
+
+const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
+const folder = join('.github', 'workflows');
+const files = readdirSync(folder).map((name) => join(folder, name));
+const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
+const called = files.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, name]) => [file, name]));
+const missing = called.filter(([, name]) => !(name in scripts));
+if (missing.length > 0) {
+  for (const [file, name] of missing) console.error(`${file} calls npm run ${name}, which package.json has not`);
+  process.exit(1);
+}
+console.log(`workflows: ${called.length} calls of npm scripts, each is there`);
+
+const own = resolve('target', 'tools', 'bin');
+let command = 'actionlint';
+if (!has(command)) {
+  command = join(own, 'actionlint');
+  if (!existsSync(command) && has('go')) run('go', ['install', ACTIONLINT], { env: { ...process.env, GOBIN: own } });
+}
+if (command !== 'actionlint' && !existsSync(command)) {
+  console.log('workflows: actionlint SKIPPED, neither it nor Go (which compiles it) is here');
+} else {
+  run(command, ['-color=false', ...files], { inherit: true });
+  console.log(`workflows: ${files.join(' and ')} pass actionlint`);
+}
