@@ -59,6 +59,30 @@ async function get(options: http.RequestOptions | https.RequestOptions, body?: s
   return content;
 }
 
+describe('an agent at maxTotalSockets', () => {
+  it('closes an idle connection of another source for a request that has none', async () => {
+    const port = await httpServer();
+    const agent = closing(pool.agent({ maxTotalSockets: 2 }));
+    const seen: string[] = [];
+    for (let k = 0; k < 5; k++) seen.push((await get({ port, agent })).split(' ')[0] ?? '');
+    expect(seen).toEqual([0, 1, 2, 3, 4].map(ip));
+    expect(Object.keys(agent.freeSockets)).toHaveLength(2);
+  });
+
+  it('gives the place of a connection to a request of another source that waits', async () => {
+    const port = await httpServer();
+    const agent = closing(pool.agent({ maxTotalSockets: 3 }));
+    const seen = await Promise.all(Array.from({ length: 48 }, () => get({ port, agent })));
+    expect(new Set(seen.map((line) => line.split(' ')[0])).size).toBe(16);
+  });
+
+  it('keeps using an idle connection of its own source', async () => {
+    const port = await httpServer();
+    const agent = closing(route(3).agent({ maxTotalSockets: 1 }));
+    expect(new Set([await get({ port, agent }), await get({ port, agent })]).size).toBe(1);
+  });
+});
+
 describe('an http agent of a route', () => {
   it('leaves by the route, and keeps its connection alive', async () => {
     const port = await httpServer();

@@ -394,6 +394,13 @@ describe('connections', () => {
     expect(pipe.remotePort).toBe(socket.localPort);
   });
 
+  it('are not given to what is no function', () => {
+    const daemon = new Daemon();
+    for (const add of ['addMessageListener', 'addUpListener', 'addEndListener'] as const) {
+      expect(() => daemon[add](undefined as never), add).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option: 'listener' }));
+    }
+  });
+
   it('answer a reset peer with an error of their own pipe, and no other', async () => {
     const server = daemon();
     const group = await server.listen(TCP, 0, '127.86.0.1');

@@ -157,7 +157,7 @@ describe('a name is resolved', () => {
 
   it.each<[string, LookupFunction, object]>([
     ['has other families only', answer('2001:db8::1'), { code: 'ERR_ROUTEPOOL_RESOLVE', message: expect.stringMatching(/no address of that family, and the route has only IPv4/) as string }],
-    ['answers nothing', answer(), { code: 'ERR_ROUTEPOOL_RESOLVE' }],
+    ['answers nothing', answer(), { code: 'ERR_ROUTEPOOL_RESOLVE', message: expect.stringMatching(/^the resolver gave no address for/) as string }],
     ['answers in the form for one address', (_host, _options, done) => done(null, '192.0.2.1' as never), { message: expect.stringMatching(/gave '192\.0\.2\.1' in place of a list/) as string }],
     ['answers no addresses', (_host, _options, done) => done(null, [{ address: 'x', family: 4 }]), { message: expect.stringMatching(/in place of a list/) as string }],
     ['throws', () => { throw new TypeError('broken'); }, { message: 'broken' }],

@@ -83,6 +83,11 @@ class RouteHttpAgent extends HttpAgent {
     handOver(HttpAgent.prototype, this, request, () => this.#routing.choose(options));
   }
 
+  override keepSocketAlive(socket: Duplex): boolean {
+    // It does give an answer, whatever its type says.
+    return !mustMakeRoom(this) && (super.keepSocketAlive(socket) as unknown as boolean);
+  }
+
   override getName(options?: RequestOptions): string {
     return super.getName(options as Parameters<HttpAgent['getName']>[0]) + this.#routing.name(options);
   }
@@ -102,6 +107,11 @@ class RouteHttpsAgent extends HttpsAgent {
 
   addRequest(request: ClientRequest, options: RequestOptions): void {
     handOver(HttpsAgent.prototype, this, request, () => this.#routing.choose(options));
+  }
+
+  override keepSocketAlive(socket: Duplex): boolean {
+    // It does give an answer, whatever its type says.
+    return !mustMakeRoom(this) && (super.keepSocketAlive(socket) as unknown as boolean);
   }
 
   override getName(options?: RequestOptions): string {
@@ -128,7 +138,32 @@ function handOver(prototype: object, agent: HttpAgent, request: ClientRequest, c
     (request as unknown as { onSocket(socket: null, error: Error): void }).onSocket(null, reason);
     return;
   }
+  makeRoom(agent, options);
   (prototype as AddsRequests).addRequest.call(agent, request, options);
+}
+
+/**
+ * At `maxTotalSockets` Node lets a request wait until a socket closes, and counts idle ones. Each source has connections of its
+ * own, so all may be idle ones of other sources, which nothing would ever close: the one that is idle longest goes instead.
+ */
+function makeRoom(agent: HttpAgent, options: RequestOptions): void {
+  if (!isFull(agent)) return;
+  const isUsable = (socket: Duplex) => !socket.destroyed;
+  const own = agent.freeSockets[agent.getName(options as Parameters<HttpAgent['getName']>[0])];
+  if (own?.some(isUsable)) return;
+  for (const idle of Object.values(agent.freeSockets)) {
+    const oldest = idle?.find(isUsable);
+    if (oldest !== undefined) return void oldest.destroy();
+  }
+}
+
+/** Whether a connection must close rather than idle, since requests of other sources wait for its place. */
+function mustMakeRoom(agent: HttpAgent): boolean {
+  return isFull(agent) && Object.keys(agent.requests).length > 0;
+}
+
+function isFull(agent: HttpAgent): boolean {
+  return (agent as unknown as { totalSocketCount: number }).totalSocketCount >= agent.maxTotalSockets;
 }
 
 /** An agent whose connections leave by `route`. @internal */

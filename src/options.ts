@@ -180,6 +180,11 @@ export function checkOptions(blocks: unknown, options: unknown, caller: (...args
   return asCaller(caller, () => check(blocks, options));
 }
 
+/** A listener must be a function: else it is only missed when it is called, with nobody to tell. */
+export function checkListener(listener: unknown, caller: (...args: never[]) => unknown): void {
+  if (typeof listener !== 'function') asCaller(caller, () => wrong('listener', 'a function', listener));
+}
+
 /** Runs a check; what it throws has the stack of the call of `caller`. */
 export function asCaller<T>(caller: (...args: never[]) => unknown, run: () => T): T {
   try {

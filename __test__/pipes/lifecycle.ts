@@ -206,6 +206,22 @@ export function lifecycleTests(reader: Reader): void {
       a.destroy();
       b.destroy();
     });
+
+    it('that is refused leaves the pipes as they were', async () => {
+      const server = keep(await tcpServer((socket) => socket.pipe(socket)));
+      const [a, b, closed, subscribed] = await Promise.all([1, 2, 3, 4].map(() => pipeOpen(TCP, server.dest)));
+      if (a === undefined || b === undefined || closed === undefined || subscribed === undefined) expect.unreachable();
+      const anybody = await pipeOpen(UDP, null);
+      await closed.close();
+      subscribed.subscribe();
+      b.stream().on('error', () => undefined);
+      await expect(a.relay(closed)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED' });
+      for (const other of [a, b, subscribed, anybody]) await expect(a.relay(other)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_MISUSE' });
+      await expect(a.relay(undefined as never)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', option: 'other' });
+      await a.send('still here');
+      expect(String(await a.recv({ timeoutMs: 10_000 }))).toBe('still here');
+      for (const pipe of [a, b, subscribed, anybody]) pipe.destroy();
+    });
   });
 
   it('socket() hands the descriptor to a net.Socket, with what waits first', async () => {

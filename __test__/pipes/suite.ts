@@ -383,6 +383,30 @@ export function pipeTests(reader: Reader): void {
       }
       expect(got).toEqual(['1', '2', '3', '4']);
     });
+
+    it('what an end listener throws is an uncaught exception, and the pipe ends all the same', async () => {
+      const server = keep(await tcpServer((socket) => socket.end('bye')));
+      const pipe = await open(TCP, server.dest);
+      const thrown: unknown[] = [];
+      const told: string[] = [];
+      const own = process.listeners('uncaughtException');
+      process.removeAllListeners('uncaughtException');
+      process.on('uncaughtException', (error) => thrown.push(error));
+      try {
+        pipe.addMessageListener((data) => told.push(String(data)));
+        pipe.addEndListener(() => {
+          throw new Error('in an end listener');
+        });
+        pipe.addEndListener(() => told.push('end'));
+        await new Promise<void>((resolve) => pipe.once('close', resolve));
+        await until(() => thrown.length === 1);
+        expect(thrown).toMatchObject([{ message: 'in an end listener' }]);
+      } finally {
+        process.removeAllListeners('uncaughtException');
+        for (const listener of own) process.on('uncaughtException', listener);
+      }
+      expect(told).toEqual(['bye', 'end']);
+    });
   });
 
   describe('errors', () => {
@@ -463,12 +487,34 @@ export function pipeTests(reader: Reader): void {
       const peer = await udpEcho();
       const pipe = await open(UDP, null);
       expect(await rejected(pipe.send(5 as never))).toMatchObject({ option: 'data' });
-      for (const to of [5, 'x', ['127.0.0.1', 0], ['127.0.0.1', 1.5], ['example.net', 1]]) {
+      for (const to of [5, 'x', {}, [], [undefined, 9], { port: 9 }, ['127.0.0.1', 0], ['127.0.0.1', 1.5], ['example.net', 1]]) {
         expect(await rejected(pipe.send('x', to as never)), String(to)).toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION' });
       }
       const server = await echo();
       const tcp = await open(TCP, server.dest);
       expect(await rejected(tcp.send('x', peer.dest))).toMatchObject({ option: 'to' });
+    });
+
+    it('wrong arguments of a pipe are named at once, and harm nothing', async () => {
+      const server = await echo();
+      const pipe = await open(TCP, server.dest);
+      const wrongs: [string, () => unknown][] = [
+        ['listener', () => pipe.addMessageListener(undefined as never)],
+        ['listener', () => pipe.addEndListener('x' as never)],
+        ['listener', () => pipe.addUpListener({} as never)],
+        ['subscription', () => pipe.unsubscribe(undefined as never)],
+        ['on', () => pipe.setNoDelay(null as never)],
+        ['on', () => pipe.setKeepAlive(1 as never)],
+        ['initialDelayMs', () => pipe.setKeepAlive(true, Number.NaN)],
+      ];
+      for (const [option, call] of wrongs) expect(call, option).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option }));
+      await pipe.send('x');
+      expect(String(await pipe.recv())).toBe('x');
+      const waiting = rejected(pipe.recv());
+      pipe.destroy('no error' as never);
+      expect(await waiting).toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED', cause: 'no error' });
+      const other = await open(TCP, server.dest);
+      expect(other.destroy(null as never).closed).toBe(true);
     });
 
     it('timed out: a listener whose queue is full answers no more', async () => {

@@ -6,7 +6,7 @@ import { RoutePoolError } from '../errors.ts';
 import { FAMILIES } from '../families.ts';
 import { listInterfaces, type InterfaceFacts } from '../interface-facts.ts';
 import { Interface } from '../interface.ts';
-import { asCaller, checkChoice, checkNumber, wrong } from '../options.ts';
+import { asCaller, checkChoice, checkListener, checkNumber, wrong } from '../options.ts';
 import type { Endpoint } from '../pipe/endpoint.ts';
 import { iterate } from '../pipe/message-iterator.ts';
 import { MessageQueue } from '../pipe/message-queue.ts';
@@ -269,6 +269,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   /** The function gets each message of each pipe that comes from now on, with the pipe to answer by. */
   addMessageListener(listener: (data: Buffer, from: Endpoint, pipe: Pipe) => void): this {
+    checkListener(listener, this.addMessageListener);
     this.#messageListeners.add(listener);
     queueMicrotask(() => this.#handOut());
     return this;
@@ -281,6 +282,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   /** The function gets each pipe that comes. */
   addUpListener(listener: (pipe: Pipe) => void): this {
+    checkListener(listener, this.addUpListener);
     this.#upListeners.add(listener);
     queueMicrotask(() => this.#handOut());
     return this;
@@ -288,6 +290,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   /** The function is told of each pipe that came after it, when nothing more will come from its peer, with the error if there was one. */
   addEndListener(listener: (pipe: Pipe, error: Error | undefined) => void): this {
+    checkListener(listener, this.addEndListener);
     this.#endListeners.add(listener);
     return this;
   }

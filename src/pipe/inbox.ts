@@ -172,7 +172,8 @@ export class Inbox {
     const listeners = this.#endListeners;
     this.#endListeners = [];
     const isTold = !this.#flushing && (this.#listeners.length > 0 || (listeners.length > 0 && this.#own.length === 0));
-    for (const listener of listeners) listener(error);
+    // What one throws goes to `uncaughtException`; the others are told all the same, and the pipe comes to its end.
+    for (const listener of listeners) tellEnd(listener, error);
     if (isTold) this.#delivered();
   }
 
@@ -194,9 +195,14 @@ export class Inbox {
    * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` while there are subscriptions
    */
   off(): Message[] {
-    if (this.#subscriptions.size > 0) throw misuse('this pipe has subscriptions: unsubscribe them before its bytes go to a stream or a relay');
+    this.checkNoSubscriptions();
     this.#taken = true;
     return this.#own.takeAll();
+  }
+
+  /** @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` while there are subscriptions */
+  checkNoSubscriptions(): void {
+    if (this.#subscriptions.size > 0) throw misuse('this pipe has subscriptions: unsubscribe them before its bytes go to a stream or a relay');
   }
 
   /** The next message of the own queue; see {@link Subscription.recvFrom}. `caller` is left out of stacks. */
@@ -250,6 +256,16 @@ export class Inbox {
 
   #checkFree(): void {
     if (this.#taken) throw misuse('the bytes of this pipe go to its stream or its relay: receive them there');
+  }
+}
+
+function tellEnd(listener: EndListener, error: Error | undefined): void {
+  try {
+    listener(error);
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown;
+    });
   }
 }
 

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { BoundRoute } from '../bound-route.ts';
 import { RoutePoolError } from '../errors.ts';
-import { wrong } from '../options.ts';
+import { asCaller, checkBoolean, checkListener, checkNumber, wrong } from '../options.ts';
 import type { Route } from '../route.ts';
 import type { Channel } from './channel.ts';
 import { pipeChannel } from './diagnostics.ts';
@@ -19,7 +19,7 @@ import { relayPipes, type Relayed } from './relay.ts';
 import type { SocketChannel } from './socket-channel.ts';
 import { toNetSocket } from './net-socket.ts';
 import { PipeStream } from './stream.ts';
-import type { Subscription, SubscriptionOptions } from './subscription.ts';
+import { Subscription, type SubscriptionOptions } from './subscription.ts';
 import { isIcmp, NOT_CONNECTED, systemError } from './system-errors.ts';
 
 /** Events of a pipe. */
@@ -258,7 +258,8 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     if (this.protocol === TCP) return wrong('to', 'no peer, since a connection has one,', to);
     if (to instanceof Endpoint) return to;
     if (typeof to !== 'object' || to === null) return wrong('to', "a peer like ['192.0.2.1', 3478], what recvFrom() gives, or nothing,", to);
-    const [address, port] = 'address' in to ? [to.address, to.port] : to;
+    const [address, port] = 'address' in to ? [to.address, to.port] : Array.isArray(to) ? (to as [string, number]) : wrong('to', "a peer like ['192.0.2.1', 3478]", to);
+    if (typeof address !== 'string') return wrong('to', "a peer like ['192.0.2.1', 3478]", to);
     if (port === 0) return wrong('to', 'a port from 1 to 65535 ', to);
     return Endpoint.of(address, port);
   }
@@ -299,11 +300,13 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** The same as {@link Subscription.unsubscribe}. */
   unsubscribe(subscription: Subscription): void {
+    if (!(subscription instanceof Subscription)) wrong('subscription', 'what `subscribe` has given', subscription);
     subscription.unsubscribe();
   }
 
   /** The function gets each message from now on; those that wait first. */
   addMessageListener(listener: (data: Buffer, from: Endpoint) => void): this {
+    checkListener(listener, this.addMessageListener);
     this.#inbox.addMessageListener(listener as MessageListener);
     return this;
   }
@@ -315,6 +318,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** The function is called once when nothing more will come, with the error if there was one; soon, if that is so already. */
   addEndListener(listener: EndListener): this {
+    checkListener(listener, this.addEndListener);
     this.#inbox.addEndListener(listener);
     return this;
   }
@@ -326,6 +330,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** The function is called once the pipe is open: soon, since `pipeOpen` gives open ones. */
   addUpListener(listener: (pipe: this) => void): this {
+    checkListener(listener, this.addUpListener);
     queueMicrotask(() => listener(this));
     return this;
   }
@@ -345,7 +350,9 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /** Sends what this pipe receives to the other's peer, and the other way round, in the addon; see {@link Relayed}. */
-  relay(other: Pipe): Promise<{ bytesForward: number; bytesBack: number }> {
+  async relay(other: Pipe): Promise<{ bytesForward: number; bytesBack: number }> {
+    if (!(other instanceof Pipe)) asCaller(this.relay, () => wrong('other', 'a pipe', other));
+    if (other === this) throw misuse('a pipe cannot be relayed to itself: name another one');
     return relayPipes(this, other, (relay) => {
       this.#relay = relay;
       other.#relay = relay;
@@ -399,7 +406,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** Closes it at once; what waits to be sent is lost. With an error: whoever waits gets it. */
   destroy(error?: Error): this {
-    void this.#finish(error, false);
+    void this.#finish(asError(error), false);
     return this;
   }
 
@@ -423,13 +430,14 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** Send small pieces at once (`TCP_NODELAY`), or gather them. */
   setNoDelay(on = true): this {
-    this.channel.setNoDelay(on);
+    this.channel.setNoDelay(asCaller(this.setNoDelay, () => checkBoolean('on', on) ?? true));
     return this;
   }
 
   /** Ask a silent peer whether it is still there (`SO_KEEPALIVE`), after a time without traffic. */
   setKeepAlive(on = false, initialDelayMs = 0): this {
-    this.channel.setKeepAlive(on, initialDelayMs);
+    const [checked, delayMs] = asCaller(this.setKeepAlive, () => [checkBoolean('on', on) ?? false, checkNumber('initialDelayMs', initialDelayMs, 0, 2 ** 31 - 1, false) ?? 0] as const);
+    this.channel.setKeepAlive(checked, delayMs);
     return this;
   }
 
@@ -464,15 +472,22 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     if (this.#closed) queueMicrotask(() => sink.onClose(this.#error));
   }
 
+  /** The native socket, if it can be given away. @internal */
+  checkHandOver(what: string): SocketChannel {
+    const { socket } = this.channel;
+    if (socket === undefined) throw misuse(`this pipe shares its socket with others, so it cannot be ${what}`);
+    if (this.#closed || this.#ending) throw this.#closedError(`be ${what}`);
+    if (this.#sink !== undefined || this.#late !== undefined) throw misuse(`the bytes of this pipe go to its stream, so it cannot be ${what}`);
+    this.#inbox.checkNoSubscriptions();
+    return socket;
+  }
+
   /**
    * Gives the native socket away, with what was received and not taken. Nothing can be sent or received here any more.
    * @internal
    */
   async handOver(what: string): Promise<{ channel: SocketChannel; messages: Message[] }> {
-    const { socket } = this.channel;
-    if (socket === undefined) throw misuse(`this pipe shares its socket with others, so it cannot be ${what}`);
-    if (this.#closed || this.#ending) throw this.#closedError(`be ${what}`);
-    if (this.#sink !== undefined || this.#late !== undefined) throw misuse(`the bytes of this pipe go to its stream, so it cannot be ${what}`);
+    const socket = this.checkHandOver(what);
     const late = this.#inbox.off();
     this.#late = late;
     await this.#empty();
@@ -586,6 +601,12 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
 /** What a pipe needs of its options. @internal */
 export type PipeSettings = Pick<CheckedPipeOptions, 'highWaterMark' | 'recvTimeoutMs' | 'maxMessage' | 'allowHalfOpen'>;
+
+/** What was thrown somewhere need not be an Error; a pipe is closed with it all the same. */
+function asError(error: unknown): Error | undefined {
+  if (error === undefined || error === null || error instanceof Error) return error ?? undefined;
+  return new RoutePoolError('ERR_ROUTEPOOL_CLOSED', `the pipe was destroyed with ${inspect(error, { depth: 0 })}`, { cause: error });
+}
 
 function misuse(message: string): RoutePoolError {
   return new RoutePoolError('ERR_ROUTEPOOL_MISUSE', message);

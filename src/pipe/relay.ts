@@ -1,4 +1,5 @@
 /** Bytes of one pipe to the other, both ways, without crossing into JavaScript. */
+import { RoutePoolError } from '../errors.ts';
 import type { Pipe } from './pipe.ts';
 import type { Message } from './message-filter.ts';
 import type { SocketChannel } from './socket-channel.ts';
@@ -20,7 +21,16 @@ export interface Relayed {
  * then. What waits in them goes first.
  */
 export async function relayPipes(a: Pipe, b: Pipe, begin: (relay: Relayed) => void): Promise<{ bytesForward: number; bytesBack: number }> {
-  const [fromA, fromB] = await Promise.all([a.handOver('relayed'), b.handOver('relayed')]);
+  // Looked at before either is given away: a pipe whose relay is refused stays as it was.
+  for (const pipe of [a, b]) {
+    pipe.checkHandOver('relayed');
+    if (pipe.remote === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'a UDP pipe without a destination has no peer to relay to: open it with one');
+  }
+  const [fromA, fromB] = await Promise.all([a.handOver('relayed'), b.handOver('relayed')]).catch((error: unknown) => {
+    a.destroy();
+    b.destroy();
+    throw error;
+  });
   const before = { forward: await pass(fromA.messages, fromB.channel), back: await pass(fromB.messages, fromA.channel) };
   return new Promise((resolve, reject) => {
     let isOver = false;

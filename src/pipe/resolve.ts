@@ -54,6 +54,7 @@ export async function resolveDestination(dest: ParsedDestination, families: read
     seen.add(address);
     return [{ address, port: dest.port, family }];
   });
+  if (found.length === 0) throw withStackOf(new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', `the resolver gave no address for '${dest.host}'`, { option: 'dest' }), origin);
   if (usable.length === 0) throw withStackOf(noAddress(`'${dest.host}' has no address of that family`, families), origin);
   return usable;
 }

@@ -211,7 +211,7 @@ export class PipeStream extends Duplex {
 
   /** `SO_KEEPALIVE`, with the milliseconds until the first probe; 0 leaves those as they are. */
   setKeepAlive(enable = false, initialDelayMs = 0): this {
-    return this.#wish('keepAlive', (pipe) => pipe.setKeepAlive(Boolean(enable), initialDelayMs));
+    return this.#wish('keepAlive', (pipe) => pipe.setKeepAlive(Boolean(enable), Math.min(Math.max(Number(initialDelayMs) || 0, 0), 2 ** 31 - 1)));
   }
 
   /** Emits `timeout` after this many milliseconds without a byte in either direction; 0 switches it off. */
