@@ -134,18 +134,12 @@ export declare class Responder {
 
 /** The sockets of one environment. */
 export declare class Sockets {
+  /** The number of the table, for the calls of each message. */
+  table(): number
   /** Whether the direct reader is at work. */
   isDirect(): boolean
   /** Opens a socket and begins to read it. */
   open(options: SocketOptions): OpenedSocket | Failure
-  /** Copies whole records into `out`, from `at` on. Gives where they end; the highest bit says that there is more. */
-  drain(out: Buffer, at: number): number
-  /** Sends to the connected peer: the number of bytes taken, or a negative error number. */
-  send(id: number, data: Uint8Array): number
-  /** Sends a datagram to a packed address, from a packed address where it is given: as `send`. */
-  sendTo(id: number, data: Uint8Array, to: Uint8Array, source?: Uint8Array | undefined | null): number
-  /** Whether arriving data is told of, and, once, room to write. */
-  watch(id: number, read: boolean, write: boolean): void
   /** Ends the sending side: 0, or a negative error number. */
   shutdown(id: number): number
   /** Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it. */
@@ -1021,6 +1015,9 @@ export interface SimulationOptions {
   seed: bigint
 }
 
+/** Copies whole records of a table into `out`, from `at` on. Gives where they end; the highest bit says that there is more. */
+export declare function socketDrain(table: number, out: Buffer, at: number): number
+
 /** How a socket is opened. */
 export interface SocketOptions {
   /** `tcp`, `udp` or `listen`. */
@@ -1057,6 +1054,12 @@ export interface SocketOptions {
   largest?: number
 }
 
+/** Sends to the connected peer: the number of bytes taken, or a negative error number. */
+export declare function socketSend(table: number, id: number, data: Uint8Array): number
+
+/** Sends a datagram to a packed address, from a packed address where it is given: as `socketSend`. */
+export declare function socketSendTo(table: number, id: number, data: Uint8Array, to: Uint8Array, source?: Uint8Array | undefined | null): number
+
 /** Sums of a table. */
 export interface SocketTotals {
   /** Sockets that are open now. */
@@ -1070,6 +1073,9 @@ export interface SocketTotals {
   /** Relays started. */
   relayed: number
 }
+
+/** Whether arriving data of a socket is told of, and, once, room to write. */
+export declare function socketWatch(table: number, id: number, read: boolean, write: boolean): void
 
 /** Starts a STUN server on threads of its own; port 0 picks a free one. */
 export declare function startStunServer(config: StunServerConfig): Responder | Failure

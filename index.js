@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Responder, Sockets, StunRules, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, interfaceNames, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, simulateNat, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Responder, Sockets, StunRules, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, interfaceNames, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, simulateNat, socketDrain, socketSend, socketSendTo, socketWatch, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { ConnectAttempts }
 export { InterfaceLoad }
@@ -804,6 +804,10 @@ export { planListeners }
 export { planLoad }
 export { planSweep }
 export { simulateNat }
+export { socketDrain }
+export { socketSend }
+export { socketSendTo }
+export { socketWatch }
 export { startStunServer }
 export { startWatch }
 export { stunIgnoredReasons }

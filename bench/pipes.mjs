@@ -1,6 +1,6 @@
 // Pipes against node:dgram and node:net: each row is run by all contenders in turn, in processes of their own, against the same
 // peers, and compared inside each round.
-// usage: node bench/pipes.mjs [--smoke] [--rounds N] [--only TEXT] [--portable]
+// usage: node bench/pipes.mjs [--smoke] [--rounds N] [--scale X] [--only TEXT] [--portable]
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -14,7 +14,7 @@ const rounds = Number(option('--rounds', smoke ? 1 : 7));
 const only = option('--only', '');
 const contenders = ['node', 'direct', ...(argv.includes('--portable') ? ['portable'] : [])];
 const here = (file) => fileURLToPath(new URL(`./pipes/${file}`, import.meta.url));
-const scale = smoke ? 0.02 : 1;
+const scale = smoke ? 0.02 : Number(option('--scale', '1'));
 const n = (count, least = 1) => Math.max(least, Math.round(count * scale));
 
 /** What is measured: the job, its sizes, and what is compared (per second: more is better; bytes, microseconds: less is better). */
@@ -32,8 +32,8 @@ const rows = [
   { name: 'TCP receive', job: 'receive', args: { protocol: 'tcp', size: 65_536, count: n(20_000) }, unit: 'MB/s' },
   { name: 'TCP connects', job: 'connect', args: { count: n(8_000, 64), atOnce: 32 }, unit: '/s' },
   { name: 'UDP opens', job: 'open', args: { count: n(20_000, 64) }, unit: '/s' },
-  { name: 'Memory per idle UDP pipe', job: 'idle', args: { protocol: 'udp', count: smoke ? 200 : 10_000 }, unit: 'bytes', lessIsBetter: true },
-  { name: 'Memory per idle TCP pipe', job: 'idle', args: { protocol: 'tcp', count: smoke ? 200 : 8_000 }, unit: 'bytes', lessIsBetter: true },
+  { name: 'Memory per idle UDP pipe', job: 'idle', args: { protocol: 'udp', count: smoke ? 200 : n(10_000, 1_000) }, unit: 'bytes', lessIsBetter: true },
+  { name: 'Memory per idle TCP pipe', job: 'idle', args: { protocol: 'tcp', count: smoke ? 200 : n(8_000, 1_000) }, unit: 'bytes', lessIsBetter: true },
   { name: 'TCP relay', job: 'relay', args: { protocol: 'tcp', size: 65_536, count: n(20_000) }, unit: 'MB/s' },
   { name: 'UDP relay ping-pong', job: 'relay-ping', args: { count: n(30_000) }, unit: 'msg/s', tail: true },
 ].filter((row) => row.name.toLowerCase().includes(only.toLowerCase()));

@@ -1,5 +1,5 @@
 /** A TCP listener: accepts connections, and stops when it is told to. */
-import type { SocketOptions } from '../binding.ts';
+import { socketWatch, type SocketOptions } from '../binding.ts';
 import { ACCEPT_RETRY_MS } from '../defaults.ts';
 import type { Endpoint } from './endpoint.ts';
 import { SocketChannel } from './socket-channel.ts';
@@ -56,7 +56,7 @@ export class ListenerChannel implements SocketOwner {
   }
 
   #watch(read: boolean): void {
-    if (this.#open) this.#table.native.watch(this.id, read, false);
+    if (this.#open) socketWatch(this.#table.number, this.id, read, false);
   }
 
   /** Stops listening. Connections that were accepted go on. Twice is fine. */

@@ -1,5 +1,5 @@
 /** One native socket: an outgoing or accepted connection, or a UDP socket. */
-import type { SocketOptions } from '../binding.ts';
+import { socketSend, socketSendTo, socketWatch, type SocketOptions } from '../binding.ts';
 import { isFailure, toError } from '../errors.ts';
 import type { Channel, ChannelEvents } from './channel.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -84,14 +84,14 @@ export class SocketChannel implements Channel, SocketOwner {
   }
 
   write(data: Uint8Array, to: Endpoint | undefined): number {
-    const { native } = this.#table;
-    const taken = to === undefined ? native.send(this.id, data) : native.sendTo(this.id, data, to.packed);
+    const table = this.#table.number;
+    const taken = to === undefined ? socketSend(table, this.id, data) : socketSendTo(table, this.id, data, to.packed);
     return taken < 0 && isFull(taken) ? 0 : taken;
   }
 
   /** Sends a datagram from a given address of this machine; as {@link Channel.write}. The socket must be bound to a wildcard. */
   writeFrom(data: Uint8Array, to: Endpoint, source: Endpoint): number {
-    const taken = this.#table.native.sendTo(this.id, data, to.packed, source.packed);
+    const taken = socketSendTo(this.#table.number, this.id, data, to.packed, source.packed);
     return taken < 0 && isFull(taken) ? 0 : taken;
   }
 
@@ -111,7 +111,7 @@ export class SocketChannel implements Channel, SocketOwner {
   }
 
   #watch(): void {
-    if (this.#open) this.#table.native.watch(this.id, this.#reading, this.#writing);
+    if (this.#open) socketWatch(this.#table.number, this.id, this.#reading, this.#writing);
   }
 
   shutdown(): number {

@@ -1,5 +1,5 @@
 /** The native sockets of this environment (the main thread, or a worker), and what happens to them. */
-import { type NativeSockets, openSockets, type SocketOptions } from '../binding.ts';
+import { type NativeSockets, openSockets, socketDrain, type SocketOptions } from '../binding.ts';
 import { ENDPOINT_BYTES, RECORD_HEAD_BYTES, SLAB_BYTES, SLAB_ROOM } from '../defaults.ts';
 import { isFailure, toError } from '../errors.ts';
 import { Endpoint } from './endpoint.ts';
@@ -44,6 +44,8 @@ export type Reader = 'auto' | 'direct' | 'portable';
 
 export class SocketTable {
   readonly native: NativeSockets;
+  /** The number of the native table, for the calls of each message. */
+  readonly number: number;
   /** By their place. */
   readonly #owners: (SocketOwner | undefined)[] = [];
   readonly #relays: Map<number, (errno: number) => void> = new Map<number, (errno: number) => void>();
@@ -63,6 +65,7 @@ export class SocketTable {
     const native = openSockets(reader, () => this.#onReady());
     if (isFailure(native)) throw toError(native);
     this.native = native;
+    this.number = native.table();
   }
 
   /** Opens a socket; throws system errors in Node's shape. */
@@ -105,7 +108,7 @@ export class SocketTable {
     this.#tell();
     for (let turn = 0; ; turn++) {
       if (SLAB_BYTES - this.#end < SLAB_ROOM) this.#renew();
-      const end = this.native.drain(this.#slab, this.#end);
+      const end = socketDrain(this.number, this.#slab, this.#end);
       this.#end = end & ~MORE;
       this.#tell();
       if (end < MORE) return;

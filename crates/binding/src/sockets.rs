@@ -51,7 +51,11 @@ pub fn open_sockets(
             inner.close_all();
         }
     })?;
-    Ok(Either::A(Sockets { inner, direct }))
+    let table = TABLES.with_borrow_mut(|tables| {
+        tables.push(Some(Rc::clone(&inner)));
+        tables.len() as u32 - 1
+    });
+    Ok(Either::A(Sockets { inner, table, direct }))
 }
 
 /// `None` where there is no direct reader.
@@ -187,14 +191,77 @@ pub struct SocketTotals {
 #[napi]
 pub struct Sockets {
     inner: Rc<RefCell<Inner>>,
+    table: u32,
     direct: bool,
 }
 
-/// Bit of [`Sockets::drain`]'s result: there is more.
+/// Bit of [`socket_drain`]'s result: there is more.
 const MORE: u32 = 1 << 31;
+
+thread_local! {
+    /// The tables of this thread, by their numbers. An environment has one thread.
+    static TABLES: RefCell<Vec<Option<Rc<RefCell<Inner>>>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What is called for every message takes the table's number in place of its object: to find out whether an object is a table
+/// costs three times as much as the rest of a call.
+fn with<T>(table: u32, run: impl FnOnce(&mut Inner) -> T) -> Option<T> {
+    TABLES.with_borrow(|tables| {
+        let inner = tables.get(table as usize)?.as_ref()?;
+        Some(run(&mut inner.borrow_mut()))
+    })
+}
+
+/// Copies whole records of a table into `out`, from `at` on. Gives where they end; the highest bit says that there is more.
+#[napi(catch_unwind)]
+pub fn socket_drain(table: u32, mut out: BufferSlice<'_>, at: u32) -> u32 {
+    let (end, more) = with(table, |inner| inner.drain(&mut out, at as usize)).unwrap_or((at as usize, false));
+    end as u32 | if more { MORE } else { 0 }
+}
+
+/// Sends to the connected peer: the number of bytes taken, or a negative error number.
+#[napi(catch_unwind)]
+pub fn socket_send(table: u32, id: u32, data: &[u8]) -> i32 {
+    taken(with(table, |inner| inner.send(id, data)).unwrap_or(Err(io::ErrorKind::NotConnected.into())))
+}
+
+/// Sends a datagram to a packed address, from a packed address where it is given: as `socketSend`.
+#[napi(catch_unwind)]
+pub fn socket_send_to(table: u32, id: u32, data: &[u8], to: &[u8], source: Option<&[u8]>) -> i32 {
+    let (to, source) = (parse_endpoint(to), source.map(parse_endpoint));
+    let (Some(to), true) = (to, source != Some(None)) else {
+        return taken(Err(io::ErrorKind::InvalidInput.into()));
+    };
+    let source = source.flatten().map(|source: SocketAddr| source.ip());
+    let sent = with(table, |inner| inner.send_to(id, data, to, source));
+    taken(sent.unwrap_or(Err(io::ErrorKind::NotConnected.into())))
+}
+
+/// Whether arriving data of a socket is told of, and, once, room to write.
+#[napi(catch_unwind)]
+pub fn socket_watch(table: u32, id: u32, read: bool, write: bool) {
+    with(table, |inner| inner.watch(id, Interest { read, write }));
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        // At the end of a thread there are no tables any more either.
+        let _ = TABLES.try_with(|tables| {
+            if let Some(place) = tables.borrow_mut().get_mut(self.table as usize) {
+                *place = None;
+            }
+        });
+    }
+}
 
 #[napi]
 impl Sockets {
+    /// The number of the table, for the calls of each message.
+    #[napi(catch_unwind)]
+    pub fn table(&self) -> u32 {
+        self.table
+    }
+
     /// Whether the direct reader is at work.
     #[napi(catch_unwind)]
     pub fn is_direct(&self) -> bool {
@@ -213,36 +280,6 @@ impl Sockets {
             }),
             Err(error) => Either::B(Failure::from(&error)),
         }
-    }
-
-    /// Copies whole records into `out`, from `at` on. Gives where they end; the highest bit says that there is more.
-    #[napi(catch_unwind)]
-    pub fn drain(&self, mut out: BufferSlice<'_>, at: u32) -> u32 {
-        let (end, more) = self.inner.borrow_mut().drain(&mut out, at as usize);
-        end as u32 | if more { MORE } else { 0 }
-    }
-
-    /// Sends to the connected peer: the number of bytes taken, or a negative error number.
-    #[napi(catch_unwind)]
-    pub fn send(&self, id: u32, data: &[u8]) -> i32 {
-        taken(self.inner.borrow().send(id, data))
-    }
-
-    /// Sends a datagram to a packed address, from a packed address where it is given: as `send`.
-    #[napi(catch_unwind)]
-    pub fn send_to(&self, id: u32, data: &[u8], to: &[u8], source: Option<&[u8]>) -> i32 {
-        let (to, source) = (parse_endpoint(to), source.map(parse_endpoint));
-        let (Some(to), true) = (to, source != Some(None)) else {
-            return taken(Err(io::ErrorKind::InvalidInput.into()));
-        };
-        let source = source.flatten().map(|source: SocketAddr| source.ip());
-        taken(self.inner.borrow().send_to(id, data, to, source))
-    }
-
-    /// Whether arriving data is told of, and, once, room to write.
-    #[napi(catch_unwind)]
-    pub fn watch(&self, id: u32, read: bool, write: bool) {
-        self.inner.borrow_mut().watch(id, Interest { read, write });
     }
 
     /// Ends the sending side: 0, or a negative error number.

@@ -1,5 +1,6 @@
 //! Linux: reads in the thread that drains. Its own event loop waits for one descriptor, behind which all sockets are.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -25,6 +26,9 @@ pub(crate) struct Direct {
     poller: Poller,
     wake: Arc<Wake>,
     receiver: Receiver,
+    /// How many sockets are watched, and which was the last that came: where there is one alone nobody has to be asked which it is.
+    watched: Cell<usize>,
+    last: Cell<u32>,
 }
 
 impl Direct {
@@ -33,15 +37,32 @@ impl Direct {
         let (poller, wake) = (Poller::new(PIPE_EVENTS)?, Arc::new(Wake::new()?));
         poller.change(&*wake, WAKE, Interest::NONE, Interest::READ)?;
         let bell = Arc::clone(&wake);
-        Ok((Self { poller, wake, receiver: Receiver::new() }, Box::new(move || bell.wake())))
+        let (watched, last) = (Cell::new(0), Cell::new(0));
+        Ok((Self { poller, wake, receiver: Receiver::new(), watched, last }, Box::new(move || bell.wake())))
     }
 
     /// Watches a socket for what its owner wants, or for its connection to be made.
     fn look(&self, slot: &mut Slot) -> io::Result<()> {
         let to = if slot.watched.state == State::Connecting { Interest::WRITE } else { slot.interest };
         self.poller.change(&*slot.watched.socket, u64::from(slot.watched.id), slot.watching, to)?;
+        match (slot.watching == Interest::NONE, to == Interest::NONE) {
+            (true, false) => {
+                self.watched.update(|n| n + 1);
+                self.last.set(slot.watched.id);
+            }
+            (false, true) => self.watched.update(|n| n - 1),
+            _ => {}
+        }
         slot.watching = to;
         Ok(())
+    }
+
+    /// Reads the only socket without asking first; `false` if that does not tell all.
+    fn read_alone(&mut self, table: &Table, out: &mut Out<'_>) -> bool {
+        let Some(slot) = table.get(self.last.get()).filter(|_| self.watched.get() == 1) else { return false };
+        slot.watched.state == State::Open
+            && slot.watching == Interest::READ
+            && self.receiver.read(&slot.watched, out) == Outcome::More
     }
 
     /// Looks away from a socket for good.
@@ -166,6 +187,10 @@ impl Reader for Direct {
     fn drain(&mut self, table: &mut Table, ring: &Ring, totals: &mut Totals, out: &mut Out<'_>) -> bool {
         if !self.receiver.flush(out) {
             return true;
+        }
+        // What else has happened is told at the next turn: the kernel keeps telling.
+        if self.read_alone(table, out) {
+            return false;
         }
         // Without an event the sockets are asked again at the next turn: the kernel keeps telling.
         let ready = self.poller.wait(Duration::ZERO).unwrap_or(0);
