@@ -299,6 +299,7 @@ describe('what cannot be listened at', () => {
     ['a prefix that is too long', [TCP, 0, '10.0.0.0/33'], { code: 'ERR_ROUTEPOOL_BLOCK', option: 'where' }],
     ['more sockets than there can be', [TCP, 0, '127.0.0.0/8', { sockets: 'per-address' }], { code: 'ERR_ROUTEPOOL_OPTION', option: 'sockets' }],
     ['an option that there is not', [TCP, 0, '127.0.0.1', { partial: true }], { code: 'ERR_ROUTEPOOL_OPTION', message: expect.stringMatching(/allowPartial/) as string }],
+    ['an interface with a NUL in its name', [TCP, 0, '127.0.0.1', { interface: 'lo\0' }], { code: 'ERR_ROUTEPOOL_OPTION', option: 'interface' }],
     ['an interface that there is not', [TCP, 0, '127.0.0.1', { interface: 'no-such0' }], { code: 'ENODEV', syscall: 'setsockopt' }],
   ])('%s', async (_name, args, error) => {
     const listen = (...all: unknown[]) => daemon().listen(...(all as Parameters<Daemon['listen']>));
@@ -307,6 +308,7 @@ describe('what cannot be listened at', () => {
 
   it('an empty pool, a closed daemon, and an interface of another name say so', async () => {
     await expect(daemon().listen(TCP, 0, pool.slice(0, 0))).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_ROUTE', message: expect.stringMatching(/no address to listen at/) as string });
+    await expect(daemon().listenAll(TCP, 0, null as never)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', option: 'options' });
     await expect(daemon().listenLocal(TCP, 0, 'no-such0')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_INTERFACE' });
     await expect(daemon().listenLocal(TCP, 0, 'lo')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_ROUTE' });
     const over = new Daemon();

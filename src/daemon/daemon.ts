@@ -105,6 +105,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   /** Listens at all addresses of this machine, of both families; a family that the machine does not have is left out. */
   async listenAll(protocol: Protocol, port: number, options: ListenOptions = {}): Promise<ServerGroup> {
+    asCaller(this.listenAll, () => checkListenOptions(options));
     const { v6only, ...rest } = options;
     // Without IPv6 in the kernel there is nothing to listen at.
     const families = FAMILIES.filter((family) => family === 4 || hasIpv6());

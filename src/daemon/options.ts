@@ -86,6 +86,13 @@ export function checkListenOptions(options: unknown): CheckedListenOptions {
     allowPartial: flag('allowPartial') ?? false,
     sockets: checkChoice('sockets', given.sockets, ['auto', 'one', 'per-address']) ?? 'auto',
     v6only: flag('v6only') ?? true,
-    interface: checkText('interface', given.interface, 'the name of a network interface'),
+    interface: checkInterfaceName(given.interface),
   };
+}
+
+/** The system reads a name up to its first NUL, and takes an empty one for any interface. */
+function checkInterfaceName(value: unknown): string | undefined {
+  const expected = 'the name of a network interface';
+  const name = checkText('interface', value, expected);
+  return name?.includes('\0') ? wrong('interface', expected, name) : name;
 }
