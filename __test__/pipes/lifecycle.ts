@@ -207,6 +207,15 @@ export function lifecycleTests(reader: Reader): void {
       b.destroy();
     });
 
+    it.each(['first', 'second'])('rejects, and closes both, when the %s is destroyed while it begins', async (which) => {
+      const server = keep(await tcpServer((socket) => socket.resume()));
+      const [a, b] = await Promise.all([pipeOpen(TCP, server.dest), pipeOpen(TCP, server.dest)]);
+      const relayed = a.relay(b);
+      (which === 'first' ? a : b).destroy();
+      await expect(relayed).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED' });
+      expect([a.closed, b.closed]).toEqual([true, true]);
+    });
+
     it('that is refused leaves the pipes as they were', async () => {
       const server = keep(await tcpServer((socket) => socket.pipe(socket)));
       const [a, b, closed, subscribed] = await Promise.all([1, 2, 3, 4].map(() => pipeOpen(TCP, server.dest)));

@@ -26,11 +26,18 @@ export async function relayPipes(a: Pipe, b: Pipe, begin: (relay: Relayed) => vo
     pipe.checkHandOver('relayed');
     if (pipe.remote === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'a UDP pipe without a destination has no peer to relay to: open it with one');
   }
-  const [fromA, fromB] = await Promise.all([a.handOver('relayed'), b.handOver('relayed')]).catch((error: unknown) => {
+  try {
+    return await start(a, b, begin);
+  } catch (error) {
+    // One was closed on the way, or has failed: the other has nobody to relay to.
     a.destroy();
     b.destroy();
     throw error;
-  });
+  }
+}
+
+async function start(a: Pipe, b: Pipe, begin: (relay: Relayed) => void): Promise<{ bytesForward: number; bytesBack: number }> {
+  const [fromA, fromB] = await Promise.all([a.handOver('relayed'), b.handOver('relayed')]);
   const before = { forward: await pass(fromA.messages, fromB.channel), back: await pass(fromB.messages, fromA.channel) };
   return new Promise((resolve, reject) => {
     let isOver = false;

@@ -143,6 +143,8 @@ export class SocketChannel implements Channel, SocketOwner {
     this.unref();
     this.#open = false;
     this.#table.remove(this);
+    // Nobody tells of a socket any more that is closed before it was detached.
+    this.#detached?.();
   }
 
   ref(): void {
@@ -169,6 +171,7 @@ export class SocketChannel implements Channel, SocketOwner {
 
   /** Stops reading for good. Once this settles, all that was read has been told. @internal */
   detach(): Promise<void> {
+    if (!this.#open) return Promise.resolve();
     return new Promise((resolve) => {
       this.#detached = resolve;
       this.#table.native.detach(this.id);
