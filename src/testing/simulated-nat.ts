@@ -1,7 +1,7 @@
 /** A NAT in this process, with real sockets on loopback addresses. */
 import { simulateNat, type NatRules } from '../binding.ts';
 import { RoutePoolError, unwrap } from '../errors.ts';
-import { asCaller, checkBoolean, checkChoice, checkNames, checkNumber } from '../options.ts';
+import { asCaller, checkBoolean, checkChoice, checkNames, checkNumber, wrong } from '../options.ts';
 import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts';
 import { checkPath, Path, type PathOptions } from './path.ts';
 import { bindFour, faultForAddon, ServerRules, type ServerFault } from './stun-server.ts';
@@ -283,7 +283,9 @@ function check(options: unknown) {
   ] as const satisfies readonly (keyof SimulatedNatOptions)[]);
   const mapping = checkChoice('mapping', given.mapping, ['none', ...DEPENDENCE]) ?? 'endpoint-independent';
   const symmetric = mapping === 'address-dependent' || mapping === 'address-and-port-dependent';
-  const faults: unknown[] = Array.isArray(given.faults) ? given.faults : [];
+  const servers = checkNumber('servers', given.servers, 0, 10, true) ?? 1;
+  const faults: unknown = given.faults ?? [];
+  if (!Array.isArray(faults) || faults.length > servers) wrong('faults', `a list of at most ${servers}, one for each server,`, faults);
   faults.forEach((fault, i) => void faultForAddon(`faults[${i}]`, fault));
   return {
     kind: {
@@ -297,7 +299,7 @@ function check(options: unknown) {
       hairpin: checkBoolean('hairpin', given.hairpin) ?? false,
     },
     blocked: checkBoolean('blocked', given.blocked) ?? false,
-    servers: checkNumber('servers', given.servers, 0, 10, true) ?? 1,
+    servers,
     faults: faults as (ServerFault | undefined)[],
     path: checkPath('path', given.path),
     seed: checkNumber('seed', given.seed, 0, 2 ** 32 - 1, true) ?? 1,

@@ -210,7 +210,7 @@ function check(options: unknown) {
   const ports = given.ports ?? [0, 0];
   const twoPorts = Array.isArray(ports) && ports.length === 2 && ports.every((port) => Number.isInteger(port) && port >= 0 && port <= 65_535);
   if (!twoPorts || (ports[0] !== 0 && ports[0] === ports[1])) wrong('ports', 'two different integers from 0 to 65535', ports);
-  if (given.script !== undefined && typeof given.script !== 'function') wrong('script', 'a function', inspect(given.script));
+  if (given.script !== undefined && typeof given.script !== 'function') wrong('script', 'a function', given.script);
   faultForAddon('fault', given.fault);
   return {
     addresses: addresses as [string, string],
