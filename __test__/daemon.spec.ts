@@ -85,8 +85,11 @@ describe('a TCP daemon', () => {
     expect(group.servers.map((each) => each.address).toSorted()).toEqual(['8', '9', '10', '11', '12', '13'].map((k) => `127.86.0.${k}`).toSorted());
     const port = group.port;
     await group.close();
-    const again = await pool.at(9)?.bind({ port });
-    expect((await daemon().listen(TCP, 0, again ?? '')).port).toBe(port);
+    const again = (await pool.at(9)?.bind({ port })) ?? '';
+    const listened = () => daemon().listen(TCP, 0, again).catch(() => undefined);
+    let second: Awaited<ReturnType<typeof listened>>;
+    while ((second = await listened()) === undefined) await new Promise(setImmediate);
+    expect(second.port).toBe(port);
   });
 
   it('puts one socket or one per address as asked', async () => {
@@ -270,7 +273,8 @@ describe('what cannot be listened at', () => {
     expect((error as { failures: unknown[] }).failures).toMatchObject([{ address: '127.86.0.2', port, error: { code: 'EADDRINUSE' } }]);
     expect(String((error as Error).stack)).toContain('daemon.spec.ts');
     expect(server.servers).toEqual([]);
-    await daemon().listen(TCP, port, ['127.86.0.1', '127.86.0.3']);
+    const others = () => daemon().listen(TCP, port, ['127.86.0.1', '127.86.0.3']).catch(() => undefined);
+    while ((await others()) === undefined) await new Promise(setImmediate);
   });
 
   it('is left out where that is allowed', async () => {
@@ -414,7 +418,8 @@ describe('the end', () => {
     server.on('close', () => closes++);
     const [received] = await Promise.all([text(socket), server.close(), server.close()]);
     expect([received.length, closes, pipe?.closed, server.servers, server.connections]).toEqual([3_000_000, 1, true, [], 0]);
-    await (await daemon().listen(TCP, group.port, '127.86.0.2')).close();
+    const again = () => daemon().listen(TCP, group.port, '127.86.0.2').catch(() => undefined);
+    while ((await again()) === undefined) await new Promise(setImmediate);
   });
 
   it.skipIf(process.platform !== 'linux')('leaves no descriptor behind, after thousands of connections', async () => {
@@ -430,9 +435,10 @@ describe('the end', () => {
     }
     while (server.connections > 0) await new Promise(setImmediate);
     expect(group.servers[0]?.counters().accepted).toBe(2_001);
-    expect(open()).toBeLessThanOrEqual(before);
+    // The portable reader closes them on its own thread.
+    while (open() > before) await new Promise(setImmediate);
     await server.close();
-    expect(open()).toBeLessThan(before);
+    while (open() >= before) await new Promise(setImmediate);
   });
 
   it('does not wait for ever for a peer that takes nothing', async () => {
@@ -453,7 +459,9 @@ describe('the end', () => {
     await one.close();
     expect(server.servers).toEqual(two.servers);
     await client('127.86.0.1', two.port);
-    await expect(client('127.86.0.1', one.port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    // The portable reader closes on its own thread: soon.
+    const tried = () => client('127.86.0.1', one.port).catch((reason: NodeJS.ErrnoException) => reason.code);
+    while ((await tried()) !== 'ECONNREFUSED') await new Promise(setImmediate);
   });
 
   const script = fileURLToPath(new URL('./helpers/daemon-exit.mjs', import.meta.url));

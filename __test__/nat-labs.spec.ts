@@ -152,7 +152,7 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     expect([without.report.families[0]?.hairpin.value, without.breaches.map(({ requirement }) => requirement)]).toEqual(['no', ['REQ-8', 'REQ-9']]);
   });
 
-  it('and told apart from what is no NAT: a captive portal, UDP that is blocked', async () => {
+  it('and told apart from what is no NAT: a captive portal, UDP that is blocked, no route', async () => {
     lab = await NatLab.create('blocked');
     await lab.startOurs();
     const portal = `http://${lab.servers[2]}/generate_204`;
@@ -166,5 +166,9 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     expect([captive.report.families[0]?.connectivity.value, captive.explained.split('\n')[0]]).toEqual(['captive-portal', expect.stringMatching(/captive portal/)]);
     const blocked = lab.load({ portal: false, servers: lab.servers.slice(0, 2) });
     expect(blocked.report.families[0]?.connectivity.value).toMatch(/udp-blocked|no-reply/);
+    // Without a route Linux looks for every address on the link that a socket is tied to: sending succeeds, into nothing.
+    lab.client.run('ip', 'route', 'del', 'default');
+    const lost = lab.load();
+    expect([lost.report.families[0]?.connectivity.value, lost.type, lost.assumed]).toEqual(['no-route', 5, true]);
   });
 });

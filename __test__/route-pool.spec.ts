@@ -243,7 +243,7 @@ describe('an interface', () => {
   it('is loaded by a machine that says what it allows', async () => {
     const { capabilities } = await import('../src/index.ts');
     const all = capabilities();
-    expect(all.map(({ name }) => name)).toEqual(['ipv4', 'ipv6', 'interfaces', 'local-blocks', 'one-socket', 'interface-binding', 'receive-buffer']);
+    expect(all.map(({ name }) => name)).toEqual(['ipv4', 'ipv6', 'interfaces', 'local-blocks', 'one-socket', 'interface-binding', 'change-events', 'sleep-detection', 'receive-buffer', 'open-files']);
     for (const { available, advice, what } of all) expect([advice === '', what.length > 0]).toEqual([available, true]);
   });
 

@@ -13,7 +13,9 @@ if (why !== undefined) {
 }
 const stuntman = whyNoNamespaces('stunclient') === undefined;
 const rounds = smoke ? 1 : 5;
-/** How many silences must be waited for, one after the other at worst; what is tested; what is silent. */
+/** What must be waited for where something is silent: five requests, 80 ms apart (NAT_GAPS in crates/core/src/defaults.rs). */
+const ONE_SILENCE_MS = 400;
+/** The labs, and what is silent in them. */
 const LABS = [
   ['open', 'nothing is silent'],
   ['fullCone', 'nothing is silent'],
@@ -65,3 +67,4 @@ for (const [name, silence] of LABS) {
 const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
 for (const row of rows) console.log(row.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd());
 console.log(`medians of ${rounds} round${rounds === 1 ? '' : 's'}, × of routepool's normal profile in the same round; routepool also tells ports and TCP`);
+console.log(`the bound where something is silent: ${(ONE_SILENCE_MS / 1_000).toFixed(3)} s, one silence`);

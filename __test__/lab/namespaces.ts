@@ -79,8 +79,7 @@ export class Namespace {
   /** Loads an nftables script. */
   filter(rules: string): void {
     const [program = '', ...args] = this.#enter(['nft', '-f', '-']);
-    // nft wants a line's end before each brace that closes a block; those of sets follow an element.
-    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', input: rules.replaceAll(/(?<=[;}]\s*)\}/g, '\n}') });
+    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', input: withLineEnds(rules) });
     if (status !== 0) throw new Error(`nft: ${stderr}`);
   }
 
@@ -137,4 +136,16 @@ export class Namespace {
     const user = this.#user ? ['-U', '--preserve-credentials'] : [];
     return ['nsenter', '-t', String(this.pid), ...user, '-n', '--', ...command];
   }
+}
+
+/** nft wants the end of a line before each brace that closes a table, a chain or a named set, but not before that of `{ 1, 2 }`. */
+function withLineEnds(rules: string): string {
+  const blocks: boolean[] = [];
+  return rules.replaceAll(/[{}]/g, (brace, at: number) => {
+    if (brace === '{') {
+      blocks.push(/(?:^|[{};\n])\s*(?:table|chain|set|map)\s[^{};\n]*$/.test(rules.slice(0, at)));
+      return brace;
+    }
+    return blocks.pop() === true ? '\n}' : brace;
+  });
 }

@@ -551,12 +551,14 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     if (this.#relay !== undefined) this.#relay.end();
     else if (reset) this.channel.reset();
     else closed = this.channel.close();
-    this.#out.fail(error ?? this.#closedError('send'));
+    // An error costs more than all the rest of a close.
+    if (!this.#out.isEmpty) this.#out.fail(error ?? this.#closedError('send'));
     this.#drained();
     if (error === undefined) this.#inbox.end();
     else this.#inbox.fail(error);
     this.#sink?.onClose(error);
-    process.nextTick(() => {
+    // Not in `nextTick`: a loop that opens and closes without waiting for anything would never get there.
+    queueMicrotask(() => {
       if (error !== undefined && this.listenerCount('error') > 0) this.emit('error', error);
       this.emit('close');
       if (!this.#isInner && pipeChannel.hasSubscribers) pipeChannel.publish({ event: 'close', pipe: this, error });

@@ -1,6 +1,7 @@
 //! What kind of NAT is on the way: drives `routepool_proto::nat` over real sockets.
 
-use std::net::{IpAddr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -245,7 +246,9 @@ impl Classify {
         }
         let portal = self.portal.as_ref().filter(|p| p.address.is_ipv6() == local.is_ipv6());
         let addresses: Vec<SocketAddr> = servers.iter().map(|s| s.address).collect();
-        if portal.is_some_and(|portal| portal.is_captive(local, bound)) {
+        if bound.is_some() && no_route(local, &addresses) {
+            Some((Connectivity::NoRoute, Reason::NoRoute))
+        } else if portal.is_some_and(|portal| portal.is_captive(local, bound)) {
             Some((Connectivity::CaptivePortal, Reason::CaptivePortal))
         } else if tcp::reaches_one(local, bound, &addresses) {
             Some((Connectivity::UdpBlocked, Reason::UdpBlocked))
@@ -257,7 +260,7 @@ impl Classify {
     fn diagnose(&self, report: &mut Report, cause: Option<(Connectivity, Reason)>) {
         let refused = |e: &Evidence| {
             e.errno.is_some_and(|errno| {
-                std::io::Error::from_raw_os_error(errno).kind() == std::io::ErrorKind::PermissionDenied
+                std::io::Error::from_raw_os_error(errno).kind() == ErrorKind::PermissionDenied
             })
         };
         let why = match report.connectivity.value {
@@ -275,6 +278,16 @@ impl Classify {
             report.connectivity = Finding::because(value, reason);
         }
     }
+}
+
+/// Whether the system has no route to any of them. A socket that is tied to an interface does not learn of it: without a route
+/// Linux takes every address to be a neighbour on that link.
+fn no_route(local: IpAddr, servers: &[SocketAddr]) -> bool {
+    let unreachable = |to: &SocketAddr| {
+        let connected = UdpSocket::bind((local, 0)).and_then(|socket| socket.connect(to));
+        connected.is_err_and(|error| error.kind() == ErrorKind::NetworkUnreachable)
+    };
+    !servers.is_empty() && servers.iter().all(unreachable)
 }
 
 /// What the thread of the UDP tests tells the other one.
