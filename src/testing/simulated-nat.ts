@@ -60,6 +60,8 @@ const FIRST_SERVER = 201;
  * ({@link SimulatedNat.reach}) is translated and filtered as a NAT of that kind does. All of it is UDP over real sockets on
  * 127.0.0.0/8; nothing leaves the machine.
  *
+ * The 1,024 external ports that were used last are held open; an older one is opened again when a host inside sends from it.
+ *
  * Linux and Windows. With mapping `none`, hosts outside reach inside addresses without being filtered, since these are the same; its
  * own STUN servers are filtered.
  *

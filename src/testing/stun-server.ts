@@ -1,6 +1,5 @@
 /** A STUN server with faults as told. */
 import { isIPv4 } from 'node:net';
-import { inspect } from 'node:util';
 import { StunRules } from '../binding.ts';
 import { asCaller, checkNames, checkNumber, wrong } from '../options.ts';
 import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts';
