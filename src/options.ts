@@ -59,7 +59,10 @@ export interface ValidateOptions {
    * follows what the kernel grants (Linux: `net.core.rmem_max`).
    */
   receiveBuffer?: number | undefined;
-  /** `one` socket for all sources (Linux, the default there) or one `per-source` (everywhere, ten times slower). */
+  /**
+   * `one` socket for all sources (the default on Linux; macOS, FreeBSD and Windows have it on request, with a system call for each
+   * datagram) or one `per-source` (everywhere, the default elsewhere, ten times slower).
+   */
   sockets?: 'one' | 'per-source' | undefined;
   /** Stops the run; iteration and summary then reject with an AbortError. */
   signal?: AbortSignal | undefined;

@@ -274,6 +274,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     return this;
   }
 
+  /** The function gets no more messages. */
   removeMessageListener(listener: (data: Buffer, from: Endpoint, pipe: Pipe) => void): this {
     this.#messageListeners.delete(listener);
     return this;
@@ -329,6 +330,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     return this;
   }
 
+  /** Closes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -93,6 +93,7 @@ export class DaemonServer implements AsyncDisposable {
     return this.local.address;
   }
 
+  /** The port that it listens at. */
   get port(): number {
     return this.local.port;
   }
@@ -132,6 +133,7 @@ export class DaemonServer implements AsyncDisposable {
     return this.#closed;
   }
 
+  /** What it has done so far. */
   counters(): ServerCounters {
     return { accepted: this.#accepted, refused: this.#refused, ignored: this.#ignored, kernelDrops: this.#socket?.kernelDrops() ?? 0 };
   }
@@ -236,6 +238,7 @@ export class DaemonServer implements AsyncDisposable {
     this.#socket?.close();
   }
 
+  /** Closes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -77,10 +77,17 @@ export class SocketChannel implements Channel, SocketOwner {
   }
 
   attach(events: ChannelEvents): void {
-    this.#events = events;
-    const early = this.#early;
-    this.#early = [];
-    for (const each of early) each(events);
+    if (this.#early.length === 0) {
+      this.#events = events;
+      return;
+    }
+    // After whoever opened the pipe has it, and may have added listeners. What comes until then queues up behind.
+    setImmediate(() => {
+      const early = this.#early;
+      this.#early = [];
+      this.#events = events;
+      for (const each of early) if (this.#open) each(events);
+    });
   }
 
   write(data: Uint8Array, to: Endpoint | undefined): number {

@@ -255,30 +255,37 @@ export class PipeStream extends Duplex {
     return address === undefined || port === undefined ? {} : { address, family: familyText(address), port };
   }
 
+  /** The local address; undefined while connecting. */
   get localAddress(): string | undefined {
     return this.#pipe?.localAddress;
   }
 
+  /** The local port; undefined while connecting. */
   get localPort(): number | undefined {
     return this.#pipe?.localPort;
   }
 
+  /** `IPv4` or `IPv6`. */
   get localFamily(): string | undefined {
     return this.localAddress && familyText(this.localAddress);
   }
 
+  /** The peer's address; undefined while connecting. */
   get remoteAddress(): string | undefined {
     return this.#pipe?.remoteAddress;
   }
 
+  /** The peer's port; undefined while connecting. */
   get remotePort(): number | undefined {
     return this.#pipe?.remotePort;
   }
 
+  /** `IPv4` or `IPv6`. */
   get remoteFamily(): string | undefined {
     return this.remoteAddress && familyText(this.remoteAddress);
   }
 
+  /** Bytes received. */
   get bytesRead(): number {
     return this.#pipe?.bytesReceived ?? 0;
   }
@@ -288,6 +295,7 @@ export class PipeStream extends Duplex {
     return (this.#pipe?.bytesSent ?? 0) + this.writableLength;
   }
 
+  /** As of `net.Socket`. */
   get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
     if (this.connecting) return 'opening';
     if (this.readable) return this.writable ? 'open' : 'readOnly';

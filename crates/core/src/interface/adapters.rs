@@ -8,6 +8,13 @@ use routepool_udp::adapters::{Adapter, DefaultRoute, Held};
 use super::{Address, Facts, Gateway, Kind};
 
 #[cfg(native_adapters)]
+pub(super) fn names() -> io::Result<Vec<String>> {
+    let mut all = routepool_udp::adapters::adapters()?;
+    all.sort_by_key(|adapter| adapter.index);
+    Ok(all.into_iter().map(|adapter| adapter.name).collect())
+}
+
+#[cfg(native_adapters)]
 pub(super) fn enumerate() -> io::Result<Vec<Facts>> {
     use routepool_udp::adapters::{adapters, default_routes};
     Ok(facts(adapters()?, &default_routes()?))

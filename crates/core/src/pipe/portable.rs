@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -44,7 +44,7 @@ struct Shared {
 
 #[derive(Debug)]
 enum Command {
-    Add(Watched, Interest),
+    Add(Entry),
     Watch(u32, Interest),
     Remove(u32),
     Detach(u32),
@@ -141,7 +141,7 @@ impl Reader for Portable {
         }
         if let Some(slot) = table.get_mut(id) {
             slot.watching = slot.interest;
-            self.command(Command::Add(slot.watched.clone(), slot.interest));
+            self.command(Command::Add(Entry::new(&slot.watched, slot.interest)));
         }
         Ok(id)
     }
@@ -185,14 +185,45 @@ impl Drop for Portable {
     }
 }
 
+#[derive(Debug)]
 struct Entry {
-    watched: Watched,
+    /// The socket is its table's alone, so that it is closed at once when it is closed there.
+    socket: Weak<Socket>,
+    id: u32,
+    state: State,
+    names: bool,
+    packet_info: bool,
+    largest: usize,
     interest: Interest,
     /// What the system has told and what was not used up since.
     readable: bool,
     writable: bool,
     /// Whether it is in the queue of those that can go on.
     queued: bool,
+}
+
+impl Entry {
+    /// It was registered before, so what the system has told already may have been missed: it is looked at once in any case.
+    fn new(watched: &Watched, interest: Interest) -> Self {
+        Self {
+            socket: Arc::downgrade(&watched.socket),
+            id: watched.id,
+            state: watched.state,
+            names: watched.names,
+            packet_info: watched.packet_info,
+            largest: watched.largest,
+            interest,
+            readable: true,
+            writable: true,
+            queued: false,
+        }
+    }
+
+    fn read(&self, receiver: &mut Receiver, out: &mut Out<'_>) -> Outcome {
+        let Some(socket) = self.socket.upgrade() else { return Outcome::Over };
+        let &Self { id, state, names, packet_info, largest, .. } = self;
+        receiver.read(&Watched { id, socket, state, names, packet_info, largest }, out)
+    }
 }
 
 struct Thread {
@@ -269,17 +300,15 @@ impl Thread {
 
     fn obey(&mut self, command: Command, receiver: &mut Receiver, retry: &mut Vec<u32>, out: &mut Out<'_>) {
         match command {
-            Command::Add(watched, interest) => {
-                let id = watched.id;
-                // It was registered before, so what the system has told already may have been missed: look.
-                let entry = Entry { watched, interest, readable: true, writable: true, queued: false };
-                let entry = self.entries.entry(id).insert_entry(entry).into_mut();
+            Command::Add(entry) => {
+                let entry = self.entries.entry(entry.id).insert_entry(entry).into_mut();
                 queue(&mut self.ready, entry);
             }
             Command::Watch(id, interest) => {
                 let Some(entry) = self.entries.get_mut(&id) else { return };
                 entry.interest = interest;
-                if interest.write && matches!(*entry.watched.socket, Socket::Datagram(_)) {
+                if interest.write && entry.socket.upgrade().is_some_and(|s| matches!(*s, Socket::Datagram(_)))
+                {
                     entry.interest.write = false;
                     retry.push(id);
                 }
@@ -316,12 +345,12 @@ impl Thread {
             let Some(id) = self.ready.pop_front() else { return };
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.queued = false;
-            match entry.watched.state {
+            match entry.state {
                 State::Connecting => connected(entry, out),
                 State::Listening => self.accept(id, out),
                 State::Open => {
                     if entry.readable && entry.interest.read {
-                        match receiver.read(&entry.watched, out) {
+                        match entry.read(receiver, out) {
                             Outcome::Empty => entry.readable = false,
                             Outcome::Over => {
                                 entry.readable = false;
@@ -346,7 +375,8 @@ impl Thread {
 
     fn accept(&mut self, id: u32, out: &mut Out<'_>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        let Socket::Listener(listener) = &*entry.watched.socket else { return };
+        let Some(socket) = entry.socket.upgrade() else { return };
+        let Socket::Listener(listener) = &*socket else { return };
         while entry.readable && entry.interest.read {
             let mut accepted = lock(&self.shared.accepted);
             if accepted.len() >= ACCEPTS {
@@ -379,31 +409,32 @@ impl Thread {
 }
 
 fn queue(ready: &mut VecDeque<u32>, entry: &mut Entry) {
-    let can = match entry.watched.state {
+    let can = match entry.state {
         State::Connecting => entry.writable,
         State::Open | State::Listening => {
             (entry.readable && entry.interest.read) || (entry.writable && entry.interest.write)
         }
     };
     if can && !std::mem::replace(&mut entry.queued, true) {
-        ready.push_back(entry.watched.id);
+        ready.push_back(entry.id);
     }
 }
 
 fn connected(entry: &mut Entry, out: &mut Out<'_>) {
-    let Socket::Stream(stream) = &*entry.watched.socket else { return };
     entry.writable = false;
-    let id = entry.watched.id;
+    let id = entry.id;
+    let Some(socket) = entry.socket.upgrade() else { return };
+    let Socket::Stream(stream) = &*socket else { return };
     match stream.take_error().unwrap_or_else(Some) {
         Some(error) => {
             out.error(id, Call::Connect, number(&error));
-            entry.watched.state = State::Open;
+            entry.state = State::Open;
             entry.interest = Interest::NONE;
         }
         None => match (stream.peer_addr(), stream.local_addr()) {
             (Ok(_), Ok(local)) => {
                 out.push(id, Event::Connected, 0, &[local], &[]);
-                entry.watched.state = State::Open;
+                entry.state = State::Open;
                 entry.writable = true;
             }
             // Not yet.
