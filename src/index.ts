@@ -11,7 +11,7 @@ export { Daemon, type DaemonEvents, type ServerGroup } from './daemon/daemon.ts'
 export type { ListenFailure } from './daemon/listen.ts';
 export type { DaemonOptions, ListenOptions } from './daemon/options.ts';
 export type { DaemonServer, ServerCounters } from './daemon/server.ts';
-export type { Where } from './daemon/where.ts';
+export type { Where, WhereItem } from './daemon/where.ts';
 export { RoutePoolError, type RoutePoolErrorCode } from './errors.ts';
 export { IP4, IP6, type Family } from './families.ts';
 export { Interface } from './interface.ts';
@@ -67,7 +67,8 @@ export type { Destination } from './pipe/destination.ts';
 export { Endpoint } from './pipe/endpoint.ts';
 export type { Message, MessagePattern, PeerFilter, Sender } from './pipe/message-filter.ts';
 export type { Overflow } from './pipe/message-queue.ts';
-export { Pipe, type Peer, type PipeCounters, type PipeEvents } from './pipe/pipe.ts';
+export type { EndListener } from './pipe/inbox.ts';
+export { Pipe, type Data, type Peer, type PipeCounters, type PipeEvents } from './pipe/pipe.ts';
 export { pipeOpen, type Leaving } from './pipe/pipe-open.ts';
 export type { PipeOptions } from './pipe/pipe-options.ts';
 export { setReader, stats, type Stats } from './pipe/reader-choice.ts';

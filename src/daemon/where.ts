@@ -14,7 +14,8 @@ import { RoutePool } from '../route-pool.ts';
  * (`'10.0.0.5-10.0.0.9'`), a wildcard (`'0.0.0.0'`, `'::'`), a route, a bound route, a pool, an interface, or several of these.
  */
 export type Where = WhereItem | readonly WhereItem[];
-type WhereItem = string | Route | BoundRoute | RoutePool | Interface;
+/** One place where a daemon can listen. */
+export type WhereItem = string | Route | BoundRoute | RoutePool | Interface;
 
 /** What was asked for, by how it is listened at. */
 export interface Served {

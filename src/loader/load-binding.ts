@@ -10,7 +10,8 @@ import { explainLoadFailure } from './load-failure.ts';
 import { linuxLibc, platformName, PLATFORMS } from './platform.ts';
 
 const require = createRequire(import.meta.url);
-const GENERATED = '../../index.js';
+// By the package's own name: the depth of this file differs between src and what is published.
+const root = dirname(require.resolve('routepool/package.json'));
 
 /**
  * Loads the addon and gives a function that takes its calls out of it by name: a binary of another version is then noticed at
@@ -25,7 +26,7 @@ export function loadBinding<T extends object>(): <K extends keyof T & string>(na
   try {
     const packed = override === undefined ? damaged() : undefined;
     if (packed !== undefined) throw new Damaged(packed);
-    loaded = require(override ?? GENERATED) as T;
+    loaded = require(override ?? join(root, 'index.js')) as T;
   } catch (error) {
     throw failure(error, override);
   }
@@ -88,7 +89,7 @@ function failure(error: unknown, override: string | undefined): RoutePoolError {
     size,
     override,
     permissionModel: (process as { permission?: unknown }).permission !== undefined,
-    checkout: existsSync(new URL('../../Cargo.toml', import.meta.url)),
+    checkout: existsSync(join(root, 'Cargo.toml')),
     messages,
   });
   return new RoutePoolError('ERR_ROUTEPOOL_BINDING', message, { cause: error });
@@ -117,5 +118,5 @@ function isInstalled(platform: string): boolean {
 }
 
 function version(): string {
-  return (require('../../package.json') as { version: string }).version;
+  return (require('routepool/package.json') as { version: string }).version;
 }

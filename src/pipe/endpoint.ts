@@ -85,6 +85,7 @@ export class Endpoint {
     return endpointText(this.address, this.port);
   }
 
+  /** Address, port and family as a plain object. */
   toJSON(): { address: string; port: number; family: 4 | 6 } {
     return { address: this.address, port: this.port, family: this.family };
   }

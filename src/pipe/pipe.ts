@@ -62,7 +62,8 @@ export interface PipeSink {
 /** A peer, for UDP pipes that talk to more than one: what `recvFrom` and events give, or an address with a port. */
 export type Peer = Endpoint | readonly [address: string, port: number] | { readonly address: string; readonly port: number };
 
-type Data = string | ArrayBufferView | ArrayBuffer;
+/** What can be sent: text goes as UTF-8. */
+export type Data = string | ArrayBufferView | ArrayBuffer;
 
 /**
  * A connection, or a UDP socket, that leaves by a route. {@link pipeOpen} makes one.
@@ -140,10 +141,12 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this.channel.local;
   }
 
+  /** The local address that it is bound to; `0.0.0.0` or `::` where the system chooses for each datagram. */
   get localAddress(): string {
     return this.channel.local.address;
   }
 
+  /** The local port. */
   get localPort(): number {
     return this.channel.local.port;
   }
@@ -153,10 +156,12 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this.channel.remote;
   }
 
+  /** The peer's address; undefined for a UDP pipe that talks to anybody. */
   get remoteAddress(): string | undefined {
     return this.channel.remote?.address;
   }
 
+  /** The peer's port; undefined for a UDP pipe that talks to anybody. */
   get remotePort(): number | undefined {
     return this.channel.remote?.port;
   }
@@ -176,6 +181,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this.#out.sent + (this.#relay?.sentBy(this) ?? 0);
   }
 
+  /** Bytes of all messages that were received. */
   get bytesReceived(): number {
     return this.#bytesReceived + (this.#relay?.receivedBy(this) ?? 0);
   }
@@ -308,6 +314,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this;
   }
 
+  /** Takes a listener of {@link Pipe.addMessageListener} off again; one that is not there is ignored. */
   removeMessageListener(listener: (data: Buffer, from: Endpoint) => void): this {
     this.#inbox.removeMessageListener(listener as MessageListener);
     return this;
@@ -319,6 +326,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this;
   }
 
+  /** Takes a listener of {@link Pipe.addEndListener} off again; one that is not there is ignored. */
   removeEndListener(listener: EndListener): this {
     this.#inbox.removeEndListener(listener);
     return this;
@@ -344,7 +352,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     this.#inbox.addMessageListener(forward);
   }
 
-  /** Sends what this pipe receives to the other's peer, and the other way round, in the addon; see {@link Relayed}. */
+  /** Sends what this pipe receives to the other's peer, and the other way round, in the addon. Gives how much, when it has ended. */
   relay(other: Pipe): Promise<{ bytesForward: number; bytesBack: number }> {
     return relayPipes(this, other, (relay) => {
       this.#relay = relay;

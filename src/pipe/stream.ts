@@ -83,7 +83,7 @@ export class PipeStream extends Duplex {
     }
   }
 
-  /** Node calls it before anything is read, written or destroyed. */
+  /** Node calls it before anything is read, written or destroyed. @internal */
   override _construct(done: (error?: Error) => void): void {
     if (this.#open === undefined || this.#stop === undefined) return done();
     this.#open(this.#stop.signal).then((pipe) => {
@@ -141,15 +141,18 @@ export class PipeStream extends Duplex {
     return this.#pipe === undefined;
   }
 
+  /** @internal */
   override _read(): void {
     this.#pipe?.release(this);
   }
 
+  /** @internal */
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
     this.#alive();
     this.#pipe?.sendNow(chunk, undefined, done);
   }
 
+  /** @internal */
   override _writev(chunks: { chunk: Buffer; encoding: BufferEncoding }[], done: (error?: Error) => void): void {
     this.#alive();
     const pipe = this.#pipe;
@@ -173,11 +176,13 @@ export class PipeStream extends Duplex {
     send();
   }
 
+  /** @internal */
   override _final(done: (error?: Error) => void): void {
     if (this.#pipe === undefined) return done();
     this.#pipe.end().then(() => done(), done);
   }
 
+  /** @internal */
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     clearTimeout(this.#timer);
     if (this.#isClosed || this.#pipe === undefined) return done(error);
