@@ -88,6 +88,8 @@ test('wrong usage is told in the words of the command', () => {
     [['127.0.0.1', '127.0.0.1'], 2, 'two different addresses for ADDRESS'],
     [['127.0.0.1', '--port', 'http'], 2, '--port'],
     [['127.0.0.1', '--port', '70000'], 2, '--port'],
+    [['127.0.0.1', '--port'], 2, 'the option --port needs a value'],
+    [['127.0.0.1', '--advertise', '0.0.0.0'], 2, 'for --advertise but received the wildcard 0.0.0.0'],
     [['127.0.0.1', '--metrics', 'x:y'], 2, '--metrics'],
     [['127.0.0.1', '--allow', 'me'], 2, '--allow'],
     [['--advertise', '192.0.2.1'], 2, 'name the addresses too'],

@@ -88,6 +88,11 @@ describe('routepool validate', () => {
     expect(cli('--version').stdout).toBe(`${version}\n`);
   });
 
+  it('says in one line that the addon cannot be loaded', () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'validate', '127.16.0.0/24'], { encoding: 'utf8', env: { ...process.env, ROUTEPOOL_BINDING: '/no/such/file.node' } });
+    expect([status, stdout, stderr]).toEqual([1, '', expect.stringMatching(/^routepool: ROUTEPOOL_BINDING names \/no\/such\/file\.node, .*\n$/)]);
+  });
+
   it('says that a name does not resolve, and that is a failure', () => {
     const { status, stderr } = cli('validate', BLOCK, '--server', 'nowhere.invalid');
     expect(status).toBe(1);

@@ -161,6 +161,10 @@ describe('routepool nat', () => {
     expect(words.stdout).toMatch(/^IPv4 {4}mapping-1 /m);
     const json = await run('127.0.0.1', '--from', simulated.host(1), '--server', server, '--json', '--profile', 'fast', '--no-tcp');
     expect(JSON.parse(json.stdout)).toMatchObject({ interface: 'lo', type: 5, rfc3489: 'port restricted cone', report: { profile: 'fast' } });
+    const direct = await StunServer.listen();
+    open.push(direct);
+    const oneFamily = await run('lo', '--server', direct.url, '--profile', 'fast');
+    expect([oneFamily.code, oneFamily.stdout], 'a family that no server was named for is not missing').toEqual([0, expect.stringMatching(/No NAT and no filter/)]);
     const silent = await StunServer.listen({ fault: 'dead' });
     open.push(silent);
     const nothing = await run('lo', '--server', silent.url, '--profile', 'fast');

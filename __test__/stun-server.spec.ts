@@ -119,6 +119,8 @@ test('what is wrong with the options is said by name, and nothing stays open', a
     [{ address: '0.0.0.0' }, 'address'],
     [{ advertise: ['192.0.2.1', '192.0.2.2'] }, 'advertise'],
     [{ advertise: 'me' }, 'advertise'],
+    [{ advertise: '0.0.0.0' }, 'advertise'],
+    [{ advertise: '224.0.0.1' }, 'advertise'],
     [{ port: 70_000 }, 'port'],
     [{ address: ['127.0.0.1', '127.0.0.2'], port: 3478, otherPort: 3478 }, 'otherPort'],
     [{ workers: 0 }, 'workers'],

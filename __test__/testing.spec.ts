@@ -3,6 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { canConnect, Interface, Nat } from '../src/index.ts';
+import { freshBlock, Sockets } from '../src/testing/loopback.ts';
 import { SimulatedNat, StunServer, type ServerFault, type SimulatedNatOptions } from '../src/testing/index.ts';
 
 const open: AsyncDisposable[] = [];
@@ -97,11 +98,55 @@ describe('a simulated NAT', () => {
     [{ filter: 'none' }, /there is no option `filter`; did you mean `filtering`\?/],
     [{ path: { loss: 2 } }, /a number from 0 to 1 for `path.loss`/],
     [{ faults: ['sleepy'] }, /for `faults\[0\]` but received 'sleepy'/],
+    [{ faults: 'plain' }, /a list of at most 1, one for each server, for `faults` but received 'plain'/],
+    [{ faults: ['plain', 'plain'] }, /a list of at most 1/],
     [{ step: 0 }, /from 1 to 65535 for `step`/],
   ])('refuses %j', async (options, message) => {
     await expect(SimulatedNat.listen(options)).rejects.toThrow(message);
   });
 });
+
+describe('the sockets of a simulation', () => {
+  it('are 1,024 at most for external ports, and one that was closed is opened again', async () => {
+    const from = new Map<string, number>();
+    const receiver = createSocket('udp4');
+    receiver.bind(0, '127.0.0.1');
+    await once(receiver, 'listening');
+    const to = `127.0.0.1:${receiver.address().port}`;
+    const wrappers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'UDPWRAP').length;
+    const before = wrappers();
+    const sockets = closing(new DisposableSockets(() => undefined));
+    const block = freshBlock();
+    const endpoints = Array.from({ length: 1_100 }, (_, i) => `${block}${101 + (i % 50)}:${20_000 + i}`);
+    const send = async (endpoint: string) => {
+      const times = from.get(endpoint) ?? 0;
+      const arrived = new Promise<void>((resolve) => {
+        const look = (_: Buffer, { address, port }: { address: string; port: number }) => {
+          if (`${address}:${port}` !== endpoint) return;
+          receiver.off('message', look);
+          from.set(endpoint, times + 1);
+          resolve();
+        };
+        receiver.on('message', look);
+      });
+      sockets.send(Buffer.from('x'), endpoint, to);
+      await arrived;
+    };
+    for (const endpoint of endpoints) await send(endpoint);
+    expect(sockets.size).toBe(1_024);
+    expect(wrappers() - before).toBeLessThanOrEqual(1_026);
+    await send(endpoints[0]!);
+    await send(endpoints[1_099]!);
+    expect([from.get(endpoints[0]!), from.get(endpoints[1_099]!), sockets.size]).toEqual([2, 2, 1_024]);
+    receiver.close();
+  });
+});
+
+class DisposableSockets extends Sockets implements AsyncDisposable {
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
 
 /** A socket of a host. */
 class Host implements AsyncDisposable {
@@ -239,5 +284,6 @@ describe('a scripted STUN server', () => {
     expect([server.requests, numbers.length]).toEqual([numbers.length, numbers.at(-1)! + 1]);
     server.fault = 'dead';
     expect(() => (server.fault = 'sleepy' as never)).toThrow(/for `fault` but received 'sleepy'/);
+    await expect(StunServer.listen({ script: 5 as never })).rejects.toThrow(/a function for `script` but received 5$/);
   });
 });

@@ -89,3 +89,6 @@ export const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Ports that are tried when one has to be free at several addresses. Each is free nearly always. */
 export const PORT_TRIES = 10;
+
+/** External ports of a simulated NAT that are held open: more than a test needs at once, and few enough for a limit of 4,096 descriptors. */
+export const MAX_SIMULATED_PORTS = 1_024;

@@ -83,7 +83,8 @@ async function runCommand(args: string[]): Promise<number> {
       process.stdout.write(`${describeNat(nic.name, nat, style)}\n${describeRun(nat, style)}`);
       if (values.evidence) process.stdout.write(`\n${evidenceTable(nat.evidence)}`);
     }
-    const { families } = nat;
+    // Who names servers of one family asks about that family.
+    const families = nat.families.filter(({ connectivity }) => values.server === undefined || connectivity.value !== 'no-server');
     if (families.every(({ connectivity, numbers }) => connectivity.value !== 'ok' && numbers.assumed)) return EXIT.failure;
     return families.every(({ numbers }) => !numbers.assumed) ? EXIT.ok : EXIT.someNot;
   } catch (error) {

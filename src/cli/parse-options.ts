@@ -14,7 +14,8 @@ export function parseOptions<T extends Options>(command: string, args: string[],
     return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const name = /'(--?[^\s'=]+)/.exec(message)?.[1];
+    // With a short form Node writes '-p, --port <value>'.
+    const name = /'(?:-\w, )?(--?[^\s'=]+)/.exec(message)?.[1];
     if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && name !== undefined) {
       const meant = nearestName(name, Object.keys(options).map((option) => `--${option}`));
       const hint = meant === undefined ? `see routepool ${command} --help` : `did you mean ${meant}?`;

@@ -1,6 +1,7 @@
 /** Sockets at many endpoints of 127.0.0.0/8, each opened when it is first needed. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { MAX_SIMULATED_PORTS } from '../defaults.ts';
 
 /** An endpoint as the addon writes it. @internal */
 export function endpointText(ip: string, port: number): string {
@@ -19,6 +20,8 @@ type OnDatagram = (bytes: Buffer, from: string, at: string) => void;
 /** A set of sockets. @internal */
 export class Sockets {
   readonly #open = new Map<string, Promise<Socket | undefined>>();
+  /** Those that were opened for sending, the one that was used longest ago first. */
+  readonly #opened = new Set<string>();
   readonly #onDatagram: OnDatagram;
   #held = true;
   #closed = false;
@@ -62,6 +65,7 @@ export class Sockets {
     this.#closed = true;
     const sockets = await Promise.all(this.#open.values());
     this.#open.clear();
+    this.#opened.clear();
     await Promise.all(sockets.map((socket) => socket && new Promise<void>((resolve) => void socket.close(() => resolve()))));
   }
 
@@ -71,13 +75,33 @@ export class Sockets {
     if (opening === undefined) {
       const { ip, port } = splitEndpoint(endpoint);
       // A port that somebody else holds: the datagram is lost, and the next one tries again.
-      opening = this.#bind(ip, port).catch(() => {
-        this.#open.delete(endpoint);
+      const bound = this.#bind(ip, port).catch(() => {
+        if (this.#open.get(endpoint) === bound) this.#forget(endpoint);
         return undefined;
       });
+      opening = bound;
       this.#open.set(endpoint, opening);
+      this.#opened.add(endpoint);
+      this.#makeRoom();
+    } else if (this.#opened.delete(endpoint)) {
+      this.#opened.add(endpoint);
     }
     return opening;
+  }
+
+  #makeRoom(): void {
+    for (const endpoint of this.#opened) {
+      if (this.#opened.size <= MAX_SIMULATED_PORTS) return;
+      const opening = this.#open.get(endpoint);
+      this.#forget(endpoint);
+      // What was handed over to it is sent first.
+      void opening?.then((socket) => setImmediate(() => socket?.close()));
+    }
+  }
+
+  #forget(endpoint: string): void {
+    this.#open.delete(endpoint);
+    this.#opened.delete(endpoint);
   }
 
   async #bind(ip: string, port: number): Promise<Socket> {

@@ -1,7 +1,7 @@
 /** A NAT in this process, with real sockets on loopback addresses. */
 import { simulateNat, type NatRules } from '../binding.ts';
 import { RoutePoolError, unwrap } from '../errors.ts';
-import { asCaller, checkBoolean, checkChoice, checkNames, checkNumber } from '../options.ts';
+import { asCaller, checkBoolean, checkChoice, checkNames, checkNumber, wrong } from '../options.ts';
 import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts';
 import { checkPath, Path, type PathOptions } from './path.ts';
 import { bindFour, faultForAddon, ServerRules, type ServerFault } from './stun-server.ts';
@@ -59,6 +59,8 @@ const FIRST_SERVER = 201;
  * its STUN servers, to the external address of another SimulatedNat of this process, or to an address that stands for a host outside
  * ({@link SimulatedNat.reach}) is translated and filtered as a NAT of that kind does. All of it is UDP over real sockets on
  * 127.0.0.0/8; nothing leaves the machine.
+ *
+ * The 1,024 external ports that were used last are held open; an older one is opened again when a host inside sends from it.
  *
  * Linux and Windows. With mapping `none`, hosts outside reach inside addresses without being filtered, since these are the same; its
  * own STUN servers are filtered.
@@ -283,7 +285,9 @@ function check(options: unknown) {
   ] as const satisfies readonly (keyof SimulatedNatOptions)[]);
   const mapping = checkChoice('mapping', given.mapping, ['none', ...DEPENDENCE]) ?? 'endpoint-independent';
   const symmetric = mapping === 'address-dependent' || mapping === 'address-and-port-dependent';
-  const faults: unknown[] = Array.isArray(given.faults) ? given.faults : [];
+  const servers = checkNumber('servers', given.servers, 0, 10, true) ?? 1;
+  const faults: unknown = given.faults ?? [];
+  if (!Array.isArray(faults) || faults.length > servers) wrong('faults', `a list of at most ${servers}, one for each server,`, faults);
   faults.forEach((fault, i) => void faultForAddon(`faults[${i}]`, fault));
   return {
     kind: {
@@ -297,7 +301,7 @@ function check(options: unknown) {
       hairpin: checkBoolean('hairpin', given.hairpin) ?? false,
     },
     blocked: checkBoolean('blocked', given.blocked) ?? false,
-    servers: checkNumber('servers', given.servers, 0, 10, true) ?? 1,
+    servers,
     faults: faults as (ServerFault | undefined)[],
     path: checkPath('path', given.path),
     seed: checkNumber('seed', given.seed, 0, 2 ** 32 - 1, true) ?? 1,

@@ -1,6 +1,5 @@
 /** A STUN server with faults as told. */
 import { isIPv4 } from 'node:net';
-import { inspect } from 'node:util';
 import { StunRules } from '../binding.ts';
 import { asCaller, checkNames, checkNumber, wrong } from '../options.ts';
 import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts';
@@ -210,7 +209,7 @@ function check(options: unknown) {
   const ports = given.ports ?? [0, 0];
   const twoPorts = Array.isArray(ports) && ports.length === 2 && ports.every((port) => Number.isInteger(port) && port >= 0 && port <= 65_535);
   if (!twoPorts || (ports[0] !== 0 && ports[0] === ports[1])) wrong('ports', 'two different integers from 0 to 65535', ports);
-  if (given.script !== undefined && typeof given.script !== 'function') wrong('script', 'a function', inspect(given.script));
+  if (given.script !== undefined && typeof given.script !== 'function') wrong('script', 'a function', given.script);
   faultForAddon('fault', given.fault);
   return {
     addresses: addresses as [string, string],

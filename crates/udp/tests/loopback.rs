@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use routepool_udp::{Backend, Options, Socket, Transmit};
+use routepool_udp::{Backend, Endpoints, Options, Socket, Transmit};
 
 fn backends() -> Vec<Backend> {
     if cfg!(target_os = "linux") {
@@ -184,5 +184,80 @@ fn ipv6_loopback() {
         peer.send_to(&buffer[..len], from).expect("an answer");
         let got = collect(&mut socket, 1);
         assert_eq!((got[0].0, got[0].1), (address, source), "{backend:?}");
+    }
+}
+
+/// A server's sockets, by each way: the batches of Linux, and a datagram a call, which is all that other systems have.
+#[test]
+fn endpoints_answer_from_where_they_are_bound_and_are_read_to_their_end() {
+    const BURST: usize = 150;
+    for backend in backends() {
+        let options = [Options::bound("127.0.0.1:0".parse().expect("an address")), {
+            let two = if cfg!(any(target_os = "linux", windows)) { "127.0.0.2:0" } else { "127.0.0.1:0" };
+            Options { batch: 16, ..Options::bound(two.parse().expect("an address")) }
+        }];
+        let mut endpoints = Endpoints::open(backend, &options).expect("open");
+        let places = [endpoints.local(0), endpoints.local(1)];
+        assert!(places[0].port() != 0 && places[0] != places[1], "{backend:?}: {places:?}");
+        assert!(endpoints.receive_buffer() > 0);
+        let (peer, address) = peer();
+        // More than a batch at one of them before the first wait, so that one wait tells of several reads.
+        for n in 0..BURST {
+            peer.send_to(&[n as u8], places[n % 2]).expect("loopback");
+        }
+        let (mut readable, mut got, start) = (Vec::new(), Vec::new(), Instant::now());
+        while got.len() < BURST && start.elapsed() < Duration::from_secs(5) {
+            endpoints.wait(Duration::from_millis(100), &mut readable).expect("wait");
+            for number in readable.clone() {
+                endpoints
+                    .receive(number, |r| {
+                        assert_eq!(
+                            (r.from, r.to, r.port),
+                            (address, places[number].ip(), places[number].port())
+                        );
+                        got.push((number, r.bytes.to_vec()));
+                    })
+                    .expect("receive");
+            }
+        }
+        got.sort_by_key(|(_, bytes)| bytes[0]);
+        let want: Vec<_> = (0..BURST).map(|n| (n % 2, vec![n as u8])).collect();
+        assert_eq!(got, want, "{backend:?}");
+        for (number, place) in places.iter().enumerate() {
+            let bytes = [number as u8];
+            let answers = [Transmit { source: None, destination: address, bytes: &bytes }; 3];
+            endpoints.wait_writable(number, Duration::from_secs(1)).expect("wait");
+            let (sent, refused) = endpoints.send(number, &answers);
+            assert!(refused.is_none() && sent == 3, "{backend:?}: {refused:?}");
+            for _ in 0..3 {
+                let mut buffer = [0; 64];
+                let (len, from) = peer.recv_from(&mut buffer).expect("an answer");
+                assert_eq!((from, &buffer[..len]), (*place, &bytes[..]), "{backend:?}");
+            }
+        }
+        // What is read to its end is told of once more at most; then a wait is a wait.
+        endpoints.wait(Duration::ZERO, &mut readable).expect("wait");
+        for number in readable.clone() {
+            assert_eq!(endpoints.receive(number, |_| unreachable!("nothing is left")).expect("receive"), 0);
+        }
+        endpoints.wait(Duration::ZERO, &mut readable).expect("wait");
+        assert!(readable.is_empty(), "{backend:?}: {readable:?}");
+        assert_eq!(endpoints.drops(), 0);
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_taken_is_refused_with_its_number() {
+    for backend in backends() {
+        let (_peer, taken) = peer();
+        let free = Options::bound("127.0.0.1:0".parse().expect("an address"));
+        let (number, error) = Endpoints::open(backend, &[free, Options::bound(taken)]).expect_err("taken");
+        assert_eq!((number, error.kind()), (1, std::io::ErrorKind::AddrInUse), "{backend:?}");
+        if backend != Backend::Batched {
+            let shared =
+                Options { share_port: true, ..Options::bound("127.0.0.1:0".parse().expect("an address")) };
+            let (_, error) = Endpoints::open(backend, &[shared]).expect_err("one thread only");
+            assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+        }
     }
 }

@@ -99,6 +99,7 @@ impl Plan {
                     format!("expected an address of the family of {ip} for `advertise` but received {seen}");
                 return wrong("advertise", message);
             }
+            check_one_host("advertise", "an address that clients can send to", seen)?;
             match families.iter_mut().find(|f| f.primary.0.is_ipv6() == ip.is_ipv6()) {
                 None => families.push(Family { primary: (*ip, seen), other: None }),
                 Some(family) if family.primary.0 == *ip => {
@@ -310,7 +311,7 @@ fn free_port(ip: IpAddr) -> Result<u16, Error> {
 
 /// One address of this machine. IPv6 is bound with freebind, with which the kernel binds an address that is not ours as well.
 fn check_address(ip: IpAddr) -> Result<(), Error> {
-    check_one_host(ip)?;
+    check_one_host("address", "one address of this machine", ip)?;
     if ip.is_ipv6() {
         let system =
             |source| Error::System { syscall: "bind", address: Some(SocketAddr::new(ip, 0)), source };
@@ -321,7 +322,7 @@ fn check_address(ip: IpAddr) -> Result<(), Error> {
 }
 
 /// Replies leave from the address that is bound, so it must be that of one host. The kernel binds others as well.
-fn check_one_host(ip: IpAddr) -> Result<(), Error> {
+fn check_one_host(option: &'static str, expected: &str, ip: IpAddr) -> Result<(), Error> {
     let kind = if ip.is_unspecified() {
         "wildcard"
     } else if ip.is_multicast() {
@@ -331,8 +332,8 @@ fn check_one_host(ip: IpAddr) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    let message = format!("expected one address of this machine for `address` but received the {kind} {ip}");
-    Err(Error::option_error("address", message))
+    let message = format!("expected {expected} for `{option}` but received the {kind} {ip}");
+    Err(Error::option_error(option, message))
 }
 
 /// Only the kernel knows the broadcast addresses of the interfaces. It refuses to connect to one (connect(2): EACCES), and

@@ -154,6 +154,21 @@ fn options_that_do_not_go_together_are_named() {
             "advertise",
             Config { advertise: vec![ip("192.0.2.1"), ip("2001:db8::1")], ..two() },
         ),
+        (
+            "advertised to nobody",
+            "advertise",
+            Config { advertise: vec![ip("0.0.0.0"), ip("192.0.2.1")], ..two() },
+        ),
+        (
+            "advertised to a group",
+            "advertise",
+            Config { advertise: vec![ip("192.0.2.1"), ip("224.0.0.1")], ..two() },
+        ),
+        (
+            "advertised to all",
+            "advertise",
+            Config { advertise: vec![ip("192.0.2.1"), ip("255.255.255.255")], ..two() },
+        ),
         ("the same port", "otherPort", Config { port: 3478, other_port: Some(3478), ..two() }),
         ("no port left", "otherPort", Config { port: 65_535, ..two() }),
         ("no worker", "workers", Config { workers: 0, ..two() }),

@@ -233,7 +233,7 @@ impl Reason {
             Self::ServersDisagree => "the servers that were asked contradict each other",
             Self::OneServer => "only one server answered, and it has no second address to compare with",
             Self::Inconsistent => {
-                "the answers fit no kind of NAT; the mapping may have changed during the test"
+                "the answers fit no kind of NAT; it may have changed during the test, or a port was still open from earlier"
             }
             Self::OtherSilent => {
                 "the server's other address does not answer at all, so its silence says nothing about the NAT"

@@ -120,6 +120,11 @@ impl Classifier {
         // Silence of an address that answers nobody says nothing about the NAT.
         let alive = |test| self.mapped(server, test).is_some();
         match (both.standing, port.standing) {
+            // Whoever lets everybody in lets in another port of the same address too. If not, the first socket's port was open
+            // from earlier traffic, or the filter has changed.
+            (Standing::Answered, Standing::Silent) if alive(Test::Mapping4) => {
+                Finding::because(Filtering::Unknown, Reason::Inconsistent)
+            }
             (Standing::Answered, _) => Finding::known(Filtering::EndpointIndependent),
             (Standing::Silent, _) if !alive(Test::Mapping3) => {
                 Finding::because(Filtering::Unknown, Reason::OtherSilent)

@@ -134,10 +134,8 @@ impl Classifier {
         self.targets.iter().all(|target| match (target.started, &target.pairs) {
             (Some(started), Some(pairs)) => {
                 let decided = pairs.iter().all(|p| p.standing != Standing::Open);
-                // What is answered from everywhere is answered from another port as well.
-                let open = pairs[0].standing == Standing::Answered;
                 let hopeless = someone && !target.answered && now >= started + self.settings.patience;
-                decided || open || hopeless
+                decided || hopeless
             }
             _ => target.cannot.is_some(),
         })

@@ -155,6 +155,42 @@ fn an_answer_from_elsewhere_counts_also_before_the_plain_one() {
     assert_eq!((report.mapping.value, report.mapping.reason), (Mapping::Unknown, Some(Reason::Stopped)));
 }
 
+/// A port that earlier traffic has left open lets the other address in, and looks like a filter that lets in everybody.
+#[test]
+fn who_answers_from_elsewhere_but_not_from_the_other_port_fits_no_filter() {
+    let other = "192.0.2.2:3479";
+    let (mut classifier, sent) = begun();
+    // Only the first request to answer from elsewhere is let in; everything plain is answered at once.
+    classifier.on_receive(MS(1), 0, address(other), &answer(&sent[1].1, MAPPED, Some(other)));
+    for at in [0, 2] {
+        classifier.on_receive(MS(1), sent[at].0, address(SERVER), &answer(&sent[at].1, MAPPED, Some(other)));
+    }
+    let (mut commands, mut port, mut now) = (Vec::new(), 41_000, MS(2));
+    while !classifier.is_done() && now < MS(5_000) {
+        classifier.poll(now, &mut commands);
+        for command in std::mem::take(&mut commands) {
+            let mut open = |classifier: &mut Classifier, socket| {
+                port += 1;
+                classifier.on_open(socket, Ok(SocketAddr::new([10, 0, 0, 2].into(), port)));
+            };
+            match command {
+                Command::Open { socket } => open(&mut classifier, socket),
+                Command::OpenRun { first, count } => {
+                    (first..first + count).for_each(|socket| open(&mut classifier, socket));
+                }
+                Command::Send { socket, to, bytes, .. } if bytes.len() == 20 => {
+                    classifier.on_receive(now, socket, to, &answer(&bytes, MAPPED, Some(other)));
+                }
+                Command::Send { .. } => {}
+            }
+        }
+        now += MS(10);
+    }
+    let report = classifier.finish(now);
+    let found = report.servers[0].filtering;
+    assert_eq!((found.value, found.reason), (Filtering::Unknown, Some(Reason::Inconsistent)));
+}
+
 #[test]
 fn nothing_is_polled_for_in_vain() {
     let (mut classifier, _) = begun();
