@@ -11,6 +11,7 @@ import { measureNat } from './load-nat.ts';
 import { Nat, NAT_NOT_LOOKED_AT } from './nat.ts';
 import { checkNatOptions, type LoadNatOptions } from './nat-options.ts';
 import { finished } from './native-job.ts';
+import { probed } from './probe-channel.ts';
 import { resolveAll } from './resolve-servers.ts';
 import { RoutePool } from './route-pool.ts';
 import { Route, toObservation, type Certainty, type RouteSource } from './route.ts';
@@ -92,7 +93,7 @@ export class Interface {
       if (!isFailure(job)) onJob?.(job);
       return job;
     };
-    const loaded = await finished(start, options.signal, origin, onJob === undefined);
+    const loaded = await probed('load', which, () => finished(start, options.signal, origin, onJob === undefined));
     const names = (family: Family) => servers.filter((server) => server.address.includes(':') === (family === 6)).map((server) => server.name);
     return Interface.#of(loaded, names, (family) => (names(family).length === 0 && families.includes(family) ? unresolved : undefined));
   }

@@ -6,6 +6,7 @@ import { RoutePoolError, unwrap } from './errors.ts';
 import { FAMILIES, type Family } from './families.ts';
 import type { InterfaceFacts, Scope } from './interface-facts.ts';
 import { finished } from './native-job.ts';
+import { probed } from './probe-channel.ts';
 import { natOf, type Nat } from './nat.ts';
 import { toBehaviour } from './nat-behaviour.ts';
 import type { CheckedNatOptions } from './nat-options.ts';
@@ -40,7 +41,7 @@ export async function measureNat(
     ...(facts.kind === 'loopback' ? {} : { interface: facts.name }),
     ...defined({ profile, lifetime, lifetimeMaxMs, hairpin, tcp, portal }),
   };
-  const report = await finished((bell) => classifyNat(question, servers, bell), signal, origin);
+  const report = await probed('nat', facts.name, () => finished((bell) => classifyNat(question, servers, bell), signal, origin));
   const behaviours = report.families.map((found) => ({ family: found.family === 6 ? (6 as const) : (4 as const), behaviour: toBehaviour(found.behaviour) }));
   return natOf(toReport(report), report.numbers, behaviours, Date.now());
 }

@@ -12,6 +12,7 @@ import type { Family } from './families.ts';
 import type { AddressRange, RouteData } from './interface-dict.ts';
 import { checkLoadOptions, type LoadOptions } from './load-options.ts';
 import { finished } from './native-job.ts';
+import { probed } from './probe-channel.ts';
 import { resolveAll } from './resolve-servers.ts';
 
 /** How sure an external address is. */
@@ -216,7 +217,7 @@ export class Route {
       ...(this.interface === undefined ? {} : { interface: this.interface }),
       ...(checked.timeoutMs === undefined ? {} : { timeoutMs: checked.timeoutMs }),
     };
-    const seen = await finished((bell) => observe(question, servers, bell), checked.signal, origin);
+    const seen = await probed('observe', this, () => finished((bell) => observe(question, servers, bell), checked.signal, origin));
     const names = servers.map((server) => server.name);
     const first = seen[0];
     if (first === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'an address was asked and not seen');

@@ -4,6 +4,7 @@ import type { Failure, NativePlan, NativeResult, NativeSweep, ResolvedServer } f
 import { BATCH_RECORDS, PROGRESS_MS, RECORD_BYTES } from './defaults.ts';
 import { abortError, isFailure, RoutePoolError, toError, withStackOf } from './errors.ts';
 import { RoutePool } from './route-pool.ts';
+import { probeChannel } from './probe-channel.ts';
 import { toSummary, type ValidationSummary } from './summary.ts';
 import { type Verdict, verdictAt } from './verdict.ts';
 import { VerdictBatch } from './verdict-batch.ts';
@@ -99,6 +100,7 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     this.#origin = origin;
     this.#sources = plan.facts()?.sources ?? 0;
     if (signal) this.#listener = addAbortListener(signal, weakly(this, ValidationRun.#abort));
+    if (probeChannel.hasSubscribers) probeChannel.publish({ event: 'start', kind: 'validate', subject: this });
     this.#started = this.#start(plan, resolve).finally(() => plan.discard());
     // Whoever iterates or awaits gets the error; nobody doing so is no unhandled rejection.
     this.#started.catch(() => this.#finish());
@@ -357,6 +359,7 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     this.#listener?.[Symbol.dispose]();
     this.#listener = undefined;
     if (this.#native && this.listenerCount('progress') > 0) this.emit('progress', this.#progress());
+    if (probeChannel.hasSubscribers) probeChannel.publish({ event: 'end', kind: 'validate', subject: this, result: this.#progress() });
     this.#wake();
   }
 }
