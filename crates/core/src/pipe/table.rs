@@ -32,7 +32,6 @@ pub(crate) struct Watched {
     /// Whether datagrams come from more than one peer.
     pub(crate) names: bool,
     /// Whether the socket tells where a datagram was delivered to.
-    #[cfg(target_os = "linux")]
     pub(crate) packet_info: bool,
     /// Bytes of a stream that are read at a time, at most.
     pub(crate) largest: usize,
@@ -57,7 +56,6 @@ impl Slot {
             socket: Arc::new(socket),
             state,
             names: settings.remote.is_none() || settings.packet_info,
-            #[cfg(target_os = "linux")]
             packet_info: settings.packet_info,
             largest: settings.largest,
         };
