@@ -82,7 +82,7 @@ impl DatagramBatch {
             let header = &mut message.msg_hdr;
             header.msg_name = if names { (&raw mut self.headers.names[at]).cast() } else { null_mut() };
             header.msg_namelen = if names { size_of::<libc::sockaddr_in6>() as libc::socklen_t } else { 0 };
-            header.msg_controllen = if packet_info { CONTROL } else { 0 };
+            header.msg_controllen = if packet_info { CONTROL as _ } else { 0 };
             header.msg_flags = 0;
         }
         loop {
@@ -93,7 +93,7 @@ impl DatagramBatch {
                     socket.as_fd().as_raw_fd(),
                     self.headers.messages.as_mut_ptr(),
                     len as libc::c_uint,
-                    libc::MSG_DONTWAIT,
+                    libc::MSG_DONTWAIT as _,
                     null_mut(),
                 )
             };
@@ -123,7 +123,7 @@ impl DatagramBatch {
         let asked = message.msg_hdr.msg_namelen > 0;
         Datagram {
             from: if asked { read_name(&self.headers.names[at]) } else { None },
-            to: read_packet_info(&self.headers.controls[at], message.msg_hdr.msg_controllen),
+            to: read_packet_info(&self.headers.controls[at], message.msg_hdr.msg_controllen as _),
             head: &self.small[at * SMALL..][..head],
             tail: &self.large[at * LARGE..][..len - head],
         }
@@ -143,7 +143,7 @@ pub fn send_from(socket: impl AsFd, bytes: &[u8], to: SocketAddr, source: IpAddr
     header.msg_name = (&raw mut name).cast();
     header.msg_iov = &raw mut vector;
     header.msg_iovlen = 1;
-    header.msg_controllen = put_packet_info(&mut control, source);
+    header.msg_controllen = put_packet_info(&mut control, source) as _;
     header.msg_control = (&raw mut control).cast();
     // SAFETY: the header points to locals and to `bytes`, which all live through the call; the kernel only reads them.
     let sent = unsafe {
