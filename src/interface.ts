@@ -61,7 +61,7 @@ export class Interface {
    * @throws RoutePoolError `ERR_ROUTEPOOL_NO_INTERFACE` (with the names there are), `ERR_ROUTEPOOL_SERVER`,
    *   `ERR_ROUTEPOOL_RESOLVE`, `ERR_ROUTEPOOL_OPTION`; AbortError
    *
-   * Linux: everything. Elsewhere names, numbers and addresses, without gateways, blocks and flags.
+   * Linux: everything. macOS, FreeBSD and Windows: all but blocks that are held by a route alone; not yet run on those systems.
    */
   static async load(which?: string | LoadOptions, options: LoadOptions = {}): Promise<Interface> {
     const origin: { stack?: string } = {};

@@ -3,7 +3,8 @@
 //! One [`Socket`] can send from any number of local addresses and tells for each received datagram which address it was
 //! delivered to. On Linux that is one wildcard socket with `sendmmsg(2)`, `recvmmsg(2)` and `IP_PKTINFO`; elsewhere, and
 //! on request, a socket per source or one socket with a system call for each datagram. [`adapters`] asks systems other than
-//! Linux for their interfaces. This is the only crate of routepool with `unsafe` code.
+//! Linux for their interfaces. Besides `routepool-uv` this is the only crate of
+//! routepool with `unsafe` code.
 
 pub mod adapters;
 #[cfg(one_by_one)]
@@ -21,6 +22,8 @@ mod linux;
 #[cfg(one_by_one)]
 mod one_by_one;
 pub mod option;
+#[cfg(unix)]
+mod set_int;
 mod socket;
 mod tie;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Type};
 
+use crate::set_int::set_int;
 use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit};
 
 /// Room for one `in6_pktinfo` with its header, aligned as `cmsghdr` wants it.
@@ -313,20 +314,6 @@ fn grow_buffers(socket: &socket2::Socket, options: &Options) -> io::Result<usize
         }
     }
     socket.recv_buffer_size()
-}
-
-pub(crate) fn set_int(socket: &impl AsRawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
-    // SAFETY: `value` lives through the call and its length is given.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            size_of::<i32>() as libc::socklen_t,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 pub(crate) fn put_name(name: &mut libc::sockaddr_storage, address: SocketAddr) -> libc::socklen_t {

@@ -12,7 +12,7 @@ use socket2::Socket;
 /// What the system says.
 #[cfg(target_os = "linux")]
 pub fn bind_address_no_port(socket: &Socket) -> io::Result<()> {
-    crate::linux::set_int(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+    crate::set_int::set_int(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -32,7 +32,7 @@ pub fn packet_info(socket: &Socket, ipv6: bool) -> io::Result<()> {
     } else {
         (libc::IPPROTO_IP, libc::IP_PKTINFO)
     };
-    crate::linux::set_int(socket, level, name, 1)
+    crate::set_int::set_int(socket, level, name, 1)
 }
 
 #[cfg(not(target_os = "linux"))]

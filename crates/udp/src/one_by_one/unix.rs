@@ -1,7 +1,7 @@
 //! Unix: `recvmsg(2)` and `poll(2)`.
 
 use std::io;
-use std::mem::{MaybeUninit, size_of};
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use socket2::{MaybeUninitSlice, MsgHdrMut, SockAddr, Socket};
 use super::Message;
 use crate::control::Control;
 use crate::socket::Ready;
+
+pub(super) use crate::set_int::set_int;
 
 /// All that is needed is there from the start.
 #[derive(Debug)]
@@ -46,20 +48,6 @@ impl Calls {
 fn uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     // SAFETY: both have the same layout. The slice goes to `recvmsg` alone, which writes bytes and never takes any away.
     unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) }
-}
-
-pub(super) fn set_int(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
-    // SAFETY: `value` lives through the call and its length is given.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            size_of::<i32>() as libc::socklen_t,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 pub(super) fn poll(socket: &Socket, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
