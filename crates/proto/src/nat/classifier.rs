@@ -2,7 +2,8 @@
 //!
 //! 1. **Filtering**, on fresh sockets, before anything has been sent to a server's other address: from one socket the server is
 //!    asked to answer from its other address and port, from another one to answer from its other port. Each such request goes
-//!    with a plain one, so that silence always stands between two answers of the same server.
+//!    with a plain one, so that silence always stands between two answers of the same server. Who is let in is asked for again
+//!    from another fresh port: the first one may have been open from somebody's earlier traffic.
 //! 2. **Allocation** meanwhile: sockets one after the other, all to the first server that answered.
 //! 3. **Mapping**, from one more socket to all addresses of all servers. This comes after the filtering tests, since it
 //!    opens filters that look at the address of the peer only, whatever the socket.
@@ -33,7 +34,7 @@ mod mapping;
 mod tests;
 
 use extras::Extras;
-use filtering::{Pair, Standing};
+use filtering::{Filter, Standing};
 
 /// A server to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ struct Target {
     other: Option<SocketAddr>,
     cannot: Option<Cannot>,
     /// Tests II and III of the filtering.
-    pairs: Option<[Pair; 2]>,
+    filters: Option<[Filter; 2]>,
 }
 
 impl Target {
@@ -155,7 +156,7 @@ impl Classifier {
             answered: false,
             other: None,
             cannot: None,
-            pairs: None,
+            filters: None,
         };
         Self {
             extras: Extras::new(&settings),
@@ -228,7 +229,8 @@ impl Classifier {
             }
         };
         self.probes.iter().filter(|p| !p.closed && p.by_itself).for_each(&mut again);
-        let filtering = self.targets.iter().filter_map(|t| t.pairs).flatten();
+        let filters = self.targets.iter().filter_map(|t| t.filters.as_ref()).flatten();
+        let filtering = filters.flat_map(|f| f.ports.iter().copied());
         let open = filtering.filter(|p| p.standing == Standing::Open).chain(self.extra_pairs());
         open.for_each(|pair| again(&self.probes[usize::from(pair.change)]));
         for started in self.targets.iter().filter_map(|t| t.started).filter(|_| self.mapping_began.is_none())

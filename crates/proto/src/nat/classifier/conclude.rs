@@ -109,7 +109,7 @@ impl Classifier {
     }
 
     fn filtering_of(&self, server: usize, now: Duration) -> Finding<Filtering> {
-        let Some([both, port]) = self.targets[server].pairs else {
+        let Some([both, port]) = &self.targets[server].filters else {
             return Finding::because(Filtering::Unknown, Reason::NoAnswer);
         };
         let gave_up = || {
@@ -119,9 +119,11 @@ impl Classifier {
         };
         // Silence of an address that answers nobody says nothing about the NAT.
         let alive = |test| self.mapped(server, test).is_some();
-        match (both.standing, port.standing) {
-            // Whoever lets everybody in lets in another port of the same address too. If not, the first socket's port was open
-            // from earlier traffic, or the filter has changed.
+        match (both.standing(), port.standing()) {
+            (Standing::Varies, _) | (_, Standing::Varies) => {
+                Finding::because(Filtering::Unknown, Reason::Inconsistent)
+            }
+            // Whoever lets everybody in lets in another port of the same address too. If not, the filter has changed.
             (Standing::Answered, Standing::Silent) if alive(Test::Mapping4) => {
                 Finding::because(Filtering::Unknown, Reason::Inconsistent)
             }
