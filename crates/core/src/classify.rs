@@ -215,9 +215,11 @@ impl Classify {
         driven?;
         let mut report = classifier.finish(began.elapsed());
         let (mut tcp, mut tcp_evidence) = (None, Vec::new());
-        if self.tcp && !stop() {
+        if self.tcp {
             let answered = report.connectivity.value == Connectivity::Ok;
-            let (finding, evidence) = if answered {
+            let (finding, evidence) = if stop() {
+                (Finding::because(Mapping::Unknown, Reason::Stopped), Vec::new())
+            } else if answered {
                 tcp::mapping(local, bound, &report, began)
             } else {
                 (Finding::because(Mapping::Unknown, Reason::NoAnswer), Vec::new())
@@ -238,7 +240,8 @@ impl Classify {
         course: &Course,
     ) -> Option<(Connectivity, Reason)> {
         let began = Instant::now();
-        while began.elapsed() < NAT_PATIENCE {
+        // A refusal has causes too: a firewall that lets TCP pass, or a portal.
+        while began.elapsed() < NAT_PATIENCE && !course.refused.load(Ordering::Relaxed) {
             if course.over.load(Ordering::Relaxed) || course.heard.load(Ordering::Relaxed) {
                 return None;
             }
@@ -294,5 +297,7 @@ fn no_route(local: IpAddr, servers: &[SocketAddr]) -> bool {
 #[derive(Debug, Default)]
 struct Course {
     heard: AtomicBool,
+    /// By all servers.
+    refused: AtomicBool,
     over: AtomicBool,
 }

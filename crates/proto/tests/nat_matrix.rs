@@ -251,12 +251,9 @@ fn hairpinning_and_lifetime_of_all_kinds_with_and_without_loss() {
                 runs += 1;
                 match report.lifetime {
                     Lifetime::Measured { alive, gone } => {
-                        assert!(
-                            alive < lifetime && lifetime <= gone + MS(500),
-                            "{alive:?} {gone:?} {kind:?}"
-                        );
+                        assert!(alive < lifetime && lifetime <= gone, "{alive:?} {gone:?} {kind:?}");
                         // A pool of addresses leaves out some ages: the two sockets may have different addresses.
-                        let fine = kind.arbitrary || gone <= alive + Duration::from_secs(4);
+                        let fine = kind.arbitrary || gone <= alive + Duration::from_secs(6);
                         assert!(fine, "{alive:?} {gone:?} {kind:?}");
                     }
                     Lifetime::AtLeast(alive) => {

@@ -69,6 +69,14 @@ pub enum Command {
         /// Which request it is, for [`Classifier::on_send_error`].
         probe: u16,
     },
+    /// Send this from a socket of its own that is connected there: only such a one is told of a refusal by ICMP, which is for
+    /// [`Classifier::on_refused`]. Answers to it do not matter.
+    Knock {
+        /// To here.
+        to: SocketAddr,
+        /// This.
+        bytes: Vec<u8>,
+    },
 }
 
 /// While a lifetime is measured nothing is urgent.
@@ -96,6 +104,8 @@ enum Cannot {
     NotNeeded,
     /// The system refuses to send to it.
     Refused,
+    /// Nothing listens there, or a firewall says so (ICMP port unreachable).
+    NothingListens,
 }
 
 #[derive(Clone, Debug)]
@@ -103,6 +113,8 @@ struct Target {
     address: SocketAddr,
     /// When it was first asked.
     started: Option<Duration>,
+    /// How often it was asked from a connected socket.
+    knocks: u32,
     answered: bool,
     other: Option<SocketAddr>,
     cannot: Option<Cannot>,
@@ -153,6 +165,7 @@ impl Classifier {
         let target = |server: &Server| Target {
             address: server.address,
             started: None,
+            knocks: 0,
             answered: false,
             other: None,
             cannot: None,
@@ -196,6 +209,7 @@ impl Classifier {
             return;
         }
         self.start_servers(now);
+        self.knock(now);
         self.filter_tests(now);
         self.allocation_tests(now);
         self.mapping_tests(now);
@@ -238,6 +252,7 @@ impl Classifier {
             sooner(started + self.settings.give_up);
             sooner(started + self.settings.patience);
         }
+        self.targets.iter().filter_map(|t| self.knock_due(t)).for_each(&mut sooner);
         if let Some(age) = self.extras.ages.next() {
             sooner(age);
         }
@@ -267,6 +282,22 @@ impl Classifier {
         }
     }
 
+    /// An ICMP message says that nothing listens at the address of a server. One that has answered is believed more.
+    pub fn on_refused(&mut self, server: SocketAddr) {
+        let asked = self.targets.iter_mut().filter(|t| t.address == server && !t.answered);
+        for target in asked.filter(|t| t.started.is_some()) {
+            target.cannot.get_or_insert(Cannot::NothingListens);
+        }
+    }
+
+    /// Whether all servers refuse.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let refuses = |t: &Target| matches!(t.cannot, Some(Cannot::NothingListens | Cannot::Refused));
+        self.targets.iter().all(|t| refuses(t) && !t.answered)
+            && self.targets.iter().any(|t| t.cannot == Some(Cannot::NothingListens))
+    }
+
     /// A datagram arrived at a socket. What is no answer to a request of this run only counts.
     pub fn on_receive(&mut self, now: Duration, socket: u16, from: SocketAddr, bytes: &[u8]) {
         if self.done {
@@ -287,6 +318,7 @@ impl Classifier {
         let probe = &self.probes[index];
         if probe.was_answered(attempt) {
             self.ignored.duplicates += 1;
+            self.probes[index].heard = Some(now);
             return;
         }
         let server = probe.server;

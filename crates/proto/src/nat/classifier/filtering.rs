@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cannot, Classifier, Probe, Test, Wish};
+use super::{Cannot, Classifier, Command, Probe, Target, Test, Wish, behavior};
 
 /// A filtering test: a request to answer from elsewhere, and a plain one beside it, both from one socket.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Classifier {
                 self.targets[index].cannot = Some(Cannot::NotNeeded);
                 continue;
             }
-            let patient = |t: &super::Target| {
+            let patient = |t: &Target| {
                 t.is_known() || t.started.is_none_or(|at| now >= at + self.settings.next_server_after)
             };
             if !before.iter().all(patient) {
@@ -96,6 +96,28 @@ impl Classifier {
         });
         self.targets[server].started = Some(now);
         self.targets[server].filters = Some(filters);
+    }
+
+    /// A server that is silent at first is asked from a connected socket too, again and again at growing distances.
+    pub(super) fn knock(&mut self, now: Duration) {
+        for server in 0..self.targets.len() {
+            if self.knock_due(&self.targets[server]).is_none_or(|at| now < at) {
+                continue;
+            }
+            let target = &mut self.targets[server];
+            let to = target.address;
+            target.knocks += 1;
+            // No request of the classification has this number: what answers it counts for nothing.
+            let id = self.id(u16::MAX, server);
+            self.commands.push(Command::Knock { to, bytes: behavior::request(&id, Wish::default()) });
+        }
+    }
+
+    pub(super) fn knock_due(&self, target: &Target) -> Option<Duration> {
+        let started = target.started.filter(|_| !target.answered && target.cannot.is_none())?;
+        let first = self.settings.first_gaps.first()?;
+        Some(started + *first * 2_u32.saturating_pow(target.knocks))
+            .filter(|at| *at < started + self.settings.give_up)
     }
 
     fn ask_from_a_fresh_port(&mut self, server: usize, test: Test, wish: Wish, now: Duration) -> Pair {

@@ -44,7 +44,7 @@ fn begun() -> (Classifier, Vec<(u16, Vec<u8>)>) {
                 );
                 sent.push((socket, bytes));
             }
-            Command::OpenRun { .. } => unreachable!("the groups of sockets come later"),
+            Command::OpenRun { .. } | Command::Knock { .. } => unreachable!("that comes later"),
         }
     }
     (classifier, sent)
@@ -185,9 +185,11 @@ fn run(lets_in: impl Fn(u16, Wish) -> bool) -> Report {
                 Command::OpenRun { first, count } => {
                     (first..first + count).for_each(|socket| open(&mut classifier, socket));
                 }
+                Command::Knock { .. } => unreachable!("the server answers"),
                 Command::Send { socket, to, bytes, .. } => {
                     let flags = if bytes.len() == 20 { 0 } else { bytes[27] };
-                    let wish = Wish { change_ip: flags & 4 != 0, change_port: flags & 2 != 0, response_port: None };
+                    let wish =
+                        Wish { change_ip: flags & 4 != 0, change_port: flags & 2 != 0, response_port: None };
                     let from = match (wish.change_ip, wish.change_port) {
                         (false, false) => to,
                         (false, true) => address("192.0.2.1:3479"),
@@ -211,10 +213,25 @@ fn a_port_that_earlier_traffic_has_left_open_proves_no_open_filter() {
         ("nobody is let in", |_, _| false, Filtering::AddressAndPortDependent, None),
         ("everybody is", |_, _| true, Filtering::EndpointIndependent, None),
         ("the same address is", |_, wish| !wish.change_ip, Filtering::AddressDependent, None),
-        ("the other port, at a port in use before", |at, _| at == 1, Filtering::AddressAndPortDependent, None),
-        ("the other address, at a port in use before", |at, _| at == 0, Filtering::AddressAndPortDependent, None),
+        (
+            "the other port, at a port in use before",
+            |at, _| at == 1,
+            Filtering::AddressAndPortDependent,
+            None,
+        ),
+        (
+            "the other address, at a port in use before",
+            |at, _| at == 0,
+            Filtering::AddressAndPortDependent,
+            None,
+        ),
         ("both, at ports in use before", |at, _| at < 2, Filtering::AddressAndPortDependent, None),
-        ("another address and never another port", |_, wish| wish.change_ip, Filtering::Unknown, Some(Reason::Inconsistent)),
+        (
+            "another address and never another port",
+            |_, wish| wish.change_ip,
+            Filtering::Unknown,
+            Some(Reason::Inconsistent),
+        ),
     ];
     for (name, lets_in, want, reason) in rows {
         let report = run(lets_in);
@@ -269,4 +286,52 @@ fn refused_sends_and_sockets_end_it_at_once() {
         (Connectivity::NoRoute, Some(Reason::NoRoute))
     );
     assert!(report.evidence.iter().all(|e| e.errno == Some(101)));
+}
+
+/// A refusal by ICMP reaches connected sockets only, so a silent server is asked from one as well.
+#[test]
+fn a_server_that_refuses_is_not_waited_for() {
+    let (mut classifier, _) = begun();
+    let mut commands = Vec::new();
+    classifier.poll(MS(99), &mut commands);
+    let knocks =
+        |commands: &[Command]| commands.iter().filter(|c| matches!(c, Command::Knock { .. })).count();
+    assert_eq!(knocks(&commands), 0);
+    classifier.poll(MS(100), &mut commands);
+    assert_eq!(knocks(&commands), 1);
+    classifier.on_refused(address("192.0.2.9:3478"));
+    classifier.poll(MS(101), &mut commands);
+    assert!(!classifier.is_done() && !classifier.is_refused());
+    classifier.on_refused(address(SERVER));
+    classifier.poll(MS(102), &mut commands);
+    assert!(classifier.is_done() && classifier.is_refused());
+    let report = classifier.finish(MS(102));
+    assert_eq!(
+        (report.connectivity.value, report.connectivity.reason),
+        (Connectivity::NoReply, Some(Reason::ServerRefused))
+    );
+    assert!(report.servers[0].cannot_test.as_ref().is_some_and(|why| why.contains("nothing listens")));
+    assert!(!report.behaviour().blocked, "something came back");
+
+    // Whoever has answered is believed more than a message that anybody on the way can send.
+    let (mut classifier, sent) = begun();
+    classifier.on_receive(MS(1), 0, address(SERVER), &answer(&sent[0].1, MAPPED, None));
+    classifier.on_refused(address(SERVER));
+    assert!(!classifier.is_refused() && classifier.has_heard());
+    let mut commands = Vec::new();
+    classifier.poll(MS(500), &mut commands);
+    assert_eq!(knocks(&commands), 0, "it is not silent");
+}
+
+#[test]
+fn one_server_that_refuses_leaves_the_others() {
+    let servers = ["192.0.2.1:3478", "198.51.100.1:3478"].map(|text| Server { address: address(text) });
+    let mut classifier = Classifier::new([10, 0, 0, 2].into(), &servers, settings(), [7; 16]);
+    let mut commands = Vec::new();
+    classifier.poll(Duration::ZERO, &mut commands);
+    classifier.on_refused(servers[0].address);
+    classifier.poll(MS(1), &mut commands);
+    let to_the_second = |c: &Command| matches!(c, Command::Send { to, .. } if *to == servers[1].address);
+    assert!(commands.iter().any(to_the_second), "the next one is asked at once");
+    assert!(!classifier.is_done() && !classifier.is_refused());
 }
