@@ -238,7 +238,7 @@ impl Classifier {
         };
         // Mappings of one NAT may differ a little: then what holds for all is told.
         let (alive, gone) = (alive.min(gone), gone.max(alive));
-        let open = gone - alive;
+        let open = gone.saturating_sub(alive);
         if *round == 1 && open > (gone / FINE_ENOUGH).max(Duration::from_secs(1)) {
             let step = open / (SECOND_ROUND + 1);
             let between: Vec<_> =
