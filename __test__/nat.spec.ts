@@ -245,6 +245,8 @@ describe('routepool nat', () => {
     [['--lifetime-max', '5000'], /name that too/],
     [['--lifetime', '--lifetime-max', 'soon'], /a number for --lifetime-max but received 'soon'/],
     [['--portal', 'ftp://x'], /for --portal/],
+    [['lo', '--from', 'fe80::1', '--server', '[::1]:9'], /for --from but received the link-local address fe80::1, which is valid on one link only/],
+    [['lo', '--from', '::ffff:127.0.0.1', '--server', '[::1]:9'], /for --from but .* name 127\.0\.0\.1/],
     [['lo', '--from', 'here'], /an IP address, or one for each family, for --from but received 'here'/],
     [['--server', 'http://x'], /http/],
   ])('refuses %j and says what to do', (args, message) => {

@@ -126,6 +126,8 @@ fn wrong_options_are_named_and_nothing_is_sent() {
         (at(&["::"]), "ERR_ROUTEPOOL_OPTION"),
         (at(&["224.0.0.1"]), "ERR_ROUTEPOOL_OPTION"),
         (at(&["127.0.0.1", "127.0.0.2"]), "ERR_ROUTEPOOL_OPTION"),
+        (at(&["fe80::1"]), "ERR_ROUTEPOOL_OPTION"),
+        (at(&["::ffff:127.0.0.1"]), "ERR_ROUTEPOOL_OPTION"),
         (at(&["203.0.113.9"]), "ERR_ROUTEPOOL_NOT_LOCAL"),
     ] {
         let error = Classify { locals, ..classify(Vec::new()) }.run(|| false).expect_err(code);
