@@ -1,5 +1,5 @@
 /** Addresses from text, as packed bytes; the way back is in `address-text.ts`. */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from './is-ip.ts';
 
 /** An address: four or sixteen bytes. */
 export interface ParsedAddress {

@@ -1,11 +1,11 @@
 /** An address with its port. */
-import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { inspect } from 'node:util';
 import { parseAddress } from '../address-parse.ts';
 import { addressText } from '../address-text.ts';
 import { ENDPOINT_BYTES } from '../defaults.ts';
 import { RoutePoolError } from '../errors.ts';
+import { isIP } from '../is-ip.ts';
 import { canonicalAddress, endpointText } from './host-text.ts';
 
 /** An address with its port. Its text is made when somebody looks. An IPv4-mapped IPv6 address is the IPv4 address. */

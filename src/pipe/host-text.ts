@@ -1,7 +1,7 @@
 /** Addresses and ports as text, the way people read them. */
-import { isIPv6 } from 'node:net';
 import { ipv4Text, ipv6Text } from '../address-text.ts';
 import { parseAddress } from '../address-parse.ts';
+import { isIPv6 } from '../is-ip.ts';
 
 /** `192.0.2.1:80`, `example.net:80`, `[2001:db8::1]:80`. */
 export function endpointText(host: string, port: number): string {
