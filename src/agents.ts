@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { RoutePoolError } from './errors.ts';
 import { http, https, laterClass } from './node-modules.ts';
 import { asCaller, checkChoice, wrong } from './options.ts';
-import { checkPick, picker, type Pick, type PickOptions } from './pick.ts';
+import { checkPick, picker, type PickOptions } from './pick.ts';
 import { openStream, type OpenStreamOptions } from './pipe/open-stream.ts';
 import type { Route } from './route.ts';
 import type { RoutePool } from './route-pool.ts';
@@ -189,5 +189,3 @@ function make(routing: Routing, options: RouteAgentOptions | RouteHttpsAgentOpti
 function asOptions(options: unknown): object {
   return typeof options === 'object' && options !== null ? options : wrong('options', 'an object', options);
 }
-
-export type { Pick, PickOptions };
