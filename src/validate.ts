@@ -1,9 +1,10 @@
 /** The main job. */
-import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
 import { inspect } from 'node:util';
 import { planSweep, type PlanFacts, type ResolvedServer } from './binding.ts';
 import { abortError, RoutePoolError, unwrap } from './errors.ts';
+import { dnsLookup } from './node-modules.ts';
 import { checkOptions, type LookupFunction, type ValidateOptions } from './options.ts';
 import { ValidationRun } from './validation-run.ts';
 
