@@ -1,9 +1,10 @@
 /** Agents of `http` and `https` whose connections leave by a route, or by the routes of a pool in turn. */
-import { Agent as HttpAgent, type AgentOptions as HttpAgentOptions, type ClientRequest } from 'node:http';
-import { Agent as HttpsAgent, type AgentOptions as HttpsAgentOptions } from 'node:https';
+import type { Agent as HttpAgent, AgentOptions as HttpAgentOptions, ClientRequest } from 'node:http';
+import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RoutePoolError } from './errors.ts';
+import { http, https, laterClass } from './node-modules.ts';
 import { asCaller, checkChoice, wrong } from './options.ts';
 import { checkPick, picker, type Pick, type PickOptions } from './pick.ts';
 import { openStream, type OpenStreamOptions } from './pipe/open-stream.ts';
@@ -70,7 +71,7 @@ class Routing {
   }
 }
 
-class RouteHttpAgent extends HttpAgent {
+class RouteHttpAgent extends laterClass(() => http().Agent) {
   readonly #routing: Routing;
 
   constructor(routing: Routing, options: HttpAgentOptions) {
@@ -80,7 +81,7 @@ class RouteHttpAgent extends HttpAgent {
 
   /** Where Node hands a request to its agent; not documented, but what every agent of the ecosystem builds upon. */
   addRequest(request: ClientRequest, options: RequestOptions): void {
-    handOver(HttpAgent.prototype, this, request, () => this.#routing.choose(options));
+    handOver(http().Agent.prototype, this, request, () => this.#routing.choose(options));
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
@@ -97,7 +98,7 @@ class RouteHttpAgent extends HttpAgent {
   }
 }
 
-class RouteHttpsAgent extends HttpsAgent {
+class RouteHttpsAgent extends laterClass(() => https().Agent) {
   readonly #routing: Routing;
 
   constructor(routing: Routing, options: HttpsAgentOptions) {
@@ -106,7 +107,7 @@ class RouteHttpsAgent extends HttpsAgent {
   }
 
   addRequest(request: ClientRequest, options: RequestOptions): void {
-    handOver(HttpsAgent.prototype, this, request, () => this.#routing.choose(options));
+    handOver(https().Agent.prototype, this, request, () => this.#routing.choose(options));
   }
 
   override keepSocketAlive(socket: Duplex): boolean {

@@ -1,6 +1,7 @@
 /** Connectors for undici: `new Agent({ connect: route.connector() })`. undici itself is not needed here. */
 import { isIP, type Socket } from 'node:net';
-import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import { tls as nodeTls } from './node-modules.ts';
 import { asCaller, checkNumber, wrong, type LookupFunction } from './options.ts';
 import { checkPick, picker, type PickOptions } from './pick.ts';
 import { openStream } from './pipe/open-stream.ts';
@@ -85,7 +86,7 @@ function connector(pick: (request: unknown) => Route, options: ConnectorOptions)
     const name = servername || tls.servername || (isIP(host) === 0 ? host : undefined);
     const key = name ?? host;
     const session = tls.session ?? sessions.get(key);
-    const secure = tlsConnect({
+    const secure = nodeTls().connect({
       ALPNProtocols: allowH2 ? ['http/1.1', 'h2'] : ['http/1.1'],
       ...tls,
       ...(name === undefined ? {} : { servername: name }),

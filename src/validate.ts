@@ -1,9 +1,9 @@
 /** The main job. */
-import { lookup as dnsLookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { askLookup } from './ask-lookup.ts';
 import { planSweep, type PlanFacts, type ResolvedServer } from './binding.ts';
 import { abortError, RoutePoolError, unwrap } from './errors.ts';
+import { dnsLookup } from './node-modules.ts';
 import { checkOptions, type LookupFunction, type ValidateOptions } from './options.ts';
 import { ValidationRun } from './validation-run.ts';
 

@@ -1,10 +1,11 @@
 /** Names of destinations, resolved for the families that a route has. */
-import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import { constants } from 'node:os';
 import { askLookup } from '../ask-lookup.ts';
 import { DNS_TIMEOUT_MS } from '../defaults.ts';
 import { abortError, RoutePoolError, withStackOf } from '../errors.ts';
 import type { Family } from '../families.ts';
+import { dnsLookup } from '../node-modules.ts';
 import type { LookupFunction } from '../options.ts';
 import type { ParsedDestination } from './destination.ts';
 import { canonicalAddress, endpointText, familyOf } from './host-text.ts';
