@@ -1,6 +1,7 @@
 /** Options of pipes. */
 import type { ConnectionOptions } from 'node:tls';
 import { CONNECT_TIMEOUT_MS, DNS_TIMEOUT_MS, PIPE_HIGH_WATER_MARK } from '../defaults.ts';
+import { checkTlsOptions } from '../node-options.ts';
 import { checkNames, checkNumber, wrong, type LookupFunction } from '../options.ts';
 import type { SocketOptions } from './socket-request.ts';
 
@@ -171,5 +172,5 @@ function checkKeepAlive(value: unknown): number | undefined {
 function checkTls(value: unknown): ConnectionOptions | undefined {
   if (value === undefined || value === false) return undefined;
   if (value === true) return {};
-  return typeof value === 'object' && value !== null ? value : wrong('tls', 'true, or an object as tls.connect takes it', value);
+  return typeof value === 'object' && value !== null ? checkTlsOptions(value) : wrong('tls', 'true, or an object as tls.connect takes it', value);
 }
