@@ -2,10 +2,10 @@
 import { inspect } from 'node:util';
 import { domainToASCII } from 'node:url';
 import type { SocketAddress } from 'node:net';
-import { ipv4Bits } from '../address-parse.ts';
 import { BoundRoute } from '../bound-route.ts';
 import { RoutePoolError } from '../errors.ts';
 import { STUN_PORT } from '../defaults.ts';
+import { ipv4Bits } from '../is-ip.ts';
 import { net } from '../node-modules.ts';
 import { canonicalAddress, familyOf } from './host-text.ts';
 

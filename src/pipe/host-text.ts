@@ -1,6 +1,7 @@
 /** Addresses and ports as text, the way people read them. */
 import { ipv4Text, ipv6Text } from '../address-text.ts';
-import { ipv4Bits, parseAddress } from '../address-parse.ts';
+import { parseAddress } from '../address-parse.ts';
+import { ipv4Bits } from '../is-ip.ts';
 
 /** `192.0.2.1:80`, `example.net:80`, `[2001:db8::1]:80`. */
 export function endpointText(host: string, port: number): string {
