@@ -94,6 +94,8 @@ test('wrong usage is told in the words of the command', () => {
     [['127.0.0.1', '--allow', 'me'], 2, '--allow'],
     [['--advertise', '192.0.2.1'], 2, 'name the addresses too'],
     [['127.0.0.1', '--nat'], 2, '--nat'],
+    [['::ffff:127.0.0.1'], 2, 'for ADDRESS but received the IPv4 address 127.0.0.1 in the form of IPv6: name 127.0.0.1'],
+    [['fe80::1%lo'], 2, 'for ADDRESS but received the link-local address fe80::1, which is valid on one link only'],
     [['203.0.113.77'], 1, 'does not hold that address'],
   ] as const) {
     const { status, stderr } = fails(...args);

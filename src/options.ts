@@ -118,8 +118,8 @@ export function checkBoolean(option: string, value: unknown): boolean | undefine
   return value === undefined || typeof value === 'boolean' ? value : wrong(option, 'true or false', value);
 }
 
-export function checkSignal(value: unknown): AbortSignal | undefined {
-  return value === undefined || value instanceof AbortSignal ? value : wrong('signal', 'an AbortSignal', value);
+export function checkSignal(value: unknown, name = 'signal'): AbortSignal | undefined {
+  return value === undefined || value instanceof AbortSignal ? value : wrong(name, 'an AbortSignal', value);
 }
 
 export function checkLookup(value: unknown): LookupFunction | undefined {

@@ -2,7 +2,8 @@
 //!
 //! 1. **Filtering**, on fresh sockets, before anything has been sent to a server's other address: from one socket the server is
 //!    asked to answer from its other address and port, from another one to answer from its other port. Each such request goes
-//!    with a plain one, so that silence always stands between two answers of the same server.
+//!    with a plain one, so that silence always stands between two answers of the same server. Who is let in is asked for again
+//!    from another fresh port: the first one may have been open from somebody's earlier traffic.
 //! 2. **Allocation** meanwhile: sockets one after the other, all to the first server that answered.
 //! 3. **Mapping**, from one more socket to all addresses of all servers. This comes after the filtering tests, since it
 //!    opens filters that look at the address of the peer only, whatever the socket.
@@ -33,7 +34,7 @@ mod mapping;
 mod tests;
 
 use extras::Extras;
-use filtering::{Pair, Standing};
+use filtering::{Filter, Standing};
 
 /// A server to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,14 @@ pub enum Command {
         /// Which request it is, for [`Classifier::on_send_error`].
         probe: u16,
     },
+    /// Send this from a socket of its own that is connected there: only such a one is told of a refusal by ICMP, which is for
+    /// [`Classifier::on_refused`]. Answers to it do not matter.
+    Knock {
+        /// To here.
+        to: SocketAddr,
+        /// This.
+        bytes: Vec<u8>,
+    },
 }
 
 /// While a lifetime is measured nothing is urgent.
@@ -95,6 +104,8 @@ enum Cannot {
     NotNeeded,
     /// The system refuses to send to it.
     Refused,
+    /// Nothing listens there, or a firewall says so (ICMP port unreachable).
+    NothingListens,
 }
 
 #[derive(Clone, Debug)]
@@ -102,11 +113,13 @@ struct Target {
     address: SocketAddr,
     /// When it was first asked.
     started: Option<Duration>,
+    /// How often it was asked from a connected socket.
+    knocks: u32,
     answered: bool,
     other: Option<SocketAddr>,
     cannot: Option<Cannot>,
     /// Tests II and III of the filtering.
-    pairs: Option<[Pair; 2]>,
+    filters: Option<[Filter; 2]>,
 }
 
 impl Target {
@@ -152,10 +165,11 @@ impl Classifier {
         let target = |server: &Server| Target {
             address: server.address,
             started: None,
+            knocks: 0,
             answered: false,
             other: None,
             cannot: None,
-            pairs: None,
+            filters: None,
         };
         Self {
             extras: Extras::new(&settings),
@@ -195,6 +209,7 @@ impl Classifier {
             return;
         }
         self.start_servers(now);
+        self.knock(now);
         self.filter_tests(now);
         self.allocation_tests(now);
         self.mapping_tests(now);
@@ -228,7 +243,8 @@ impl Classifier {
             }
         };
         self.probes.iter().filter(|p| !p.closed && p.by_itself).for_each(&mut again);
-        let filtering = self.targets.iter().filter_map(|t| t.pairs).flatten();
+        let filters = self.targets.iter().filter_map(|t| t.filters.as_ref()).flatten();
+        let filtering = filters.flat_map(|f| f.ports.iter().copied());
         let open = filtering.filter(|p| p.standing == Standing::Open).chain(self.extra_pairs());
         open.for_each(|pair| again(&self.probes[usize::from(pair.change)]));
         for started in self.targets.iter().filter_map(|t| t.started).filter(|_| self.mapping_began.is_none())
@@ -236,6 +252,7 @@ impl Classifier {
             sooner(started + self.settings.give_up);
             sooner(started + self.settings.patience);
         }
+        self.targets.iter().filter_map(|t| self.knock_due(t)).for_each(&mut sooner);
         if let Some(age) = self.extras.ages.next() {
             sooner(age);
         }
@@ -265,6 +282,22 @@ impl Classifier {
         }
     }
 
+    /// An ICMP message says that nothing listens at the address of a server. One that has answered is believed more.
+    pub fn on_refused(&mut self, server: SocketAddr) {
+        let asked = self.targets.iter_mut().filter(|t| t.address == server && !t.answered);
+        for target in asked.filter(|t| t.started.is_some()) {
+            target.cannot.get_or_insert(Cannot::NothingListens);
+        }
+    }
+
+    /// Whether all servers refuse.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let refuses = |t: &Target| matches!(t.cannot, Some(Cannot::NothingListens | Cannot::Refused));
+        self.targets.iter().all(|t| refuses(t) && !t.answered)
+            && self.targets.iter().any(|t| t.cannot == Some(Cannot::NothingListens))
+    }
+
     /// A datagram arrived at a socket. What is no answer to a request of this run only counts.
     pub fn on_receive(&mut self, now: Duration, socket: u16, from: SocketAddr, bytes: &[u8]) {
         if self.done {
@@ -285,6 +318,7 @@ impl Classifier {
         let probe = &self.probes[index];
         if probe.was_answered(attempt) {
             self.ignored.duplicates += 1;
+            self.probes[index].heard = Some(now);
             return;
         }
         let server = probe.server;
