@@ -1,8 +1,8 @@
 // The code blocks of the documents, and what becomes of each. A remark in a comment before a block says what cannot be seen from it:
 //   <!-- not run: REASON -->      nothing can run it here
 //   <!-- types only: REASON -->   JavaScript that is type-checked and not run
-// Without one: `js` and `ts` are type-checked and run, `sh` is run in the documents' network, `json` must parse, and a block without
-// a language is what the `sh` block before it prints.
+// Without one: `js` and `ts` are type-checked and run, `sh` is run in the documents' network, `json` must parse, and a block of
+// `text` is what the `sh` block before it prints.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -20,13 +20,13 @@ export function blocksOf(file, text = readFileSync(file, 'utf8')) {
     const [, mark, reason] = /^(not run|types only): (.+)$/.exec(remark ?? '') ?? [];
     const last = blocks.at(-1);
     const isBeside = last !== undefined && text.slice(last.end + 3, match.index).trim() === '';
-    const output = language === '' || language === 'json' || language === 'csv';
+    const output = language === '' || language === 'text' || language === 'json';
     const kind = mark === 'not run' ? 'not run'
       : mark === 'types only' ? 'types'
       : language === 'js' || language === 'ts' ? 'run'
       : language === 'sh' ? 'shell'
       : output && isBeside && last.kind === 'shell' ? 'output'
-      : output && language === '' && isBeside && last.kind === 'not run' ? 'not run'
+      : output && language !== 'json' && isBeside && last.kind === 'not run' ? 'not run'
       : language === 'json' ? 'data'
       : undefined;
     if (kind === undefined) throw new Error(`${file}:${line}: a block (${language || 'without a language'}) that nothing runs or checks; say why in a comment before it`);

@@ -12,11 +12,13 @@ import type { RoutePool } from './route-pool.ts';
 
 /** For `http`: what `http.Agent` takes. */
 export interface RouteAgentOptions extends HttpAgentOptions {
+  /** Left out, or `http:`. */
   protocol?: 'http:' | undefined;
 }
 
 /** For `https`: what `https.Agent` takes, certificates included. */
 export interface RouteHttpsAgentOptions extends HttpsAgentOptions {
+  /** Makes it an agent for `https`. */
   protocol: 'https:';
 }
 

@@ -287,7 +287,7 @@ export const REFUSALS: Partial<Record<string, string>> = {
   EINVAL: 'the address cannot be used as a source, as with network and broadcast addresses',
 };
 
-/** What a verdict means, in a sentence without the address: "leaves as itself". */
+/** What a verdict means and, where something can be done, what to do: a sentence without the address, such as "leaves as itself". */
 export function describe(verdict: Verdict): string {
   switch (verdict.status) {
     case 'ok':
