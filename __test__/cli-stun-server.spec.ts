@@ -205,16 +205,19 @@ describe('the files that start it for good', () => {
   const unit = readFileSync(join(root, 'examples/stun-server.service'), 'utf8');
   const container = readFileSync(join(root, 'examples/stun-server.Containerfile'), 'utf8');
 
-  test('systemd accepts the unit', (context) => {
+  test.for(['stun-server.service', 'block-route.service', 'validate-block.service'])('systemd accepts %s', (name, context) => {
     if (spawnSync('systemd-analyze', ['--version']).error) return context.skip('systemd-analyze is not installed');
     const folder = mkdtempSync(join(tmpdir(), 'routepool-unit-'));
     try {
-      const file = join(folder, 'stun-server.service');
-      // It looks for the program, which is elsewhere in a checkout.
-      writeFileSync(file, unit.replace(/^ExecStart=\S+/m, `ExecStart=${process.execPath} ${main}`));
+      const file = join(folder, name);
+      // It looks for the programs, which are elsewhere in a checkout, and for the units that this one needs.
+      for (const one of [name, 'block-route.service']) {
+        const text = readFileSync(join(root, 'examples', one), 'utf8').replace(/^ExecStart=\S*routepool/m, `ExecStart=${process.execPath} ${main}`).replaceAll('=/sbin/ip', `=${process.execPath}`);
+        writeFileSync(join(folder, one), text);
+      }
       const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], { encoding: 'utf8', timeout: 30_000 });
       // What it says of other units of the machine is no concern of ours.
-      expect(stderr.split('\n').filter((line) => line.includes('stun-server')).join('\n')).toBe('');
+      expect(stderr.split('\n').filter((line) => line.includes(name)).join('\n')).toBe('');
       expect(status).toBe(0);
     } finally {
       rmSync(folder, { recursive: true, force: true });

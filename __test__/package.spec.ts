@@ -1,7 +1,8 @@
 /** The package as it is published: what is in it, what it costs to import, and every way to use it from a project of its own. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Project } from './helpers/installed.ts';
@@ -81,6 +82,16 @@ describe('what is published', () => {
     expect(publint.stdout + publint.stderr).toMatch(/All good!/);
     const attw = project.node([`${root}/node_modules/.bin/attw`, tarball, '--profile', 'esm-only', '--format', 'table-flipped', '--no-color']);
     expect({ status: attw.status, output: attw.status === 0 ? '' : attw.stdout }).toEqual({ status: 0, output: '' });
+  });
+
+  it('has what its README and guides link to', () => {
+    const folder = project.path('node_modules/routepool');
+    const guides = readdirSync(join(folder, 'docs')).filter((name) => name.endsWith('.md')).map((name) => join('docs', name));
+    const links = ['README.md', ...guides].flatMap((file) =>
+      [...readFileSync(join(folder, file), 'utf8').matchAll(/\]\((?!https:|#)([^)#]+)/g)].map(([, link = '']) => join(dirname(file), link)),
+    );
+    expect(links.length).toBeGreaterThan(20);
+    expect(links.filter((link) => !existsSync(join(folder, link)))).toEqual([]);
   });
 
   it('is small', () => {
