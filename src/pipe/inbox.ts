@@ -235,7 +235,7 @@ export class Inbox {
   /** Subscribes; what waits in the own queue and matches is there already. */
   subscribe(pattern: MessagePattern | undefined, from: PeerFilter | undefined, options: SubscriptionOptions | undefined, caller: Caller): Subscription {
     this.#checkFree();
-    const [matches, limits] = asCaller(caller, () => [matcher(pattern, from), checkSubscription(options ?? {})] as const);
+    const [matches, limits] = asCaller(caller, () => [matcher(pattern, from), checkSubscription(options === undefined ? {} : options)] as const);
     const subscription = new Subscription(matches, this.#queue(limits), this.#timeoutMs, (left) => this.#leave(left));
     this.#subscriptions.add(subscription);
     this.#own.setOverflow('drop-newest');
