@@ -13,17 +13,6 @@ import { openStream, type OpenStreamOptions } from './pipe/open-stream.ts';
 import type { Route } from './route.ts';
 import type { RoutePool } from './route-pool.ts';
 
-<<<<<<< HEAD
-/** For `http`: what `http.Agent` takes. */
-export interface RouteAgentOptions extends HttpAgentOptions {
-  /** Left out, or `http:`. */
-  protocol?: 'http:' | undefined;
-}
-
-/** For `https`: what `https.Agent` takes, certificates included. */
-export interface RouteHttpsAgentOptions extends HttpsAgentOptions {
-  /** Makes it an agent for `https`. */
-=======
 /** What Node's agents take and a route does not: it says itself where connections leave from, and requests say where they go. */
 type RouteSays =
   | 'localAddress'
@@ -39,12 +28,13 @@ type RouteSays =
 
 /** For `http`: what `http.Agent` takes, but for what the route says. */
 export interface RouteAgentOptions extends Omit<HttpAgentOptions, RouteSays> {
+  /** Left out, or `http:`. */
   protocol?: 'http:' | undefined;
 }
 
 /** For `https`: what `https.Agent` takes, certificates included, but for what the route says. */
 export interface RouteHttpsAgentOptions extends Omit<HttpsAgentOptions, RouteSays> {
->>>>>>> c5a1df363996f7a45e23388b7cc49240a25a097f
+  /** Makes it an agent for `https`. */
   protocol: 'https:';
 }
 
