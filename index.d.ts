@@ -138,16 +138,12 @@ export declare class Sockets {
   table(): number
   /** Whether the direct reader is at work. */
   isDirect(): boolean
-  /** Opens a socket and begins to read it. */
-  open(options: SocketOptions): OpenedSocket | Failure
   /** Ends the sending side: 0, or a negative error number. */
   shutdown(id: number): number
   /** Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it. */
   setNoDelay(id: number, on: boolean): void
   /** Switches `SO_KEEPALIVE`; as `setNoDelay`. */
   setKeepAlive(id: number, on: boolean, afterMs: number): void
-  /** Closes a socket, or resets its connection. Twice is fine. */
-  close(id: number, reset: boolean): void
   /** Datagrams that the kernel dropped because nobody read them in time. */
   drops(id: number): number
   /** Stops reading for good; a record says when all is drained. */
@@ -785,16 +781,6 @@ export interface ObserveOptions {
   public: boolean
 }
 
-/** A socket that was opened. */
-export interface OpenedSocket {
-  /** Its number. */
-  id: number
-  /** Its local address, packed. */
-  local: Buffer
-  /** Why it could not be tied to the interface. */
-  interfaceRefused?: string
-}
-
 /**
  * Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
  * there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
@@ -1015,44 +1001,17 @@ export interface SimulationOptions {
   seed: bigint
 }
 
+/** Closes a socket, or resets its connection. Twice is fine. */
+export declare function socketClose(table: number, id: number, reset: boolean): void
+
 /** Copies whole records of a table into `out`, from `at` on. Gives where they end; the highest bit says that there is more. */
 export declare function socketDrain(table: number, out: Buffer, at: number): number
 
-/** How a socket is opened. */
-export interface SocketOptions {
-  /** `tcp`, `udp` or `listen`. */
-  kind: string
-  /** Local address and port, packed (24 bytes). */
-  local?: Uint8Array
-  /** The interface that packets must leave by. */
-  interface?: string
-  /** Go on without the interface where the system refuses it. */
-  bestEffort?: boolean
-  /** The peer, packed (24 bytes). */
-  remote?: Uint8Array
-  /** Whether an IPv6 wildcard also takes IPv4. */
-  dualStack?: boolean
-  /** Send small pieces at once. */
-  noDelay?: boolean
-  /** Ask a silent peer after this time. */
-  keepAliveMs?: number
-  /** How long a close waits for unsent bytes. */
-  lingerMs?: number
-  /** Bytes. */
-  sendBuffer?: number
-  /** Bytes. */
-  receiveBuffer?: number
-  /** Bind an address that is in use. */
-  reuseAddress?: boolean
-  /** Allow sending to broadcast addresses. */
-  broadcast?: boolean
-  /** Tell where datagrams were delivered to. */
-  packetInfo?: boolean
-  /** Connections that wait to be accepted. */
-  backlog?: number
-  /** Bytes of a stream that are read at a time, at most. */
-  largest?: number
-}
+/**
+ * Opens a socket and begins to read it. The request is packed (`REQUEST_BYTES`); its local address is then the socket's. Gives
+ * the socket's number.
+ */
+export declare function socketOpen(table: number, request: Buffer, interface?: string | undefined | null): number | UntiedSocket | Failure
 
 /** Sends to the connected peer: the number of bytes taken, or a negative error number. */
 export declare function socketSend(table: number, id: number, data: Uint8Array): number
@@ -1258,6 +1217,14 @@ export interface SweepResult {
   reasons: Array<ReasonCount>
   /** What the run noticed, in sentences. */
   notes: Array<string>
+}
+
+/** A socket that was opened without being tied to its interface. */
+export interface UntiedSocket {
+  /** Its number. */
+  id: number
+  /** Why it could not be tied to the interface. */
+  interfaceRefused: string
 }
 
 /** What a watch has done so far. */

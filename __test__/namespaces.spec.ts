@@ -199,6 +199,22 @@ describe.skipIf(no)('in a namespace', () => {
     expect(other.stderr).toContain('ip -6 route add local fd00:2::/112 dev lo');
   });
 
+  it('tells at once that loopback is down, whether it was ever up or not', async () => {
+    const down = ['--seed', '1', '127.73.0.0/28'];
+    const says = /The loopback interface lo is down.* Nothing was sent\. Bring it up with: ip link set lo up/;
+    const here = await space();
+    expect(validate(here, ...down).status).toBe(0);
+    here.run('ip', 'link', 'set', 'lo', 'down');
+    const was = validate(here, ...down);
+    expect([was.status, was.stderr]).toEqual([1, expect.stringMatching(says)]);
+    // In a namespace that nobody has touched the kernel has no table of local routes yet.
+    const never = here.try('unshare', '-n', process.execPath, cli, 'validate', ...down);
+    expect([never.status, never.stderr]).toEqual([1, expect.stringMatching(says)]);
+    const missing = here.try('unshare', '-n', process.execPath, cli, 'validate', '10.7.0.0/28', '--server', '10.7.0.1');
+    expect(missing.stderr).toMatch(says);
+    expect(here.try('unshare', '-n', process.execPath, cli).stderr).not.toMatch(/ENOENT/);
+  });
+
   it('uses the hosts of a subnet on a link, and names a part that is missing', async () => {
     const alone = await space();
     alone.run('ip', 'link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');

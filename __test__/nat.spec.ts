@@ -1,5 +1,6 @@
 /** Nat, its dict, its words, what two of them let through, and the command. */
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -20,6 +21,9 @@ const simulate = async (options: Parameters<typeof SimulatedNat.listen>[0] = {})
   return nat;
 };
 const look = (nat: SimulatedNat, options: LoadNatOptions = {}) => Interface.find('lo').loadNat({ from: nat.host(1), servers: nat.servers, ...options });
+
+/** Whether a STUN request has RESPONSE-PORT (RFC 5780, section 7.5) as its first attribute. */
+const asksForAPort = (bytes: Uint8Array) => bytes.length > 20 && bytes[20] === 0x00 && bytes[21] === 0x27;
 
 describe('Nat', () => {
   it('is P2PD\'s default until somebody looks', () => {
@@ -103,7 +107,42 @@ describe('Nat', () => {
     expect(nic.nat).toBe(before);
   });
 
+  it('can be ended early, with what was found until then', async () => {
+    const ended = new AbortController();
+    // The first answer to a mapping of some age: all else is known by then, and the lifetime is not.
+    const server = await StunServer.listen({ script: ({ bytes }) => void (asksForAPort(bytes) && ended.abort()) });
+    open.push(server);
+    const nat = await Interface.find('lo').loadNat({ servers: server.url, from: '127.0.0.1', lifetime: true, stop: ended.signal });
+    const [family] = nat.families;
+    expect([nat.mapping, nat.filtering, nat.assumed, family?.lifetime.value]).toEqual(['none', 'endpoint-independent', false, expect.stringMatching(/unknown|at-least/)]);
+    expect(nat.evidence.some(({ test }) => test === 'mapping-4')).toBe(true);
+
+    const silent = await StunServer.listen({ fault: 'dead', script: () => void early.abort() });
+    open.push(silent);
+    const early = new AbortController();
+    const nothing = await Interface.find('lo').loadNat({ servers: silent.url, from: '127.0.0.1', profile: 'patient', stop: early.signal });
+    expect([nothing.families[0]?.connectivity.value, nothing.families[0]?.mapping]).toEqual(['stopped', expect.objectContaining({ value: 'unknown', reason: 'stopped' })]);
+    expect(nothing.families[0]?.tcpMapping.value).toBe('unknown');
+
+    const before = Interface.find('lo').loadNat({ servers: 'stun.example.test', lookup: () => undefined, stop: AbortSignal.abort() });
+    await expect(before).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('tells a port that refuses from a server that is silent', async () => {
+    const closed = await StunServer.listen();
+    await closed.close();
+    const nat = await Interface.find('lo').loadNat({ servers: closed.url, from: '127.0.0.1', tcp: false });
+    expect([nat.families[0]?.connectivity, nat.type, nat.assumed]).toEqual([expect.objectContaining({ value: 'no-reply', reason: 'server-refused' }), 5, true]);
+    expect(nat.explain()).toMatch(/^The servers refuse to answer.*\nEvery server that was asked refuses: nothing listens/s);
+    const server = await StunServer.listen();
+    open.push(server);
+    const other = await Interface.find('lo').loadNat({ servers: [closed.url, server.url], from: '127.0.0.1', tcp: false });
+    expect([other.type, other.families[0]?.servers.map(({ answered }) => answered)]).toEqual([1, [false, true]]);
+    expect(other.families[0]?.servers[0]?.cannotTest).toMatch(/^it refuses: nothing listens/);
+  });
+
   it.each<[object, RegExp]>([
+    [{ stop: 'now' }, /an AbortSignal for `stop` but received 'now'/],
     [{ profile: 'quick' }, /'fast' or 'normal' or 'patient' for `profile` but received 'quick'/],
     [{ stunServers: 'x' }, /there is no option `stunServers`; did you mean `servers`\?/],
     [{ from: '127.0.0' }, /an IP address, or one for each family, for `from` but received '127.0.0'/],
@@ -171,6 +210,32 @@ describe('routepool nat', () => {
     expect([nothing.code, nothing.stdout]).toEqual([1, expect.stringMatching(/✘ No server answered/)]);
   });
 
+  it('gives what it has found when it is interrupted', async () => {
+    const child: { kill?: (signal: 'SIGINT') => boolean } = {};
+    const server = await StunServer.listen({ script: ({ bytes }) => void (asksForAPort(bytes) && child.kill?.('SIGINT')) });
+    open.push(server);
+    const run = (...args: string[]) => {
+      const started = spawn(process.execPath, [main, 'nat', ...args], { env: { ...process.env, NO_COLOR: '1' } });
+      child.kill = started.kill.bind(started);
+      return Promise.all([text(started.stdout), text(started.stderr), once(started, 'close')]);
+    };
+    const [words, errors, [code]] = await run('lo', '--from', '127.0.0.1', '--server', server.url, '--lifetime', '--evidence');
+    expect([code, words]).toEqual([3, expect.stringMatching(/✔ No NAT and no filter[^]*^IPv4 {4}lifetime-plain /m)]);
+    expect(errors).toMatch(/interrupt again to leave at once\nroutepool: stopped: what was found/);
+    const [json, , [status]] = await run('lo', '--from', '127.0.0.1', '--server', server.url, '--lifetime', '--json');
+    expect([status, JSON.parse(json)]).toEqual([3, expect.objectContaining({ type: 1 })]);
+  });
+
+  it('says of a family that no server was named for what to do', async () => {
+    const server = await StunServer.listen();
+    open.push(server);
+    const child = spawn(process.execPath, [main, 'nat', 'lo', '--server', server.url, '--profile', 'fast'], { env: { ...process.env, NO_COLOR: '1' } });
+    const [words] = await Promise.all([text(child.stdout), once(child, 'close')]);
+    expect(words).toMatch(/No NAT and no filter/);
+    expect(words).not.toMatch(/no server to ask/);
+    if (Interface.find('lo').facts?.addresses.some(({ family }) => family === 6)) expect(words).toMatch(/IPv6 was not looked at: none of the servers has an IPv6 address\. Name one that has/);
+  });
+
   it.each<[string[], RegExp]>([
     [['no-such0'], /There is no interface 'no-such0'/],
     [['lo', 'eth0'], /expected one interface but received lo eth0/],
@@ -180,6 +245,8 @@ describe('routepool nat', () => {
     [['--lifetime-max', '5000'], /name that too/],
     [['--lifetime', '--lifetime-max', 'soon'], /a number for --lifetime-max but received 'soon'/],
     [['--portal', 'ftp://x'], /for --portal/],
+    [['lo', '--from', 'fe80::1', '--server', '[::1]:9'], /for --from but received the link-local address fe80::1, which is valid on one link only/],
+    [['lo', '--from', '::ffff:127.0.0.1', '--server', '[::1]:9'], /for --from but .* name 127\.0\.0\.1/],
     [['lo', '--from', 'here'], /an IP address, or one for each family, for --from but received 'here'/],
     [['--server', 'http://x'], /http/],
   ])('refuses %j and says what to do', (args, message) => {

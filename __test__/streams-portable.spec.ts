@@ -5,3 +5,5 @@ setReader('portable');
 await import('./stream.spec.ts');
 await import('./agents.spec.ts');
 await import('./daemon.spec.ts');
+await import('./daemon-udp.spec.ts');
+await import('./daemon-connections.spec.ts');

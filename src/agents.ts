@@ -1,22 +1,38 @@
 /** Agents of `http` and `https` whose connections leave by a route, or by the routes of a pool in turn. */
-import { Agent as HttpAgent, type AgentOptions as HttpAgentOptions, type ClientRequest } from 'node:http';
-import { Agent as HttpsAgent, type AgentOptions as HttpsAgentOptions } from 'node:https';
+import type { Agent as HttpAgent, AgentOptions as HttpAgentOptions, ClientRequest } from 'node:http';
+import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RoutePoolError } from './errors.ts';
-import { asCaller, checkChoice, wrong } from './options.ts';
+import type { Family } from './families.ts';
+import { http, https, laterClass } from './node-modules.ts';
+import { checkAgentOptions, checkRequest } from './node-options.ts';
+import { asCaller, asOptions, checkChoice } from './options.ts';
 import { checkPick, picker, type Pick, type PickOptions } from './pick.ts';
 import { openStream, type OpenStreamOptions } from './pipe/open-stream.ts';
 import type { Route } from './route.ts';
 import type { RoutePool } from './route-pool.ts';
 
-/** For `http`: what `http.Agent` takes. */
-export interface RouteAgentOptions extends HttpAgentOptions {
+/** What Node's agents take and a route does not: it says itself where connections leave from, and requests say where they go. */
+type RouteSays =
+  | 'localAddress'
+  | 'localPort'
+  | 'host'
+  | 'port'
+  | 'path'
+  | 'socket'
+  | 'hints'
+  | 'autoSelectFamily'
+  | 'autoSelectFamilyAttemptTimeout'
+  | 'onread';
+
+/** For `http`: what `http.Agent` takes, but for what the route says. */
+export interface RouteAgentOptions extends Omit<HttpAgentOptions, RouteSays> {
   protocol?: 'http:' | undefined;
 }
 
-/** For `https`: what `https.Agent` takes, certificates included. */
-export interface RouteHttpsAgentOptions extends HttpsAgentOptions {
+/** For `https`: what `https.Agent` takes, certificates included, but for what the route says. */
+export interface RouteHttpsAgentOptions extends Omit<HttpsAgentOptions, RouteSays> {
   protocol: 'https:';
 }
 
@@ -26,7 +42,6 @@ interface RequestOptions {
   hostname?: string | null | undefined;
   port?: number | string | null | undefined;
   lookup?: LookupFunction | undefined;
-  socketPath?: string | undefined;
   localAddress?: string | undefined;
   noDelay?: boolean | undefined;
   keepAlive?: boolean | undefined;
@@ -47,10 +62,8 @@ class Routing {
 
   /** The request's options with a route, by which idle connections are found again. */
   choose(options: RequestOptions): RequestOptions {
-    const { socketPath, localAddress } = options;
-    if (socketPath) wrong('socketPath', 'nothing, since a route leads to no local socket', socketPath);
-    if (localAddress !== undefined) wrong('localAddress', 'nothing, since the route of the agent is what a connection leaves by', localAddress);
     const route = this.#pick(options);
+    checkRequest(options, route.af);
     return { ...options, [ROUTE]: route, localAddress: route.local() };
   }
 
@@ -70,7 +83,7 @@ class Routing {
   }
 }
 
-class RouteHttpAgent extends HttpAgent {
+class RouteHttpAgent extends laterClass(() => http().Agent) {
   readonly #routing: Routing;
 
   constructor(routing: Routing, options: HttpAgentOptions) {
@@ -80,7 +93,7 @@ class RouteHttpAgent extends HttpAgent {
 
   /** Where Node hands a request to its agent; not documented, but what every agent of the ecosystem builds upon. */
   addRequest(request: ClientRequest, options: RequestOptions): void {
-    handOver(HttpAgent.prototype, this, request, () => this.#routing.choose(options));
+    handOver(http().Agent.prototype, this, request, () => this.#routing.choose(options));
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
@@ -97,7 +110,7 @@ class RouteHttpAgent extends HttpAgent {
   }
 }
 
-class RouteHttpsAgent extends HttpsAgent {
+class RouteHttpsAgent extends laterClass(() => https().Agent) {
   readonly #routing: Routing;
 
   constructor(routing: Routing, options: HttpsAgentOptions) {
@@ -106,7 +119,7 @@ class RouteHttpsAgent extends HttpsAgent {
   }
 
   addRequest(request: ClientRequest, options: RequestOptions): void {
-    handOver(HttpsAgent.prototype, this, request, () => this.#routing.choose(options));
+    handOver(https().Agent.prototype, this, request, () => this.#routing.choose(options));
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
@@ -168,25 +181,21 @@ function isFull(agent: HttpAgent): boolean {
 
 /** An agent whose connections leave by `route`. @internal */
 export function routeAgent(route: Route, options: RouteAgentOptions | RouteHttpsAgentOptions, caller: (...args: never[]) => unknown): HttpAgent {
-  return asCaller(caller, () => make(new Routing(() => route), options));
+  return asCaller(caller, () => make(options, route.af, false, () => () => route));
 }
 
 /** An agent whose connections leave by the routes of a pool. @internal */
 export function poolAgent(pool: RoutePool, options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions, caller: (...args: never[]) => unknown): HttpAgent {
-  return asCaller(caller, () => {
-    const { pick, ...rest } = asOptions(options) as typeof options;
-    return make(new Routing(picker(pool, checkPick(pick))), rest);
-  });
+  return asCaller(caller, () => make(options, pool.af, true, (pick) => picker(pool, checkPick(pick))));
 }
 
-function make(routing: Routing, options: RouteAgentOptions | RouteHttpsAgentOptions): HttpAgent {
-  const { protocol, ...rest } = asOptions(options) as typeof options;
+function make(options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions, family: Family, hasPick: boolean, chooser: (pick: unknown) => (request: unknown) => Route): HttpAgent {
+  const { protocol, ...known } = asOptions(options) as typeof options;
   const isHttps = checkChoice('protocol', protocol, ['http:', 'https:']) === 'https:';
+  checkAgentOptions(known, { isHttps, family, hasPick });
+  const { pick, ...rest } = known;
+  const routing = new Routing(chooser(pick));
   return isHttps ? new RouteHttpsAgent(routing, rest) : new RouteHttpAgent(routing, rest);
-}
-
-function asOptions(options: unknown): object {
-  return typeof options === 'object' && options !== null ? options : wrong('options', 'an object', options);
 }
 
 export type { Pick, PickOptions };

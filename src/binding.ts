@@ -26,7 +26,9 @@ export const planSweep: typeof Native.planSweep = take('planSweep');
 export const simulateNat: typeof Native.simulateNat = take('simulateNat');
 export type StunRules = Native.StunRules;
 export const StunRules: typeof Native.StunRules = take('StunRules');
+export const socketClose: typeof Native.socketClose = take('socketClose');
 export const socketDrain: typeof Native.socketDrain = take('socketDrain');
+export const socketOpen: typeof Native.socketOpen = take('socketOpen');
 export const socketSend: typeof Native.socketSend = take('socketSend');
 export const socketSendTo: typeof Native.socketSendTo = take('socketSendTo');
 export const socketWatch: typeof Native.socketWatch = take('socketWatch');
@@ -51,7 +53,6 @@ export type {
   ProvenPool as NativePool,
   ResolvedServer,
   Responder as NativeResponder,
-  SocketOptions,
   Sockets as NativeSockets,
   Sweep as NativeSweep,
   ServerTarget,
@@ -60,4 +61,5 @@ export type {
   SweepPlan as NativePlan,
   SweepProgress as NativeProgress,
   SweepResult as NativeResult,
+  UntiedSocket,
 } from '../index.js';

@@ -1,7 +1,9 @@
 /** Connectors for undici: `new Agent({ connect: route.connector() })`. undici itself is not needed here. */
 import { isIP, type Socket } from 'node:net';
-import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
-import { asCaller, checkNumber, wrong, type LookupFunction } from './options.ts';
+import type { ConnectionOptions } from 'node:tls';
+import { tls as nodeTls } from './node-modules.ts';
+import { checkConnectorOptions } from './node-options.ts';
+import { asCaller, asOptions, wrong, type LookupFunction } from './options.ts';
 import { checkPick, picker, type PickOptions } from './pick.ts';
 import { openStream } from './pipe/open-stream.ts';
 import type { Route } from './route.ts';
@@ -13,6 +15,12 @@ export interface ConnectorOptions extends Omit<ConnectionOptions, 'socket' | 'ho
   timeout?: number | undefined;
   /** How names are resolved; `dns.lookup` by default. */
   lookup?: LookupFunction | undefined;
+  /** Asks a silent server whether it is still there (`SO_KEEPALIVE`); true by default, as for undici. */
+  keepAlive?: boolean | undefined;
+  /** After how many milliseconds of silence; 60,000 by default. */
+  keepAliveInitialDelay?: number | undefined;
+  /** TLS sessions that are kept for later connections, one for each server name; 100 by default, 0 keeps none. */
+  maxCachedSessions?: number | undefined;
   /** Offers HTTP/2 as well. False by default; set it where undici's `allowH2` is. */
   allowH2?: boolean | undefined;
 }
@@ -35,23 +43,23 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 /** @internal */
 export function routeConnector(route: Route, options: ConnectorOptions, caller: (...args: never[]) => unknown): Connector {
-  return asCaller(caller, () => connector(() => route, options));
+  return asCaller(caller, () => {
+    checkConnectorOptions(asOptions(options), false);
+    return connector(() => route, options);
+  });
 }
 
 /** @internal */
 export function poolConnector(pool: RoutePool, options: ConnectorOptions & PickOptions, caller: (...args: never[]) => unknown): Connector {
   return asCaller(caller, () => {
-    if (typeof options !== 'object' || options === null) return wrong('options', 'an object', options);
+    checkConnectorOptions(asOptions(options), true);
     const { pick, ...rest } = options;
     return connector(picker(pool, checkPick(pick)), rest);
   });
 }
 
 function connector(pick: (request: unknown) => Route, options: ConnectorOptions): Connector {
-  if (typeof options !== 'object' || options === null) return wrong('options', 'an object', options);
-  const { timeout, lookup, allowH2 = false, ...tls } = options;
-  checkNumber('timeout', timeout, 0, 2 ** 31 - 1, false);
-  if (lookup !== undefined && typeof lookup !== 'function') wrong('lookup', 'a function like dns.lookup', lookup);
+  const { timeout, lookup, allowH2 = false, keepAlive = true, keepAliveInitialDelay = KEEP_ALIVE_MS, maxCachedSessions = MAX_SESSIONS, ...tls } = options;
   /** TLS sessions by server name, so that a second connection costs no second handshake. */
   const sessions = new Map<string, Buffer>();
   return (request, callback) => {
@@ -80,12 +88,12 @@ function connector(pick: (request: unknown) => Route, options: ConnectorOptions)
     if (localAddress) wrong('localAddress', 'nothing, since the route is what a connection leaves by', localAddress);
     const isTls = protocol === 'https:';
     const host = hostname.replace(/^\[(.*)\]$/, '$1');
-    const stream = httpSocket ?? (openStream([host, Number(port) || (isTls ? 443 : 80)], pick(request), { lookup, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }) as unknown as Socket);
+    const stream = httpSocket ?? (openStream([host, Number(port) || (isTls ? 443 : 80)], pick(request), { lookup, noDelay: true, keepAlive, keepAliveInitialDelay }) as unknown as Socket);
     if (!isTls) return stream;
     const name = servername || tls.servername || (isIP(host) === 0 ? host : undefined);
     const key = name ?? host;
     const session = tls.session ?? sessions.get(key);
-    const secure = tlsConnect({
+    const secure = nodeTls().connect({
       ALPNProtocols: allowH2 ? ['http/1.1', 'h2'] : ['http/1.1'],
       ...tls,
       ...(name === undefined ? {} : { servername: name }),
@@ -95,8 +103,9 @@ function connector(pick: (request: unknown) => Route, options: ConnectorOptions)
     });
     secure.on('session', (fresh: Buffer) => {
       // The names of a run are few; one that knows very many must not keep all their sessions.
-      if (sessions.size >= MAX_SESSIONS) sessions.delete(sessions.keys().next().value ?? '');
-      sessions.set(key, fresh);
+      sessions.delete(key);
+      if (sessions.size >= maxCachedSessions) sessions.delete(sessions.keys().next().value ?? '');
+      if (maxCachedSessions > 0) sessions.set(key, fresh);
     });
     return secure;
   }

@@ -54,6 +54,9 @@ export const STREAM_BATCH_BYTES = 65_536;
 export const ENDPOINT_BYTES = 24;
 export const RECORD_HEAD_BYTES = 16;
 
+/** Bytes of a packed request for a socket (crates/core/src/pipe/request.rs). */
+export const REQUEST_BYTES = 80;
+
 /** What a record with 64 KiB of data, the most that is read of a stream at a time, needs at most. */
 export const SLAB_ROOM: number = 65_536 + 128;
 

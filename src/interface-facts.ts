@@ -3,7 +3,7 @@ import { enumerateInterfaces, interfaceNames, type NativeInterface } from './bin
 import { unwrap } from './errors.ts';
 import type { Family } from './families.ts';
 import type { AddressRange } from './interface-dict.ts';
-import { asCaller, checkNames } from './options.ts';
+import { asCaller, checkBoolean, checkNames } from './options.ts';
 
 /** What kind of interface it is, by the system's own type and not by its name. */
 export type InterfaceKind = 'ethernet' | 'wifi' | 'loopback' | 'bridge' | 'tunnel' | 'virtual' | 'other';
@@ -81,7 +81,7 @@ export function listInterfaces(options?: { details?: false }): string[];
 /** All interfaces of this machine with all that the system says, by number. Nothing is asked of any server. */
 export function listInterfaces(options: { details: true }): InterfaceFacts[];
 export function listInterfaces(options: { details?: boolean } = {}): string[] | InterfaceFacts[] {
-  const { details = false } = asCaller(listInterfaces, () => checkNames(options, ['details']));
+  const details = asCaller(listInterfaces, () => checkBoolean('details', checkNames(options, ['details']).details)) ?? false;
   return details ? unwrap(enumerateInterfaces(), listInterfaces).map(toFacts) : unwrap(interfaceNames(), listInterfaces);
 }
 

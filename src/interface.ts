@@ -5,7 +5,7 @@ import { isFailure, RoutePoolError, unwrap } from './errors.ts';
 import { FAMILIES, type Family } from './families.ts';
 import { DIALECTS, readDict, writeDict, type Dialect, type InterfaceData, type RouteData } from './interface-dict.ts';
 import { toFacts, type InterfaceFacts } from './interface-facts.ts';
-import { asCaller, checkChoice, checkNames } from './options.ts';
+import { asCaller, checkChoice, checkDetail, checkNames, checkText } from './options.ts';
 import { checkLoadOptions, type CheckedLoadOptions, type LoadOptions } from './load-options.ts';
 import { measureNat } from './load-nat.ts';
 import { Nat, NAT_NOT_LOOKED_AT } from './nat.ts';
@@ -206,14 +206,14 @@ export class Interface {
    */
   toDict(options: { dialect?: Dialect; platform?: NodeJS.Platform } = {}): object {
     const given = asCaller(this.toDict, () => checkNames(options, ['dialect', 'platform']));
-    asCaller(this.toDict, () => checkChoice('dialect', given.dialect, DIALECTS));
+    asCaller(this.toDict, () => [checkChoice('dialect', given.dialect, DIALECTS), checkText('platform', given.platform, "a platform like 'linux' or 'win32'")]);
     const routes = { 4: this.rp[4].toJSON().routes, 6: this.rp[6].toJSON().routes };
     return writeDict({ ...this.#data, name: this.name, nat: this.#nat, routes }, options);
   }
 
   /** The dict; with `{ detail: true }` what it has no room for too: facts of the system, certainty and evidence of the routes. */
   toJSON(options?: { detail?: boolean } | string): object {
-    if (typeof options !== 'object' || options?.detail !== true) return this.toDict({ dialect: 'complete' });
+    if (!checkDetail(options, this.toJSON)) return this.toDict({ dialect: 'complete' });
     const routes = (af: Family) =>
       this.rp[af].routes.map((route) => ({
         ...route.toJSON(),

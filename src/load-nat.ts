@@ -31,8 +31,9 @@ export async function measureNat(
   const families = locals.map((ip): Family => (isIP(ip) === 6 ? 6 : 4));
   const choice = unwrap(chooseServers(options.servers ?? []), caller);
   const isPublic = choice.origin === 'public';
-  const [{ servers, unresolved }, portal] = await Promise.all([resolveThoseThatDo(choice.servers, families, options, origin), resolvePortal(options, isPublic, families, origin)]);
-  const { profile, lifetime, lifetimeMaxMs, hairpin, tcp, signal } = options;
+  const { profile, lifetime, lifetimeMaxMs, hairpin, tcp, signal, stop } = options;
+  const names = { lookup: options.lookup, signal: either(signal, stop) };
+  const [{ servers, unresolved }, portal] = await Promise.all([resolveThoseThatDo(choice.servers, families, names, origin), resolvePortal(options.portal, names, isPublic, families, origin)]);
   const question = {
     locals,
     public: isPublic,
@@ -41,9 +42,15 @@ export async function measureNat(
     ...(facts.kind === 'loopback' ? {} : { interface: facts.name }),
     ...defined({ profile, lifetime, lifetimeMaxMs, hairpin, tcp, portal }),
   };
-  const report = await probed('nat', facts.name, () => finished((bell) => classifyNat(question, servers, bell), signal, origin));
+  const report = await probed('nat', facts.name, () => finished((bell) => classifyNat(question, servers, bell), signal, origin, true, stop));
   const behaviours = report.families.map((found) => ({ family: found.family === 6 ? (6 as const) : (4 as const), behaviour: toBehaviour(found.behaviour) }));
   return natOf(toReport(report), report.numbers, behaviours, Date.now());
+}
+
+/** Aborted when one of them is. */
+function either(...signals: (AbortSignal | undefined)[]): AbortSignal | undefined {
+  const given = signals.filter((signal) => signal !== undefined);
+  return given.length > 1 ? AbortSignal.any(given) : given[0];
 }
 
 const UNASKABLE: ReadonlySet<Scope> = new Set(['link-local', 'multicast', 'unspecified']);
@@ -56,12 +63,12 @@ function localOf(facts: InterfaceFacts, routes: readonly Route[], family: Family
 }
 
 /** The portal's address. One whose name does not resolve is not asked: that much STUN has said already. */
-async function resolvePortal({ portal, lookup, signal }: CheckedNatOptions, isPublic: boolean, families: readonly Family[], origin: { readonly stack?: string }) {
+async function resolvePortal(portal: URL | false | undefined, names: Pick<CheckedNatOptions, 'lookup' | 'signal'>, isPublic: boolean, families: readonly Family[], origin: { readonly stack?: string }) {
   const url = portal ?? (isPublic ? new URL(PORTAL_URL) : false);
   if (url === false) return undefined;
   const host = url.hostname.replaceAll(/^\[|\]$/g, '');
   const port = url.port === '' ? 80 : Number(url.port);
-  const { servers } = await resolveThoseThatDo([{ text: host, host, port }], families, { lookup, signal }, origin);
+  const { servers } = await resolveThoseThatDo([{ text: host, host, port }], families, names, origin);
   const address = servers[0]?.address;
   return address === undefined ? undefined : { address, port, host: url.host, path: `${url.pathname}${url.search}` };
 }

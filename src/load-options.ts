@@ -25,9 +25,12 @@ export interface CheckedLoadOptions {
 }
 
 /** @internal */
+export const LOAD_OPTIONS: readonly ['stunServers', 'timeoutMs', 'signal', 'lookup'] = ['stunServers', 'timeoutMs', 'signal', 'lookup'];
+
+/** @internal */
 export function checkLoadOptions(options: unknown, caller: (...args: never[]) => unknown): CheckedLoadOptions {
   return asCaller(caller, () => {
-    const given = checkNames(options, ['stunServers', 'timeoutMs', 'signal', 'lookup']);
+    const given = checkNames(options, LOAD_OPTIONS);
     return {
       servers: checkServers('stunServers', given['stunServers']),
       timeoutMs: checkNumber('timeoutMs', given['timeoutMs'], 1, 600_000, false),

@@ -70,16 +70,16 @@ export function explainNat({ behaviour, numbers, found }: Explained): NatExplana
 }
 
 /** Nobody answered, or nobody could be asked: that is not a property of the NAT. */
-function notFound({ connectivity, servers }: NatFamily): NatExplanation {
+function notFound({ family, connectivity, servers }: NatFamily): NatExplanation {
   const headline = {
     'dns-failed': 'The names of the servers do not resolve, so nothing is known of the NAT.',
     'no-route': 'There is no route to the servers, so nothing is known of the NAT.',
     'captive-portal': 'A captive portal stands before the Internet: log in with a browser, then ask again.',
-    'no-reply': 'No server answered, so nothing is known of the NAT.',
-    'no-server': 'There was no server to ask, so nothing is known of the NAT.',
+    'no-reply': connectivity.reason === 'server-refused' ? 'The servers refuse to answer, so nothing is known of the NAT.' : 'No server answered, so nothing is known of the NAT.',
+    'no-server': `IPv${family} was not looked at: none of the servers has an IPv${family} address. Name one that has, as in ${family === 6 ? '[2001:db8::1]:3478' : '192.0.2.1:3478'}, to find out.`,
     stopped: 'It was stopped before anything was known.',
   }[connectivity.value as string];
-  const why = connectivity.why === undefined ? [] : [capital(`${sentence(connectivity.why)}.`)];
+  const why = connectivity.why === undefined || connectivity.value === 'no-server' ? [] : [capital(`${sentence(connectivity.why)}.`)];
   const asked = servers.length === 0 ? [] : [`Asked: ${servers.map((server) => (server.name === server.server ? server.name : `${server.name} (${server.server})`)).join(', ')}.`];
   return { headline: headline ?? 'Nothing is known of the NAT.', answers: [], notes: [...why, ...asked] };
 }
@@ -122,7 +122,7 @@ function survival({ mapping, blocked }: NatBehaviour, found: NatFamily | undefin
   const join = (...parts: (string | undefined)[]) => parts.filter(Boolean).join(' ');
   if (value === 'measured' && deadMs !== undefined) {
     const alive = aliveMs === undefined || aliveMs === 0 ? '' : `it is kept for ${seconds(aliveMs)} of silence, and `;
-    return join(what, capital(`${alive}it is gone after ${seconds(deadMs)}: send something more often than that.`));
+    return join(what, capital(`${alive}it is gone after ${seconds(deadMs)} at the latest: send something more often than that.`));
   }
   if (value === 'at-least' && aliveMs !== undefined) return join(what, `It was still there after ${seconds(aliveMs)} of silence; longer was not waited.`);
   if (value === 'unknown') return join(what, `How long it is kept could not be found out${why === undefined ? '' : `: ${sentence(why)}`}.`, CAREFUL);

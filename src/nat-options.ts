@@ -33,6 +33,11 @@ export interface LoadNatOptions {
   portal?: string | false | undefined;
   /** Cancels: the promise then rejects with an AbortError. */
   signal?: AbortSignal | undefined;
+  /**
+   * Ends the tests early: the promise resolves with what was found until then. What is not settled is `unknown` with the reason
+   * `stopped`; the sub-tests so far are in the evidence. Before the first test it cancels, as `signal` does.
+   */
+  stop?: AbortSignal | undefined;
   /** How server names are resolved; `dns.lookup` by default. */
   lookup?: LookupFunction | undefined;
 }
@@ -44,7 +49,7 @@ export interface CheckedNatOptions extends Omit<LoadNatOptions, 'servers' | 'fro
   readonly portal: URL | false | undefined;
 }
 
-const KNOWN = ['servers', 'profile', 'lifetime', 'lifetimeMaxMs', 'hairpin', 'tcp', 'from', 'portal', 'signal', 'lookup'] as const satisfies readonly (keyof LoadNatOptions)[];
+const KNOWN = ['servers', 'profile', 'lifetime', 'lifetimeMaxMs', 'hairpin', 'tcp', 'from', 'portal', 'signal', 'stop', 'lookup'] as const satisfies readonly (keyof LoadNatOptions)[];
 
 /** What `Interface.load()`, `validate()` and binding call them. */
 const SYNONYMS = { stunServers: 'servers', server: 'servers', address: 'from', local: 'from', timeoutMs: 'profile' };
@@ -63,6 +68,7 @@ export function checkNatOptions(options: unknown, caller: (...args: never[]) => 
       from: checkFrom(given.from),
       portal: checkPortal(given.portal),
       signal: checkSignal(given.signal),
+      stop: checkSignal(given.stop, 'stop'),
       lookup: checkLookup(given.lookup),
     };
   });

@@ -46,9 +46,9 @@ export interface Allocation extends Finding<PortAllocation> {
 
 /** How long an idle mapping is kept. */
 export interface Lifetime extends Finding<'not-asked' | 'measured' | 'at-least' | 'unknown'> {
-  /** It was still there after so many milliseconds of silence. */
+  /** It was still there after so many milliseconds of silence: the true lifetime is longer. */
   readonly aliveMs?: number;
-  /** And gone after so many. */
+  /** And gone after so many: the true lifetime is not longer, whatever was late on the way. */
   readonly deadMs?: number;
 }
 

@@ -1,6 +1,7 @@
 /** What kind of NAT an interface is behind. */
 import { inspect } from 'node:util';
 import { RoutePoolError } from './errors.ts';
+import { checkDetail } from './options.ts';
 import type { Family } from './families.ts';
 import type { NatData } from './interface-dict.ts';
 import { behaviourOf, numbersOf, type NatBehaviour } from './nat-behaviour.ts';
@@ -185,7 +186,7 @@ export class Nat implements NatData {
    */
   toJSON(options?: { detail?: boolean } | string): object {
     const dict = this.toDict();
-    if (typeof options !== 'object' || options?.detail !== true) return dict;
+    if (!checkDetail(options, this.toJSON)) return dict;
     const { behaviours, report, at } = this.#source;
     const behaviour = Object.fromEntries(behaviours.map(({ family, behaviour }) => [family, behaviour]));
     return { version: DETAIL_VERSION, ...dict, rfc3489: this.rfc3489, assumed: this.assumed, behaviour, breaches: this.breaches, at, report };

@@ -13,13 +13,15 @@ const HOLD_MS = 2 ** 30;
 
 /**
  * Starts a job and waits for its result; the process is kept alive meanwhile, unless `holds` is false. An abort stops the job
- * and rejects at once. Errors get the stack of `origin`, the call that began it.
+ * and rejects at once. Errors get the stack of `origin`, the call that began it. `stop` ends the job too, and what it has found
+ * until then is its result.
  */
 export function finished<T>(
   start: (bell: () => void) => NativeJob<T> | Failure,
   signal: AbortSignal | undefined,
   origin: { readonly stack?: string },
   holds = true,
+  stop?: AbortSignal,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     if (signal?.aborted) return reject(withStackOf(abortError(signal), origin));
@@ -28,6 +30,7 @@ export function finished<T>(
     const end = () => {
       clearInterval(hold);
       signal?.removeEventListener('abort', onAbort);
+      stop?.removeEventListener('abort', onStop);
     };
     const fail = (failure: Failure) => reject(withStackOf(toError(failure), origin));
     const job = start(() => {
@@ -42,11 +45,16 @@ export function finished<T>(
       if (!isFailure(job)) job.stop();
       if (signal) reject(withStackOf(abortError(signal), origin));
     };
+    const onStop = () => {
+      if (!isFailure(job)) job.stop();
+    };
     if (isFailure(job)) {
       end();
       fail(job);
     } else {
       signal?.addEventListener('abort', onAbort, { once: true });
+      stop?.addEventListener('abort', onStop, { once: true });
+      if (stop?.aborted) onStop();
     }
   });
 }

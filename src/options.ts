@@ -118,8 +118,8 @@ export function checkBoolean(option: string, value: unknown): boolean | undefine
   return value === undefined || typeof value === 'boolean' ? value : wrong(option, 'true or false', value);
 }
 
-export function checkSignal(value: unknown): AbortSignal | undefined {
-  return value === undefined || value instanceof AbortSignal ? value : wrong('signal', 'an AbortSignal', value);
+export function checkSignal(value: unknown, name = 'signal'): AbortSignal | undefined {
+  return value === undefined || value instanceof AbortSignal ? value : wrong(name, 'an AbortSignal', value);
 }
 
 export function checkLookup(value: unknown): LookupFunction | undefined {
@@ -157,13 +157,23 @@ function unknown(name: string, known: readonly string[], synonyms: Readonly<Reco
   throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `there is no option \`${name}\`; ${hint}`, { option: name });
 }
 
+/** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` if they are no object */
+export function asOptions(options: unknown): object {
+  return typeof options === 'object' && options !== null ? options : wrong('options', 'an object', options);
+}
+
 /** Options as an object with known names only. `synonyms` are names that other libraries use. */
 export function checkNames<K extends string>(options: unknown, known: readonly K[], synonyms?: Readonly<Record<string, string>>): { [P in K]?: unknown } {
-  if (typeof options !== 'object' || options === null) return wrong('options', 'an object', options);
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(asOptions(options))) {
     if (!known.some((candidate) => candidate === name)) unknown(name, known, synonyms);
   }
-  return options;
+  return options as object;
+}
+
+/** Options of a `toJSON`, which JSON.stringify gives a key in their place. */
+export function checkDetail(options: unknown, caller: (...args: never[]) => unknown): boolean {
+  if (options === undefined || typeof options === 'string') return false;
+  return asCaller(caller, () => checkBoolean('detail', checkNames(options, ['detail']).detail)) ?? false;
 }
 
 /** One server or several. */

@@ -31,8 +31,6 @@ const NOT_PUBLIC: readonly (readonly [network: string, prefix: number, rfc: stri
   ['fe80::', 10, 'RFC 4291'],
 ];
 
-const NETWORKS = NOT_PUBLIC.map(([network, prefix]) => ({ bytes: parseAddress(network)?.bytes ?? new Uint8Array(), prefix }));
-
 /** P2PD counts the first external block with `len()`, which on a 64-bit Python ends at 2^63 - 1: a /65 fits, a /64 raises. */
 const SHORTEST_IPV6_PREFIX = 65;
 
@@ -44,8 +42,12 @@ export function isP2pdRoute(route: RouteData): boolean {
   return isPublic(first.ip);
 }
 
+/** {@link NOT_PUBLIC}, read when it is first needed. */
+let networks: { bytes: Uint8Array; prefix: number }[] | undefined;
+
 function isPublic(ip: string): boolean {
   const bytes = parseAddress(ip)?.bytes;
   if (bytes === undefined) return false;
-  return !NETWORKS.some((network) => bytes.length === network.bytes.length && Buffer.compare(networkOf(bytes, network.prefix), network.bytes) === 0);
+  networks ??= NOT_PUBLIC.map(([network, prefix]) => ({ bytes: parseAddress(network)?.bytes ?? new Uint8Array(), prefix }));
+  return !networks.some((network) => bytes.length === network.bytes.length && Buffer.compare(networkOf(bytes, network.prefix), network.bytes) === 0);
 }

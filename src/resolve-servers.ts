@@ -1,5 +1,4 @@
 /** STUN servers for asking what addresses leave as, resolved once for each family. */
-import { lookup as dnsLookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { chooseServers, type ResolvedServer, type ServerTarget } from './binding.ts';
 import { DNS_TIMEOUT_MS } from './defaults.ts';
@@ -7,6 +6,7 @@ import { RoutePoolError, unwrap, withStackOf } from './errors.ts';
 import type { Family } from './families.ts';
 import { inTime } from './in-time.ts';
 import type { CheckedLoadOptions } from './load-options.ts';
+import { dnsLookup } from './node-modules.ts';
 import type { LookupFunction } from './options.ts';
 import { resolveServer } from './validate.ts';
 

@@ -3,7 +3,8 @@ import { FAMILIES, type Family } from './families.ts';
 import type { Interface } from './interface.ts';
 import { listInterfaces, type InterfaceAddress } from './interface-facts.ts';
 import { loadInterfaces } from './load-interfaces.ts';
-import type { LoadOptions } from './load-options.ts';
+import { checkLoadOptions, LOAD_OPTIONS, type LoadOptions } from './load-options.ts';
+import { asCaller, checkBoolean, checkNames } from './options.ts';
 import type { Certainty } from './route.ts';
 
 /** Addresses for {@link StunServer.listen}, and what is to be known about them. */
@@ -38,8 +39,10 @@ function rank({ ip, seen, certainty, global }: Candidate): number {
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_SERVER`; AbortError
  */
 export async function chooseStunAddresses(options: LoadOptions & { offline?: boolean } = {}): Promise<StunAddressChoice> {
-  const { offline = false, ...load } = options;
-  const loaded = offline ? [] : await loadAll(load);
+  const { offline, ...load } = asCaller(chooseStunAddresses, () => checkNames(options, ['offline', ...LOAD_OPTIONS])) as typeof options;
+  asCaller(chooseStunAddresses, () => checkBoolean('offline', offline));
+  checkLoadOptions(load, chooseStunAddresses);
+  const loaded = offline === true ? [] : await loadAll(load);
   const choice = FAMILIES.map((family) => choose(family, candidates(family, loaded)));
   const found = choice.flatMap(({ chosen }) => chosen);
   const notes = found.length === 0 ? ['This machine has no address but loopback: name one to serve only itself.'] : choice.flatMap((one) => one.notes);

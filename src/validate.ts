@@ -1,9 +1,9 @@
 /** The main job. */
-import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
-import { inspect } from 'node:util';
+import { askLookup } from './ask-lookup.ts';
 import { planSweep, type PlanFacts, type ResolvedServer } from './binding.ts';
 import { abortError, RoutePoolError, unwrap } from './errors.ts';
+import { dnsLookup } from './node-modules.ts';
 import { checkOptions, type LookupFunction, type ValidateOptions } from './options.ts';
 import { ValidationRun } from './validation-run.ts';
 
@@ -53,13 +53,7 @@ async function resolveServers(facts: PlanFacts, lookup: LookupFunction): Promise
 export async function resolveServer(server: PlanFacts['servers'][number], family: 4 | 6, lookup: LookupFunction): Promise<ResolvedServer> {
   // Nothing to look up. An address of the other family is refused by name when the sweep begins.
   if (isIP(server.host) !== 0) return { name: server.text, address: server.host, port: server.port };
-  const addresses = await new Promise<LookupAddress[]>((resolve, reject) => {
-    lookup(server.host, { family, all: true }, (error, found: unknown) => {
-      if (error) reject(error);
-      else if (isAddressList(found)) resolve(found);
-      else reject(new TypeError(`\`lookup\` was asked for { all: true } and gave ${inspect(found, { depth: 1, breakLength: Infinity })} in place of a list like [{ address, family }]`));
-    });
-  }).catch((cause: unknown) => {
+  const addresses = await askLookup(lookup, server.host, family).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `The server name '${server.host}' could not be resolved to an IPv${family} address (${reason}). Check the name and the resolver, or name the server by its address.`;
     throw new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'server', cause });
@@ -70,9 +64,4 @@ export async function resolveServer(server: PlanFacts['servers'][number], family
     throw new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'server' });
   }
   return { name: server.text, address, port: server.port };
-}
-
-/** What a custom lookup gives is checked: one that knows only the form for a single address is an easy mistake. */
-function isAddressList(found: unknown): found is LookupAddress[] {
-  return Array.isArray(found) && found.every((each: Partial<LookupAddress> | null) => typeof each?.address === 'string' && isIP(each.address) === each.family);
 }

@@ -1,7 +1,8 @@
 /** Peers of pipes in tests: Node's own sockets, on this machine's loopback. */
+import { spawn } from 'node:child_process';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { readdirSync } from 'node:fs';
 
 /** A TCP server; `onSocket` gets each connection. */
@@ -46,6 +47,27 @@ export interface UdpPeer {
   port: number;
   dest: [host: string, port: number];
   close(): Promise<void>;
+}
+
+/** A listener that accepts nothing, with connections that fill its queue: the next one is never answered. */
+export async function fullListener(): Promise<{ dest: [string, number]; port: number; close(): Promise<void> }> {
+  // Only a stopped process leaves its queue full: Node accepts at once.
+  const code = "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => { console.log(s.address().port); process.kill(process.pid, 'SIGSTOP'); })";
+  const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const port = Number(String(line));
+  const fillers = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+  // A queue for one takes two; those behind it get no answer.
+  await Promise.all(fillers.slice(0, 2).map((filler) => once(filler, 'connect')));
+  return {
+    dest: ['127.0.0.1', port],
+    port,
+    close: async () => {
+      for (const filler of fillers) filler.destroy();
+      child.kill('SIGKILL');
+      await once(child, 'close');
+    },
+  };
 }
 
 /** The loop turns once: what is ready now has been told after it. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { run } from '../targets/toolchain.mjs';
+import { run } from '../targets/system.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 

@@ -12,7 +12,7 @@ export function describeNat(name: string, nat: Nat, style: Style): string {
 function describeFamily(name: string, nat: Nat, found: NatFamily, style: Style): string {
   const { headline, answers, notes } = nat.explanation(found.family);
   const ok = found.connectivity.value === 'ok';
-  const mark = !ok && found.numbers.assumed ? style.bad('✘') : found.numbers.assumed ? style.doubtful('?') : style.good('✔');
+  const mark = found.connectivity.value === 'no-server' ? style.dim('-') : !ok && found.numbers.assumed ? style.bad('✘') : found.numbers.assumed ? style.doubtful('?') : style.good('✔');
   const lines = [`${name}  ${style.dim(`IPv${found.family}, asked from ${found.local}`)}`, `  ${mark} ${headline}`];
   if (ok) lines.push(`    ${style.dim(axes(found))}`);
   const wide = Math.max(0, ...answers.map(({ question }) => question.length));
@@ -36,8 +36,9 @@ export function describeRun(nat: Nat, style: Style): string {
   const answered = nat.families.reduce((sum, { loss }) => sum + loss.answered, 0);
   const parts = [`asked ${asked.length > 0 ? asked.join(', ') : 'nobody'} in ${seconds(nat.elapsedMs ?? 0)}`];
   if (answered > 0 && answered < sent) parts.push(`${((1 - answered / sent) * 100).toFixed(1)} % of the plain requests lost`);
+  const refusing = [...servers.values()].filter(({ answered: has, cannotTest }) => !has && cannotTest?.startsWith('it refuses'));
   const limits = [...servers.values()].filter(({ answered: has, canTest, cannotTest }) => has && !canTest && cannotTest !== undefined);
-  const lines = [parts.join('; '), ...limits.map(({ name, cannotTest }) => `${name} cannot test the filter: ${cannotTest}`)];
+  const lines = [parts.join('; '), ...refusing.map(({ server, cannotTest }) => `${server} did not count: ${cannotTest}`), ...limits.map(({ name, cannotTest }) => `${name} cannot test the filter: ${cannotTest}`)];
   return `${lines.map((line) => style.dim(line)).join('\n')}\n`;
 }
 

@@ -30,7 +30,8 @@ What to print:
   --evidence          each sub-test too
   --json              one document: the NAT's dict with details and evidence
 
-Exit code: 0 found out, 3 not all of it, 2 wrong usage, 1 nothing (no server answered, could be reached or resolved)
+Ctrl-C ends it with what was found until then, a second one at once.
+Exit code: 0 found out, 3 not all of it or stopped, 2 wrong usage, 1 nothing (no server answered, could be reached or resolved)
 `;
 
 const OPTIONS = {
@@ -75,7 +76,7 @@ async function runCommand(args: string[]): Promise<number> {
   const ended = new AbortController();
   const interrupted = stopOnInterrupt(ended);
   try {
-    const nat = await nic.loadNat({ ...options, signal: ended.signal });
+    const nat = await nic.loadNat({ ...options, stop: ended.signal });
     const style = new Style(process.stdout);
     if (values.json) {
       process.stdout.write(`${JSON.stringify({ interface: nic.name, ...nat.toJSON({ detail: true }) }, null, 2)}\n`);
@@ -83,23 +84,28 @@ async function runCommand(args: string[]): Promise<number> {
       process.stdout.write(`${describeNat(nic.name, nat, style)}\n${describeRun(nat, style)}`);
       if (values.evidence) process.stdout.write(`\n${evidenceTable(nat.evidence)}`);
     }
+    if (ended.signal.aborted) {
+      process.stderr.write('routepool: stopped: what was found until then is above\n');
+      return EXIT.someNot;
+    }
     // Who names servers of one family asks about that family.
     const families = nat.families.filter(({ connectivity }) => values.server === undefined || connectivity.value !== 'no-server');
     if (families.every(({ connectivity, numbers }) => connectivity.value !== 'ok' && numbers.assumed)) return EXIT.failure;
     return families.every(({ numbers }) => !numbers.assumed) ? EXIT.ok : EXIT.someNot;
   } catch (error) {
     if (!ended.signal.aborted) throw error;
-    process.stderr.write('routepool: stopped\n');
+    process.stderr.write('routepool: stopped before anything was asked\n');
     return EXIT.someNot;
   } finally {
     interrupted();
   }
 }
 
-/** First interrupt: stop. Second: leave at once. */
+/** First interrupt: stop, with what was found. Second: leave at once. */
 function stopOnInterrupt(ended: AbortController): () => void {
   const onSignal = () => {
     if (ended.signal.aborted) process.exit(EXIT.interrupted);
+    process.stderr.write('routepool: stopping; interrupt again to leave at once\n');
     ended.abort();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);

@@ -126,7 +126,10 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
    * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if there are no such addresses, `ERR_ROUTEPOOL_NO_INTERFACE`
    */
   async listenLocal(protocol: Protocol, port: number, which?: string | Interface, options: ListenOptions = {}): Promise<ServerGroup> {
-    const where = asCaller(this.listenLocal, () => localAddresses(which));
+    const where = asCaller(this.listenLocal, () => {
+      checkListenOptions(options);
+      return localAddresses(which);
+    });
     return this.#listen(protocol, port, where, options, this.listenLocal);
   }
 

@@ -60,10 +60,9 @@ function openAt(owner: ServerOwner, protocol: Protocol, port: number, planned: P
   const failed: ListenFailure[] = [];
   for (const { address, served: set, isWildcard, dualStack } of planned) {
     const chosen = servers[0]?.port ?? port;
-    const local = Endpoint.of(address, chosen);
     const socket: ServerPlan['socket'] = {
       ...owner.options.pipe.socket,
-      local: local.packed as Buffer,
+      local: Endpoint.of(address, chosen),
       dualStack,
       ...(options.interface === undefined ? {} : { interface: options.interface }),
     };

@@ -1,11 +1,11 @@
 /** One socket of a daemon, and those that came through it. */
 import { inspect } from 'node:util';
-import type { SocketOptions } from '../binding.ts';
 import type { Endpoint } from '../pipe/endpoint.ts';
 import { ListenerChannel } from '../pipe/listener-channel.ts';
 import { Pipe } from '../pipe/pipe.ts';
 import { type Protocol, TCP } from '../pipe/protocol.ts';
 import { SocketChannel } from '../pipe/socket-channel.ts';
+import type { SocketOptions } from '../pipe/socket-request.ts';
 import type { Route } from '../route.ts';
 import type { AddressSet } from './address-set.ts';
 import type { CheckedDaemonOptions } from './options.ts';
@@ -35,7 +35,7 @@ export interface ServerOwner {
 /** What a server serves. @internal */
 export interface ServerPlan {
   readonly protocol: Protocol;
-  readonly socket: Omit<SocketOptions, 'kind' | 'remote'>;
+  readonly socket: SocketOptions;
   /** The addresses among which it serves; undefined for all that its socket gets. */
   readonly served: AddressSet | undefined;
   /** Whether its socket is bound to a wildcard. */
@@ -74,7 +74,7 @@ export class DaemonServer implements AsyncDisposable {
       this.local = this.#listener.local;
       return;
     }
-    const socket = SocketChannel.udp({ ...plan.socket, packetInfo: plan.isWildcard && process.platform === 'linux' });
+    const socket = SocketChannel.udp({ ...plan.socket, packetInfo: plan.isWildcard && process.platform === 'linux' }, plan.socket);
     const peers = new UdpPeers(socket, plan.isWildcard && process.platform === 'linux');
     this.#socket = socket;
     this.local = socket.local;
@@ -150,7 +150,7 @@ export class DaemonServer implements AsyncDisposable {
       channel.reset();
       return;
     }
-    this.#begin(new Pipe(channel, this.#owner.options.pipe, routeOf(channel.local.address)));
+    this.#begin(new Pipe(channel, this.#owner.options.pipe.settings, routeOf(channel.local.address)));
   }
 
   #onDatagram(peers: UdpPeers, data: Buffer, from: Endpoint, to: Endpoint | undefined): void {
@@ -164,7 +164,7 @@ export class DaemonServer implements AsyncDisposable {
       if (peers.size >= this.#owner.options.maxPeers || !this.#owner.hasRoom()) return void this.#refused++;
       const fresh = peers.add(local, from);
       peer = fresh;
-      const pipe = new Pipe(fresh, this.#owner.options.pipe, routeOf(local.address));
+      const pipe = new Pipe(fresh, this.#owner.options.pipe.settings, routeOf(local.address));
       this.#byPeer.set(fresh, pipe);
       pipe.once('close', () => this.#byPeer.delete(fresh));
       this.#begin(pipe);

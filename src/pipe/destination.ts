@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { domainToASCII } from 'node:url';
 import { SocketAddress } from 'node:net';
+import { ipv4Bits } from '../address-parse.ts';
 import { BoundRoute } from '../bound-route.ts';
 import { RoutePoolError } from '../errors.ts';
 import { STUN_PORT } from '../defaults.ts';
@@ -130,6 +131,7 @@ function fromParts(host: unknown, port: unknown, whole: unknown): ParsedDestinat
   if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) {
     wrong(whole, `expected an integer from 1 to 65535 for the port but received ${shown(port)}`);
   }
+  if (ipv4Bits(host) !== undefined) return { host, port, family: 4, zone: undefined };
   const family = familyOf(host);
   if (family !== 0) {
     const [address = '', zone] = canonicalAddress(host).split('%', 2);

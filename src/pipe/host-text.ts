@@ -1,7 +1,7 @@
 /** Addresses and ports as text, the way people read them. */
 import { isIPv6 } from 'node:net';
 import { ipv4Text, ipv6Text } from '../address-text.ts';
-import { parseAddress } from '../address-parse.ts';
+import { ipv4Bits, parseAddress } from '../address-parse.ts';
 
 /** `192.0.2.1:80`, `example.net:80`, `[2001:db8::1]:80`. */
 export function endpointText(host: string, port: number): string {
@@ -10,6 +10,7 @@ export function endpointText(host: string, port: number): string {
 
 /** An address in its canonical form (RFC 5952); an IPv4-mapped IPv6 one as IPv4; anything else as it is. A zone is kept. */
 export function canonicalAddress(text: string): string {
+  if (ipv4Bits(text) !== undefined) return text;
   const [address = '', zone] = text.split('%', 2);
   const parsed = parseAddress(address);
   if (parsed === undefined) return text;
@@ -21,6 +22,7 @@ export function canonicalAddress(text: string): string {
 
 /** 4 or 6 for an address, 0 for anything else; an IPv4-mapped address counts as IPv4. */
 export function familyOf(text: string): 0 | 4 | 6 {
+  if (ipv4Bits(text) !== undefined) return 4;
   const parsed = parseAddress(text.split('%', 1)[0] ?? '');
   if (parsed === undefined) return 0;
   return parsed.family === 6 && !isMapped(parsed.bytes) ? 6 : 4;

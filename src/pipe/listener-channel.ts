@@ -1,8 +1,9 @@
 /** A TCP listener: accepts connections, and stops when it is told to. */
-import { socketWatch, type SocketOptions } from '../binding.ts';
+import { socketClose, socketWatch } from '../binding.ts';
 import { ACCEPT_RETRY_MS } from '../defaults.ts';
 import type { Endpoint } from './endpoint.ts';
 import { SocketChannel } from './socket-channel.ts';
+import { LISTENER, type SocketOptions } from './socket-request.ts';
 import { sockets, type SocketOwner, type SocketTable } from './sockets.ts';
 import { systemError } from './system-errors.ts';
 
@@ -32,12 +33,12 @@ export class ListenerChannel implements SocketOwner {
    *
    * @throws system errors in Node's shape, such as `bind EADDRINUSE`
    */
-  constructor(options: Omit<SocketOptions, 'kind' | 'remote'>, events: ListenerEvents) {
+  constructor(options: SocketOptions, events: ListenerEvents) {
     const table = sockets();
-    const opened = table.open({ ...options, kind: 'listen' });
-    this.id = opened.id;
-    this.local = opened.local;
-    this.interfaceRefused = opened.interfaceRefused;
+    const opened = table.open(LISTENER, options, options, undefined);
+    this.id = typeof opened === 'number' ? opened : opened.id;
+    this.local = table.opened();
+    this.interfaceRefused = typeof opened === 'number' ? undefined : opened.interfaceRefused;
     this.#table = table;
     this.#events = events;
     table.add(this);
@@ -65,7 +66,7 @@ export class ListenerChannel implements SocketOwner {
     this.unref();
     this.#open = false;
     clearTimeout(this.#retry);
-    this.#table.native.close(this.id, false);
+    socketClose(this.#table.number, this.id, false);
     this.#table.remove(this);
   }
 

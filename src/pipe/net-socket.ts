@@ -8,9 +8,9 @@ import { TCP } from './protocol.ts';
 export async function toNetSocket(pipe: Pipe): Promise<Socket> {
   if (process.platform === 'win32') throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'sockets have no descriptors on Windows: use stream()');
   if (pipe.protocol !== TCP) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'only the descriptor of a TCP pipe makes a net.Socket');
-  const { channel, messages } = await pipe.handOver('made a net.Socket');
+  const { channel, messages } = await pipe.core.handOver('made a net.Socket');
   const socket = new Socket({ fd: channel.take(), readable: true, writable: true });
   for (const { data } of messages.toReversed()) socket.unshift(data);
-  pipe.handedOver(undefined);
+  void pipe.core.finish(undefined, false);
   return socket;
 }

@@ -5,17 +5,18 @@ import { ENDPOINT_BYTES } from '../defaults.ts';
 import { abortError, RoutePoolError, withStackOf } from '../errors.ts';
 import type { Family } from '../families.ts';
 import { Interface } from '../interface.ts';
-import { asCaller, checkChoice, wrong } from '../options.ts';
+import { asCaller, wrong } from '../options.ts';
 import { Route } from '../route.ts';
-import { type Destination, parseDestination } from './destination.ts';
+import { type Destination, parseDestination, type ParsedDestination } from './destination.ts';
 import { pipeChannel } from './diagnostics.ts';
 import { Endpoint } from './endpoint.ts';
 import { Pipe } from './pipe.ts';
 import { type CheckedPipeOptions, checkPipeOptions, type PipeOptions } from './pipe-options.ts';
 import { type Protocol, TCP, UDP } from './protocol.ts';
-import { resolveDestination, type ResolvedAddress } from './resolve.ts';
-import { type LocalSide, localSide } from './local-side.ts';
+import { resolveDestination } from './resolve.ts';
+import { localSide } from './local-side.ts';
 import { SocketChannel } from './socket-channel.ts';
+import type { LocalOptions } from './socket-request.ts';
 import { systemError, TIMED_OUT } from './system-errors.ts';
 import { secure } from './tls-channel.ts';
 
@@ -37,43 +38,84 @@ export type Leaving = Route | BoundRoute | Interface;
  * @example
  * const pipe = await pipeOpen(TCP, 'example.net:80', route);
  */
-export function pipeOpen(protocol: Protocol, dest: Destination | null, route?: Leaving, options: PipeOptions = {}): Promise<Pipe> {
-  const origin: { stack?: string } = {};
-  Error.captureStackTrace(origin, pipeOpen);
-  return open(protocol, dest, route, options, origin).catch((error: unknown) => {
-    if (pipeChannel.hasSubscribers) pipeChannel.publish({ event: 'failed', destination: dest, error });
-    throw error instanceof Error ? withStackOf(error, origin) : error;
-  });
+export function pipeOpen(protocol: Protocol, dest: Destination | null, route?: Leaving, options?: PipeOptions): Promise<Pipe> {
+  try {
+    const plan = check(protocol, dest, route, options);
+    if (plan.protocol === UDP && plan.remotes !== undefined) return Promise.resolve(openUdp(plan, plan.remotes[0]));
+    // What fails later gets the stack of this call, which costs as much as all of the above.
+    const origin: { stack?: string } = {};
+    Error.captureStackTrace(origin, pipeOpen);
+    return openLater(plan, origin).catch((error: unknown) => {
+      tellFailure(dest, error);
+      throw error instanceof Error ? withStackOf(error, origin) : error;
+    });
+  } catch (error) {
+    if (error instanceof Error) Error.captureStackTrace(error, pipeOpen);
+    tellFailure(dest, error);
+    return Promise.reject(error);
+  }
 }
 
-async function open(protocol: unknown, dest: Destination | null, leaving: unknown, options: unknown, origin: { readonly stack?: string }): Promise<Pipe> {
-  const kind = checkChoice('protocol', protocol, [TCP, UDP]) ?? wrong('protocol', "TCP ('tcp') or UDP ('udp')", protocol);
-  const checked = checkPipeOptions(options);
-  const { signal } = checked;
+function tellFailure(destination: unknown, error: unknown): void {
+  if (pipeChannel.hasSubscribers) pipeChannel.publish({ event: 'failed', destination, error });
+}
+
+/** What is to be opened, checked. */
+interface Plan {
+  readonly protocol: Protocol;
+  readonly options: CheckedPipeOptions;
+  readonly route: Route | BoundRoute | undefined;
+  readonly dest: ParsedDestination | undefined;
+  /** Where to, unless a name has to be resolved first; empty for a pipe that talks to anybody. */
+  readonly remotes: readonly Endpoint[] | undefined;
+}
+
+const ANYBODY: readonly Endpoint[] = [];
+
+function check(protocol: unknown, dest: Destination | null, leaving: unknown, given: unknown): Plan {
+  if (protocol !== TCP && protocol !== UDP) return wrong('protocol', "TCP ('tcp') or UDP ('udp')", protocol);
+  const options = checkPipeOptions(given);
+  const { signal } = options;
   if (signal?.aborted) throw abortError(signal);
   const route = checkRoute(leaving);
   if (dest === null || dest === undefined) {
-    if (kind === TCP || dest === undefined) wrong('dest', kind === TCP ? 'a destination' : 'a destination, or null for a pipe that talks to anybody,', dest);
-    const side = localSide(route, route === undefined ? 4 : undefined);
-    return new Pipe(SocketChannel.udp({ ...checked.socket, ...side.socket }), checked, route);
+    if (protocol === TCP || dest === undefined) wrong('dest', protocol === TCP ? 'a destination' : 'a destination, or null for a pipe that talks to anybody,', dest);
+    return { protocol, options, route, dest: undefined, remotes: ANYBODY };
   }
-  const parsed = parseDestination(dest, kind);
-  const families: readonly Family[] = route === undefined ? [4, 6] : [route instanceof BoundRoute ? route.route.af : route.af];
-  const found = await resolveDestination(parsed, families, checked, origin);
-  const remotes = found.map((each: ResolvedAddress) => Endpoint.of(each.address, each.port));
+  const parsed = parseDestination(dest, protocol);
+  const family = route instanceof BoundRoute ? route.route.af : route?.af;
+  // An address of the other family is refused where names are resolved.
+  const isAddress = parsed.family !== 0 && (family === undefined || family === parsed.family);
+  const remotes = isAddress ? [Endpoint.of(parsed.zone === undefined ? parsed.host : `${parsed.host}%${parsed.zone}`, parsed.port)] : undefined;
+  return { protocol, options, route, dest: parsed, remotes };
+}
+
+/** Nothing has to be waited for. */
+function openUdp({ options, route, dest }: Plan, remote: Endpoint | undefined): Pipe {
+  if (dest !== undefined && options.tls !== undefined) wrong('tls', 'no tls for UDP,', true);
+  const side = localSide(route, dest === undefined && route === undefined ? 4 : undefined);
+  return new Pipe(SocketChannel.udp(options.socket, side, remote), options.settings, route);
+}
+
+async function openLater(plan: Plan, origin: { readonly stack?: string }): Promise<Pipe> {
+  const { protocol, options, route, dest } = plan;
+  const remotes = plan.remotes ?? (await resolve(plan, origin));
   const [first] = remotes;
-  if (first === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a destination without an address was not refused');
-  if (kind === UDP) {
-    if (checked.tls !== undefined) wrong('tls', 'no tls for UDP,', true);
-    const side = localSide(route, undefined);
-    return new Pipe(SocketChannel.udp({ ...checked.socket, ...side.socket }, first), checked, route);
-  }
+  if (first === undefined || dest === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a destination without an address was not refused');
+  if (protocol === UDP) return openUdp(plan, first);
   const began = performance.now();
-  const channel = await connectAny(remotes, localSide(route, undefined), checked);
-  if (checked.tls === undefined) return new Pipe(channel, checked, route);
-  const left = Math.max(1, checked.connectTimeoutMs - (performance.now() - began));
-  const inner = new Pipe(channel, checked, route, { isInner: true });
-  return new Pipe(await secure(inner, checked.tls, parsed.host, left, signal), checked, route);
+  const channel = await connectAny(remotes, localSide(route, undefined), options);
+  if (options.tls === undefined) return new Pipe(channel, options.settings, route);
+  const left = Math.max(1, options.connectTimeoutMs - (performance.now() - began));
+  const inner = new Pipe(channel, options.settings, route, true);
+  return new Pipe(await secure(inner, options.tls, dest.host, left, options.signal), options.settings, route);
+}
+
+/** The addresses of a name, for the families that the route has. */
+async function resolve({ options, route, dest }: Plan, origin: { readonly stack?: string }): Promise<Endpoint[]> {
+  const families: readonly Family[] = route === undefined ? [4, 6] : [route instanceof BoundRoute ? route.route.af : route.af];
+  const found = dest === undefined ? [] : await resolveDestination(dest, families, options, origin);
+  return found.map((each) => Endpoint.of(each.address, each.port));
 }
 
 function checkRoute(route: unknown): Route | BoundRoute | undefined {
@@ -83,10 +125,10 @@ function checkRoute(route: unknown): Route | BoundRoute | undefined {
 }
 
 /** The first of several addresses that can be connected to (RFC 8305); the error is that of the first. */
-async function connectAny(remotes: readonly Endpoint[], side: LocalSide, options: CheckedPipeOptions): Promise<SocketChannel> {
+function connectAny(remotes: readonly Endpoint[], side: LocalOptions, options: CheckedPipeOptions): Promise<SocketChannel> {
   const [only] = remotes;
-  const deadline = performance.now() + options.connectTimeoutMs;
   if (remotes.length === 1 && only !== undefined) return connect(only, side, options, options.connectTimeoutMs, options.signal);
+  const deadline = performance.now() + options.connectTimeoutMs;
   const attempts = new ConnectAttempts(Buffer.concat(remotes.map((remote) => remote.packed)));
   const packed = attempts.destinations();
   const order = Array.from({ length: packed.length / ENDPOINT_BYTES }, (_, i) => Endpoint.at(packed, i * ENDPOINT_BYTES));
@@ -136,7 +178,7 @@ async function connectAny(remotes: readonly Endpoint[], side: LocalSide, options
 }
 
 /** One connection. */
-function connect(remote: Endpoint, side: LocalSide, options: CheckedPipeOptions, timeoutMs: number, signal: AbortSignal | undefined): Promise<SocketChannel> {
+function connect(remote: Endpoint, side: LocalOptions, options: CheckedPipeOptions, timeoutMs: number, signal: AbortSignal | undefined): Promise<SocketChannel> {
   return new Promise((resolve, reject) => {
     const end = () => {
       clearTimeout(timer);
@@ -147,7 +189,7 @@ function connect(remote: Endpoint, side: LocalSide, options: CheckedPipeOptions,
       channel.reset();
       reject(error);
     };
-    const channel = SocketChannel.connect({ ...options.socket, ...side.socket }, remote, {
+    const channel = SocketChannel.connect(options.socket, side, remote, {
       onConnected: () => {
         end();
         resolve(channel);

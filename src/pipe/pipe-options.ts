@@ -1,7 +1,9 @@
 /** Options of pipes. */
 import type { ConnectionOptions } from 'node:tls';
 import { CONNECT_TIMEOUT_MS, DNS_TIMEOUT_MS, PIPE_HIGH_WATER_MARK } from '../defaults.ts';
+import { checkTlsOptions } from '../node-options.ts';
 import { checkNames, checkNumber, wrong, type LookupFunction } from '../options.ts';
+import type { SocketOptions } from './socket-request.ts';
 
 /** How a pipe is opened. Everything is optional. */
 export interface PipeOptions {
@@ -77,28 +79,23 @@ const SYNONYMS = {
   sendBufferSize: 'sendBuffer',
 };
 
+/** What an open pipe needs of its options. Pipes with the same ones share the object. @internal */
+export interface PipeSettings {
+  readonly highWaterMark: number;
+  readonly recvTimeoutMs: number | undefined;
+  readonly maxMessage: number;
+  readonly allowHalfOpen: boolean;
+}
+
 /** Options that were checked. @internal */
 export interface CheckedPipeOptions {
   readonly dnsTimeoutMs: number;
   readonly connectTimeoutMs: number;
-  readonly recvTimeoutMs: number | undefined;
-  readonly highWaterMark: number;
-  readonly maxMessage: number;
-  readonly allowHalfOpen: boolean;
+  readonly settings: PipeSettings;
   readonly tls: ConnectionOptions | undefined;
   readonly signal: AbortSignal | undefined;
   readonly lookup: LookupFunction | undefined;
-  /** For the addon. */
-  readonly socket: Readonly<{
-    noDelay: boolean;
-    reuseAddress: boolean;
-    broadcast: boolean;
-    largest: number;
-    keepAliveMs?: number;
-    lingerMs?: number;
-    sendBuffer?: number;
-    receiveBuffer?: number;
-  }>;
+  readonly socket: SocketOptions;
 }
 
 /** Milliseconds before a silent peer is asked, unless the user says: as `net.Socket` leaves it, the system's two hours. */
@@ -106,6 +103,26 @@ const KEEP_ALIVE_MS = 7_200_000;
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
 export function checkPipeOptions(options: unknown): CheckedPipeOptions {
+  if (options === undefined) return (byDefault ??= check({}));
+  return check(options);
+}
+
+/** Of pipes that are opened without options. */
+let byDefault: CheckedPipeOptions | undefined;
+/** Of the pipe that was opened last. */
+let lastSettings: PipeSettings | undefined;
+
+function share(settings: PipeSettings): PipeSettings {
+  const last = lastSettings;
+  const isSame =
+    last?.highWaterMark === settings.highWaterMark &&
+    last.recvTimeoutMs === settings.recvTimeoutMs &&
+    last.maxMessage === settings.maxMessage &&
+    last.allowHalfOpen === settings.allowHalfOpen;
+  return isSame ? last : (lastSettings = settings);
+}
+
+function check(options: unknown): CheckedPipeOptions {
   const given = checkNames(options, KNOWN, SYNONYMS);
   const { signal, lookup } = given;
   if (signal !== undefined && !(signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', signal);
@@ -118,10 +135,12 @@ export function checkPipeOptions(options: unknown): CheckedPipeOptions {
   return {
     dnsTimeoutMs: checkNumber('dnsTimeoutMs', given.dnsTimeoutMs, 1, 600_000, false) ?? DNS_TIMEOUT_MS,
     connectTimeoutMs: checkNumber('connectTimeoutMs', given.connectTimeoutMs, 1, 600_000, false) ?? CONNECT_TIMEOUT_MS,
-    recvTimeoutMs: checkNumber('recvTimeoutMs', given.recvTimeoutMs, 0, 2 ** 31 - 1, false),
-    highWaterMark: checkNumber('highWaterMark', given.highWaterMark, 1, 2 ** 30, true) ?? PIPE_HIGH_WATER_MARK,
-    maxMessage,
-    allowHalfOpen: checkFlag('allowHalfOpen', given.allowHalfOpen) ?? false,
+    settings: share({
+      recvTimeoutMs: checkNumber('recvTimeoutMs', given.recvTimeoutMs, 0, 2 ** 31 - 1, false),
+      highWaterMark: checkNumber('highWaterMark', given.highWaterMark, 1, 2 ** 30, true) ?? PIPE_HIGH_WATER_MARK,
+      maxMessage,
+      allowHalfOpen: checkFlag('allowHalfOpen', given.allowHalfOpen) ?? false,
+    }),
     tls: checkTls(given.tls),
     signal: signal as AbortSignal | undefined,
     lookup: lookup as LookupFunction | undefined,
@@ -130,10 +149,10 @@ export function checkPipeOptions(options: unknown): CheckedPipeOptions {
       reuseAddress: checkFlag('reuseAddress', given.reuseAddress) ?? false,
       broadcast: checkFlag('broadcast', given.broadcast) ?? false,
       largest: maxMessage,
-      ...(keepAliveMs === undefined ? {} : { keepAliveMs }),
-      ...(linger === undefined ? {} : { lingerMs: linger * 1_000 }),
-      ...(sendBuffer === undefined ? {} : { sendBuffer }),
-      ...(receiveBuffer === undefined ? {} : { receiveBuffer }),
+      keepAliveMs,
+      lingerMs: linger === undefined ? undefined : linger * 1_000,
+      sendBuffer,
+      receiveBuffer,
     },
   };
 }
@@ -153,5 +172,5 @@ function checkKeepAlive(value: unknown): number | undefined {
 function checkTls(value: unknown): ConnectionOptions | undefined {
   if (value === undefined || value === false) return undefined;
   if (value === true) return {};
-  return typeof value === 'object' && value !== null ? value : wrong('tls', 'true, or an object as tls.connect takes it', value);
+  return typeof value === 'object' && value !== null ? checkTlsOptions(value) : wrong('tls', 'true, or an object as tls.connect takes it', value);
 }

@@ -23,7 +23,7 @@ export interface Relayed {
 export async function relayPipes(a: Pipe, b: Pipe, begin: (relay: Relayed) => void): Promise<{ bytesForward: number; bytesBack: number }> {
   // Looked at before either is given away: a pipe whose relay is refused stays as it was.
   for (const pipe of [a, b]) {
-    pipe.checkHandOver('relayed');
+    pipe.core.checkHandOver('relayed');
     if (pipe.remote === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'a UDP pipe without a destination has no peer to relay to: open it with one');
   }
   try {
@@ -37,7 +37,7 @@ export async function relayPipes(a: Pipe, b: Pipe, begin: (relay: Relayed) => vo
 }
 
 async function start(a: Pipe, b: Pipe, begin: (relay: Relayed) => void): Promise<{ bytesForward: number; bytesBack: number }> {
-  const [fromA, fromB] = await Promise.all([a.handOver('relayed'), b.handOver('relayed')]);
+  const [fromA, fromB] = await Promise.all([a.core.handOver('relayed'), b.core.handOver('relayed')]);
   const before = { forward: await pass(fromA.messages, fromB.channel), back: await pass(fromB.messages, fromA.channel) };
   return new Promise((resolve, reject) => {
     let isOver = false;
@@ -46,8 +46,8 @@ async function start(a: Pipe, b: Pipe, begin: (relay: Relayed) => void): Promise
       isOver = true;
       last = relay.moved();
       relay.end();
-      a.handedOver(error);
-      b.handedOver(error);
+      void a.core.finish(error, false);
+      void b.core.finish(error, false);
       if (error === undefined) resolve({ bytesForward: before.forward + last.forward, bytesBack: before.back + last.back });
       else reject(error);
     };

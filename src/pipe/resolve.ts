@@ -1,11 +1,11 @@
 /** Names of destinations, resolved for the families that a route has. */
-import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
-import { isIP } from 'node:net';
+import type { LookupAddress } from 'node:dns';
 import { constants } from 'node:os';
-import { inspect } from 'node:util';
+import { askLookup } from '../ask-lookup.ts';
 import { DNS_TIMEOUT_MS } from '../defaults.ts';
 import { abortError, RoutePoolError, withStackOf } from '../errors.ts';
 import type { Family } from '../families.ts';
+import { dnsLookup } from '../node-modules.ts';
 import type { LookupFunction } from '../options.ts';
 import type { ParsedDestination } from './destination.ts';
 import { canonicalAddress, endpointText, familyOf } from './host-text.ts';
@@ -77,26 +77,14 @@ function ask(host: string, families: readonly Family[], options: ResolveOptions)
       settle();
     };
     signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-      lookup(host, { all: true, family: families.length === 1 ? (families[0] ?? 0) : 0 }, (error, found: unknown) => {
-        end(() => {
-          if (error) reject(error);
-          else if (isAddressList(found)) resolve(found);
-          else reject(new TypeError(`\`lookup\` was asked for { all: true } and gave ${inspect(found, { depth: 1, breakLength: Infinity })} in place of a list like [{ address, family }]`));
-        });
-      });
-    } catch (error) {
-      end(() => reject(error));
-    }
+    askLookup(lookup, host, families.length === 1 ? (families[0] ?? 0) : 0).then(
+      (found) => end(() => resolve(found)),
+      (error: unknown) => end(() => reject(error)),
+    );
   });
 }
 
 function timedOut(host: string): Error {
   const error = new Error(`getaddrinfo ETIMEDOUT ${host}`);
   return Object.assign(error, { errno: -constants.errno.ETIMEDOUT, code: 'ETIMEDOUT', syscall: 'getaddrinfo', hostname: host });
-}
-
-/** What a custom lookup gives is checked: one that knows only the form for a single address is an easy mistake. */
-function isAddressList(found: unknown): found is LookupAddress[] {
-  return Array.isArray(found) && found.every((each: Partial<LookupAddress> | null) => typeof each?.address === 'string' && isIP(each.address) === each.family);
 }

@@ -1,9 +1,10 @@
 /** One native socket: an outgoing or accepted connection, or a UDP socket. */
-import { socketSend, socketSendTo, socketWatch, type SocketOptions } from '../binding.ts';
+import { socketClose, socketSend, socketSendTo, socketWatch, type UntiedSocket } from '../binding.ts';
 import { isFailure, toError } from '../errors.ts';
 import type { Channel, ChannelEvents } from './channel.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type Protocol, TCP, UDP } from './protocol.ts';
+import { CONNECTION, DATAGRAMS, type LocalOptions, type SocketOptions } from './socket-request.ts';
 import { sockets, type SocketOwner, type SocketTable } from './sockets.ts';
 import { isFull } from './system-errors.ts';
 
@@ -25,42 +26,42 @@ export class SocketChannel implements Channel, SocketOwner {
   #connect: ConnectEvents | undefined;
   #detached: (() => void) | undefined;
   /** What came before there was a pipe: the rest of a batch. */
-  #early: ((events: ChannelEvents) => void)[] = [];
+  #early: ((events: ChannelEvents) => void)[] | undefined;
   #reading = true;
   #writing = false;
   #open = true;
   #held = true;
 
-  private constructor(table: SocketTable, protocol: Protocol, opened: { id: number; local: Endpoint; interfaceRefused?: string | undefined }, remote: Endpoint | undefined) {
-    this.id = opened.id;
+  private constructor(table: SocketTable, protocol: Protocol, opened: number | UntiedSocket, local: Endpoint, remote: Endpoint | undefined) {
+    this.id = typeof opened === 'number' ? opened : opened.id;
     this.protocol = protocol;
-    this.#local = opened.local;
+    this.#local = local;
     this.remote = remote;
-    this.interfaceRefused = opened.interfaceRefused;
+    this.interfaceRefused = typeof opened === 'number' ? undefined : opened.interfaceRefused;
     this.#table = table;
     table.add(this);
     table.ref();
   }
 
   /** Begins a connection. Throws what fails at once. @internal */
-  static connect(options: Omit<SocketOptions, 'kind' | 'remote'>, remote: Endpoint, events: ConnectEvents): SocketChannel {
+  static connect(options: SocketOptions, side: LocalOptions, remote: Endpoint, events: ConnectEvents): SocketChannel {
     const table = sockets();
-    const opened = table.open({ ...options, kind: TCP, remote: remote.packed as Buffer });
-    const channel = new SocketChannel(table, TCP, opened, remote);
+    const opened = table.open(CONNECTION, options, side, remote);
+    const channel = new SocketChannel(table, TCP, opened, table.opened(), remote);
     channel.#connect = events;
     return channel;
   }
 
   /** Opens a UDP socket. @internal */
-  static udp(options: Omit<SocketOptions, 'kind' | 'remote'>, remote?: Endpoint): SocketChannel {
+  static udp(options: SocketOptions, side: LocalOptions, remote?: Endpoint): SocketChannel {
     const table = sockets();
-    const opened = table.open({ ...options, kind: UDP, ...(remote === undefined ? {} : { remote: remote.packed as Buffer }) });
-    return new SocketChannel(table, UDP, opened, remote);
+    const opened = table.open(DATAGRAMS, options, side, remote);
+    return new SocketChannel(table, UDP, opened, table.opened(), remote);
   }
 
   /** A connection that a listener has accepted. @internal */
   static accepted(table: SocketTable, id: number, local: Endpoint, remote: Endpoint): SocketChannel {
-    return new SocketChannel(table, TCP, { id, local }, remote);
+    return new SocketChannel(table, TCP, id, local, remote);
   }
 
   get local(): Endpoint {
@@ -77,14 +78,14 @@ export class SocketChannel implements Channel, SocketOwner {
   }
 
   attach(events: ChannelEvents): void {
-    if (this.#early.length === 0) {
+    if (this.#early === undefined) {
       this.#events = events;
       return;
     }
     // After whoever opened the pipe has it, and may have added listeners. What comes until then queues up behind.
     setImmediate(() => {
-      const early = this.#early;
-      this.#early = [];
+      const early = this.#early ?? [];
+      this.#early = undefined;
       this.#events = events;
       for (const each of early) if (this.#open) each(events);
     });
@@ -135,7 +136,7 @@ export class SocketChannel implements Channel, SocketOwner {
 
   #close(reset: boolean): void {
     if (!this.#open) return;
-    this.#table.native.close(this.id, reset);
+    socketClose(this.#table.number, this.id, reset);
     this.#leave();
   }
 
@@ -207,24 +208,24 @@ export class SocketChannel implements Channel, SocketOwner {
     // A connected socket has a peer.
     const from = this.remote as Endpoint;
     if (this.#events !== undefined) this.#events.onMessage(data, from);
-    else this.#early.push((events) => events.onMessage(data, from));
+    else (this.#early ??= []).push((events) => events.onMessage(data, from));
   }
 
   onDatagram(data: Buffer, from: Endpoint, to: Endpoint | undefined): void {
     if (this.#events !== undefined) this.#events.onMessage(data, from, to);
-    else this.#early.push((events) => events.onMessage(data, from, to));
+    else (this.#early ??= []).push((events) => events.onMessage(data, from, to));
   }
 
   onEnd(): void {
     if (this.#events !== undefined) this.#events.onEnd();
-    else this.#early.push((events) => events.onEnd());
+    else (this.#early ??= []).push((events) => events.onEnd());
   }
 
   onError(errno: number, syscall: string): void {
     const connect = this.#connect;
     if (connect !== undefined && syscall === 'connect') connect.onFailed(errno);
     else if (this.#events !== undefined) this.#events.onError(errno, syscall);
-    else this.#early.push((events) => events.onError(errno, syscall));
+    else (this.#early ??= []).push((events) => events.onError(errno, syscall));
   }
 
   onConnected(local: Endpoint): void {

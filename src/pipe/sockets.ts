@@ -1,8 +1,9 @@
 /** The native sockets of this environment (the main thread, or a worker), and what happens to them. */
-import { type NativeSockets, openSockets, socketDrain, type SocketOptions } from '../binding.ts';
+import { type NativeSockets, openSockets, socketDrain, socketOpen, type UntiedSocket } from '../binding.ts';
 import { ENDPOINT_BYTES, RECORD_HEAD_BYTES, SLAB_BYTES, SLAB_ROOM } from '../defaults.ts';
 import { isFailure, toError } from '../errors.ts';
 import { Endpoint } from './endpoint.ts';
+import { LOCAL_AT, type LocalOptions, request, type SocketOptions, writeRequest } from './socket-request.ts';
 
 /** Kinds of records; crates/core/src/pipe/record.rs says what each has. */
 const DATA = 1;
@@ -68,11 +69,20 @@ export class SocketTable {
     this.number = native.table();
   }
 
-  /** Opens a socket; throws system errors in Node's shape. */
-  open(options: SocketOptions): { id: number; local: Endpoint; interfaceRefused: string | undefined } {
-    const opened = this.native.open(options);
+  /**
+   * Opens a socket: gives its number, and why it could not be tied to its interface where that is so. {@link SocketTable.opened} then
+   * has its local side. Throws system errors in Node's shape.
+   */
+  open(kind: number, options: SocketOptions, side: LocalOptions, remote: Endpoint | undefined): number | UntiedSocket {
+    writeRequest(kind, options, side, remote);
+    const opened = socketOpen(this.number, request, side.interface);
     if (isFailure(opened)) throw toError(opened);
-    return { id: opened.id, local: Endpoint.at(opened.local, 0), interfaceRefused: opened.interfaceRefused ?? undefined };
+    return opened;
+  }
+
+  /** The local side of the socket that was opened last. */
+  opened(): Endpoint {
+    return Endpoint.at(request, LOCAL_AT);
   }
 
   add(owner: SocketOwner): void {

@@ -1,7 +1,8 @@
 /** TLS over a pipe, as a channel for another pipe. */
 import { isIP } from 'node:net';
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { abortError } from '../errors.ts';
+import { tls } from '../node-modules.ts';
 import type { Channel, ChannelEvents } from './channel.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Pipe } from './pipe.ts';
@@ -14,7 +15,7 @@ export function secure(inner: Pipe, options: ConnectionOptions, host: string, ti
   return new Promise((resolve, reject) => {
     // The name is what the certificate is checked for; addresses are none in the extension (RFC 6066, section 3), but are checked.
     const names = isIP(host) === 0 ? { servername: host, host } : { host };
-    const socket = connect({ ...names, ...options, socket: new PipeStream(inner, { allowHalfOpen: true }) });
+    const socket = tls().connect({ ...names, ...options, socket: new PipeStream(inner, { allowHalfOpen: true }) });
     const end = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);

@@ -11,6 +11,7 @@ use routepool_core::Error;
 use routepool_core::classify::{Classified, Classify, Portal, Profile};
 use routepool_core::defaults::NAT_LIFETIME;
 use routepool_core::job::Job;
+use routepool_core::own_address::read_address;
 use routepool_proto::nat::{self, Allocation, Behaviour, Filtering, Hairpin, Mapping, Pooling};
 
 use crate::bell::NodeBell;
@@ -62,8 +63,8 @@ impl NatOptions {
     fn into_classify(self, servers: Vec<ResolvedServer>) -> Result<Classify, Error> {
         let wrong = |option, message: String| Error::Option { option, message };
         let local = |text: &String| {
-            text.parse().map_err(|_| {
-                wrong("locals", format!("expected an IP address for `locals` but received '{text}'"))
+            read_address(text).ok_or_else(|| {
+                wrong("from", format!("expected an IP address for `from` but received '{text}'"))
             })
         };
         let profile = self.profile.as_deref().map(Profile::from_name).transpose()?.unwrap_or_default();

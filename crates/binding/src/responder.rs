@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
+use routepool_core::own_address::read_address;
 use routepool_core::stun_server::{Config, Responder as Inner};
 use routepool_proto::ip_block::IpBlock;
 use routepool_proto::stun::server::Ignored;
@@ -52,7 +53,8 @@ fn wrong(option: &'static str, expected: &str, got: &str) -> Error {
 }
 
 fn addresses(option: &'static str, texts: &[String]) -> Result<Vec<IpAddr>, Error> {
-    texts.iter().map(|text| text.parse().map_err(|_| wrong(option, "an IP address", text))).collect()
+    let read = |text: &String| read_address(text).ok_or_else(|| wrong(option, "an IP address", text));
+    texts.iter().map(read).collect()
 }
 
 fn blocks(option: &'static str, texts: &[String]) -> Result<Vec<IpBlock>, Error> {

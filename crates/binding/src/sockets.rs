@@ -7,12 +7,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either, Function, Uint8Array};
+use napi::bindgen_prelude::{BufferSlice, Either, Either3, Function};
 use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::pipe::number;
-use routepool_core::pipe::record::{endpoint, parse_endpoint};
-use routepool_core::pipe::{Interest, Kind, Settings, Sockets as Inner};
+use routepool_core::pipe::record::parse_endpoint;
+use routepool_core::pipe::{Interest, Sockets as Inner, answer_request, parse_request};
 
 use crate::bell::NodeBell;
 use crate::failure::Failure;
@@ -77,90 +77,13 @@ fn direct(_: Env, _: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
     Ok(None)
 }
 
-/// How a socket is opened.
-#[napi(object, object_to_js = false)]
-pub struct SocketOptions {
-    /// `tcp`, `udp` or `listen`.
-    pub kind: String,
-    /// Local address and port, packed (24 bytes).
-    pub local: Option<Uint8Array>,
-    /// The interface that packets must leave by.
-    pub interface: Option<String>,
-    /// Go on without the interface where the system refuses it.
-    pub best_effort: Option<bool>,
-    /// The peer, packed (24 bytes).
-    pub remote: Option<Uint8Array>,
-    /// Whether an IPv6 wildcard also takes IPv4.
-    pub dual_stack: Option<bool>,
-    /// Send small pieces at once.
-    pub no_delay: Option<bool>,
-    /// Ask a silent peer after this time.
-    pub keep_alive_ms: Option<f64>,
-    /// How long a close waits for unsent bytes.
-    pub linger_ms: Option<f64>,
-    /// Bytes.
-    pub send_buffer: Option<u32>,
-    /// Bytes.
-    pub receive_buffer: Option<u32>,
-    /// Bind an address that is in use.
-    pub reuse_address: Option<bool>,
-    /// Allow sending to broadcast addresses.
-    pub broadcast: Option<bool>,
-    /// Tell where datagrams were delivered to.
-    pub packet_info: Option<bool>,
-    /// Connections that wait to be accepted.
-    pub backlog: Option<u32>,
-    /// Bytes of a stream that are read at a time, at most.
-    pub largest: Option<u32>,
-}
-
-impl SocketOptions {
-    fn into_settings(self) -> Result<Settings, Error> {
-        let kind = match self.kind.as_str() {
-            "tcp" => Kind::Tcp,
-            "udp" => Kind::Udp,
-            "listen" => Kind::Listener,
-            other => return Err(Error::Internal(format!("there is no socket of the kind '{other}'"))),
-        };
-        let packed = |bytes: Option<Uint8Array>| match bytes {
-            None => Ok(None),
-            Some(bytes) => match parse_endpoint(&bytes) {
-                Some(address) => Ok(Some(address)),
-                None => Err(Error::Internal("an address is not packed right".to_owned())),
-            },
-        };
-        let time = |ms: Option<f64>| ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
-        let defaults = Settings::new(kind);
-        Ok(Settings {
-            local: packed(self.local)?,
-            interface: self.interface,
-            best_effort: self.best_effort.unwrap_or(false),
-            remote: packed(self.remote)?,
-            dual_stack: self.dual_stack.unwrap_or(false),
-            no_delay: self.no_delay.unwrap_or(false),
-            keep_alive: time(self.keep_alive_ms),
-            linger: time(self.linger_ms),
-            send_buffer: self.send_buffer.map(|bytes| bytes as usize),
-            receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
-            reuse_address: self.reuse_address.unwrap_or(false),
-            broadcast: self.broadcast.unwrap_or(false),
-            packet_info: self.packet_info.unwrap_or(false),
-            backlog: self.backlog.and_then(|n| i32::try_from(n).ok()).unwrap_or(defaults.backlog),
-            largest: self.largest.map_or(defaults.largest, |bytes| bytes.max(1) as usize),
-            ..defaults
-        })
-    }
-}
-
-/// A socket that was opened.
+/// A socket that was opened without being tied to its interface.
 #[napi(object, object_from_js = false)]
-pub struct OpenedSocket {
+pub struct UntiedSocket {
     /// Its number.
     pub id: u32,
-    /// Its local address, packed.
-    pub local: Buffer,
     /// Why it could not be tied to the interface.
-    pub interface_refused: Option<String>,
+    pub interface_refused: String,
 }
 
 /// What a relay has moved.
@@ -219,6 +142,38 @@ pub fn socket_drain(table: u32, mut out: BufferSlice<'_>, at: u32) -> u32 {
     end as u32 | if more { MORE } else { 0 }
 }
 
+/// Opens a socket and begins to read it. The request is packed (`REQUEST_BYTES`); its local address is then the socket's. Gives
+/// the socket's number.
+#[napi(catch_unwind)]
+pub fn socket_open(
+    table: u32,
+    mut request: BufferSlice<'_>,
+    interface: Option<String>,
+) -> Either3<u32, UntiedSocket, Failure> {
+    let opened = parse_request(&request, interface)
+        .ok_or_else(|| Error::Internal("a socket was asked for with something that is no request".to_owned()))
+        .and_then(|settings| {
+            with(table, |inner| inner.open(settings))
+                .unwrap_or_else(|| Err(Error::Internal("there is no such table".to_owned())))
+        });
+    match opened {
+        Ok(opened) => {
+            answer_request(&mut request, opened.local);
+            match refused(&opened.interface) {
+                None => Either3::A(opened.id),
+                Some(interface_refused) => Either3::B(UntiedSocket { id: opened.id, interface_refused }),
+            }
+        }
+        Err(error) => Either3::C(Failure::from(&error)),
+    }
+}
+
+/// Closes a socket, or resets its connection. Twice is fine.
+#[napi(catch_unwind)]
+pub fn socket_close(table: u32, id: u32, reset: bool) {
+    with(table, |inner| inner.close(id, reset));
+}
+
 /// Sends to the connected peer: the number of bytes taken, or a negative error number.
 #[napi(catch_unwind)]
 pub fn socket_send(table: u32, id: u32, data: &[u8]) -> i32 {
@@ -268,20 +223,6 @@ impl Sockets {
         self.direct
     }
 
-    /// Opens a socket and begins to read it.
-    #[napi(catch_unwind)]
-    pub fn open(&self, options: SocketOptions) -> Either<OpenedSocket, Failure> {
-        let opened = options.into_settings().and_then(|settings| self.inner.borrow_mut().open(settings));
-        match opened {
-            Ok(opened) => Either::A(OpenedSocket {
-                id: opened.id,
-                local: endpoint(opened.local).to_vec().into(),
-                interface_refused: refused(&opened.interface),
-            }),
-            Err(error) => Either::B(Failure::from(&error)),
-        }
-    }
-
     /// Ends the sending side: 0, or a negative error number.
     #[napi(catch_unwind)]
     pub fn shutdown(&self, id: u32) -> i32 {
@@ -299,12 +240,6 @@ impl Sockets {
     pub fn set_keep_alive(&self, id: u32, on: bool, after_ms: f64) {
         let after = Duration::try_from_secs_f64(after_ms / 1_000.0).ok().filter(|after| !after.is_zero());
         let _ = self.inner.borrow().set_keep_alive(id, on, after);
-    }
-
-    /// Closes a socket, or resets its connection. Twice is fine.
-    #[napi(catch_unwind)]
-    pub fn close(&self, id: u32, reset: bool) {
-        self.inner.borrow_mut().close(id, reset);
     }
 
     /// Datagrams that the kernel dropped because nobody read them in time.

@@ -18,6 +18,7 @@ use crate::defaults::{
 };
 use crate::discover::InterfaceBinding;
 use crate::local_table::LocalTable;
+use crate::own_address::unusable;
 use crate::servers::Resolved;
 
 mod portal;
@@ -143,18 +144,21 @@ impl Classify {
     /// # Errors
     /// [`Error::Option`] with the option to change; [`Error::NotLocal`] for an address that this machine does not hold.
     pub fn check(&self) -> Result<(), Error> {
-        let wrong = |message: &str| Err(Error::option_error("locals", message));
+        let wrong = |message: &str| Err(Error::option_error("from", message));
         match self.locals.as_slice() {
             [_] => {}
             [a, b] if a.is_ipv6() != b.is_ipv6() => {}
-            [] => return wrong("expected an address to ask from for `locals` but received none"),
-            _ => return wrong("expected one address, or one of each family, for `locals`"),
+            [] => return wrong("expected an address to ask from for `from` but received none"),
+            _ => return wrong("expected one address, or one of each family, for `from`"),
         }
         for local in &self.locals {
             if local.is_unspecified() || local.is_multicast() {
-                let message =
-                    format!("expected an address of this machine for `locals` but received {local}");
-                return Err(Error::option_error("locals", message));
+                let message = format!("expected an address of this machine for `from` but received {local}");
+                return Err(Error::option_error("from", message));
+            }
+            if let Some(what) = unusable(*local) {
+                let message = format!("expected an address of this machine for `from` but received {what}");
+                return Err(Error::option_error("from", message));
             }
             let system = |source| Error::System { syscall: "netlink", address: None, source };
             let one = IpBlock::from_range(*local, *local).map_err(|e| Error::Block(e.to_string()))?;
@@ -215,9 +219,11 @@ impl Classify {
         driven?;
         let mut report = classifier.finish(began.elapsed());
         let (mut tcp, mut tcp_evidence) = (None, Vec::new());
-        if self.tcp && !stop() {
+        if self.tcp {
             let answered = report.connectivity.value == Connectivity::Ok;
-            let (finding, evidence) = if answered {
+            let (finding, evidence) = if stop() {
+                (Finding::because(Mapping::Unknown, Reason::Stopped), Vec::new())
+            } else if answered {
                 tcp::mapping(local, bound, &report, began)
             } else {
                 (Finding::because(Mapping::Unknown, Reason::NoAnswer), Vec::new())
@@ -238,7 +244,8 @@ impl Classify {
         course: &Course,
     ) -> Option<(Connectivity, Reason)> {
         let began = Instant::now();
-        while began.elapsed() < NAT_PATIENCE {
+        // A refusal has causes too: a firewall that lets TCP pass, or a portal.
+        while began.elapsed() < NAT_PATIENCE && !course.refused.load(Ordering::Relaxed) {
             if course.over.load(Ordering::Relaxed) || course.heard.load(Ordering::Relaxed) {
                 return None;
             }
@@ -294,5 +301,7 @@ fn no_route(local: IpAddr, servers: &[SocketAddr]) -> bool {
 #[derive(Debug, Default)]
 struct Course {
     heard: AtomicBool,
+    /// By all servers.
+    refused: AtomicBool,
     over: AtomicBool,
 }

@@ -16,6 +16,7 @@ pub mod load;
 pub mod local_table;
 #[cfg(target_os = "linux")]
 mod netlink;
+pub mod own_address;
 pub mod pipe;
 pub mod servers;
 pub mod stun_server;

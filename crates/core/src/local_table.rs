@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use routepool_proto::ip_block::{HostPolicy, IpBlock};
 
 use crate::Error;
+use crate::own_address::unusable;
 
 #[cfg(target_os = "linux")]
 #[path = "local_table/linux.rs"]
@@ -114,7 +115,9 @@ impl LocalTable {
             ),
             _ => format!("This machine holds only a part of {block}: {missing} is not local"),
         };
-        let fix = if cfg!(target_os = "linux") {
+        let fix = if let Some(why) = unusable(missing) {
+            format!("It is {why}")
+        } else if cfg!(target_os = "linux") {
             let family = if self.ipv6 { "ip -6" } else { "ip" };
             let commands: Vec<_> =
                 prefixes(block).map(|p| format!("{family} route add local {p} dev lo")).take(9).collect();
@@ -220,6 +223,8 @@ mod tests {
         assert!(got.contains("Nothing was sent"), "{got}");
         let got = message(&table(&["127.0.0.0/8"]), "10.0.0.5-10.0.0.9");
         assert!(got.contains("local 10.0.0.5/32 dev lo && ip route add local 10.0.0.6/31 dev lo && ip route add local 10.0.0.8/31 dev lo"), "{got}");
+        let got = message(&v6, "fe80::7");
+        assert!(got.contains("link-local") && !got.contains("route add"), "it cannot be routed: {got}");
         let got = message(&table(&["127.0.0.0/8"]), "10.0.0.5");
         assert!(got.starts_with("This machine does not hold the address 10.0.0.5"), "{got}");
     }

@@ -144,11 +144,13 @@ pub(crate) fn number(bytes: &[u8]) -> Option<[u8; 4]> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RouteHead {
     /// Length of the destination's prefix.
-    len: u8,
+    pub len: u8,
     /// The kind: `RTN_UNICAST` and so on.
     kind: u8,
     /// The family of its addresses.
     family: u8,
+    /// The table, if its number is below 256.
+    pub table: u8,
 }
 
 impl RouteHead {
@@ -159,10 +161,22 @@ impl RouteHead {
     /// `AF_INET6`.
     const INET6: u8 = 10;
 
+    /// `sizeof(struct rtmsg)`: the attributes follow.
+    pub const SIZE: usize = 12;
+
     /// Reads the head of a message's payload.
     pub fn of(payload: &[u8]) -> Option<Self> {
-        let [family, len, _, _, _, _, _, kind, ..] = *payload else { return None };
-        Some(Self { len, kind, family })
+        let [family, len, _, _, table, _, _, kind, ..] = *payload else { return None };
+        Some(Self { len, kind, family, table })
+    }
+
+    pub fn is_ipv6(self) -> bool {
+        self.family == Self::INET6
+    }
+
+    /// Whether it makes addresses local.
+    pub fn is_local(self) -> bool {
+        self.kind == Self::LOCAL
     }
 
     /// Whether it is for all that no other route takes.
@@ -172,7 +186,7 @@ impl RouteHead {
 
     /// Whether it makes more than one address local.
     pub fn is_local_block(self) -> bool {
-        self.kind == Self::LOCAL && self.len != if self.family == Self::INET6 { 128 } else { 32 }
+        self.is_local() && self.len != if self.is_ipv6() { 128 } else { 32 }
     }
 }
 

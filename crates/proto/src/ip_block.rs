@@ -101,7 +101,8 @@ fn wrong(text: &str, expected: impl Into<String>) -> BlockError {
 
 fn parse_address(text: &str, address: &str) -> Result<IpAddr, BlockError> {
     if address.contains('%') {
-        return Err(wrong(text, "addresses with a zone id cannot be used, leave out the part from '%'"));
+        let expected = "an address with a zone is valid on one link only, and no source of a block: name global addresses";
+        return Err(wrong(text, expected));
     }
     let ip: IpAddr = address.parse().map_err(|_| {
         let leading_zero = address.split('.').count() == 4

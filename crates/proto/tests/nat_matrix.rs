@@ -42,6 +42,19 @@ fn nothing_is_unknown_on_a_clean_path() {
     assert!(tally.unknown.is_empty(), "{:?}", tally.unknown);
 }
 
+/// Five requests 80 ms apart, the time for the last one's answer, and one round trip for the mapping.
+#[test]
+fn silence_is_waited_for_once() {
+    for kind in kinds().into_iter().filter(|kind| kind.filtering != Dependence::Endpoint) {
+        for servers in 1..=2 {
+            let mut world = world(&kind, Path::CLEAN, 3);
+            world.ask.truncate(servers);
+            let elapsed = world.classify(&settings()).elapsed;
+            assert!(elapsed <= MS(450), "{servers} server(s): {elapsed:?} {kind:?}");
+        }
+    }
+}
+
 #[test]
 fn any_order_of_servers_and_any_half_of_a_pair_comes_first() {
     let (a, b) = (ip("192.0.2.1"), ip("192.0.2.2"));
@@ -238,12 +251,9 @@ fn hairpinning_and_lifetime_of_all_kinds_with_and_without_loss() {
                 runs += 1;
                 match report.lifetime {
                     Lifetime::Measured { alive, gone } => {
-                        assert!(
-                            alive < lifetime && lifetime <= gone + MS(500),
-                            "{alive:?} {gone:?} {kind:?}"
-                        );
+                        assert!(alive < lifetime && lifetime <= gone, "{alive:?} {gone:?} {kind:?}");
                         // A pool of addresses leaves out some ages: the two sockets may have different addresses.
-                        let fine = kind.arbitrary || gone <= alive + Duration::from_secs(4);
+                        let fine = kind.arbitrary || gone <= alive + Duration::from_secs(6);
                         assert!(fine, "{alive:?} {gone:?} {kind:?}");
                     }
                     Lifetime::AtLeast(alive) => {

@@ -22,8 +22,13 @@ pub(super) struct Sockets<'a> {
     interface: Option<&'a str>,
     poll: Poll,
     sockets: Vec<Option<UdpSocket>>,
+    /// Connected ones, which learn of refusals.
+    knockers: Vec<(SocketAddr, UdpSocket)>,
     binding: InterfaceBinding,
 }
+
+/// Where the tokens of connected sockets begin.
+const KNOCKERS: usize = 1 << 20;
 
 /// Larger than any answer that is read.
 const DATAGRAM: usize = 1_500;
@@ -37,6 +42,7 @@ impl<'a> Sockets<'a> {
             interface,
             poll: Poll::new().map_err(system)?,
             sockets: Vec::new(),
+            knockers: Vec::new(),
             binding: InterfaceBinding::NotAsked,
         };
         let local = SocketAddr::new(local, 0);
@@ -74,11 +80,13 @@ impl<'a> Sockets<'a> {
                 Err(error) => return Err(system(error)),
             }
             for event in &events {
-                self.receive(classifier, event.token().0, began);
+                match event.token().0.checked_sub(KNOCKERS) {
+                    Some(knocker) => self.heed(classifier, knocker),
+                    None => self.receive(classifier, event.token().0, began),
+                }
             }
-            if classifier.has_heard() {
-                course.heard.store(true, Ordering::Relaxed);
-            }
+            course.heard.store(classifier.has_heard(), Ordering::Relaxed);
+            course.refused.store(classifier.is_refused(), Ordering::Relaxed);
         }
         Ok(())
     }
@@ -101,6 +109,38 @@ impl<'a> Sockets<'a> {
                 {
                     classifier.on_send_error(probe, error.raw_os_error().unwrap_or(0));
                 }
+            }
+            Command::Knock { to, bytes } => self.knock(classifier, to, &bytes),
+        }
+    }
+
+    /// What fails here for another reason than a refusal shows at the other sockets as well.
+    fn knock(&mut self, classifier: &mut Classifier, to: SocketAddr, bytes: &[u8]) {
+        let at = self.knockers.iter().position(|(server, _)| *server == to);
+        let Some(at) = at.or_else(|| self.connect(to).ok()) else { return };
+        if self.knockers[at].1.send(bytes).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
+            classifier.on_refused(to);
+        }
+    }
+
+    fn connect(&mut self, to: SocketAddr) -> io::Result<usize> {
+        let mut socket = self.bind(0)?;
+        socket.connect(to)?;
+        let at = self.knockers.len();
+        self.poll.registry().register(&mut socket, Token(KNOCKERS + at), Interest::READABLE)?;
+        self.knockers.push((to, socket));
+        Ok(at)
+    }
+
+    fn heed(&mut self, classifier: &mut Classifier, at: usize) {
+        let Some((to, socket)) = self.knockers.get(at) else { return };
+        let mut buffer = [0; DATAGRAM];
+        loop {
+            match socket.recv(&mut buffer) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => classifier.on_refused(*to),
+                Err(_) => return,
             }
         }
     }

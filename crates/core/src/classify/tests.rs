@@ -95,6 +95,29 @@ fn silence_dns_and_blocked_udp_are_told_apart() {
 }
 
 #[test]
+fn a_closed_port_is_a_refusal_and_no_silence() {
+    // Bound and closed again.
+    let closed = UdpSocket::bind("127.0.0.48:0").expect("loopback").local_addr().expect("bound");
+    let found = classify(vec![named(closed)]).run(|| false).expect("loopback");
+    let report = &found.families[0].report;
+    assert_eq!(
+        (report.connectivity.value, report.connectivity.reason),
+        (Connectivity::NoReply, Some(Reason::ServerRefused))
+    );
+    assert!(found.families[0].numbers.assumed);
+
+    let server = LoopbackServer::start(["127.0.0.49", "127.0.0.50"], None).expect("loopback");
+    let found = classify(vec![named(closed), named(server.address())]).run(|| false).expect("loopback");
+    let report = &found.families[0].report;
+    assert_eq!((report.connectivity.value, report.mapping.value), (Connectivity::Ok, Mapping::None));
+    assert!(
+        report.servers[0].cannot_test.as_ref().is_some_and(|why| why.contains("refuses")),
+        "{:?}",
+        report.servers
+    );
+}
+
+#[test]
 fn wrong_options_are_named_and_nothing_is_sent() {
     let at = |texts: &[&str]| texts.iter().map(|t| t.parse().expect("an address")).collect::<Vec<_>>();
     for (locals, code) in [
@@ -103,6 +126,8 @@ fn wrong_options_are_named_and_nothing_is_sent() {
         (at(&["::"]), "ERR_ROUTEPOOL_OPTION"),
         (at(&["224.0.0.1"]), "ERR_ROUTEPOOL_OPTION"),
         (at(&["127.0.0.1", "127.0.0.2"]), "ERR_ROUTEPOOL_OPTION"),
+        (at(&["fe80::1"]), "ERR_ROUTEPOOL_OPTION"),
+        (at(&["::ffff:127.0.0.1"]), "ERR_ROUTEPOOL_OPTION"),
         (at(&["203.0.113.9"]), "ERR_ROUTEPOOL_NOT_LOCAL"),
     ] {
         let error = Classify { locals, ..classify(Vec::new()) }.run(|| false).expect_err(code);

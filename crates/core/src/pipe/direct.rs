@@ -165,8 +165,11 @@ impl Reader for Direct {
         let _ = self.look(slot);
     }
 
-    fn remove(&mut self, mut slot: Slot) {
-        self.leave(&mut slot);
+    fn remove(&mut self, slot: Slot) {
+        // Closing takes it off (epoll(7), Q6): its descriptor is this table's alone, and is not inherited.
+        if slot.watching != Interest::NONE {
+            self.watched.update(|n| n - 1);
+        }
         self.receiver.forget(slot.watched.id);
     }
 

@@ -106,8 +106,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Fresh, Error> {
     };
     let at = |syscall, address| move |source| Error::System { syscall, address, source };
     let raw =
-        Raw::new(Domain::for_address(family), kind, Some(protocol)).map_err(at("socket", settings.local))?;
-    raw.set_nonblocking(true).map_err(at("ioctl", settings.local))?;
+        nonblocking(Domain::for_address(family), kind, protocol).map_err(at("socket", settings.local))?;
     apply(&raw, settings, family.is_ipv6()).map_err(at("setsockopt", settings.local))?;
     let interface = bind_to(&raw, settings)?;
     let state = match settings.kind {
@@ -129,13 +128,30 @@ pub(crate) fn open(settings: &Settings) -> Result<Fresh, Error> {
             State::Listening
         }
     };
-    let local = raw.local_addr().ok().and_then(|address| address.as_socket()).unwrap_or(unspecified(family));
+    let local = match settings.kind {
+        // It is told once the connection is made; until then the system may still choose.
+        Kind::Tcp => settings.local,
+        Kind::Udp | Kind::Listener => raw.local_addr().ok().and_then(|address| address.as_socket()),
+    };
+    let local = local.unwrap_or(unspecified(family));
     let socket = match settings.kind {
         Kind::Tcp => Socket::Stream(TcpStream::from_std(raw.into())),
         Kind::Udp => Socket::Datagram(UdpSocket::from_std(raw.into())),
         Kind::Listener => Socket::Listener(TcpListener::from_std(raw.into())),
     };
     Ok(Fresh { socket, state, local, interface })
+}
+
+/// A socket that never waits, with one call where the system has that.
+fn nonblocking(domain: Domain, kind: Type, protocol: Protocol) -> io::Result<Raw> {
+    #[cfg(target_os = "linux")]
+    return Raw::new(domain, kind.nonblocking(), Some(protocol));
+    #[cfg(not(target_os = "linux"))]
+    {
+        let raw = Raw::new(domain, kind, Some(protocol))?;
+        raw.set_nonblocking(true)?;
+        Ok(raw)
+    }
 }
 
 /// Options of a connection that was accepted.

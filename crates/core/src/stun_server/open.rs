@@ -15,6 +15,7 @@ use super::{Config, Endpoint, Worker};
 use crate::Error;
 use crate::defaults::{BATCH, MAX_STUN_WORKERS, PORT_ATTEMPTS, STUN_DATAGRAM};
 use crate::local_table::LocalTable;
+use crate::own_address::unusable;
 
 /// What to bind: for each family one or two addresses.
 #[derive(Clone, Debug)]
@@ -323,6 +324,10 @@ fn check_address(ip: IpAddr) -> Result<(), Error> {
 
 /// Replies leave from the address that is bound, so it must be that of one host. The kernel binds others as well.
 fn check_one_host(option: &'static str, expected: &str, ip: IpAddr) -> Result<(), Error> {
+    if let Some(what) = unusable(ip) {
+        let message = format!("expected {expected} for `{option}` but received {what}");
+        return Err(Error::option_error(option, message));
+    }
     let kind = if ip.is_unspecified() {
         "wildcard"
     } else if ip.is_multicast() {

@@ -38,6 +38,8 @@ fn a_busy_port_and_an_address_of_more_than_one_host_are_refused() {
         ("[::]:0", "wildcard"),
         ("224.0.0.1:0", "multicast"),
         ("[ff02::1]:0", "multicast"),
+        ("[::ffff:127.0.0.1]:0", "name 127.0.0.1"),
+        ("[fe80::1]:0", "link-local"),
         ("255.255.255.255:0", "broadcast"),
         #[cfg(target_os = "linux")]
         ("127.255.255.255:0", "broadcast"),

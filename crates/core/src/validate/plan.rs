@@ -15,6 +15,7 @@ use super::state_file::StateFile;
 use super::subject::Subject;
 use crate::Error;
 use crate::defaults::{MAX_RECEIVE_BUFFER, MAX_TIMEOUT, PUBLIC_RATE, RECEIVE_BUFFER};
+use crate::interface::{self, Kind};
 use crate::local_table::LocalTable;
 use crate::servers::{self, Choice, Origin, Resolved};
 
@@ -88,6 +89,9 @@ impl Plan {
         let ipv6 = blocks.first().is_some_and(IpBlock::is_ipv6);
         let loopback = blocks.iter().all(IpBlock::is_loopback) && !blocks.is_empty();
         let choice = servers::choose(&request.servers, loopback)?;
+        if choice.origin == Origin::Embedded {
+            loopback_is_up()?;
+        }
         let local = LocalTable::read(ipv6).map_err(|source| Error::System {
             syscall: "netlink",
             address: None,
@@ -111,7 +115,8 @@ impl Plan {
         let seed = saved.as_ref().map(|s| s.seed).or(request.seed).unwrap_or_else(rand::random);
         let targets = Targets::new(blocks, request.sample, seed).map_err(|e| Error::Block(e.to_string()))?;
         for block in targets.blocks() {
-            local.check(block)?;
+            // Local routes by an interface that is down are gone.
+            local.check(block).or_else(|missing| loopback_is_up().and(Err(missing)))?;
         }
         let rate = match (request.rate, choice.origin) {
             (None, Origin::Public) => Some(PUBLIC_RATE),
@@ -187,6 +192,25 @@ impl Plan {
     pub fn start_stopped(self, bell: Arc<dyn Bell>) -> Result<Run, Error> {
         Run::start_stopped(self, bell)
     }
+}
+
+/// What a machine sends to itself goes by its loopback interface, whatever interface holds the address. Nothing refuses while that
+/// is down: on Linux packets are then lost in silence.
+fn loopback_is_up() -> Result<(), Error> {
+    let all = interface::enumerate().unwrap_or_default();
+    let Some(down) = all.iter().find(|facts| facts.kind == Kind::Loopback && !facts.up) else {
+        return Ok(());
+    };
+    let name = &down.name;
+    let fix = if cfg!(target_os = "linux") {
+        format!("ip link set {name} up")
+    } else {
+        format!("ifconfig {name} up")
+    };
+    Err(Error::Unreachable(format!(
+        "The loopback interface {name} is down, and this machine reaches its own addresses by no other way. Nothing was sent. Bring \
+         it up with: {fix}"
+    )))
 }
 
 fn check_numbers(request: &Request) -> Result<(), Error> {

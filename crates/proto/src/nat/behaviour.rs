@@ -204,6 +204,8 @@ named! {
         NotSeen = "not-seen",
         /// No server sends MAPPED-ADDRESS and XOR-MAPPED-ADDRESS both.
         OneForm = "one-form",
+        /// The servers refuse: nothing listens there.
+        ServerRefused = "server-refused",
         /// One silent server proves nothing.
         OneSilentServer = "one-silent-server",
         /// Names did not resolve.
@@ -249,6 +251,9 @@ impl Reason {
             }
             Self::NotSeen => "it was not seen, which proves nothing",
             Self::OneForm => "no server sent the mapped address in both forms",
+            Self::ServerRefused => {
+                "every server that was asked refuses: nothing listens at that address and port, or a firewall says so (ICMP port unreachable). Check the port (3478 is usual), or name another server"
+            }
             Self::OneSilentServer => {
                 "one server did not answer: name a second one to tell a dead server from blocked UDP"
             }
@@ -333,7 +338,7 @@ mod tests {
         let reasons = [
             "no-server no-answer cannot-test too-much-loss servers-disagree one-server inconsistent other-silent stopped",
             "no-samples refused not-asked no-response-port dependent-mapping depends-somehow not-seen one-form",
-            "one-silent-server dns-failed no-route udp-blocked captive-portal no-tcp",
+            "server-refused one-silent-server dns-failed no-route udp-blocked captive-portal no-tcp",
         ];
         let mut sentences = std::collections::HashSet::new();
         for name in reasons.iter().flat_map(|line| line.split(' ')) {
@@ -341,7 +346,7 @@ mod tests {
             assert_eq!(reason.as_str(), name);
             assert!(sentences.insert(reason.sentence()), "{name}");
         }
-        assert_eq!(sentences.len(), 23);
+        assert_eq!(sentences.len(), 24);
         for name in ["not-applicable", "equal", "preserving", "independent", "dependent", "random", "unknown"]
         {
             assert_eq!(Allocation::from_name(name, -4).expect(name).as_str(), name);

@@ -2,7 +2,8 @@
 //!
 //! 1. **Filtering**, on fresh sockets, before anything has been sent to a server's other address: from one socket the server is
 //!    asked to answer from its other address and port, from another one to answer from its other port. Each such request goes
-//!    with a plain one, so that silence always stands between two answers of the same server.
+//!    with a plain one, so that silence always stands between two answers of the same server. Who is let in is asked for again
+//!    from another fresh port: the first one may have been open from somebody's earlier traffic.
 //! 2. **Allocation** meanwhile: sockets one after the other, all to the first server that answered.
 //! 3. **Mapping**, from one more socket to all addresses of all servers. This comes after the filtering tests, since it
 //!    opens filters that look at the address of the peer only, whatever the socket.
@@ -20,20 +21,20 @@ use super::allocation::SampleKind;
 use super::probe::{Answer, MOST_SENDS, Probe};
 use super::report::{Ignored, Report, Test};
 use super::settings::Settings;
-use crate::scope::{Scope, scope};
+use crate::stun::TransactionId;
 use crate::stun::behavior::{self, Wish};
-use crate::stun::{self, ReplyBody, TransactionId};
 
 mod conclude;
 mod extras;
 mod filtering;
+mod happenings;
 mod lifetime;
 mod mapping;
 #[cfg(test)]
 mod tests;
 
 use extras::Extras;
-use filtering::{Pair, Standing};
+use filtering::{Filter, Standing};
 
 /// A server to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,14 @@ pub enum Command {
         /// Which request it is, for [`Classifier::on_send_error`].
         probe: u16,
     },
+    /// Send this from a socket of its own that is connected there: only such a one is told of a refusal by ICMP, which is for
+    /// [`Classifier::on_refused`]. Answers to it do not matter.
+    Knock {
+        /// To here.
+        to: SocketAddr,
+        /// This.
+        bytes: Vec<u8>,
+    },
 }
 
 /// While a lifetime is measured nothing is urgent.
@@ -95,6 +104,8 @@ enum Cannot {
     NotNeeded,
     /// The system refuses to send to it.
     Refused,
+    /// Nothing listens there, or a firewall says so (ICMP port unreachable).
+    NothingListens,
 }
 
 #[derive(Clone, Debug)]
@@ -102,11 +113,13 @@ struct Target {
     address: SocketAddr,
     /// When it was first asked.
     started: Option<Duration>,
+    /// How often it was asked from a connected socket.
+    knocks: u32,
     answered: bool,
     other: Option<SocketAddr>,
     cannot: Option<Cannot>,
     /// Tests II and III of the filtering.
-    pairs: Option<[Pair; 2]>,
+    filters: Option<[Filter; 2]>,
 }
 
 impl Target {
@@ -152,10 +165,11 @@ impl Classifier {
         let target = |server: &Server| Target {
             address: server.address,
             started: None,
+            knocks: 0,
             answered: false,
             other: None,
             cannot: None,
-            pairs: None,
+            filters: None,
         };
         Self {
             extras: Extras::new(&settings),
@@ -195,6 +209,7 @@ impl Classifier {
             return;
         }
         self.start_servers(now);
+        self.knock(now);
         self.filter_tests(now);
         self.allocation_tests(now);
         self.mapping_tests(now);
@@ -228,7 +243,8 @@ impl Classifier {
             }
         };
         self.probes.iter().filter(|p| !p.closed && p.by_itself).for_each(&mut again);
-        let filtering = self.targets.iter().filter_map(|t| t.pairs).flatten();
+        let filters = self.targets.iter().filter_map(|t| t.filters.as_ref()).flatten();
+        let filtering = filters.flat_map(|f| f.ports.iter().copied());
         let open = filtering.filter(|p| p.standing == Standing::Open).chain(self.extra_pairs());
         open.for_each(|pair| again(&self.probes[usize::from(pair.change)]));
         for started in self.targets.iter().filter_map(|t| t.started).filter(|_| self.mapping_began.is_none())
@@ -236,6 +252,7 @@ impl Classifier {
             sooner(started + self.settings.give_up);
             sooner(started + self.settings.patience);
         }
+        self.targets.iter().filter_map(|t| self.knock_due(t)).for_each(&mut sooner);
         if let Some(age) = self.extras.ages.next() {
             sooner(age);
         }
@@ -245,128 +262,10 @@ impl Classifier {
         Some(wake.map_or(now + at_the_latest, |at| at.min(now + at_the_latest)))
     }
 
-    /// A socket is open at this address, or was refused with this error number.
-    pub fn on_open(&mut self, socket: u16, opened: Result<SocketAddr, i32>) {
-        if let Some(local) = self.sockets.get_mut(usize::from(socket)) {
-            match opened {
-                Ok(address) => local.address = Some(address),
-                Err(errno) => local.errno = Some(errno),
-            }
-        }
-    }
-
-    /// The system refused a send.
-    pub fn on_send_error(&mut self, probe: u16, errno: i32) {
-        let Some(probe) = self.probes.get_mut(usize::from(probe)) else { return };
-        probe.errno = Some(errno);
-        let target = &mut self.targets[probe.server];
-        if probe.to == target.address && !target.answered {
-            target.cannot.get_or_insert(Cannot::Refused);
-        }
-    }
-
-    /// A datagram arrived at a socket. What is no answer to a request of this run only counts.
-    pub fn on_receive(&mut self, now: Duration, socket: u16, from: SocketAddr, bytes: &[u8]) {
-        if self.done {
-            return;
-        }
-        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        if self.hairpin_arrived(now, socket, from, bytes) {
-            return;
-        }
-        let Ok(reply) = stun::read_reply(bytes) else {
-            self.ignored.garbage += 1;
-            return;
-        };
-        let Some((index, attempt)) = self.sent_with(&reply.id) else {
-            self.ignored.forged += 1;
-            return;
-        };
-        let probe = &self.probes[index];
-        if probe.was_answered(attempt) {
-            self.ignored.duplicates += 1;
-            return;
-        }
-        let server = probe.server;
-        let moved = probe.wish.change_ip || probe.wish.change_port;
-        let from_where_asked = from == probe.to;
-        let expected =
-            if moved { self.changed(server, probe.wish).is_none_or(|e| e == from) } else { from_where_asked };
-        if probe.answers_at != socket || !(expected || (moved && from_where_asked)) {
-            self.ignored.misdirected += 1;
-            return;
-        }
-        let mapped = match reply.body {
-            ReplyBody::Mapped(mapped) => mapped,
-            ReplyBody::Error(code) => {
-                self.on_error(index, code);
-                return;
-            }
-            ReplyBody::NoMappedAddress => {
-                self.ignored.garbage += 1;
-                return;
-            }
-        };
-        // Behind NAT64 an IPv6 socket is seen as IPv4.
-        if mapped.is_ipv6() != self.local.is_ipv6() && scope(probe.to.ip()) != Scope::Translation {
-            self.ignored.other_family += 1;
-            return;
-        }
-        if moved && from_where_asked {
-            self.targets[server].cannot.get_or_insert(Cannot::IgnoresChange);
-            return;
-        }
-        let addresses = behavior::addresses(bytes);
-        let probe = &mut self.probes[index];
-        probe.answer(attempt, Answer { at: now, from, mapped, addresses });
-        if probe.by_itself {
-            probe.closed = true;
-        }
-        self.longest = self.longest.max(now.saturating_sub(probe.sends[attempt]));
-        if probe.is_plain() && probe.to == self.targets[server].address {
-            self.targets[server].answered = true;
-            self.on_other(server, addresses.other);
-        }
-    }
-
     /// Ends it with what is known.
     #[must_use]
     pub fn finish(self, now: Duration) -> Report {
         self.conclude(now)
-    }
-
-    fn on_error(&mut self, index: usize, code: u16) {
-        let probe = &mut self.probes[index];
-        probe.error = Some(code);
-        let server = probe.server;
-        if probe.test == Test::Lifetime {
-            return;
-        }
-        if probe.by_itself {
-            probe.closed = true;
-        }
-        self.targets[server].cannot.get_or_insert(Cannot::Error(code));
-    }
-
-    /// The other address must be another one in both halves, or the tests would test nothing; and as global as the server.
-    fn on_other(&mut self, server: usize, other: Option<SocketAddr>) {
-        let target = &mut self.targets[server];
-        let own = target.address;
-        let cannot = match (other, target.other) {
-            (None, None) => Some(Cannot::NoOther),
-            (None, Some(_)) => Some(Cannot::OtherVaries),
-            (Some(now), Some(before)) if now != before => Some(Cannot::OtherVaries),
-            (Some(other), _) if other.is_ipv6() != own.is_ipv6() => Some(Cannot::OtherFamily),
-            (Some(other), _) if other.ip() == own.ip() || other.port() == own.port() => {
-                Some(Cannot::OtherHalfEqual)
-            }
-            (Some(other), _) => {
-                let (theirs, ours) = (scope(other.ip()), scope(own.ip()));
-                (!theirs.is_global() && theirs != ours).then_some(Cannot::OtherNotGlobal)
-            }
-        };
-        target.other = target.other.or(other);
-        target.cannot = target.cannot.or(cannot);
     }
 
     /// Where a server answers from if it does what it was asked to; `None` while that is not known.

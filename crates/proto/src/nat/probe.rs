@@ -37,6 +37,8 @@ pub(super) struct Probe {
     pub(super) answered: u128,
     /// The first answer.
     pub(super) first: Option<Answer>,
+    /// When an answer arrived last, copies of earlier ones included.
+    pub(super) heard: Option<Duration>,
     /// Where answers came from.
     pub(super) sources: Vec<SocketAddr>,
     /// Answers said different things.
@@ -65,6 +67,7 @@ impl Probe {
             sends: Vec::new(),
             answered: 0,
             first: None,
+            heard: None,
             sources: Vec::new(),
             varied: false,
             error: None,
@@ -83,6 +86,7 @@ impl Probe {
 
     /// Notes an answer to a send; false if that one was answered before.
     pub(super) fn answer(&mut self, attempt: usize, answer: Answer) -> bool {
+        self.heard = self.heard.max(Some(answer.at));
         if self.was_answered(attempt) {
             return false;
         }
@@ -103,6 +107,11 @@ impl Probe {
 
     pub(super) fn answers(&self) -> u32 {
         self.answered.count_ones()
+    }
+
+    /// When the last one was sent of those that were answered.
+    pub(super) fn last_answered(&self) -> Option<Duration> {
+        (0..self.sends.len()).rev().find(|at| self.was_answered(*at)).map(|at| self.sends[at])
     }
 
     pub(super) fn mapped(&self) -> Option<SocketAddr> {

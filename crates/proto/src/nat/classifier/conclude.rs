@@ -50,8 +50,9 @@ impl Classifier {
     fn connectivity(&self) -> Finding<Connectivity> {
         let unreachable = |p: &Probe| p.errno.is_some();
         let refused = !self.probes.is_empty() && self.probes.iter().all(unreachable);
-        let addresses: std::collections::HashSet<IpAddr> =
-            self.targets.iter().filter(|t| t.started.is_some()).map(|t| t.address.ip()).collect();
+        let silent = self.targets.iter().filter(|t| t.started.is_some() && t.cannot.is_none());
+        let addresses: std::collections::HashSet<IpAddr> = silent.map(|t| t.address.ip()).collect();
+        let came_back = |c: Cannot| !matches!(c, Cannot::Refused | Cannot::NothingListens);
         if self.targets.is_empty() {
             Finding::because(Connectivity::NoServer, Reason::NoServer)
         } else if self.targets.iter().any(|t| t.answered) {
@@ -60,7 +61,9 @@ impl Classifier {
             Finding::because(Connectivity::Stopped, Reason::Stopped)
         } else if refused {
             Finding::because(Connectivity::NoRoute, Reason::NoRoute)
-        } else if self.targets.iter().any(|t| t.cannot.is_some_and(|c| c != Cannot::Refused)) {
+        } else if self.is_refused() {
+            Finding::because(Connectivity::NoReply, Reason::ServerRefused)
+        } else if self.targets.iter().any(|t| t.cannot.is_some_and(came_back)) {
             // Something came back, if only an error.
             Finding::because(Connectivity::NoReply, Reason::CannotTest)
         } else if addresses.len() < 2 {
@@ -109,7 +112,7 @@ impl Classifier {
     }
 
     fn filtering_of(&self, server: usize, now: Duration) -> Finding<Filtering> {
-        let Some([both, port]) = self.targets[server].pairs else {
+        let Some([both, port]) = &self.targets[server].filters else {
             return Finding::because(Filtering::Unknown, Reason::NoAnswer);
         };
         let gave_up = || {
@@ -119,9 +122,11 @@ impl Classifier {
         };
         // Silence of an address that answers nobody says nothing about the NAT.
         let alive = |test| self.mapped(server, test).is_some();
-        match (both.standing, port.standing) {
-            // Whoever lets everybody in lets in another port of the same address too. If not, the first socket's port was open
-            // from earlier traffic, or the filter has changed.
+        match (both.standing(), port.standing()) {
+            (Standing::Varies, _) | (_, Standing::Varies) => {
+                Finding::because(Filtering::Unknown, Reason::Inconsistent)
+            }
+            // Whoever lets everybody in lets in another port of the same address too. If not, the filter has changed.
             (Standing::Answered, Standing::Silent) if alive(Test::Mapping4) => {
                 Finding::because(Filtering::Unknown, Reason::Inconsistent)
             }
@@ -373,5 +378,8 @@ fn sentence(cannot: Cannot) -> String {
         Cannot::SamePair(other) => format!("it is the other half of {other}, which was asked"),
         Cannot::NotNeeded => "two others were asked".to_owned(),
         Cannot::Refused => "the system refuses to send to it".to_owned(),
+        Cannot::NothingListens => {
+            "it refuses: nothing listens at that address and port, or a firewall says so (ICMP port unreachable)".to_owned()
+        }
     }
 }

@@ -176,7 +176,7 @@ impl Classifier {
     pub(super) fn lifetime(&self) -> Lifetime {
         match self.extras.ages.result() {
             Some(lifetime) => lifetime,
-            None if !self.done => Lifetime::Unknown(Reason::Stopped),
+            None if !self.done => self.extras.ages.so_far(),
             None => Lifetime::Unknown(self.no_samples()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cannot, Classifier, Probe, Test, Wish};
+use super::{Cannot, Classifier, Command, Probe, Target, Test, Wish, behavior};
 
 /// A filtering test: a request to answer from elsewhere, and a plain one beside it, both from one socket.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,37 @@ pub(super) enum Standing {
     Answered,
     Silent,
     GaveUp,
+    /// One port says this, another one that.
+    Varies,
+}
+
+/// One question about the filter, asked from one fresh port after the other until two agree.
+///
+/// A port that the system has given to somebody before may still be open at the NAT for all whom that one has sent to, so an answer
+/// to one port alone does not prove that a filter is open. Silence does prove that it is not.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    test: Test,
+    wish: Wish,
+    pub(super) ports: Vec<Pair>,
+}
+
+impl Filter {
+    pub(super) fn standing(&self) -> Standing {
+        use Standing::{Answered, GaveUp, Open, Silent, Varies};
+        let each: Vec<_> = self.ports.iter().map(|port| port.standing).collect();
+        match each[..] {
+            [Silent, ..] | [Answered, Silent, Silent] => Silent,
+            [Answered, Answered, ..] => Answered,
+            [Answered, Silent, Answered] => Varies,
+            [.., GaveUp] => GaveUp,
+            _ => Open,
+        }
+    }
+
+    fn needs_another_port(&self) -> bool {
+        self.standing() == Standing::Open && self.ports.iter().all(|port| port.standing != Standing::Open)
+    }
 }
 
 /// Servers that can test, whose verdicts are compared.
@@ -40,7 +71,7 @@ impl Classifier {
                 self.targets[index].cannot = Some(Cannot::NotNeeded);
                 continue;
             }
-            let patient = |t: &super::Target| {
+            let patient = |t: &Target| {
                 t.is_known() || t.started.is_none_or(|at| now >= at + self.settings.next_server_after)
             };
             if !before.iter().all(patient) {
@@ -57,35 +88,67 @@ impl Classifier {
     }
 
     fn start(&mut self, server: usize, now: Duration) {
-        let to = self.targets[server].address;
         let both = Wish { change_ip: true, change_port: true, response_port: None };
         let port = Wish { change_port: true, ..Wish::default() };
-        let pairs = [(Test::Filtering2, both), (Test::Filtering3, port)].map(|(test, wish)| {
-            let socket = self.open();
-            let pair = |probe: Probe| Probe { by_itself: false, ..probe };
-            let plain = self.add(pair(Probe::new(Test::FilteringPlain, server, socket, to, now)));
-            let change = self.add(Probe { wish, ..pair(Probe::new(test, server, socket, to, now)) });
-            self.send(plain, now);
-            self.send(change, now);
-            Pair { plain, change, standing: Standing::Open }
+        let filters = [(Test::Filtering2, both), (Test::Filtering3, port)].map(|(test, wish)| {
+            let ports = vec![self.ask_from_a_fresh_port(server, test, wish, now)];
+            Filter { test, wish, ports }
         });
         self.targets[server].started = Some(now);
-        self.targets[server].pairs = Some(pairs);
+        self.targets[server].filters = Some(filters);
+    }
+
+    /// A server that is silent at first is asked from a connected socket too, again and again at growing distances.
+    pub(super) fn knock(&mut self, now: Duration) {
+        for server in 0..self.targets.len() {
+            if self.knock_due(&self.targets[server]).is_none_or(|at| now < at) {
+                continue;
+            }
+            let target = &mut self.targets[server];
+            let to = target.address;
+            target.knocks += 1;
+            // No request of the classification has this number: what answers it counts for nothing.
+            let id = self.id(u16::MAX, server);
+            self.commands.push(Command::Knock { to, bytes: behavior::request(&id, Wish::default()) });
+        }
+    }
+
+    pub(super) fn knock_due(&self, target: &Target) -> Option<Duration> {
+        let started = target.started.filter(|_| !target.answered && target.cannot.is_none())?;
+        let first = self.settings.first_gaps.first()?;
+        Some(started + *first * 2_u32.saturating_pow(target.knocks))
+            .filter(|at| *at < started + self.settings.give_up)
+    }
+
+    fn ask_from_a_fresh_port(&mut self, server: usize, test: Test, wish: Wish, now: Duration) -> Pair {
+        let to = self.targets[server].address;
+        let socket = self.open();
+        let pair = |probe: Probe| Probe { by_itself: false, ..probe };
+        let plain = self.add(pair(Probe::new(Test::FilteringPlain, server, socket, to, now)));
+        let change = self.add(Probe { wish, ..pair(Probe::new(test, server, socket, to, now)) });
+        self.send(plain, now);
+        self.send(change, now);
+        Pair { plain, change, standing: Standing::Open }
     }
 
     /// Judges the filtering tests, and repeats what is open.
     pub(super) fn filter_tests(&mut self, now: Duration) {
         for server in 0..self.targets.len() {
-            let Some(mut pairs) = self.targets[server].pairs else { continue };
-            for pair in &mut pairs {
-                if pair.standing == Standing::Open {
-                    pair.standing = self.judge(server, *pair, now);
+            let Some(mut filters) = self.targets[server].filters.take() else { continue };
+            for filter in &mut filters {
+                for pair in &mut filter.ports {
+                    if pair.standing == Standing::Open {
+                        pair.standing = self.judge(server, *pair, now);
+                    }
+                    if pair.standing == Standing::Open {
+                        self.repeat(*pair, now);
+                    }
                 }
-                if pair.standing == Standing::Open {
-                    self.repeat(*pair, now);
+                if filter.needs_another_port() {
+                    filter.ports.push(self.ask_from_a_fresh_port(server, filter.test, filter.wish, now));
                 }
             }
-            self.targets[server].pairs = Some(pairs);
+            self.targets[server].filters = Some(filters);
         }
     }
 
@@ -131,9 +194,9 @@ impl Classifier {
     /// Whether the filtering tests of all servers are over, or not worth waiting for.
     pub(super) fn filtering_is_over(&self, now: Duration) -> bool {
         let someone = self.targets.iter().any(|t| t.answered);
-        self.targets.iter().all(|target| match (target.started, &target.pairs) {
-            (Some(started), Some(pairs)) => {
-                let decided = pairs.iter().all(|p| p.standing != Standing::Open);
+        self.targets.iter().all(|target| match (target.started, &target.filters) {
+            (Some(started), Some(filters)) => {
+                let decided = filters.iter().all(|f| f.standing() != Standing::Open);
                 let hopeless = someone && !target.answered && now >= started + self.settings.patience;
                 decided || hopeless
             }

@@ -3,6 +3,9 @@
 //! Many sockets open a mapping at once; each is tested once, at an age of its own, by a request from another socket whose answer
 //! goes to it (RESPONSE-PORT). So all ages are measured in the time of the oldest. A second round divides what lies between the
 //! last that was alive and the first that was gone.
+//!
+//! When a packet passes the NAT is not seen, only when it was sent and answered. So an age is never a number but two: how old the
+//! mapping was at least, and at most. What is told is what holds for both, whatever was late on the way.
 
 use std::time::Duration;
 
@@ -25,12 +28,31 @@ struct Age {
     age: Duration,
     /// Opens the mapping.
     opens: u16,
-    /// When it was used last.
-    used: Option<Duration>,
+    /// Between when and when it was used last.
+    used: Option<[Duration; 2]>,
     /// Asks for an answer to it.
     pair: Option<Pair>,
-    alive: Option<bool>,
-    gave_up: bool,
+    shown: Shown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Open,
+    /// It was alive, and at least so old.
+    Alive(Duration),
+    /// It was gone, and at most so old.
+    Gone(Duration),
+    GaveUp,
+}
+
+impl Age {
+    fn gone(&self) -> Option<Duration> {
+        if let Shown::Gone(most) = self.shown { Some(most) } else { None }
+    }
+
+    fn alive(&self) -> Option<Duration> {
+        if let Shown::Alive(least) = self.shown { Some(least) } else { None }
+    }
 }
 
 #[derive(Debug)]
@@ -63,14 +85,24 @@ impl Ages {
         self.result
     }
 
+    /// What is known in the middle of it.
+    pub(super) fn so_far(&self) -> Lifetime {
+        let alive = self.ages.iter().filter_map(Age::alive).max().unwrap_or_default().max(self.known.0);
+        match self.known.1 {
+            Some(gone) if alive < gone => Lifetime::Measured { alive, gone },
+            None if !alive.is_zero() => Lifetime::AtLeast(alive),
+            _ => Lifetime::Unknown(Reason::Stopped),
+        }
+    }
+
     pub(super) fn pairs(&self) -> Vec<Pair> {
-        self.ages.iter().filter(|a| a.alive.is_none() && !a.gave_up).filter_map(|a| a.pair).collect()
+        self.ages.iter().filter(|a| a.shown == Shown::Open).filter_map(|a| a.pair).collect()
     }
 
     /// When the next age is reached.
     pub(super) fn next(&self) -> Option<Duration> {
-        let waiting = self.ages.iter().filter(|a| a.pair.is_none() && a.alive.is_none() && !a.gave_up);
-        waiting.filter_map(|a| Some(a.used? + a.age)).min().filter(|_| self.result.is_none())
+        let waiting = self.ages.iter().filter(|a| a.pair.is_none() && a.shown == Shown::Open);
+        waiting.filter_map(|a| Some(a.used?[1] + a.age)).min().filter(|_| self.result.is_none())
     }
 }
 
@@ -104,7 +136,7 @@ impl Classifier {
         let open = |age: &Duration| {
             let socket = self.open();
             let opens = self.add(Probe::new(Test::LifetimePlain, lead, socket, to, now));
-            Age { age: *age, opens, used: None, pair: None, alive: None, gave_up: false }
+            Age { age: *age, opens, used: None, pair: None, shown: Shown::Open }
         };
         self.extras.ages.ages = ages.iter().map(open).collect();
         self.extras.ages.round += 1;
@@ -112,16 +144,22 @@ impl Classifier {
     }
 
     fn test_age(&mut self, lead: usize, age: &mut Age, now: Duration) {
-        if age.alive.is_some() || age.gave_up {
+        if age.shown != Shown::Open {
             return;
         }
         let opens = &self.probes[usize::from(age.opens)];
         let Some(mapped) = opens.mapped() else {
-            age.gave_up = opens.errno.is_some() || now >= self.extras.ages.began + self.settings.give_up;
+            if opens.errno.is_some() || now >= self.extras.ages.began + self.settings.give_up {
+                age.shown = Shown::GaveUp;
+            }
             return;
         };
-        age.used = opens.sends.last().copied();
-        let due = age.used.unwrap_or(now) + age.age;
+        let used = self.last_used(opens);
+        if age.pair.is_none() {
+            age.used = Some(used);
+        }
+        let [earliest, latest] = age.used.unwrap_or(used);
+        let due = latest + age.age;
         if now < due {
             return;
         }
@@ -131,7 +169,7 @@ impl Classifier {
             match asks.and_then(Probe::mapped) {
                 Some(own) if own.ip() == mapped.ip() => {}
                 Some(_) => {
-                    age.gave_up = true;
+                    age.shown = Shown::GaveUp;
                     return;
                 }
                 None => return,
@@ -151,36 +189,44 @@ impl Classifier {
         let change = &self.probes[usize::from(pair.change)];
         // The asking socket's own mapping may have been renewed, with another address of a pool.
         let moved = self.probes[usize::from(pair.plain)].mapped().is_some_and(|own| own.ip() != mapped.ip());
-        if change.first.is_some() {
-            age.alive = Some(true);
-        } else if moved || change.error.is_some() {
-            age.gave_up = true;
+        if let Some(sent) = change.last_answered() {
+            // The answer passed the NAT after that.
+            age.shown = Shown::Alive(sent.saturating_sub(latest));
+        } else if moved || change.error.is_some() || now >= due + self.settings.give_up {
+            age.shown = Shown::GaveUp;
         } else if self.is_silent(pair, now) {
-            age.alive = Some(false);
-        } else if now >= due + self.settings.give_up {
-            age.gave_up = true;
+            // The last answer would have arrived by now.
+            age.shown = Shown::Gone(now.saturating_sub(earliest));
         } else {
             self.repeat(pair, now);
         }
     }
 
+    /// Between when and when the last packet of a request, or an answer to it, passed the NAT.
+    fn last_used(&self, opens: &Probe) -> [Duration; 2] {
+        let sent = opens.sends.last().copied().unwrap_or_default();
+        let answered = opens.last_answered().unwrap_or_default();
+        // A send that was not answered may have been lost before the NAT or behind it.
+        let heard = opens.heard.unwrap_or(sent);
+        [answered, if answered == sent { heard } else { heard.max(sent + self.wait()) }]
+    }
+
     fn judge_round(&mut self, lead: usize, most: Duration, now: Duration) {
         let Ages { ages, round, known, .. } = &self.extras.ages;
         let control = ages.first().filter(|a| a.age.is_zero());
-        if control.is_some_and(|a| a.alive == Some(false) || a.gave_up) {
-            let refused = control.and_then(|a| a.pair).is_some();
-            let reason = if refused { Reason::NoResponsePort } else { Reason::Inconsistent };
+        if let Some(control) = control.filter(|a| a.gone().is_some() || a.shown == Shown::GaveUp) {
+            let reason = if control.pair.is_some() { Reason::NoResponsePort } else { Reason::Inconsistent };
             self.extras.ages.result = Some(Lifetime::Unknown(reason));
             return;
         }
-        let gone = ages.iter().find(|a| a.alive == Some(false)).map(|a| a.age).or(known.1);
-        let settled = |a: &Age| a.alive.is_some() || a.gave_up;
         // What is older than one that is gone is gone as well.
-        if !ages.iter().take_while(|a| gone.is_none_or(|gone| a.age < gone)).all(settled) {
+        let first_gone = ages.iter().position(|a| a.gone().is_some());
+        let younger = &ages[..first_gone.unwrap_or(ages.len())];
+        if younger.iter().any(|a| a.shown == Shown::Open) {
             return;
         }
-        let younger = |a: &&Age| a.alive == Some(true) && gone.is_none_or(|gone| a.age < gone);
-        let alive = ages.iter().filter(younger).map(|a| a.age).max().unwrap_or(known.0).max(known.0);
+        let gone = first_gone.and_then(|at| ages[at].gone()).or(known.1);
+        let alive = younger.iter().filter_map(Age::alive).max().unwrap_or(known.0).max(known.0);
         let Some(gone) = gone else {
             let oldest = if alive.is_zero() {
                 Lifetime::Unknown(Reason::TooMuchLoss)
@@ -190,6 +236,8 @@ impl Classifier {
             self.extras.ages.result = Some(oldest);
             return;
         };
+        // Mappings of one NAT may differ a little: then what holds for all is told.
+        let (alive, gone) = (alive.min(gone), gone.max(alive));
         let open = gone.saturating_sub(alive);
         if *round == 1 && open > (gone / FINE_ENOUGH).max(Duration::from_secs(1)) {
             let step = open / (SECOND_ROUND + 1);

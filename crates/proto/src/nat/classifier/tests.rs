@@ -44,7 +44,7 @@ fn begun() -> (Classifier, Vec<(u16, Vec<u8>)>) {
                 );
                 sent.push((socket, bytes));
             }
-            Command::OpenRun { .. } => unreachable!("the groups of sockets come later"),
+            Command::OpenRun { .. } | Command::Knock { .. } => unreachable!("that comes later"),
         }
     }
     (classifier, sent)
@@ -149,25 +149,32 @@ fn an_answer_from_elsewhere_counts_also_before_the_plain_one() {
         &answer(&sent[1].1, MAPPED, Some("192.0.2.2:3479")),
     );
     classifier.on_receive(MS(2), 0, address(SERVER), &answer(&sent[0].1, MAPPED, Some("192.0.2.2:3479")));
-    classifier.poll(MS(3), &mut Vec::new());
-    let report = classifier.finish(MS(4));
+    let mut again = Vec::new();
+    classifier.poll(MS(3), &mut again);
+    // It is asked for again from a fresh port, and believed then.
+    let asked = again.iter().find_map(|command| match command {
+        Command::Send { socket, bytes, .. } if bytes.len() == 28 => Some((*socket, bytes.clone())),
+        _ => None,
+    });
+    let (socket, bytes) = asked.expect("a second port");
+    assert!(socket > 1);
+    classifier.on_receive(MS(4), socket, address("192.0.2.2:3479"), &answer(&bytes, MAPPED, None));
+    classifier.poll(MS(5), &mut Vec::new());
+    let report = classifier.finish(MS(6));
     assert_eq!(report.servers[0].filtering.value, Filtering::EndpointIndependent);
     assert_eq!((report.mapping.value, report.mapping.reason), (Mapping::Unknown, Some(Reason::Stopped)));
 }
 
-/// A port that earlier traffic has left open lets the other address in, and looks like a filter that lets in everybody.
-#[test]
-fn who_answers_from_elsewhere_but_not_from_the_other_port_fits_no_filter() {
+/// Runs it to its end behind a NAT that lets in what answers such a request, by the number of the socket; plain ones are always
+/// answered.
+fn run(lets_in: impl Fn(u16, Wish) -> bool) -> Report {
     let other = "192.0.2.2:3479";
-    let (mut classifier, sent) = begun();
-    // Only the first request to answer from elsewhere is let in; everything plain is answered at once.
-    classifier.on_receive(MS(1), 0, address(other), &answer(&sent[1].1, MAPPED, Some(other)));
-    for at in [0, 2] {
-        classifier.on_receive(MS(1), sent[at].0, address(SERVER), &answer(&sent[at].1, MAPPED, Some(other)));
-    }
-    let (mut commands, mut port, mut now) = (Vec::new(), 41_000, MS(2));
+    let mut classifier =
+        Classifier::new([10, 0, 0, 2].into(), &[Server { address: address(SERVER) }], settings(), [7; 16]);
+    let (mut commands, mut port, mut now) = (Vec::new(), 41_000, Duration::ZERO);
     while !classifier.is_done() && now < MS(5_000) {
         classifier.poll(now, &mut commands);
+        now += MS(1);
         for command in std::mem::take(&mut commands) {
             let mut open = |classifier: &mut Classifier, socket| {
                 port += 1;
@@ -178,17 +185,69 @@ fn who_answers_from_elsewhere_but_not_from_the_other_port_fits_no_filter() {
                 Command::OpenRun { first, count } => {
                     (first..first + count).for_each(|socket| open(&mut classifier, socket));
                 }
-                Command::Send { socket, to, bytes, .. } if bytes.len() == 20 => {
-                    classifier.on_receive(now, socket, to, &answer(&bytes, MAPPED, Some(other)));
+                Command::Knock { .. } => unreachable!("the server answers"),
+                Command::Send { socket, to, bytes, .. } => {
+                    let flags = if bytes.len() == 20 { 0 } else { bytes[27] };
+                    let wish =
+                        Wish { change_ip: flags & 4 != 0, change_port: flags & 2 != 0, response_port: None };
+                    let from = match (wish.change_ip, wish.change_port) {
+                        (false, false) => to,
+                        (false, true) => address("192.0.2.1:3479"),
+                        _ => address(other),
+                    };
+                    if flags == 0 || lets_in(socket, wish) {
+                        classifier.on_receive(now, socket, from, &answer(&bytes, MAPPED, Some(other)));
+                    }
                 }
-                Command::Send { .. } => {}
             }
         }
-        now += MS(10);
     }
-    let report = classifier.finish(now);
-    let found = report.servers[0].filtering;
-    assert_eq!((found.value, found.reason), (Filtering::Unknown, Some(Reason::Inconsistent)));
+    classifier.finish(now)
+}
+
+/// The sockets of the filtering tests are the first ones: 0 asks for another address, 1 for another port alone.
+#[test]
+fn a_port_that_earlier_traffic_has_left_open_proves_no_open_filter() {
+    type Row = (&'static str, fn(u16, Wish) -> bool, Filtering, Option<Reason>);
+    let rows: [Row; 7] = [
+        ("nobody is let in", |_, _| false, Filtering::AddressAndPortDependent, None),
+        ("everybody is", |_, _| true, Filtering::EndpointIndependent, None),
+        ("the same address is", |_, wish| !wish.change_ip, Filtering::AddressDependent, None),
+        (
+            "the other port, at a port in use before",
+            |at, _| at == 1,
+            Filtering::AddressAndPortDependent,
+            None,
+        ),
+        (
+            "the other address, at a port in use before",
+            |at, _| at == 0,
+            Filtering::AddressAndPortDependent,
+            None,
+        ),
+        ("both, at ports in use before", |at, _| at < 2, Filtering::AddressAndPortDependent, None),
+        (
+            "another address and never another port",
+            |_, wish| wish.change_ip,
+            Filtering::Unknown,
+            Some(Reason::Inconsistent),
+        ),
+    ];
+    for (name, lets_in, want, reason) in rows {
+        let report = run(lets_in);
+        let found = report.servers[0].filtering;
+        assert_eq!((found.value, found.reason), (want, reason), "{name}");
+    }
+    // Every second port is let in: that is no filter, but two ways.
+    let asked = std::cell::RefCell::new(Vec::new());
+    let found = run(|socket, _| {
+        let mut asked = asked.borrow_mut();
+        if !asked.contains(&socket) {
+            asked.push(socket);
+        }
+        asked.iter().position(|s| *s == socket).is_some_and(|at| at / 2 % 2 == 0)
+    });
+    assert_eq!(found.servers[0].filtering.reason, Some(Reason::Inconsistent));
 }
 
 #[test]
@@ -227,4 +286,52 @@ fn refused_sends_and_sockets_end_it_at_once() {
         (Connectivity::NoRoute, Some(Reason::NoRoute))
     );
     assert!(report.evidence.iter().all(|e| e.errno == Some(101)));
+}
+
+/// A refusal by ICMP reaches connected sockets only, so a silent server is asked from one as well.
+#[test]
+fn a_server_that_refuses_is_not_waited_for() {
+    let (mut classifier, _) = begun();
+    let mut commands = Vec::new();
+    classifier.poll(MS(99), &mut commands);
+    let knocks =
+        |commands: &[Command]| commands.iter().filter(|c| matches!(c, Command::Knock { .. })).count();
+    assert_eq!(knocks(&commands), 0);
+    classifier.poll(MS(100), &mut commands);
+    assert_eq!(knocks(&commands), 1);
+    classifier.on_refused(address("192.0.2.9:3478"));
+    classifier.poll(MS(101), &mut commands);
+    assert!(!classifier.is_done() && !classifier.is_refused());
+    classifier.on_refused(address(SERVER));
+    classifier.poll(MS(102), &mut commands);
+    assert!(classifier.is_done() && classifier.is_refused());
+    let report = classifier.finish(MS(102));
+    assert_eq!(
+        (report.connectivity.value, report.connectivity.reason),
+        (Connectivity::NoReply, Some(Reason::ServerRefused))
+    );
+    assert!(report.servers[0].cannot_test.as_ref().is_some_and(|why| why.contains("nothing listens")));
+    assert!(!report.behaviour().blocked, "something came back");
+
+    // Whoever has answered is believed more than a message that anybody on the way can send.
+    let (mut classifier, sent) = begun();
+    classifier.on_receive(MS(1), 0, address(SERVER), &answer(&sent[0].1, MAPPED, None));
+    classifier.on_refused(address(SERVER));
+    assert!(!classifier.is_refused() && classifier.has_heard());
+    let mut commands = Vec::new();
+    classifier.poll(MS(500), &mut commands);
+    assert_eq!(knocks(&commands), 0, "it is not silent");
+}
+
+#[test]
+fn one_server_that_refuses_leaves_the_others() {
+    let servers = ["192.0.2.1:3478", "198.51.100.1:3478"].map(|text| Server { address: address(text) });
+    let mut classifier = Classifier::new([10, 0, 0, 2].into(), &servers, settings(), [7; 16]);
+    let mut commands = Vec::new();
+    classifier.poll(Duration::ZERO, &mut commands);
+    classifier.on_refused(servers[0].address);
+    classifier.poll(MS(1), &mut commands);
+    let to_the_second = |c: &Command| matches!(c, Command::Send { to, .. } if *to == servers[1].address);
+    assert!(commands.iter().any(to_the_second), "the next one is asked at once");
+    assert!(!classifier.is_done() && !classifier.is_refused());
 }
