@@ -367,7 +367,7 @@ fn hostile_answers_end_it_as_well_as_any() {
                     Command::Knock { to, .. } if random.random_ratio(1, 4) => classifier.on_refused(to),
                     Command::Knock { .. } => {}
                     Command::Send { probe, .. } if random.random_ratio(1, 60) => {
-                        classifier.on_send_error(probe, 101)
+                        classifier.on_send_error(probe, 101);
                     }
                     Command::Send { socket, to, bytes, .. } => {
                         let mut reply = if random.random_ratio(1, 9) {
@@ -393,7 +393,7 @@ fn hostile_answers_end_it_as_well_as_any() {
             });
             let Some(wake) = classifier.next_wake(now) else { break };
             assert!(wake > now, "a wake-up that has passed, in round {round}");
-            now += (wake - now).min(MS(random.random_range(1..400)));
+            now = wake.min(now + MS(random.random_range(1..400)));
         }
         let report = classifier.finish(now);
         assert!(report.evidence.len() < 1_000);
