@@ -16,8 +16,11 @@ import { isIcmp, NOT_CONNECTED, systemError } from './system-errors.ts';
 
 /** What a pipe has done so far. */
 export interface PipeCounters {
+  /** Bytes that the kernel has taken. */
   readonly bytesSent: number;
+  /** Bytes that came from the peer. */
   readonly bytesReceived: number;
+  /** Datagrams, or pieces of a stream. */
   readonly messagesReceived: number;
   /** Bytes that wait to be sent. */
   readonly bytesQueued: number;
