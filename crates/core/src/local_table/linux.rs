@@ -120,7 +120,7 @@ mod tests {
             (route(false, 255, 16, &[to("198.18.0.0"), oif.clone()]), found("198.18.0.0", 16, 7), "a block"),
             (route(true, 255, 64, &[to("fd00:1::"), oif.clone()]), found("fd00:1::", 64, 7), "of IPv6"),
             (route(false, 255, 0, &[]), found("0.0.0.0", 0, 0), "everything"),
-            (route(true, 255, 0, &[oif.clone()]), found("::", 0, 7), "everything of IPv6"),
+            (route(true, 255, 0, std::slice::from_ref(&oif)), found("::", 0, 7), "everything of IPv6"),
             (route(false, 254, 16, &[to("198.18.0.0")]), None, "of the main table"),
             (
                 route(false, 252, 16, &[to("198.18.0.0"), RouteAttribute::Table(1_000)]),
