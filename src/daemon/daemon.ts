@@ -37,7 +37,7 @@ export interface ServerGroup extends AsyncDisposable {
   readonly failed: readonly ListenFailure[];
   /** The port, the same for all. */
   readonly port: number;
-  /** Closes these servers; others of the daemon go on. */
+  /** Closes these servers and all that came through them; others of the daemon go on, and so does who waits in {@link Daemon.accept}. */
   close(): Promise<void>;
 }
 
@@ -159,6 +159,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     const close = async () => {
       await Promise.all(servers.map((server) => server.close()));
       for (const server of servers) this.#servers.delete(server);
+      this.#forget(new Set(servers));
     };
     return { servers, failed, port: servers[0]?.port ?? number, close, [Symbol.asyncDispose]: close };
   }
@@ -245,7 +246,9 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   }
 
   /**
-   * The next connection or datagram peer; `undefined` when none has come within `timeoutMs`, `null` once the daemon is closed.
+   * The next connection or datagram peer; `undefined` when none has come within `timeoutMs`, `null` once the daemon is closed, for who
+   * waits then and who comes later. What waited to be accepted is closed with its servers and not given any more. A group of servers
+   * that is closed ends no wait, even if it was the last: the daemon may listen again.
    *
    * @throws AbortError; RoutePoolError `ERR_ROUTEPOOL_OPTION`
    */
@@ -257,12 +260,17 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     return arrival && this.#accepted(arrival);
   }
 
+  /** What waited to be accepted was closed with its servers. */
+  #forget(servers: ReadonlySet<DaemonServer>): void {
+    for (const arrival of this.#arrivals.takeAll()) if (!servers.has(arrival.server)) this.#arrivals.push(arrival);
+  }
+
   #accepted({ pipe }: Arrival): Pipe {
     this.#hook(pipe);
     return pipe;
   }
 
-  /** Each connection and datagram peer, until the daemon is closed. Leaving the loop closes nothing. */
+  /** Each connection and datagram peer, until the daemon is closed; a loop over a closed one ends at once. Leaving the loop closes nothing. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Pipe> {
     return iterate(this.#arrivals, (arrival) => this.#accepted(arrival));
   }
@@ -319,6 +327,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   async #close(): Promise<void> {
     this.#arrivals.end();
+    this.#arrivals.takeAll();
     await Promise.all([...this.#servers].map((server) => server.close()));
     this.#servers.clear();
     // Pipes tell of their end on the next turn.

@@ -168,7 +168,7 @@ impl Reader for Portable {
 
     fn remove(&mut self, slot: Slot) {
         self.command(Command::Remove(slot.watched.id));
-        close_now(slot.watched.socket);
+        Socket::close(slot.watched.socket);
     }
 
     fn detach(&self, slot: &mut Slot, _: &Ring) {
@@ -447,17 +447,6 @@ impl Thread {
             out.error(*id, Call::Receive, routepool_udp::errno::EIO);
         }
         self.shared.ring.push(out.written());
-    }
-}
-
-/// Closes a socket before it returns: its port can be bound again at once. The thread has it in hand only for calls that do not wait.
-fn close_now(mut socket: Arc<Socket>) {
-    loop {
-        match Arc::try_unwrap(socket) {
-            Ok(socket) => return drop(socket),
-            Err(shared) => socket = shared,
-        }
-        std::thread::yield_now();
     }
 }
 
