@@ -9,6 +9,7 @@ import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Running } from './helpers/running.ts';
 import { Namespace, whyNoNamespaces } from './lab/namespaces.ts';
 import { RouteLab, SERVERS } from './lab/route-lab.ts';
 
@@ -68,10 +69,10 @@ test('with one address it says what it cannot do', async () => {
 });
 
 test('serves metrics', async () => {
-  const child = spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', '--metrics', '0', '--quiet'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  running.push(child);
-  const [line] = (await once(child.stderr, 'data')) as [Buffer];
-  const [url] = /http:\S+/.exec(String(line)) ?? [];
+  const run = new Running(spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', '--metrics', '0', '--quiet'], { stdio: ['ignore', 'pipe', 'pipe'] }));
+  running.push(run.child);
+  await run.until('it told where its metrics are', () => run.stderr.includes('\n'));
+  const [url] = /http:\S+/.exec(run.stderr) ?? [];
   const fetchText = async (address: string) => {
     const [response] = (await once(get(address), 'response')) as [import('node:http').IncomingMessage];
     return { status: response.statusCode, type: response.headers['content-type'], body: await text(response) };
@@ -204,16 +205,19 @@ describe('the files that start it for good', () => {
   const unit = readFileSync(join(root, 'examples/stun-server.service'), 'utf8');
   const container = readFileSync(join(root, 'examples/stun-server.Containerfile'), 'utf8');
 
-  test('systemd accepts the unit', (context) => {
+  test.for(['stun-server.service', 'block-route.service', 'validate-block.service'])('systemd accepts %s', (name, context) => {
     if (spawnSync('systemd-analyze', ['--version']).error) return context.skip('systemd-analyze is not installed');
     const folder = mkdtempSync(join(tmpdir(), 'routepool-unit-'));
     try {
-      const file = join(folder, 'stun-server.service');
-      // It looks for the program, which is elsewhere in a checkout.
-      writeFileSync(file, unit.replace(/^ExecStart=\S+/m, `ExecStart=${process.execPath} ${main}`));
+      const file = join(folder, name);
+      // It looks for the programs, which are elsewhere in a checkout, and for the units that this one needs.
+      for (const one of [name, 'block-route.service']) {
+        const text = readFileSync(join(root, 'examples', one), 'utf8').replace(/^ExecStart=\S*routepool/m, `ExecStart=${process.execPath} ${main}`).replaceAll('=/sbin/ip', `=${process.execPath}`);
+        writeFileSync(join(folder, one), text);
+      }
       const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], { encoding: 'utf8', timeout: 30_000 });
       // What it says of other units of the machine is no concern of ours.
-      expect(stderr.split('\n').filter((line) => line.includes('stun-server')).join('\n')).toBe('');
+      expect(stderr.split('\n').filter((line) => line.includes(name)).join('\n')).toBe('');
       expect(status).toBe(0);
     } finally {
       rmSync(folder, { recursive: true, force: true });
@@ -223,11 +227,11 @@ describe('the files that start it for good', () => {
   test('the command of the unit starts and ends in order', async () => {
     const args = /^ExecStart=\/usr\/local\/bin\/routepool stun-server (.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
     expect(args).toContain('--metrics');
-    const child = spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', ...args.map((arg) => (arg === '9464' ? '0' : arg))], { stdio: ['ignore', 'pipe', 'ignore'] });
-    running.push(child);
-    await once(child.stdout, 'data');
-    child.kill('SIGTERM');
-    expect(await once(child, 'exit')).toEqual([0, null]);
+    const run = new Running(spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', ...args.map((arg) => (arg === '9464' ? '0' : arg))], { stdio: ['ignore', 'pipe', 'pipe'] }));
+    running.push(run.child);
+    await run.until('it told where it listens', () => run.stdout.includes('\n'));
+    run.child.kill('SIGTERM');
+    expect(await run.closed).toEqual([0, null]);
   });
 
   test('what the container takes is enough to run', () => {

@@ -1,7 +1,8 @@
 /** The package as it is published: what is in it, what it costs to import, and every way to use it from a project of its own. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Project } from './helpers/installed.ts';
@@ -83,6 +84,16 @@ describe('what is published', () => {
     expect({ status: attw.status, output: attw.status === 0 ? '' : attw.stdout }).toEqual({ status: 0, output: '' });
   });
 
+  it('has what its README and guides link to', () => {
+    const folder = project.path('node_modules/routepool');
+    const guides = readdirSync(join(folder, 'docs')).filter((name) => name.endsWith('.md')).map((name) => join('docs', name));
+    const links = ['README.md', ...guides].flatMap((file) =>
+      [...readFileSync(join(folder, file), 'utf8').matchAll(/\]\((?!https:|#)([^)#]+)/g)].map(([, link = '']) => join(dirname(file), link)),
+    );
+    expect(links.length).toBeGreaterThan(20);
+    expect(links.filter((link) => !existsSync(join(folder, link)))).toEqual([]);
+  });
+
   it('is small', () => {
     expect(statSync(project.binary).size).toBeLessThan(3 << 20);
     for (const name of ['routepool', project.binaryPackage]) {
@@ -91,10 +102,11 @@ describe('what is published', () => {
   });
 
   it('opens nothing and starts nothing when it is imported', () => {
-    // Node reads modules on threads of its own, so a module that is empty comes first.
+    // Node reads modules on threads of its own, so a module that is empty comes first; and node:util of newer Nodes opens standard
+    // error, to see whether it has colours.
     project.write('empty.mjs', '');
     const state = `import { readdirSync } from 'node:fs'; import { setImmediate } from 'node:timers/promises'; const state = async () => { await setImmediate(); return JSON.stringify([readdirSync('/proc/self/fd').length, readdirSync('/proc/self/task').length, process.getActiveResourcesInfo()]) };`;
-    const text = `${state} await import('./empty.mjs'); await state(); const before = await state(); await import('routepool'); const after = await state(); console.log(before === after ? 'same' : [before, after])`;
+    const text = `${state} await import('./empty.mjs'); await import('node:util'); await state(); const before = await state(); await import('routepool'); const after = await state(); console.log(before === after ? 'same' : [before, after])`;
     if (process.platform === 'linux') prints('same', '--input-type=module', '-e', text);
   });
 });

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { listInterfaces, StunServer } from '../dist/index.js';
+import { blocksOf, DOCUMENTS } from './doc-blocks.mjs';
 
 const own = listInterfaces({ details: true })
   .filter((facts) => facts.up && facts.default[4])
@@ -34,19 +35,13 @@ for (const name of readdirSync('examples').toSorted()) {
   writeFileSync(file, outputText);
   run(`node examples/${name}`, [file]);
 }
-/** The blocks of a document that Node runs. Every one of another form is an error, so that none is left out unseen. */
-function blocksOf(file) {
-  const text = readFileSync(file, 'utf8');
-  const unknown = [...text.matchAll(/^```(\S+)$/gm)].map(([, form]) => form).filter((form) => !['js', 'sh', 'c', 'json', 'toml', 'text'].includes(form));
-  if (unknown.length > 0) throw new Error(`${file} has blocks that are neither run nor known: ${unknown.join(', ')}`);
-  return [...text.matchAll(/^```js\n(.*?)^```/gms)].map(([, code]) => code);
-}
-
-if (blocksOf('README.md').length === 0) throw new Error('the README has no JavaScript block any more: is its form another?');
-for (const file of ['README.md', ...readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => join('docs', name))]) {
-  blocksOf(file).forEach((code, i) => {
-    const local = code.replaceAll('Interface.load()', `Interface.load({ stunServers: '${STUN_SERVER}' })`);
-    run(`${file}, block ${i + 1}`, ['--input-type=module', '-e', local]);
-  });
+const blocks = DOCUMENTS.flatMap((file) => blocksOf(file));
+if (!blocks.some((block) => block.file === 'README.md' && block.kind === 'run')) throw new Error('the README has no JavaScript block any more: is its form another?');
+for (const { file, line, kind, code } of blocks) {
+  if (kind !== 'run') continue;
+  // Nobody asks public servers here.
+  const local = code.replaceAll('Interface.load()', `Interface.load({ stunServers: '${STUN_SERVER}' })`);
+  const { outputText } = ts.transpileModule(local, { compilerOptions: { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext } });
+  run(`${file}, line ${line}`, ['--input-type=module', '-e', outputText]);
 }
 await server.close();

@@ -28,11 +28,13 @@ type RouteSays =
 
 /** For `http`: what `http.Agent` takes, but for what the route says. */
 export interface RouteAgentOptions extends Omit<HttpAgentOptions, RouteSays> {
+  /** Left out, or `http:`. */
   protocol?: 'http:' | undefined;
 }
 
 /** For `https`: what `https.Agent` takes, certificates included, but for what the route says. */
 export interface RouteHttpsAgentOptions extends Omit<HttpsAgentOptions, RouteSays> {
+  /** Makes it an agent for `https`. */
   protocol: 'https:';
 }
 

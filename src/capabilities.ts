@@ -16,7 +16,9 @@ export type CapabilityName =
 
 /** Whether something is there, and if not, why and what to do. */
 export interface Capability {
+  /** What was tried. */
   readonly name: CapabilityName;
+  /** Whether it is there. For `receive-buffer` and `open-files`: whether there is enough. */
   readonly available: boolean;
   /** What was found, or why it is not there. */
   readonly what: string;

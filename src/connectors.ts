@@ -27,12 +27,19 @@ export interface ConnectorOptions extends Omit<ConnectionOptions, 'socket' | 'ho
 
 /** What undici asks for. */
 export interface ConnectRequest {
+  /** Where to, without port; IPv6 without brackets. */
   hostname: string;
+  /** The same with port. */
   host?: string | undefined;
+  /** `http:` or `https:`. */
   protocol: string;
+  /** Decimal; empty for the port of the protocol. */
   port: string;
+  /** The name that the certificate must have (SNI, RFC 6066); the host name if left out. */
   servername?: string | null | undefined;
+  /** Refused if it is there: the route is the source. */
   localAddress?: string | null | undefined;
+  /** A connection to a proxy that TLS is to be spoken over. */
   httpSocket?: Socket | undefined;
 }
 

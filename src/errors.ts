@@ -1,41 +1,7 @@
 /** Errors: routepool's own, and system errors in the shape that Node gives them. */
 import { getSystemErrorName } from 'node:util';
 import type { Failure } from './binding.ts';
-
-/** The codes of routepool's own errors. Match on these; messages are for people and may change. */
-export type RoutePoolErrorCode =
-  /** A block that is none, or blocks that do not go together. */
-  | 'ERR_ROUTEPOOL_BLOCK'
-  /** A block with addresses that this machine does not hold; the message has the command that adds it. */
-  | 'ERR_ROUTEPOOL_NOT_LOCAL'
-  /** A server that is none. */
-  | 'ERR_ROUTEPOOL_SERVER'
-  /** A server name that does not resolve; the resolver's error is the `cause`. */
-  | 'ERR_ROUTEPOOL_RESOLVE'
-  /** No server ever answered, so nothing is known of the sources. */
-  | 'ERR_ROUTEPOOL_SERVER_SILENT'
-  /** Nothing listens at the server's port. */
-  | 'ERR_ROUTEPOOL_SERVER_REFUSED'
-  /** There is no route to the servers. */
-  | 'ERR_ROUTEPOOL_UNREACHABLE'
-  /** Another option with a value that cannot be used; `option` names it. */
-  | 'ERR_ROUTEPOOL_OPTION'
-  /** An interface that there is not; the message lists those that there are. */
-  | 'ERR_ROUTEPOOL_NO_INTERFACE'
-  /** No route for what was asked; the message says why. */
-  | 'ERR_ROUTEPOOL_NO_ROUTE'
-  /** The state file. */
-  | 'ERR_ROUTEPOOL_STATE'
-  /** The dict of an interface that is none; the message has the path of the field at fault. */
-  | 'ERR_ROUTEPOOL_DICT'
-  /** A pipe that is closed, or was ended, was used for sending; what ended it is the `cause`. */
-  | 'ERR_ROUTEPOOL_CLOSED'
-  /** Something was used in a way that it does not offer, such as two loops over one run. */
-  | 'ERR_ROUTEPOOL_MISUSE'
-  /** The addon could not be loaded; the message says why, and what to run. */
-  | 'ERR_ROUTEPOOL_BINDING'
-  /** A defect of routepool itself. */
-  | 'ERR_ROUTEPOOL_INTERNAL';
+import type { RoutePoolErrorCode } from './error-codes.ts';
 
 const brand = Symbol.for('routepool.error');
 

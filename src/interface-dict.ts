@@ -18,15 +18,19 @@ export interface AddressRange {
 
 /** Addresses of an interface and the external ones that they leave as. */
 export interface RouteData {
+  /** The family. */
   readonly af: 4 | 6;
+  /** The interface's side. */
   readonly nicIps: readonly AddressRange[];
   /** Empty as long as nobody outside was asked. */
   readonly extIps: readonly AddressRange[];
+  /** Link-local IPv6 addresses of the interface; empty for IPv4. */
   readonly linkLocalIps: readonly AddressRange[];
 }
 
 /** A NAT by P2PD's numbers. */
 export interface NatData {
+  /** P2PD's number, 1 to 7. */
   readonly type: NatType;
   /** `value` is the step between mapped ports for types 4 and 5, otherwise 0. */
   readonly delta: { readonly type: DeltaType; readonly value: number };

@@ -25,10 +25,13 @@ export type Scope =
 
 /** An address of an interface. */
 export interface InterfaceAddress {
+  /** In canonical form (RFC 5952), without zone. */
   readonly ip: string;
+  /** 4 or 6. */
   readonly family: Family;
   /** Length of its subnet's prefix. */
   readonly prefixLength: number;
+  /** What kind of address it is. */
   readonly scope: Scope;
   /** For link-local IPv6 addresses the number of the interface, else 0. */
   readonly scopeId: number;
@@ -56,12 +59,15 @@ export interface InterfaceGateway {
 
 /** What the system says of an interface. */
 export interface InterfaceFacts {
+  /** The system's name, such as `eth0`. */
   readonly name: string;
+  /** The system's number. */
   readonly index: number;
   /** Hardware address in lower case with colons. */
   readonly mac: string | undefined;
   /** Largest packet in bytes; 0 if the system does not say. */
   readonly mtu: number;
+  /** What kind of interface it is. */
   readonly kind: InterfaceKind;
   /** Whether it is switched on. */
   readonly up: boolean;
@@ -71,14 +77,27 @@ export interface InterfaceFacts {
   readonly default: { readonly 4: boolean; readonly 6: boolean };
   /** The most preferred first. */
   readonly gateways: readonly InterfaceGateway[];
+  /** Its addresses, of both families. */
   readonly addresses: readonly InterfaceAddress[];
   /** Blocks that a local route holds without any address (Linux); those of a route to loopback stand at the default interface. */
   readonly blocks: readonly AddressRange[];
 }
 
-/** The names of all interfaces of this machine, by number. */
+/**
+ * The names of all interfaces of this machine, by number. Nothing is asked of any server.
+ *
+ * Linux, macOS, FreeBSD, Windows.
+ *
+ * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`; a system error if interfaces cannot be read
+ */
 export function listInterfaces(options?: { details?: false }): string[];
-/** All interfaces of this machine with all that the system says, by number. Nothing is asked of any server. */
+/**
+ * All interfaces of this machine with all that the system says, by number. Nothing is asked of any server.
+ *
+ * Linux, macOS, FreeBSD, Windows; {@link InterfaceFacts.blocks} are Linux only.
+ *
+ * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`; a system error if interfaces cannot be read
+ */
 export function listInterfaces(options: { details: true }): InterfaceFacts[];
 export function listInterfaces(options: { details?: boolean } = {}): string[] | InterfaceFacts[] {
   const details = asCaller(listInterfaces, () => checkBoolean('details', checkNames(options, ['details']).details)) ?? false;

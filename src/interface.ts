@@ -57,11 +57,12 @@ export class Interface {
    * say. It takes about one round trip where all is well, and up to `timeoutMs` where an address gets no answer. Without any
    * network it loads all the same: its routes are then `unverified`.
    *
+   * Linux: everything. macOS, FreeBSD and Windows: all but blocks that are held by a route alone; not yet run on those systems.
+   * An abort of `options.signal` rejects at once, and closes what was opened.
+   *
    * @param which its name, or an address that it holds; the default interface if left out
    * @throws RoutePoolError `ERR_ROUTEPOOL_NO_INTERFACE` (with the names there are), `ERR_ROUTEPOOL_SERVER`,
    *   `ERR_ROUTEPOOL_RESOLVE`, `ERR_ROUTEPOOL_OPTION`; AbortError
-   *
-   * Linux: everything. macOS, FreeBSD and Windows: all but blocks that are held by a route alone; not yet run on those systems.
    */
   static async load(which?: string | LoadOptions, options: LoadOptions = {}): Promise<Interface> {
     const origin: { stack?: string } = {};

@@ -15,6 +15,8 @@ export interface LoadedInterfaces {
 /**
  * Loads interfaces at the same time. One that fails does not fail the others.
  *
+ * An abort of `options.signal` rejects the whole call; what was loaded by then is dropped.
+ *
  * @param names by default all that are up, loopback left out
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`; AbortError
  */

@@ -6,16 +6,21 @@ import type { NatData } from './interface-dict.ts';
 
 /** The axes that decide how two peers can connect. What is left out is not known. */
 export interface NatBehaviour {
+  /** Which external port packets get (RFC 4787, section 4.1). */
   readonly mapping: Mapping;
+  /** Who is let in (RFC 4787, section 5). */
   readonly filtering: Filtering;
   /** The mapping depends on the destination, but it is not known in which way. */
   readonly endpointDependent?: boolean;
   /** No UDP comes back. */
   readonly blocked?: boolean;
+  /** The pattern of mapped ports. */
   readonly allocation?: PortAllocation;
   /** The step of `independent` and `dependent`, in ports. */
   readonly step?: number;
+  /** Whether hosts inside reach each other by external addresses. */
   readonly hairpin?: Hairpin;
+  /** Whether a host keeps one external address. */
   readonly pooling?: Pooling;
 }
 

@@ -29,8 +29,11 @@ export type Connectivity = 'ok' | 'udp-blocked' | 'dns-failed' | 'no-route' | 'c
 
 /** A conclusion. `reason` (a code) and `why` (a sentence) are there when it is `unknown`, and whenever there is more to say. */
 export interface Finding<T extends string> {
+  /** What was concluded. */
   readonly value: T;
+  /** A code for programs, such as `loss`. */
   readonly reason?: string;
+  /** The same in a sentence. */
   readonly why?: string;
 }
 
@@ -64,13 +67,17 @@ export interface ServerVerdict {
   readonly canTest: boolean;
   /** Why not, in a sentence. That is a property of the server, never of the NAT. */
   readonly cannotTest?: string;
+  /** Whether it answered at all. */
   readonly answered: boolean;
+  /** The mapping by its answers alone. */
   readonly mapping: Finding<Mapping>;
+  /** The filter by its answers alone. */
   readonly filtering: Finding<Filtering>;
 }
 
 /** One sub-test. Times are in ms since the start. */
 export interface NatEvidence {
+  /** The family it was sent by. */
   readonly family: Family;
   /** `mapping-1` to `-3`, `filtering-2` and `-3` are the tests of RFC 5780, sections 4.3 and 4.4. */
   readonly test: string;
@@ -100,40 +107,53 @@ export interface NatEvidence {
 
 /** What the derived numbers of a behaviour are. */
 export interface NatNumbers {
+  /** P2PD's number of the NAT, 1 to 7. */
   readonly type: NatType;
   /** The name by RFC 3489: `port restricted cone`. */
   readonly rfc3489: string;
   /** Whether a careful default stands in for something that is not known. */
   readonly assumed: boolean;
+  /** P2PD's number of the pattern of ports, 1 to 6. */
   readonly deltaType: DeltaType;
+  /** The step of delta types 4 and 5, in ports; otherwise 0. */
   readonly deltaValue: number;
 }
 
 /** The NAT of one address family. */
 export interface NatFamily {
+  /** 4 or 6. */
   readonly family: Family;
   /** The address that was asked from. */
   readonly local: string;
   /** Why packets could not be tied to the interface. */
   readonly interfaceRefused?: string;
+  /** P2PD's numbers and the name of RFC 3489, derived from the rest. */
   readonly numbers: NatNumbers;
   /** The external address; the most frequent one if there are several. */
   readonly external?: string;
   /** All of them, the most frequent first. */
   readonly externals: readonly string[];
+  /** Whether servers could be asked at all. */
   readonly connectivity: Finding<Connectivity>;
+  /** Which external port packets get (RFC 4787, section 4.1). */
   readonly mapping: Finding<Mapping>;
+  /** Who is let in (RFC 4787, section 5). */
   readonly filtering: Finding<Filtering>;
+  /** The pattern of mapped ports. */
   readonly allocation: Allocation;
+  /** Whether a host keeps one external address (RFC 4787, REQ-2). */
   readonly pooling: Finding<Pooling>;
   /** Whether one mapped port was used for several sockets at once. */
   readonly overloading: Finding<'no' | 'yes' | 'unknown'>;
   /** Whether something rewrites addresses inside of packets (MAPPED-ADDRESS against XOR-MAPPED-ADDRESS). */
   readonly alg: Finding<'none' | 'rewrites' | 'unknown'>;
+  /** Whether hosts inside reach each other by external addresses (RFC 4787, section 6); only if asked for. */
   readonly hairpin: Finding<Hairpin>;
+  /** How long an idle mapping is kept; only if asked for. */
   readonly lifetime: Lifetime;
   /** The mapping of TCP connections. */
   readonly tcpMapping: Finding<Mapping | 'not-asked'>;
+  /** What each server's answers say. */
   readonly servers: readonly ServerVerdict[];
   /** Whether two servers that can test gave different verdicts; what they disagree on is `unknown`. */
   readonly disagree: boolean;
@@ -141,12 +161,15 @@ export interface NatFamily {
   readonly loss: { readonly sent: number; readonly answered: number };
   /** Replies that had no effect, by what was wrong with them. */
   readonly ignored: { readonly garbage: number; readonly forged: number; readonly misdirected: number; readonly duplicates: number; readonly otherFamily: number };
+  /** Each sub-test. */
   readonly evidence: readonly NatEvidence[];
 }
 
 /** All that a run of `loadNat()` found. */
 export interface NatReport {
+  /** How patiently silence was waited for. */
   readonly profile: NatProfile;
+  /** How long it took. */
   readonly elapsedMs: number;
   /** IPv4 first. */
   readonly families: readonly NatFamily[];

@@ -4,6 +4,7 @@ import type { NatFamily } from './nat-report.ts';
 
 /** A requirement that a NAT does not meet. */
 export interface NatBreach {
+  /** 4787 (UDP) or 5382 (TCP). */
   readonly rfc: 4787 | 5382;
   /** Such as `REQ-1`. */
   readonly requirement: string;

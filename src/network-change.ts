@@ -7,15 +7,21 @@ import type { Certainty, Route } from './route.ts';
 
 /** An interface has come, has gone, or passes packets from now on or no more (switched off, or no link). */
 export interface InterfaceChange {
+  /** What has happened. */
   readonly type: 'interface-added' | 'interface-removed' | 'interface-up' | 'interface-down';
+  /** The name of the interface. */
   readonly interface: string;
+  /** The system's number of it. */
   readonly index: number;
 }
 
 /** An interface has another name. */
 export interface InterfaceRenamed {
+  /** What has happened. */
   readonly type: 'interface-renamed';
+  /** Its name now. */
   readonly interface: string;
+  /** The system's number of it. */
   readonly index: number;
   /** Its name before. */
   readonly previous: string;
@@ -23,27 +29,39 @@ export interface InterfaceRenamed {
 
 /** An address can be used from now on, or no more. Addresses that are still tentative are told once they are not. */
 export interface AddressChange {
+  /** What has happened. */
   readonly type: 'address-added' | 'address-removed';
+  /** The name of the interface. */
   readonly interface: string;
+  /** The system's number of it. */
   readonly index: number;
+  /** The address, in canonical form (RFC 5952). */
   readonly ip: string;
+  /** Length of its subnet's prefix. */
   readonly prefixLength: number;
+  /** 4 or 6. */
   readonly family: Family;
+  /** What kind of address it is. */
   readonly scope: Scope;
 }
 
 /** A local route holds a block from now on, or no more (Linux). */
 export interface BlockChange {
+  /** What has happened. */
   readonly type: 'block-added' | 'block-removed';
   /** The interface that its packets leave by. */
   readonly interface: string;
+  /** The system's number of it. */
   readonly index: number;
+  /** The block. */
   readonly block: AddressRange;
+  /** 4 or 6. */
   readonly family: Family;
 }
 
 /** Where traffic goes that no other route takes. */
 export interface DefaultWay {
+  /** The name of the interface. */
   readonly interface: string;
   /** The router; undefined where the link itself leads everywhere. */
   readonly gateway: string | undefined;
@@ -51,7 +69,9 @@ export interface DefaultWay {
 
 /** Traffic that no other route takes leaves by another interface or router. */
 export interface DefaultChange {
+  /** What has happened. */
   readonly type: 'default-changed';
+  /** Of which family the traffic is. */
   readonly family: Family;
   /** Undefined if there was none. */
   readonly previous: DefaultWay | undefined;
@@ -65,8 +85,11 @@ export interface DefaultChange {
  * had agreed on.
  */
 export interface ExternalChange {
+  /** What has happened. */
   readonly type: 'external-changed';
+  /** The name of the interface. */
   readonly interface: string;
+  /** 4 or 6. */
   readonly family: Family;
   /** Addresses and blocks of the interface. */
   readonly locals: readonly AddressRange[];
@@ -74,6 +97,7 @@ export interface ExternalChange {
   readonly previous: AddressRange | undefined;
   /** What they leave as now. */
   readonly external: AddressRange;
+  /** How sure `external` is: `agreed`, or `single-server`. */
   readonly certainty: Certainty;
   /** The route as it is now, with its evidence. */
   readonly route: Route;
@@ -81,7 +105,9 @@ export interface ExternalChange {
 
 /** The machine was asleep: addresses may be leased to others, mappings of a NAT gone. */
 export interface Woken {
+  /** What has happened. */
   readonly type: 'woken';
+  /** How long it slept, in milliseconds. */
   readonly sleptMs: number;
 }
 

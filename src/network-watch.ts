@@ -191,6 +191,7 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
     await this.close();
   }
 
+  /** As of any EventEmitter; what nobody listens to any more lets the process exit. */
   override removeAllListeners(event?: keyof WatchEvents): this {
     if (event === undefined) {
       super.removeAllListeners();

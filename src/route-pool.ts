@@ -240,14 +240,22 @@ export class RoutePool implements Iterable<Route> {
     return this.union(other);
   }
 
-  /** Own items, then those that only the other has. */
+  /**
+   * Own items, then those that only the other has.
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for what is no pool, or one of the other family
+   */
   union(other: RoutePool): RoutePool {
     const af = this.#sameFamily(other);
     const sources = new Map([...this.#sources, ...other.#sources]);
     return new RoutePool(af, [...this.routes, ...other.routes], this.#native.union(other.#native), sources);
   }
 
-  /** The items that the other has too. */
+  /**
+   * The items that the other has too.
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for what is no pool, or one of the other family
+   */
   intersection(other: RoutePool): RoutePool {
     this.#sameFamily(other);
     return this.#with(this.#native.intersection(other.#native));
@@ -326,7 +334,8 @@ export class RoutePool implements Iterable<Route> {
    * Validates the addresses that are bound as themselves; see {@link validate}. Afterwards {@link RoutePool.proven} has those
    * that were proven.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if every address is behind a NAT: then there is nothing to prove
+   * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if every address is behind a NAT: then there is nothing to prove;
+   *   `ERR_ROUTEPOOL_BLOCK` for a pool that is scattered over too many ranges; what {@link validate} throws
    */
   validate(options: ValidateOptions = {}): ValidationRun {
     const runs = this.#native.runs(MAX_RUNS + 1);
@@ -357,7 +366,7 @@ export class RoutePool implements Iterable<Route> {
     return { af: this.af, size: String(this.size), routes: this.routes.map((route) => route.toJSON()), external };
   }
 
-  /** `1.3.3.7, 8.8.0.0-8.8.255.255`: the external addresses, at most ten ranges of them. */
+  /** `192.0.2.7, 198.18.0.0-198.18.255.255`: the external addresses, at most ten ranges of them. */
   toString(): string {
     const runs = this.#native.runs(11).map(({ first, last }) => (first === last ? first : `${first}-${last}`));
     return runs.length > 10 ? `${runs.slice(0, 10).join(', ')}, …` : runs.join(', ');

@@ -24,6 +24,7 @@ export interface ServerAnswer {
   readonly server: string;
   /** The address and port that it saw; undefined if it did not answer. */
   readonly external: string | undefined;
+  /** The port that it saw; undefined if it did not answer. */
   readonly externalPort: number | undefined;
   /** From the request that was answered to the answer. */
   readonly roundTripMs: number | undefined;
@@ -43,9 +44,11 @@ export interface Observation {
   readonly port: number;
   /** What it leaves as, if that is known. */
   readonly external: string | undefined;
+  /** How sure `external` is. */
   readonly certainty: Certainty;
   /** Whether all servers saw the port that was sent from. */
   readonly portPreserved: boolean | undefined;
+  /** What each server did. */
   readonly answers: readonly ServerAnswer[];
 }
 
@@ -259,7 +262,7 @@ export class Route {
     return text(this) === text(other);
   }
 
-  /** `[192.168.0.20, 193.168.0.0/16] -> [1.3.3.7]`. */
+  /** `[10.0.0.20, 10.0.1.0/24] -> [192.0.2.7]`. */
   toString(): string {
     return `[${this.nicIps.map(rangeText).join(', ')}] -> [${this.extIps.map(rangeText).join(', ')}]`;
   }

@@ -184,7 +184,9 @@ export class StunServer implements AsyncDisposable {
   }
 
   /**
-   * Starts a server.
+   * Starts a server (RFC 8489; with two addresses of a family RFC 5780). It answers from threads of the addon until it is closed.
+   *
+   * Linux: batches and threads that share the ports. Elsewhere one thread, a datagram a system call; not yet run there.
    *
    * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option, `ERR_ROUTEPOOL_NOT_LOCAL` for an IPv6 address that this
    * machine does not hold; a system error like `bind EADDRINUSE` otherwise
@@ -218,7 +220,7 @@ export class StunServer implements AsyncDisposable {
     return this;
   }
 
-  /** Stops it and closes its socket. Twice is fine. */
+  /** Stops it, closes its sockets and connections, and settles when its threads have ended. Twice is fine. */
   async close(): Promise<void> {
     clearInterval(this.#hold);
     listening.delete(this);

@@ -15,12 +15,13 @@ import { ValidationRun } from './validation-run.ts';
  * thrown before anything is sent; what the network did to one address is a verdict; a server that does not resolve or
  * never answers rejects the loop and the summary.
  *
+ * Linux: one socket for all sources, blocks held by a local route included. Elsewhere: one socket per source. An abort of
+ * `options.signal` rejects the loop and the summary with an AbortError; {@link ValidationRun.stop} keeps what was found.
+ *
  * @param blocks CIDR (`10.0.0.0/16`, `fd00::/112`), range (`10.0.0.5-10.0.1.9`) or address, of one family; one or a list
  * @param options see {@link ValidateOptions}
  * @throws RoutePoolError `ERR_ROUTEPOOL_BLOCK`, `ERR_ROUTEPOOL_NOT_LOCAL` (with the command that adds the block),
  *   `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_STATE`; AbortError if the signal is aborted already
- *
- * Linux: one socket for all sources, blocks held by a local route included. Elsewhere: one socket per source.
  *
  * @example
  * for await (const verdict of validate('127.16.0.0/16')) {

@@ -122,7 +122,11 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     return sweep;
   }
 
-  /** Each verdict as it is found, in the order of the answers. Only one loop can run over a run. */
+  /**
+   * Each verdict as it is found, in the order of the answers. Leaving the loop stops the run. A slow loop slows the sweep down.
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a second loop, or one after the summary; what {@link ValidationRun.summary} rejects with
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<Verdict> {
     this.#take();
     let bytes: Uint8Array = NOTHING;
@@ -163,7 +167,11 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     };
   }
 
-  /** The verdicts in packed batches of at most 1,024, for programs that count millions. Only one loop can run over a run. */
+  /**
+   * The verdicts in packed batches of at most 1,024, for programs that count millions. Leaving the loop stops the run.
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a second loop; what {@link ValidationRun.summary} rejects with
+   */
   batches(): AsyncIterableIterator<VerdictBatch> {
     this.#take();
     let turn: Promise<unknown> = Promise.resolve();
@@ -191,7 +199,8 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
    * What was found, once the run is over. Without a loop over the run the single verdicts are counted and not kept; with
    * one, this waits until the loop has seen them.
    *
-   * @throws RoutePoolError when nothing could be found out (`ERR_ROUTEPOOL_SERVER_SILENT` and its like); AbortError, unless
+   * @throws RoutePoolError when nothing could be found out: `ERR_ROUTEPOOL_SERVER_SILENT`, `ERR_ROUTEPOOL_SERVER_REFUSED`,
+   *   `ERR_ROUTEPOOL_UNREACHABLE`, `ERR_ROUTEPOOL_RESOLVE`; `ERR_ROUTEPOOL_STATE` if the state cannot be written; AbortError, unless
    *   the run had ended before
    */
   async summary(): Promise<ValidationSummary> {

@@ -21,19 +21,19 @@ export class VerdictBatch implements Iterable<Verdict> {
     return at === undefined ? undefined : verdictAt(this.bytes, at);
   }
 
-  /** Only the status of a verdict: cheaper than the verdict. */
+  /** Only the status of a verdict, without making the verdict; undefined outside. */
   status(i: number): Status | undefined {
     const at = this.#offset(i);
     return at === undefined ? undefined : statusAt(this.bytes, at);
   }
 
-  /** Only the source of a verdict. */
+  /** Only the source of a verdict; undefined outside. */
   ip(i: number): string | undefined {
     const at = this.#offset(i);
     return at === undefined ? undefined : ipAt(this.bytes, at);
   }
 
-  /** Only the number that the source has in the run. */
+  /** Only the number that the source has in the run, from 0; undefined outside. */
   index(i: number): number | undefined {
     const at = this.#offset(i);
     return at === undefined ? undefined : indexAt(this.bytes, at);

@@ -260,7 +260,8 @@ export function verdictAt(bytes: Uint8Array, at: number): Verdict {
   return new RecordVerdict(bytes, at) as unknown as Verdict;
 }
 
-const BAD_REPLIES: Record<BadReplyReason, string> = {
+/** What each reason for a bad reply means. @internal */
+export const BAD_REPLIES: Record<BadReplyReason, string> = {
   'wrong-destination': 'the reply arrived at another address of this machine, so the way back is not the way out',
   'error-response': 'the server answered with a STUN error',
   'no-mapped-address': 'the server answered without saying which address it saw',
@@ -268,14 +269,16 @@ const BAD_REPLIES: Record<BadReplyReason, string> = {
   'wrong-server': 'the reply came from another address or port than the one asked',
 };
 
-const UNKNOWNS: Record<UnknownReason, string> = {
+/** What each reason for not knowing means. @internal */
+export const UNKNOWNS: Record<UnknownReason, string> = {
   loss: 'so many probes are lost on the way that silence proves nothing; ask with more passes or a lower rate',
   'nat-ports': 'all answers come from behind one external address, whose ports may have run out; ask again later or name more servers',
   'network-lost': 'the network went away and did not come back; run again',
   'servers-disagree': 'one server saw the source itself, another a different address',
 };
 
-const REFUSALS: Partial<Record<string, string>> = {
+/** What the system's usual refusals of a source mean. @internal */
+export const REFUSALS: Partial<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine does not hold the address',
   ENETUNREACH: 'there is no route from this source to the server',
   EHOSTUNREACH: 'the server cannot be reached from this source',
@@ -284,7 +287,7 @@ const REFUSALS: Partial<Record<string, string>> = {
   EINVAL: 'the address cannot be used as a source, as with network and broadcast addresses',
 };
 
-/** What a verdict means, in a sentence without the address: "leaves as itself". */
+/** What a verdict means and, where something can be done, what to do: a sentence without the address, such as "leaves as itself". */
 export function describe(verdict: Verdict): string {
   switch (verdict.status) {
     case 'ok':

@@ -1,5 +1,6 @@
 /** Errors that the user mends by calling again. */
-import { RoutePoolError, type RoutePoolErrorCode } from '../errors.ts';
+import type { RoutePoolErrorCode } from '../error-codes.ts';
+import { RoutePoolError } from '../errors.ts';
 
 const USAGE: readonly RoutePoolErrorCode[] = [
   'ERR_ROUTEPOOL_BLOCK',

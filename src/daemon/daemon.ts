@@ -76,7 +76,11 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   #held = false;
   #closing: Promise<void> | undefined;
 
-  /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` */
+  /**
+   * Opens nothing yet: see {@link Daemon.listen}.
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
+   */
   constructor(options: DaemonOptions = {}) {
     super();
     this.#options = asCaller(Daemon as never, () => checkDaemonOptions(options));
@@ -111,7 +115,11 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     return this.#listen(protocol, port, where, options, this.listen);
   }
 
-  /** Listens at all addresses of this machine, of both families; a family that the machine does not have is left out. */
+  /**
+   * Listens at all addresses of this machine, of both families; a family that the machine does not have is left out.
+   *
+   * @throws as {@link Daemon.listen}: system errors in Node's shape; RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_CLOSED`
+   */
   async listenAll(protocol: Protocol, port: number, options: ListenOptions = {}): Promise<ServerGroup> {
     asCaller(this.listenAll, () => checkListenOptions(options));
     const { v6only, ...rest } = options;
@@ -121,7 +129,11 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     return this.#listen(protocol, port, where, v6only === undefined || families.length === 1 ? rest : { ...rest, v6only }, this.listenAll);
   }
 
-  /** Listens at 127.0.0.1 and ::1, where the machine has them. */
+  /**
+   * Listens at 127.0.0.1 and ::1, where the machine has them.
+   *
+   * @throws as {@link Daemon.listen}: system errors in Node's shape; RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_CLOSED`
+   */
   async listenLoopback(protocol: Protocol, port: number, options: ListenOptions = {}): Promise<ServerGroup> {
     return this.#listen(protocol, port, hasIpv6() ? ['127.0.0.1', '::1'] : ['127.0.0.1'], options, this.listenLoopback);
   }

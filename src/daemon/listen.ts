@@ -11,8 +11,11 @@ import type { Served } from './where.ts';
 
 /** An address that could not be listened at, and why. */
 export interface ListenFailure {
+  /** The address that could not be listened at. */
   readonly address: string;
+  /** The port there. */
   readonly port: number;
+  /** Why: a system error in Node's shape. */
   readonly error: Error;
 }
 

@@ -49,6 +49,7 @@ export interface ServerPlan {
 
 /** One socket that a {@link Daemon} listens with. */
 export class DaemonServer implements AsyncDisposable {
+  /** TCP or UDP. */
   readonly protocol: Protocol;
   /** Address and port that the socket is bound to. */
   readonly local: Endpoint;

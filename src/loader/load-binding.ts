@@ -1,17 +1,24 @@
 /**
- * Loads the addon: the file that `ROUTEPOOL_BINDING` names, or what the generated loader finds. If that fails, the error says
- * which of the many reasons it was, and the command that mends it.
+ * Loads the addon: the file that `ROUTEPOOL_BINDING` names, or this platform's, or what the generated loader finds. If that fails,
+ * the error says which of the many reasons it was, and the command that mends it.
  */
 import { createRequire } from 'node:module';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { RoutePoolError } from '../errors.ts';
 import { explainLoadFailure } from './load-failure.ts';
-import { linuxLibc, platformName, PLATFORMS } from './platform.ts';
+import { linuxLibc, platformName, PLATFORMS, quickPlatformName } from './platform.ts';
 
 const require = createRequire(import.meta.url);
-// By the package's own name: the depth of this file differs between src and what is published.
-const root = dirname(require.resolve('routepool/package.json'));
+
+/** The package's folder: the depth of this file differs between src and what is published. */
+function packageFolder(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
+  return folder;
+}
+
+const root = packageFolder();
 
 /**
  * Loads the addon and gives a function that takes its calls out of it by name: a binary of another version is then noticed at
@@ -24,9 +31,8 @@ export function loadBinding<T extends object>(): <K extends keyof T & string>(na
   const override = named ? resolve(named) : undefined;
   let loaded: T;
   try {
-    const packed = override === undefined ? damaged() : undefined;
-    if (packed !== undefined) throw new Damaged(packed);
-    loaded = require(override ?? join(root, 'index.js')) as T;
+    // The generated loader knows more names of files than are published, and takes longer than all the rest.
+    loaded = require(override ?? ownBinary() ?? join(root, 'index.js')) as T;
   } catch (error) {
     throw failure(error, override);
   }
@@ -34,6 +40,17 @@ export function loadBinding<T extends object>(): <K extends keyof T & string>(na
     if (loaded[name] === undefined) throw failure(new Error(`it lacks the call '${name}'`), override);
     return loaded[name];
   };
+}
+
+/** The binary for this platform: what was built in a checkout, or what its package has. */
+function ownBinary(): string | undefined {
+  const platform = quickPlatformName();
+  if (platform === undefined) return undefined;
+  const built = join(root, `routepool.${platform}.node`);
+  if (existsSync(built)) return built;
+  const packed = packedFile(platform);
+  if (packed !== undefined && packed.is !== packed.was) throw new Damaged(packed);
+  return packed?.file;
 }
 
 /** A file whose size is not the one that it was packed with. Loading it could end the process with a bus error. */
@@ -52,23 +69,14 @@ interface Packed {
   readonly was: number;
 }
 
-/** The binary of this platform's package, if it is there and its size is wrong. Needs no look at the C library. */
-function damaged(): Packed | undefined {
-  const base = `${process.platform}-${process.arch}`;
-  for (const platform of PLATFORMS.filter((name) => name === base || name.startsWith(`${base}-`))) {
-    const packed = packedFile(platform);
-    if (packed !== undefined && packed.is !== packed.was) return packed;
-  }
-  return undefined;
-}
-
 function packedFile(platform: string): Packed | undefined {
   try {
     const manifest = require.resolve(`routepool-${platform}/package.json`);
     const { main, bytes } = JSON.parse(readFileSync(manifest, 'utf8')) as { main?: string; bytes?: number };
-    if (main === undefined || bytes === undefined) return undefined;
+    if (main === undefined) return undefined;
     const file = join(dirname(manifest), main);
-    return { file, is: statSync(file).size, was: bytes };
+    const is = statSync(file).size;
+    return { file, is, was: bytes ?? is };
   } catch {
     // Not installed, or not to be read: the load says so.
     return undefined;

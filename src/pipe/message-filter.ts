@@ -6,7 +6,9 @@ import { canonicalAddress } from './host-text.ts';
 
 /** Where a message came from. */
 export interface Sender {
+  /** Its address, in canonical form (RFC 5952); a link-local one with its zone. */
   readonly address: string;
+  /** Its port. */
   readonly port: number;
 }
 

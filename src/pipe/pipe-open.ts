@@ -30,6 +30,9 @@ export type Leaving = Route | BoundRoute | Interface;
  * the families that the route has; of several addresses the first that answers is taken (RFC 8305). Without a route the system
  * chooses the source: towards other networks the first address of the default interface.
  *
+ * An abort of `options.signal` rejects, and closes what was opened. Linux; on macOS and Windows the socket is tied to the interface in other
+ * ways, not yet run there.
+ *
  * @param protocol {@link TCP} or {@link UDP}
  * @param dest where to; `null` for a UDP pipe that talks to anybody
  * @throws system errors in Node's shape: `connect ECONNREFUSED`, `connect ETIMEDOUT`, `bind EADDRNOTAVAIL`, `bind EADDRINUSE`,

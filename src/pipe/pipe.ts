@@ -176,7 +176,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this.core.inbox.recv(options, this.recvFrom);
   }
 
-  /** The messages, those like `filter` if it is given, until the end. */
+  /** The messages, those like `filter` if it is given, until the end. While its queue is full the pipe stops reading; leaving the loop ends it. */
   messages(filter?: MessagePattern): AsyncIterableIterator<Message> {
     return this.core.inbox.messages(filter, this.messages);
   }
@@ -233,7 +233,12 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this;
   }
 
-  /** Sends what this pipe receives to the other's peer, and the other way round, in the addon. Gives how much, when it has ended. */
+  /**
+   * Sends what this pipe receives to the other's peer, and the other way round, in the addon. Gives the bytes of both directions, when both
+   * peers have ended, one pipe has failed or is closed.
+   *
+   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a pipe that is in use otherwise, `ERR_ROUTEPOOL_CLOSED`; both pipes are then as they were
+   */
   async relay(other: Pipe): Promise<{ bytesForward: number; bytesBack: number }> {
     if (!(other instanceof Pipe)) asCaller(this.relay, () => wrong('other', 'a pipe', other));
     if (other === this) throw misuse('a pipe cannot be relayed to itself: name another one');
@@ -313,6 +318,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     await this.close();
   }
 
+  /** Protocol and both ends, for logs: `tcp 10.0.0.7:4000 -> 192.0.2.1:80`. */
   override toString(): string {
     return `${this.protocol} ${String(this.local)} -> ${this.remote === undefined ? 'anybody' : String(this.remote)}${this.closed ? ' (closed)' : ''}`;
   }

@@ -190,6 +190,7 @@ export class PipeStream extends Duplex {
     this.#pipe.destroy(error ?? undefined);
   }
 
+  /** Closes at once, with an error if one is given; what waits to be sent is lost. */
   override destroy(error?: Error): this {
     // A connection under way is given up; until then Node does not call `_destroy`.
     if (this.#pipe === undefined) this.#stop?.abort(error);

@@ -18,6 +18,7 @@ export interface SimulatedNatOptions {
   step?: number | undefined;
   /** How many external addresses it has, 1 to 90; 1 by default. With `arbitrary` pooling each mapping takes one of them at random. */
   externals?: number | undefined;
+  /** Whether a host keeps one external address (`paired`, the default), or each mapping takes any. */
   pooling?: 'paired' | 'arbitrary' | undefined;
   /** How long a mapping is kept without a packet from inside, in ms, 1 to 86,400,000; 300,000 by default. */
   lifetimeMs?: number | undefined;

@@ -36,6 +36,7 @@ export interface ScriptedRequest {
   readonly from: string;
   /** Which of the server's endpoints it arrived at. */
   readonly at: string;
+  /** The whole datagram. */
   readonly bytes: Uint8Array;
 }
 
@@ -161,6 +162,7 @@ export class StunServer implements AsyncDisposable {
     return this.#rules.fault;
   }
 
+  /** Makes it do something else wrong from the next request on; undefined: nothing. */
   set fault(fault: ServerFault | undefined) {
     faultForAddon('fault', fault);
     this.#rules.fault = fault;
