@@ -1,9 +1,9 @@
 /** The native sockets of this environment (the main thread, or a worker), and what happens to them. */
-import { type NativeSockets, openSockets, socketDrain, socketOpen, type UntiedSocket } from '../binding.ts';
+import { type NativeSockets, openSockets, socketClose, socketDrain, socketOpen, type UntiedSocket } from '../binding.ts';
 import { ENDPOINT_BYTES, RECORD_HEAD_BYTES, SLAB_BYTES, SLAB_ROOM } from '../defaults.ts';
 import { isFailure, toError } from '../errors.ts';
 import { Endpoint } from './endpoint.ts';
-import { LOCAL_AT, type LocalOptions, request, type SocketOptions, writeRequest } from './socket-request.ts';
+import { LISTENER, LOCAL_AT, type LocalOptions, request, type SocketOptions, writeRequest } from './socket-request.ts';
 
 /** Kinds of records; crates/core/src/pipe/record.rs says what each has. */
 const DATA = 1;
@@ -76,6 +76,15 @@ export class SocketTable {
   open(kind: number, options: SocketOptions, side: LocalOptions, remote: Endpoint | undefined): number | UntiedSocket {
     writeRequest(kind, options, side, remote);
     const opened = socketOpen(this.number, request, side.interface);
+    if (isFailure(opened)) throw toError(opened);
+    return opened;
+  }
+
+  /** Opens a listener, at a gate if there is one: as {@link SocketTable.open}. */
+  listen(options: SocketOptions, gate: number | undefined): number | UntiedSocket {
+    if (gate === undefined) return this.open(LISTENER, options, options, undefined);
+    writeRequest(LISTENER, options, options, undefined);
+    const opened = this.native.listen(request, options.interface, gate);
     if (isFailure(opened)) throw toError(opened);
     return opened;
   }
@@ -165,8 +174,8 @@ export class SocketTable {
       return;
     }
     const owner = this.#owners[id & PLACE_MASK];
-    // Closed meanwhile.
-    if (owner === undefined || owner.id !== id) return;
+    // Closed meanwhile; with a listener go those that nobody was told of.
+    if (owner === undefined || owner.id !== id) return kind === ACCEPTED ? this.#drop((words[word + 3] ?? 0) >>> 0) : undefined;
     switch (kind) {
       case DATA:
         owner.onData(this.#slab.subarray(start, start + length));
@@ -200,6 +209,11 @@ export class SocketTable {
         break;
       default:
     }
+  }
+
+  #drop(accepted: number): void {
+    socketClose(this.number, accepted, true);
+    this.native.leave(accepted);
   }
 
   /** The sender at a place of the slab: the same object as last time if it is the same sender. */
