@@ -9,6 +9,7 @@ import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Running } from './helpers/running.ts';
 import { Namespace, whyNoNamespaces } from './lab/namespaces.ts';
 import { RouteLab, SERVERS } from './lab/route-lab.ts';
 
@@ -68,10 +69,10 @@ test('with one address it says what it cannot do', async () => {
 });
 
 test('serves metrics', async () => {
-  const child = spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', '--metrics', '0', '--quiet'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  running.push(child);
-  const [line] = (await once(child.stderr, 'data')) as [Buffer];
-  const [url] = /http:\S+/.exec(String(line)) ?? [];
+  const run = new Running(spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', '--metrics', '0', '--quiet'], { stdio: ['ignore', 'pipe', 'pipe'] }));
+  running.push(run.child);
+  await run.until('it told where its metrics are', () => run.stderr.includes('\n'));
+  const [url] = /http:\S+/.exec(run.stderr) ?? [];
   const fetchText = async (address: string) => {
     const [response] = (await once(get(address), 'response')) as [import('node:http').IncomingMessage];
     return { status: response.statusCode, type: response.headers['content-type'], body: await text(response) };
@@ -226,11 +227,11 @@ describe('the files that start it for good', () => {
   test('the command of the unit starts and ends in order', async () => {
     const args = /^ExecStart=\/usr\/local\/bin\/routepool stun-server (.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
     expect(args).toContain('--metrics');
-    const child = spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', ...args.map((arg) => (arg === '9464' ? '0' : arg))], { stdio: ['ignore', 'pipe', 'ignore'] });
-    running.push(child);
-    await once(child.stdout, 'data');
-    child.kill('SIGTERM');
-    expect(await once(child, 'exit')).toEqual([0, null]);
+    const run = new Running(spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', ...args.map((arg) => (arg === '9464' ? '0' : arg))], { stdio: ['ignore', 'pipe', 'pipe'] }));
+    running.push(run.child);
+    await run.until('it told where it listens', () => run.stdout.includes('\n'));
+    run.child.kill('SIGTERM');
+    expect(await run.closed).toEqual([0, null]);
   });
 
   test('what the container takes is enough to run', () => {

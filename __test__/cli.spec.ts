@@ -1,11 +1,11 @@
 /** The command, as people and scripts call it. */
 import { spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { Running } from './helpers/running.ts';
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
@@ -145,19 +145,20 @@ describe('routepool validate', () => {
   });
 
   it('finishes with the partial result when interrupted', async () => {
-    const child = spawn(process.execPath, [main, 'validate', '127.72.0.0/16', '--rate', '2000', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let text = '';
-    let errors = '';
-    child.stdout.on('data', (chunk) => (text += String(chunk)));
-    child.stderr.on('data', (chunk) => (errors += String(chunk)));
+    const run = new Running(spawn(process.execPath, [main, 'validate', '127.72.0.0/16', '--rate', '2000', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] }));
     // The first verdicts are written once 64 KiB of them have gathered.
-    await once(child.stdout, 'data');
-    child.kill('SIGINT');
-    const [code] = (await once(child, 'close')) as [number];
-    const { verdicts, summary } = JSON.parse(text) as { verdicts: unknown[]; summary: { stopped: boolean; untested: number } };
+    await run.until('the first verdicts', () => run.stdout !== '');
+    run.child.kill('SIGINT');
+    const [code] = await run.closed;
+    const { verdicts, summary } = JSON.parse(run.stdout) as { verdicts: unknown[]; summary: { stopped: boolean; untested: number } };
     expect([code, summary.stopped, verdicts.length + summary.untested]).toEqual([3, true, 65_536]);
-    expect(errors).toContain('interrupt again to leave at once');
-    expect(errors).toMatch(/stopped: [\d,]+ not tested/);
+    expect(run.stderr).toContain('interrupt again to leave at once');
+    expect(run.stderr).toMatch(/stopped: [\d,]+ not tested/);
+  });
+
+  it('that dies at its start fails a test at once, with what it has said', async () => {
+    const run = new Running(spawn(process.execPath, [main, 'validate', 'no-block', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] }));
+    await expect(run.until('the first verdicts', () => run.stdout !== '')).rejects.toThrow(/ended \(exit code 2\) before the first verdicts[^]*'no-block'/);
   });
 
   it('goes on after SIGKILL and ends with the table of a run that was not killed', async () => {
@@ -165,16 +166,16 @@ describe('routepool validate', () => {
     const table = (csv: string) => csv.trimEnd().split('\n').slice(1).map((line) => line.split(',').filter((_, i) => [0, 1, 2, 4, 5].includes(i)).join()).toSorted();
     const args = ['validate', '127.73.0.0/18', '--state', state, '--csv', '--quiet'];
     for (const until of [1, 2]) {
-      const child = spawn(process.execPath, [main, ...args, '--rate', '6000'], { stdio: 'ignore' });
+      const run = new Running(spawn(process.execPath, [main, ...args, '--rate', '6000'], { stdio: ['ignore', 'pipe', 'pipe'] }));
       // Killed when the state has been written a few times: it is swapped in, so each write is another file.
       const seen = new Set<number>();
-      while (seen.size <= until * 2) {
+      await run.until('its state was written', () => {
         const entry = statSync(state, { throwIfNoEntry: false });
         if (entry) seen.add(entry.ino * 1e6 + (entry.mtimeMs % 1e6));
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-      child.kill('SIGKILL');
-      await once(child, 'close');
+        return seen.size > until * 2;
+      });
+      run.child.kill('SIGKILL');
+      expect(await run.closed).toEqual([null, 'SIGKILL']);
     }
     const resumed = cli(...args);
     const whole = cli('validate', '127.73.0.0/18', '--csv', '--quiet');

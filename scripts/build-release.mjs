@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build, check, smoke, SMOKE } from './targets/build.mjs';
 import { fileOf, published } from './targets/list.mjs';
-import { run } from './targets/toolchain.mjs';
+import { run } from './targets/system.mjs';
 
 const [target] = process.argv.slice(2);
 if (!published.includes(target)) {
@@ -17,7 +17,7 @@ const musl = target.endsWith('-musl');
 if (target.includes('-linux-')) {
   // zig links for any version of glibc, however new the one of this machine is, and for musl.
   run('rustup', ['target', 'add', target], { inherit: true });
-  addon = build(target, { fast: false, into });
+  addon = build(target, { effort: 'full', into });
   console.log(`${addon}  ${check(target, addon)}`);
 } else {
   run('npx', ['--no-install', 'napi', 'build', '--platform', '--release', '--esm', '-p', 'routepool', '-o', '.', '--js', 'index.js', '--dts', 'index.d.ts', '--target', target], { inherit: true, shell: process.platform === 'win32' });

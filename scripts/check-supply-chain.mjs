@@ -1,7 +1,7 @@
 // Licences, sources and known vulnerabilities of what is inside: cargo deny with deny.toml, installed into target/tools if need be.
 import { spawnSync } from 'node:child_process';
 import { cargoTool } from './targets/cargo-tool.mjs';
-import { run } from './targets/toolchain.mjs';
+import { run } from './targets/system.mjs';
 
 const deny = cargoTool('cargo-deny', '0.18.5');
 run(deny, ['check', 'licenses', 'bans', 'sources'], { inherit: true });

@@ -1,6 +1,7 @@
 // Type-checks and lints the Rust code for other platforms: node scripts/check-targets.mjs [TARGET…]
 // Installs what it needs from Debian's packages where it may. Compiles nothing that could run.
-import { run, toolchain } from './targets/toolchain.mjs';
+import { run } from './targets/system.mjs';
+import { toolchain } from './targets/toolchain.mjs';
 import { checked } from './targets/list.mjs';
 
 const unknown = process.argv.slice(2).filter((target) => !checked.includes(target));

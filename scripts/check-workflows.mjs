@@ -2,7 +2,7 @@
 // script they call is there.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { has, run } from './targets/toolchain.mjs';
+import { has, run } from './targets/system.mjs';
 
 const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
 const folder = join('.github', 'workflows');

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cargoTool } from './targets/cargo-tool.mjs';
 import { published } from './targets/list.mjs';
-import { run } from './targets/toolchain.mjs';
+import { run } from './targets/system.mjs';
 
 const cyclonedx = cargoTool('cargo-cyclonedx', '0.5.7');
 const folder = join('target', 'sbom');

@@ -1,4 +1,5 @@
 /** What UDP pipes do, for each reader, and how messages of both kinds are received. */
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { Endpoint, TCP, UDP, validate } from '../../src/index.ts';
 import { tcpServer, udpPeer, until } from './peers.ts';
@@ -119,6 +120,46 @@ export function udpTests({ keep, open, udpEcho }: PipeTools): void {
       await pipe.send('queued');
       expect(String(await pipe.recv())).toBe('queued');
       expect(got.length).toBe(2);
+    });
+
+    it('once the last listener has gone each message is received once, and in order', async () => {
+      const peer = keep(await udpPeer((data, reply) => String(data).split(' ').forEach((word) => reply(word))));
+      const pipe = await open(UDP, peer.dest);
+      // As it came to be: nobody has received from it before, so there is no queue yet.
+      const listener = () => undefined;
+      pipe.on('message', listener).off('message', listener);
+      const first = pipe.recv();
+      await pipe.send('a b');
+      expect([String(await first), String(await pipe.recv())]).toEqual(['a', 'b']);
+      // With a queue, in which more waits than one listener takes.
+      await pipe.send('c d e');
+      await until(() => pipe.counters().messagesReceived === 5);
+      const [data] = await once(pipe, 'message');
+      expect([data, await pipe.recv(), await pipe.recv()].map(String)).toEqual(['c', 'd', 'e']);
+      // With somebody else who listens.
+      const got: string[] = [];
+      pipe.addMessageListener((each) => got.push(String(each)));
+      pipe.on('message', listener).off('message', listener);
+      await pipe.send('f g');
+      await until(() => got.length >= 2);
+      expect([got, await pipe.recv({ timeoutMs: 0 })]).toEqual([['f', 'g'], undefined]);
+    });
+
+    it('what first receives after the end, or a failure, learns of it', async () => {
+      const server = keep(await tcpServer((socket) => socket.once('data', (data) => (String(data) === 'end' ? socket.end() : socket.resetAndDestroy()))));
+      const [ended, heard, failed, closed] = await Promise.all([open(TCP, server.dest, undefined, { allowHalfOpen: true }), open(TCP, server.dest), open(TCP, server.dest), open(TCP, server.dest)]);
+      const ends = Promise.all([once(ended, 'end'), once(heard, 'end'), new Promise<void>((resolve) => failed.once('close', () => resolve()))]);
+      await Promise.all([ended.send('end'), heard.send('end'), failed.send('reset'), closed.close()]);
+      await ends;
+      expect(await ended.recv()).toBeNull();
+      // Whoever listens has been told the end as well: our side follows, and the pipe closes.
+      expect(heard.closed).toBe(false);
+      heard.on('message', () => undefined);
+      await once(heard, 'close');
+      await expect(failed.recv()).rejects.toMatchObject({ code: 'ECONNRESET', syscall: 'read' });
+      expect(await closed.recv()).toBeNull();
+      const told = await new Promise((resolve) => failed.addEndListener(resolve));
+      expect(told).toMatchObject({ code: 'ECONNRESET' });
     });
 
     it('subscriptions each get what they ask for', async () => {

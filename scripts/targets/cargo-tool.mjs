@@ -1,7 +1,7 @@
 // Tools that are themselves crates.
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { has, run } from './toolchain.mjs';
+import { has, run } from './system.mjs';
 
 /** The command of a crate: the one on the PATH, or one of this version compiled into target/tools. */
 export function cargoTool(name, version) {

@@ -23,10 +23,15 @@ export interface InboxLimits {
 }
 
 type Caller = (...args: never[]) => unknown;
-/** Gets each message from when it is added. */
-export type MessageListener = (data: Buffer, from: Sender) => void;
+/** What a listener gives that has nobody left to tell: it is taken off, and the message is as if it had not been there. */
+export const UNHEARD: unique symbol = Symbol('unheard');
+/** Gets each message from when it is added. What it gives means nothing, but for {@link UNHEARD}. */
+export type MessageListener = (data: Buffer, from: Sender) => unknown;
 /** Is called once nothing more will come, with the error if there was one. */
 export type EndListener = (error: Error | undefined) => void;
+
+/** Of all inboxes that nobody has subscribed to: a set of its own would be a tenth of an inbox. Nothing is ever added. */
+const NO_SUBSCRIPTIONS: Set<Subscription> = new Set<Subscription>();
 
 /**
  * Messages on their way from a pipe to whoever takes them. Pure: whoever owns it pushes messages in and is asked to hold them.
@@ -39,7 +44,7 @@ export class Inbox {
   readonly #flow: Flow;
   readonly #own: MessageQueue<Message>;
   readonly #timeoutMs: number | undefined;
-  readonly #subscriptions: Set<Subscription> = new Set<Subscription>();
+  #subscriptions: Set<Subscription> = NO_SUBSCRIPTIONS;
   /** Never changed but replaced, so that a listener may add and remove others. */
   #listeners: readonly MessageListener[] = [];
   #endListeners: readonly EndListener[] = [];
@@ -57,14 +62,8 @@ export class Inbox {
   constructor(flow: Flow, limits: InboxLimits) {
     this.#flow = flow;
     this.#timeoutMs = limits.recvTimeoutMs;
-    this.#own = this.#queue({ maxMessages: OWN_QUEUE_MESSAGES, maxBytes: limits.highWaterMark, overflow: 'wait' });
+    this.#own = new MessageQueue<Message>({ maxMessages: OWN_QUEUE_MESSAGES, maxBytes: limits.highWaterMark, overflow: 'wait' }, flow);
     this.#own.onEndTold(() => this.#delivered());
-  }
-
-  #queue(limits: ConstructorParameters<typeof MessageQueue>[0]): MessageQueue<Message> {
-    const flow = this.#flow;
-    const holder = {};
-    return new MessageQueue<Message>(limits, { hold: () => flow.hold(holder), release: () => flow.release(holder) });
   }
 
   /** Messages that the own queue had to drop. */
@@ -80,7 +79,10 @@ export class Inbox {
   /** A message has come. What a listener throws is thrown. */
   push(data: Buffer, from: Sender): void {
     const only = this.#only;
-    if (only !== undefined && !this.#own.isAwaited) return only(data, from);
+    if (only !== undefined && !this.#own.isAwaited) {
+      if (only(data, from) !== UNHEARD) return;
+      this.removeMessageListener(only);
+    }
     if (this.#ended) return;
     const message = { data, from };
     if (this.#subscriptions.size > 0) {
@@ -89,8 +91,18 @@ export class Inbox {
     }
     if (this.#flushing || (this.#listeners.length === 0 && !this.#taken)) return this.#own.push(message);
     // While there are listeners nothing is kept, but who waits already gets it too.
-    this.#own.offer(message);
-    for (const listener of this.#listeners) listener(data, from);
+    const isTaken = this.#own.offer(message);
+    if (!this.#tell(message) && !isTaken && !this.#taken) this.#own.push(message);
+  }
+
+  /** Gives a message to the listeners; whether one of them has heard it. */
+  #tell(message: Message): boolean {
+    let isHeard = false;
+    for (const listener of this.#listeners) {
+      if (listener(message.data, message.from) === UNHEARD) this.removeMessageListener(listener);
+      else isHeard = true;
+    }
+    return isHeard;
   }
 
   #choose(): void {
@@ -119,7 +131,7 @@ export class Inbox {
       const message = this.#own.take();
       if (message === undefined) break;
       try {
-        for (const listener of this.#listeners) listener(message.data, message.from);
+        if (!this.#tell(message) && !this.#own.offer(message)) this.#own.putBack(message);
       } catch (error) {
         // What a listener throws goes to `uncaughtException`, as an event's does; if the process goes on, so does this.
         queueMicrotask(() => this.#flush());
@@ -236,7 +248,8 @@ export class Inbox {
   subscribe(pattern: MessagePattern | undefined, from: PeerFilter | undefined, options: SubscriptionOptions | undefined, caller: Caller): Subscription {
     this.#checkFree();
     const [matches, limits] = asCaller(caller, () => [matcher(pattern, from), checkSubscription(options === undefined ? {} : options)] as const);
-    const subscription = new Subscription(matches, this.#queue(limits), this.#timeoutMs, (left) => this.#leave(left));
+    const subscription = new Subscription(matches, new MessageQueue<Message>(limits, this.#flow), this.#timeoutMs, (left) => this.#leave(left));
+    if (this.#subscriptions === NO_SUBSCRIPTIONS) this.#subscriptions = new Set<Subscription>();
     this.#subscriptions.add(subscription);
     this.#own.setOverflow('drop-newest');
     for (const message of this.#own.waiting()) subscription.offer(message, new MessageText(message.data));

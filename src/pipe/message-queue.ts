@@ -19,6 +19,14 @@ export interface QueueLimits {
   readonly overflow: Overflow;
 }
 
+/** Stops the messages and lets them come again, for a queue among others that may ask for that. */
+export interface QueueFlow {
+  hold(queue: object): void;
+  release(queue: object): void;
+}
+
+const NO_FLOW: QueueFlow = { hold: () => undefined, release: () => undefined };
+
 /** How one message is waited for. */
 export interface Wait<M> {
   /** Gives up after this many milliseconds; 0 takes only what is there already. Without it there is no limit. */
@@ -42,7 +50,7 @@ interface Waiter<M> {
  */
 export class MessageQueue<M extends Queued> {
   #limits: QueueLimits;
-  readonly #flow: { hold(): void; release(): void };
+  readonly #flow: QueueFlow;
   #items: M[] = [];
   #head = 0;
   #bytes = 0;
@@ -57,7 +65,7 @@ export class MessageQueue<M extends Queued> {
   droppedBytes = 0;
 
   /** `flow` is told to stop the messages and to let them come again; only with `overflow: 'wait'`. */
-  constructor(limits: QueueLimits, flow: { hold(): void; release(): void } = { hold: () => undefined, release: () => undefined }) {
+  constructor(limits: QueueLimits, flow: QueueFlow = NO_FLOW) {
     this.#limits = limits;
     this.#flow = flow;
   }
@@ -148,10 +156,10 @@ export class MessageQueue<M extends Queued> {
     const roomy = this.length <= maxMessages / 2 && this.#bytes <= maxBytes / 2;
     if (!this.#held && full && overflow === 'wait' && !this.#ended) {
       this.#held = true;
-      this.#flow.hold();
+      this.#flow.hold(this);
     } else if (this.#held && (roomy || overflow !== 'wait' || this.#ended)) {
       this.#held = false;
-      this.#flow.release();
+      this.#flow.release(this);
     }
   }
 
@@ -179,6 +187,14 @@ export class MessageQueue<M extends Queued> {
     const message = this.#removeAt(index);
     this.#steer();
     return message;
+  }
+
+  /** Keeps a message as the oldest one again, whatever the room: it had its place before. */
+  putBack(message: M): void {
+    if (this.#head > 0) this.#items[--this.#head] = message;
+    else this.#items.unshift(message);
+    this.#bytes += message.data.byteLength;
+    this.#steer();
   }
 
   /** All that waits. */

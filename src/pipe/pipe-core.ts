@@ -4,7 +4,7 @@ import { wrong } from '../options.ts';
 import type { Channel, ChannelEvents } from './channel.ts';
 import { pipeChannel } from './diagnostics.ts';
 import type { Endpoint } from './endpoint.ts';
-import { type Flow, Inbox, type MessageListener } from './inbox.ts';
+import { type Flow, Inbox, UNHEARD } from './inbox.ts';
 import type { Message } from './message-filter.ts';
 import { Outgoing, type OutgoingEvents } from './outgoing.ts';
 import type { Pipe } from './pipe.ts';
@@ -215,14 +215,12 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
   }
 
   #hearFrom(inbox: Inbox): void {
-    const forward: MessageListener = (data, from) => {
-      if (this.pipe.emit('message', data, from as Endpoint)) return;
+    inbox.addMessageListener((data, from) => {
+      if (this.pipe.emit('message', data, from as Endpoint)) return undefined;
       // The last listener has gone: as it was before the first.
       this.#isHeard = false;
-      inbox.removeMessageListener(forward);
-      inbox.push(data, from);
-    };
-    inbox.addMessageListener(forward);
+      return UNHEARD;
+    });
   }
 
   onMessage(data: Buffer, from: Endpoint): void {

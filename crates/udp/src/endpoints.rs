@@ -6,9 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use socket2::{Domain, Protocol, Type};
 
-use crate::socket::{Backend, Options, Received, Refused, SendError, Transmit};
+use crate::socket::{Backend, Options, Received, Refused, SendError, Transmit, unbound};
 
 /// Bound sockets with a number each, in the order in which they were named.
 #[derive(Debug)]
@@ -284,16 +283,7 @@ fn open_plain(poll: &Poll, number: usize, options: &Options) -> io::Result<mio::
     if options.share_port {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    let domain = if options.local.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
-    let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    if options.local.is_ipv6() {
-        socket.set_only_v6(true)?;
-        #[cfg(target_os = "linux")]
-        if options.freebind {
-            socket.set_freebind_v6(true)?;
-        }
-    }
+    let socket = unbound(options)?;
     // A smaller buffer is no failure.
     let _ = socket.set_recv_buffer_size(options.receive_buffer);
     socket.bind(&options.local.into())?;

@@ -3,19 +3,24 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Type};
 
 use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit};
 
-/// Sockets kept open; the oldest makes room. Below the usual limit of 1,024 descriptors, with room for the rest of the
+/// Sockets kept open; the oldest that waits for nothing makes room. Below the usual limit of 1,024 descriptors, with room for the rest of the
 /// process.
 const MOST: usize = 512;
 
 /// Probes in flight at most: a source's socket must outlive its answer.
 pub(crate) const MOST_IN_FLIGHT: u32 = 256;
+
+/// How long a socket that was sent from is kept for its answer. Closed before, a source that works looks silent, and when there
+/// are fewer sockets than a batch has probes, the first of each batch would be so every time. Longer than most paths take; and
+/// with [`MOST`] sockets still 5,000 silent sources a second.
+const ANSWER_AWAITED: Duration = Duration::from_millis(100);
 
 /// A socket per source, opened when first needed.
 #[derive(Debug)]
@@ -37,6 +42,14 @@ pub(crate) struct PerSource {
 struct Bound {
     socket: mio::net::UdpSocket,
     local: SocketAddr,
+    /// When it was last sent from, unless something has come since.
+    asked: Option<Instant>,
+}
+
+impl Bound {
+    fn is_idle(&self) -> bool {
+        self.asked.is_none_or(|at| at.elapsed() >= ANSWER_AWAITED)
+    }
 }
 
 impl PerSource {
@@ -93,13 +106,10 @@ impl PerSource {
         socket.bind(&local.into())?;
         let mut socket = mio::net::UdpSocket::from_std(socket.into());
         let local = socket.local_addr()?;
-        if self.age.len() >= self.most {
-            self.drop_oldest();
-        }
         let at = self.next;
         self.next += 1;
         self.poll.registry().register(&mut socket, Token(at), Interest::READABLE)?;
-        self.sockets.insert(at, Bound { socket, local });
+        self.sockets.insert(at, Bound { socket, local, asked: None });
         self.by_source.insert(local.ip(), at);
         self.age.push_back(at);
         Ok(at)
@@ -109,25 +119,30 @@ impl PerSource {
     /// of the process.
     fn new_socket(&mut self, domain: Domain) -> io::Result<socket2::Socket> {
         loop {
+            self.make_room()?;
             match socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP)) {
                 Err(error) if crate::errno::is_out_of_descriptors(&error) && !self.age.is_empty() => {
                     self.most = (self.age.len() * 3 / 4).max(1);
-                    while self.age.len() >= self.most {
-                        self.drop_oldest();
-                    }
                 }
                 result => return result,
             }
         }
     }
 
-    fn drop_oldest(&mut self) {
-        let Some(at) = self.age.pop_front() else { return };
-        if let Some(mut bound) = self.sockets.remove(&at) {
-            // Closing takes it off the poll anyway; a failure here changes nothing.
-            let _ = self.poll.registry().deregister(&mut bound.socket);
-            self.by_source.remove(&bound.local.ip());
+    /// Closes sockets until there is room for one more; `WouldBlock` while all of them wait for an answer.
+    fn make_room(&mut self) -> io::Result<()> {
+        while self.age.len() >= self.most {
+            let idle = |at: &usize| self.sockets.get(at).is_none_or(Bound::is_idle);
+            let Some(at) = self.age.iter().position(idle).and_then(|place| self.age.remove(place)) else {
+                return Err(io::ErrorKind::WouldBlock.into());
+            };
+            if let Some(mut bound) = self.sockets.remove(&at) {
+                // Closing takes it off the poll anyway; a failure here changes nothing.
+                let _ = self.poll.registry().deregister(&mut bound.socket);
+                self.by_source.remove(&bound.local.ip());
+            }
         }
+        Ok(())
     }
 
     pub(crate) fn send(&mut self, transmits: &[Transmit<'_>]) -> (usize, Option<SendError>) {
@@ -141,7 +156,8 @@ impl PerSource {
                 Ok(at) => at,
                 Err(error) => return (done, Some(SendError { refused: Refused::Bind, error })),
             };
-            let Some(bound) = self.sockets.get(&at) else { continue };
+            let Some(bound) = self.sockets.get_mut(&at) else { continue };
+            bound.asked = Some(Instant::now());
             if let Err(error) = bound.socket.send_to(transmit.bytes, transmit.destination) {
                 return (done, Some(SendError { refused: Refused::Send, error }));
             }
@@ -156,12 +172,13 @@ impl PerSource {
         let mut received = 0;
         while received < self.options.batch {
             let Some(at) = self.readable.front().copied() else { break };
-            let Some(bound) = self.sockets.get(&at) else {
+            let Some(bound) = self.sockets.get_mut(&at) else {
                 self.readable.pop_front();
                 continue;
             };
             match bound.socket.recv_from(&mut self.buffer[..]) {
                 Ok((len, from)) => {
+                    bound.asked = None;
                     let (to, port) = (bound.local.ip(), bound.local.port());
                     take(Received { from, to, port, bytes: &self.buffer[..len] });
                     received += 1;
@@ -193,5 +210,45 @@ impl PerSource {
             self.readable.extend(self.events.iter().map(|event| event.token().0));
         }
         Ok(Ready { readable: !self.readable.is_empty(), writable: for_writing })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn transmit(last: u8, destination: SocketAddr) -> Transmit<'static> {
+        Transmit { source: Some([127, 16, 0, last].into()), destination, bytes: b"question" }
+    }
+
+    #[test]
+    fn a_socket_that_waits_for_its_answer_makes_no_room() {
+        let server = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let to = server.local_addr().expect("bound");
+        let mut sockets = PerSource::open(&Options::wildcard(false)).expect("a poll");
+        sockets.most = 2;
+        let wanted = [1, 2, 3].map(|last| transmit(last, to));
+        let (sent, refused) = sockets.send(&wanted);
+        let refused = refused.expect("two sockets are not enough for three sources").error;
+        assert_eq!((sent, refused.kind()), (2, io::ErrorKind::WouldBlock));
+        assert!(crate::errno::is_transient(&refused));
+
+        // The second is answered first, and makes room though the first is older.
+        let mut askers = [(); 2].map(|()| server.recv_from(&mut [0; 8]).expect("sent").1);
+        askers.sort();
+        server.send_to(b"answer", askers[1]).expect("loopback");
+        let mut heard = Vec::new();
+        while heard.is_empty() {
+            assert!(sockets.wait(false, Duration::from_secs(5)).expect("poll").readable, "no answer came");
+            sockets.receive(|r| heard.push(r.to)).expect("receive");
+        }
+        assert_eq!(heard, [askers[1].ip()]);
+        assert!(sockets.send(&wanted[2..]).1.is_none());
+        assert!(
+            sockets.by_source.contains_key(&askers[0].ip())
+                && !sockets.by_source.contains_key(&askers[1].ip())
+        );
     }
 }

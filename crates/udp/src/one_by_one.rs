@@ -5,10 +5,10 @@ use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, MsgHdr, Protocol, SockAddr, Type};
+use socket2::{MsgHdr, SockAddr};
 
 use crate::control::{Control, receive_option};
-use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit};
+use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit, unbound};
 
 #[cfg(unix)]
 #[path = "one_by_one/unix.rs"]
@@ -47,23 +47,7 @@ impl OneByOne {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let ipv6 = options.local.is_ipv6();
-        let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
-        let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_nonblocking(true)?;
-        if let Some(interface) = &options.interface {
-            crate::tie_to_interface(&socket, ipv6, interface)?;
-        }
-        #[cfg(unix)]
-        if options.share_port {
-            socket.set_reuse_port(true)?;
-        }
-        if ipv6 {
-            socket.set_only_v6(true)?;
-            #[cfg(target_os = "linux")]
-            if options.freebind {
-                socket.set_freebind_v6(true)?;
-            }
-        }
+        let socket = unbound(options)?;
         grow(options.receive_buffer, |bytes| socket.set_recv_buffer_size(bytes));
         grow(options.send_buffer, |bytes| socket.set_send_buffer_size(bytes));
         let calls = platform::Calls::of(&socket)?;

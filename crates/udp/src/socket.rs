@@ -4,6 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use socket2::{Domain, Protocol, Type};
+
 use crate::fallback::PerSource;
 
 /// Bytes received of one datagram unless asked otherwise: no probe and no answer to one is longer.
@@ -54,6 +56,25 @@ impl Options {
             share_port: false,
         }
     }
+}
+
+/// A socket of which all is set that every backend sets, not bound yet.
+pub(crate) fn unbound(options: &Options) -> io::Result<socket2::Socket> {
+    let ipv6 = options.local.is_ipv6();
+    let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
+    let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if let Some(interface) = &options.interface {
+        crate::tie_to_interface(&socket, ipv6, interface)?;
+    }
+    if ipv6 {
+        socket.set_only_v6(true)?;
+        #[cfg(target_os = "linux")]
+        if options.freebind {
+            socket.set_freebind_v6(true)?;
+        }
+    }
+    Ok(socket)
 }
 
 /// The way datagrams are sent and received.

@@ -248,16 +248,6 @@ fn silent(servers: &[Resolved], sources: u32) -> Error {
     ))
 }
 
-const STATUSES: [Status; 7] = [
-    Status::Ok,
-    Status::Mapped,
-    Status::NoReply,
-    Status::SendError,
-    Status::BindError,
-    Status::BadReply,
-    Status::Unknown,
-];
-
 /// Adds up what the lanes found.
 fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
     let first = &lanes[0];
@@ -287,7 +277,7 @@ fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
         sources: plan.targets.len(),
         total_addresses: plan.targets.total_addresses(),
         sample: plan.targets.sample(),
-        counts: STATUSES.map(|status| lanes.iter().map(|lane| lane.sweep.judged(status)).sum()),
+        counts: Status::ALL.map(|status| lanes.iter().map(|lane| lane.sweep.judged(status)).sum()),
         untested: sum(Sweep::untested),
         port_rewritten: sum(Sweep::port_rewritten),
         stopped: lanes.iter().any(|lane| lane.sweep.phase() != Phase::Done(Why::Complete)),

@@ -120,6 +120,8 @@ impl Lane<'_> {
                 if errno::is_transient(&refused.error) {
                     let wait = self.socket.wait(true, Duration::from_millis(1));
                     wait.map_err(|source| Error::System { syscall: "poll", address: None, source })?;
+                    // With a socket for each source, one that has its answer makes room for the next.
+                    self.receive()?;
                     continue;
                 }
                 self.note_refusal(&chunk[from], refused.refused, &refused.error);

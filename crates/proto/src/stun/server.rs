@@ -295,8 +295,8 @@ impl Service {
     }
 }
 
-const BAD_REQUEST: u16 = 400;
-const UNKNOWN_ATTRIBUTE: u16 = 420;
+pub(super) const BAD_REQUEST: u16 = 400;
+pub(super) const UNKNOWN_ATTRIBUTE: u16 = 420;
 
 /// Always from the address that was asked, to where the request came from: what a wrong request wishes is not done.
 fn failure(asked: &Asked<'_>, wishes: &Wishes, cookie: bool, code: u16, mut writer: Writer<'_>) -> Answer {

@@ -228,17 +228,7 @@ impl Reader<'_> {
 }
 
 fn status_from(code: u8) -> Option<Status> {
-    [
-        Status::Ok,
-        Status::Mapped,
-        Status::NoReply,
-        Status::SendError,
-        Status::BindError,
-        Status::BadReply,
-        Status::Unknown,
-    ]
-    .into_iter()
-    .find(|s| *s as u8 == code)
+    Status::ALL.into_iter().find(|s| *s as u8 == code)
 }
 
 #[cfg(test)]

@@ -23,6 +23,17 @@ pub enum Status {
 }
 
 impl Status {
+    /// Each of them, in the order of their codes.
+    pub const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Mapped,
+        Self::NoReply,
+        Self::SendError,
+        Self::BindError,
+        Self::BadReply,
+        Self::Unknown,
+    ];
+
     /// The name users see.
     #[must_use]
     pub fn as_str(self) -> &'static str {
