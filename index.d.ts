@@ -138,6 +138,18 @@ export declare class Sockets {
   table(): number
   /** Whether the direct reader is at work. */
   isDirect(): boolean
+  /** Makes a gate: listeners opened with it have together so many connections at most. Gives its number. */
+  openGate(places: number): number
+  /** Opens a listener as `socketOpen` opens sockets, at a gate. Its connections keep their places until `leave`. */
+  listen(request: Buffer, interface: string | undefined | null, gate: number): number | UntiedSocket | Failure
+  /** A connection that was accepted at a gate is gone. */
+  leave(id: number): void
+  /** Takes a place of a gate for something else; `false` if there is none. */
+  enterGate(gate: number): boolean
+  /** Gives such a place back. */
+  leaveGate(gate: number): void
+  /** Forgets a gate. */
+  closeGate(gate: number): void
   /** Ends the sending side: 0, or a negative error number. */
   shutdown(id: number): number
   /** Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it. */

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { Daemon, TCP, type Pipe } from '../src/index.ts';
+import { until } from './pipes/peers.ts';
 import { cleanUp, client, closers, daemon, pool } from './helpers/daemons.ts';
 
 cleanUp();
@@ -188,5 +189,40 @@ describe('the end', () => {
     expect(await Promise.all(sockets.map(text))).toEqual(sockets.map(() => 'x'));
     child.stdin.end();
     expect([(await ended)[0], lines[2]]).toEqual([0, 'EMFILE accept']);
+  });
+});
+
+describe('accept', () => {
+  it('after a close of the daemon gives null, at once and always, and a loop ends; listening again is refused', async () => {
+    const server = new Daemon();
+    const { port } = await server.listen(TCP, 0, '127.86.0.1');
+    await client('127.86.0.1', port);
+    await server.accept();
+    await client('127.86.0.1', port);
+    await until(() => server.connections === 2);
+    const closing = server.close();
+    // The one that waited is closed with the daemon, and not given to anybody.
+    expect([await server.accept(), await server.accept({ timeoutMs: 0 })]).toEqual([null, null]);
+    await closing;
+    expect([await server.accept(), await server[Symbol.asyncIterator]().next()]).toEqual([null, { done: true, value: undefined }]);
+    await expect(server.listen(TCP, 0, '127.86.0.1')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED' });
+  });
+
+  it('after a close of the last group waits for the next one, and gives nothing that was closed with the first', async () => {
+    const server = daemon();
+    const first = await server.listen(TCP, 0, '127.86.0.1');
+    const other = await server.listen(TCP, 0, '127.86.0.2');
+    await client('127.86.0.1', first.port);
+    await client('127.86.0.2', other.port);
+    await until(() => server.connections === 2);
+    await first.close();
+    expect((await server.accept())?.localAddress).toBe('127.86.0.2');
+    expect(await server.accept({ timeoutMs: 0 })).toBeUndefined();
+    await other.close();
+    expect(server.servers).toEqual([]);
+    const next = server.accept();
+    const again = await server.listen(TCP, 0, '127.86.0.3');
+    await client('127.86.0.3', again.port);
+    expect((await next)?.localAddress).toBe('127.86.0.3');
   });
 });

@@ -7,3 +7,4 @@ await import('./agents.spec.ts');
 await import('./daemon.spec.ts');
 await import('./daemon-udp.spec.ts');
 await import('./daemon-connections.spec.ts');
+await import('./daemon-limits.spec.ts');

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { pipeOpen, setReader, stats, TCP, UDP, type Reader } from '../../src/index.ts';
 import { errorTests } from './errors.ts';
 import { descriptors, until } from './peers.ts';
+import { stackTests } from './stacks.ts';
 import { tcpTests } from './tcp.ts';
 import { pipeTools } from './tools.ts';
 import { udpTests } from './udp.ts';
@@ -22,6 +23,7 @@ export function pipeTests(reader: Reader): void {
   tcpTests(tools);
   udpTests(tools);
   errorTests(tools);
+  stackTests(tools);
 
   it('of several addresses the first that answers is taken, and the others are closed', async () => {
     const before = descriptors();

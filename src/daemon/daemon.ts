@@ -13,6 +13,7 @@ import { MessageQueue } from '../pipe/message-queue.ts';
 import type { Pipe } from '../pipe/pipe.ts';
 import { type Protocol, TCP, UDP } from '../pipe/protocol.ts';
 import { checkReceive, type ReceiveOptions } from '../pipe/receive-options.ts';
+import { sockets } from '../pipe/sockets.ts';
 import { openServers, type ListenFailure } from './listen.ts';
 import { checkDaemonOptions, checkListenOptions, type CheckedDaemonOptions, type DaemonOptions, type ListenOptions } from './options.ts';
 import type { DaemonServer, ServerOwner } from './server.ts';
@@ -36,7 +37,7 @@ export interface ServerGroup extends AsyncDisposable {
   readonly failed: readonly ListenFailure[];
   /** The port, the same for all. */
   readonly port: number;
-  /** Closes these servers; others of the daemon go on. */
+  /** Closes these servers and all that came through them; others of the daemon go on, and so does who waits in {@link Daemon.accept}. */
   close(): Promise<void>;
 }
 
@@ -69,11 +70,10 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   readonly #endListeners: Set<(pipe: Pipe, error: Error | undefined) => void> = new Set<(pipe: Pipe, error: Error | undefined) => void>();
   readonly #owner: ServerOwner;
   #connections = 0;
-  /** Pipes beyond the limit, accepted before the listeners could be stopped. */
-  #beyond: { pipe: Pipe; server: DaemonServer }[] = [];
+  /** The number of the gate that holds connections to the limit, where there is one: made with the first server. */
+  #gate: number | undefined;
   /** Nobody takes what has come. */
   #held = false;
-  #isFull = false;
   #closing: Promise<void> | undefined;
 
   /**
@@ -86,10 +86,18 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     this.#options = asCaller(Daemon as never, () => checkDaemonOptions(options));
     const flow = { hold: () => this.#hold(true), release: () => this.#hold(false) };
     this.#arrivals = new MessageQueue<Arrival>({ maxMessages: ACCEPT_QUEUE, maxBytes: Infinity, overflow: 'wait' }, flow);
+    const gate = () => this.#openGate();
     this.#owner = {
       options: this.#options,
-      hasRoom: () => !this.#isFull && this.#connections < this.#options.maxConnections,
+      get gate() {
+        return gate();
+      },
+      takePlace: () => {
+        const places = gate();
+        return !this.#held && (places === undefined || sockets().native.enterGate(places));
+      },
       onPipe: (pipe, server) => this.#onPipe(pipe, server),
+      onIgnored: (channel) => this.#leave(channel.id),
       onError: (error, server) => this.listenerCount('error') > 0 && this.emit('error', error, server),
     };
     (this as EventEmitter).on('newListener', (event) => event === 'pipe' && queueMicrotask(() => this.#handOut()));
@@ -158,11 +166,12 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     const { servers, failed } = openServers(this.#owner, kind, number === 0 ? (served.port ?? 0) : number, served, checked, caller);
     for (const server of servers) {
       this.#servers.add(server);
-      if (this.#isFull) server.pause();
+      if (this.#held) server.pause();
     }
     const close = async () => {
       await Promise.all(servers.map((server) => server.close()));
       for (const server of servers) this.#servers.delete(server);
+      this.#forget(new Set(servers));
     };
     return { servers, failed, port: servers[0]?.port ?? number, close, [Symbol.asyncDispose]: close };
   }
@@ -174,37 +183,32 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   /** Connections and datagram peers now. */
   get connections(): number {
-    return this.#connections + this.#beyond.length;
+    return this.#connections;
+  }
+
+  /** The addon counts, since it alone knows of a connection before the system has it accepted. */
+  #openGate(): number | undefined {
+    const { maxConnections } = this.#options;
+    if (maxConnections === Infinity) return undefined;
+    return (this.#gate ??= sockets().native.openGate(maxConnections));
   }
 
   #onPipe(pipe: Pipe, server: DaemonServer): void {
-    if (this.#connections >= this.#options.maxConnections) {
-      // The system had accepted it before it was told to stop: it waits for its turn.
-      this.#beyond.push({ pipe, server });
-      return;
-    }
-    this.#admit(pipe, server);
-  }
-
-  #admit(pipe: Pipe, server: DaemonServer): void {
     this.#connections++;
-    pipe.once('close', () => this.#onGone());
-    this.#steer();
+    pipe.once('close', () => this.#onGone(pipe));
     this.#arrive(pipe, server);
   }
 
-  #onGone(): void {
+  #onGone(pipe: Pipe): void {
     this.#connections--;
-    // Whoever counts pipes by their `close` must be told of this one before the next comes.
-    process.nextTick(() => this.#next());
+    if (this.#gate === undefined) return;
+    const { socket } = pipe.core.channel;
+    if (socket === undefined) sockets().native.leaveGate(this.#gate);
+    else this.#leave(socket.id);
   }
 
-  #next(): void {
-    while (this.#beyond.length > 0 && this.#connections < this.#options.maxConnections) {
-      const next = this.#beyond.shift();
-      if (next !== undefined && !next.pipe.closed) this.#admit(next.pipe, next.server);
-    }
-    this.#steer();
+  #leave(connection: number): void {
+    if (this.#gate !== undefined) sockets().native.leave(connection);
   }
 
   /** Somebody takes pipes as they come, or they wait. */
@@ -247,21 +251,16 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   #hold(held: boolean): void {
     this.#held = held;
-    this.#steer();
-  }
-
-  #steer(): void {
-    const isFull = this.#held || this.#connections >= this.#options.maxConnections;
-    if (isFull === this.#isFull) return;
-    this.#isFull = isFull;
     for (const server of this.#servers) {
-      if (isFull) server.pause();
+      if (held) server.pause();
       else server.resume();
     }
   }
 
   /**
-   * The next connection or datagram peer; `undefined` when none has come within `timeoutMs`, `null` once the daemon is closed.
+   * The next connection or datagram peer; `undefined` when none has come within `timeoutMs`, `null` once the daemon is closed, for who
+   * waits then and who comes later. What waited to be accepted is closed with its servers and not given any more. A group of servers
+   * that is closed ends no wait, even if it was the last: the daemon may listen again.
    *
    * @throws AbortError; RoutePoolError `ERR_ROUTEPOOL_OPTION`
    */
@@ -273,12 +272,17 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     return arrival && this.#accepted(arrival);
   }
 
+  /** What waited to be accepted was closed with its servers. */
+  #forget(servers: ReadonlySet<DaemonServer>): void {
+    for (const arrival of this.#arrivals.takeAll()) if (!servers.has(arrival.server)) this.#arrivals.push(arrival);
+  }
+
   #accepted({ pipe }: Arrival): Pipe {
     this.#hook(pipe);
     return pipe;
   }
 
-  /** Each connection and datagram peer, until the daemon is closed. Leaving the loop closes nothing. */
+  /** Each connection and datagram peer, until the daemon is closed; a loop over a closed one ends at once. Leaving the loop closes nothing. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Pipe> {
     return iterate(this.#arrivals, (arrival) => this.#accepted(arrival));
   }
@@ -335,10 +339,12 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   async #close(): Promise<void> {
     this.#arrivals.end();
+    this.#arrivals.takeAll();
     await Promise.all([...this.#servers].map((server) => server.close()));
     this.#servers.clear();
     // Pipes tell of their end on the next turn.
     await new Promise(setImmediate);
+    if (this.#gate !== undefined) sockets().native.closeGate(this.#gate);
     this.emit('close');
   }
 

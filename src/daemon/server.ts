@@ -26,9 +26,13 @@ export interface ServerCounters {
 /** What a server needs of its daemon. @internal */
 export interface ServerOwner {
   readonly options: CheckedDaemonOptions;
-  /** Whether one more pipe may be made now. */
-  hasRoom(): boolean;
+  /** The number of the gate for all of the daemon's connections; undefined without a limit. */
+  readonly gate: number | undefined;
+  /** Takes a place for one more datagram peer, if there is one. */
+  takePlace(): boolean;
   onPipe(pipe: Pipe, server: DaemonServer): void;
+  /** A connection that is nobody's needs its place no more. */
+  onIgnored(channel: SocketChannel): void;
   onError(error: Error, server: DaemonServer): void;
 }
 
@@ -71,7 +75,7 @@ export class DaemonServer implements AsyncDisposable {
       this.#listener = new ListenerChannel({ ...plan.socket, backlog: owner.options.backlog }, {
         onAccept: (channel) => this.#onAccept(channel),
         onError: (error) => owner.onError(error, this),
-      });
+      }, owner.gate);
       this.local = this.#listener.local;
       return;
     }
@@ -149,6 +153,7 @@ export class DaemonServer implements AsyncDisposable {
     if (this.#closed || (served !== undefined && !served.has(channel.local.packed))) {
       this.#ignored++;
       channel.reset();
+      this.#owner.onIgnored(channel);
       return;
     }
     this.#begin(new Pipe(channel, this.#owner.options.pipe.settings, routeOf(channel.local.address)));
@@ -162,7 +167,7 @@ export class DaemonServer implements AsyncDisposable {
       if (served !== undefined && !served.has(local.packed)) return void this.#ignored++;
       // A datagram from port 0 cannot be answered.
       if (from.port === 0) return void this.#ignored++;
-      if (peers.size >= this.#owner.options.maxPeers || !this.#owner.hasRoom()) return void this.#refused++;
+      if (peers.size >= this.#owner.options.maxPeers || !this.#owner.takePlace()) return void this.#refused++;
       const fresh = peers.add(local, from);
       peer = fresh;
       const pipe = new Pipe(fresh, this.#owner.options.pipe.settings, routeOf(local.address));

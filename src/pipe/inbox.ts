@@ -220,12 +220,13 @@ export class Inbox {
   /** The next message of the own queue; see {@link Subscription.recvFrom}. `caller` is left out of stacks. */
   async recv(options: ReceiveOptions | undefined, caller: Caller): Promise<Message | undefined | null> {
     this.#checkFree();
-    if (options === undefined) return this.#own.next({ timeoutMs: this.#timeoutMs });
+    // Awaited, and not just returned: so an error's stack goes on to whoever awaits this.
+    if (options === undefined) return await this.#own.next({ timeoutMs: this.#timeoutMs });
     const wait = asCaller(caller, () => checkReceive(options, this.#timeoutMs));
-    if (wait.signal === undefined) return this.#own.next(wait);
+    if (wait.signal === undefined) return await this.#own.next(wait);
     const origin: { stack?: string } = {};
     Error.captureStackTrace(origin, caller);
-    return this.#own.next(wait, origin);
+    return await this.#own.next(wait, origin);
   }
 
   /**

@@ -3,7 +3,7 @@ import { socketClose, socketWatch } from '../binding.ts';
 import { ACCEPT_RETRY_MS } from '../defaults.ts';
 import type { Endpoint } from './endpoint.ts';
 import { SocketChannel } from './socket-channel.ts';
-import { LISTENER, type SocketOptions } from './socket-request.ts';
+import type { SocketOptions } from './socket-request.ts';
 import { sockets, type SocketOwner, type SocketTable } from './sockets.ts';
 import { systemError } from './system-errors.ts';
 
@@ -29,13 +29,13 @@ export class ListenerChannel implements SocketOwner {
   #retry: NodeJS.Timeout | undefined;
 
   /**
-   * Listens. The options are those of the connections too.
+   * Listens. The options are those of the connections too. With a gate of the table it accepts no more than that has places.
    *
    * @throws system errors in Node's shape, such as `bind EADDRINUSE`
    */
-  constructor(options: SocketOptions, events: ListenerEvents) {
+  constructor(options: SocketOptions, events: ListenerEvents, gate?: number) {
     const table = sockets();
-    const opened = table.open(LISTENER, options, options, undefined);
+    const opened = table.listen(options, gate);
     this.id = typeof opened === 'number' ? opened : opened.id;
     this.local = table.opened();
     this.interfaceRefused = typeof opened === 'number' ? undefined : opened.interfaceRefused;
@@ -90,7 +90,10 @@ export class ListenerChannel implements SocketOwner {
   onError(errno: number, syscall: string): void {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => {
-      if (!this.#paused) this.#watch(true);
+      if (this.#paused) return;
+      // The portable reader alone knows that it looks away: only a change reaches it.
+      this.#watch(false);
+      this.#watch(true);
     }, ACCEPT_RETRY_MS).unref();
     this.#events.onError(systemError(errno, syscall, undefined, this.local));
   }

@@ -1,5 +1,6 @@
 /** Messages that wait for somebody, and somebodies that wait for messages. */
 import { abortError, withStackOf } from '../errors.ts';
+import { forWaiter } from './system-errors.ts';
 
 /** What a queue holds. */
 export interface Queued {
@@ -212,12 +213,20 @@ export class MessageQueue<M extends Queued> {
    * @throws AbortError; the error that the queue has failed with; what `filter` throws
    */
   async next(wait: Wait<M> = {}, origin?: { readonly stack?: string }): Promise<M | null | undefined> {
-    const { timeoutMs, filter, signal, owner } = wait;
+    const { timeoutMs, filter, signal } = wait;
     if (signal?.aborted) throw named(abortError(signal), origin);
     const message = this.take(filter);
     if (message !== undefined) return message;
     if (this.#ended) return this.#atEnd();
     if (timeoutMs === 0) return undefined;
+    try {
+      return await this.#wait(wait, origin);
+    } catch (error) {
+      throw forWaiter(error);
+    }
+  }
+
+  #wait({ timeoutMs, filter, signal, owner }: Wait<M>, origin: { readonly stack?: string } | undefined): Promise<M | null | undefined> {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
       const onAbort = () => signal && waiter.settle({ error: named(abortError(signal), origin) });
@@ -242,7 +251,7 @@ export class MessageQueue<M extends Queued> {
   }
 
   #atEnd(): null {
-    if (this.#error !== undefined) throw this.#error;
+    if (this.#error !== undefined) throw forWaiter(this.#error);
     const told = this.#onNull;
     this.#onNull = undefined;
     told?.();

@@ -1,9 +1,9 @@
 /** The native sockets of this environment (the main thread, or a worker), and what happens to them. */
-import { type NativeSockets, openSockets, socketDrain, socketOpen, type UntiedSocket } from '../binding.ts';
+import { type NativeSockets, openSockets, socketClose, socketDrain, socketOpen, type UntiedSocket } from '../binding.ts';
 import { ENDPOINT_BYTES, RECORD_HEAD_BYTES, SLAB_BYTES, SLAB_ROOM } from '../defaults.ts';
 import { isFailure, toError } from '../errors.ts';
 import { Endpoint } from './endpoint.ts';
-import { LOCAL_AT, type LocalOptions, request, type SocketOptions, writeRequest } from './socket-request.ts';
+import { LISTENER, LOCAL_AT, type LocalOptions, request, type SocketOptions, writeRequest } from './socket-request.ts';
 
 /** Kinds of records; crates/core/src/pipe/record.rs says what each has. */
 const DATA = 1;
@@ -80,6 +80,15 @@ export class SocketTable {
     return opened;
   }
 
+  /** Opens a listener, at a gate if there is one: as {@link SocketTable.open}. */
+  listen(options: SocketOptions, gate: number | undefined): number | UntiedSocket {
+    if (gate === undefined) return this.open(LISTENER, options, options, undefined);
+    writeRequest(LISTENER, options, options, undefined);
+    const opened = this.native.listen(request, options.interface, gate);
+    if (isFailure(opened)) throw toError(opened);
+    return opened;
+  }
+
   /** The local side of the socket that was opened last. */
   opened(): Endpoint {
     return Endpoint.at(request, LOCAL_AT);
@@ -104,13 +113,15 @@ export class SocketTable {
 
   /** One more that the process is kept alive for. */
   ref(): void {
-    // Waking up never: the timer is only there. The reader itself does not hold the process.
-    if (this.#held++ === 0) this.#hold = setInterval(() => undefined, 2 ** 30);
+    if (this.#held++ > 0) return;
+    // Waking up never: the timer is only there. The reader itself does not hold the process. Kept, since a new one costs more.
+    if (this.#hold === undefined) this.#hold = setInterval(() => undefined, 2 ** 30);
+    else this.#hold.ref();
   }
 
   /** One less. */
   unref(): void {
-    if (--this.#held === 0) clearInterval(this.#hold);
+    if (--this.#held === 0) this.#hold?.unref();
   }
 
   #onReady(): void {
@@ -163,8 +174,8 @@ export class SocketTable {
       return;
     }
     const owner = this.#owners[id & PLACE_MASK];
-    // Closed meanwhile.
-    if (owner === undefined || owner.id !== id) return;
+    // Closed meanwhile; with a listener go those that nobody was told of.
+    if (owner === undefined || owner.id !== id) return kind === ACCEPTED ? this.#drop((words[word + 3] ?? 0) >>> 0) : undefined;
     switch (kind) {
       case DATA:
         owner.onData(this.#slab.subarray(start, start + length));
@@ -198,6 +209,11 @@ export class SocketTable {
         break;
       default:
     }
+  }
+
+  #drop(accepted: number): void {
+    socketClose(this.number, accepted, true);
+    this.native.leave(accepted);
   }
 
   /** The sender at a place of the slab: the same object as last time if it is the same sender. */

@@ -85,7 +85,8 @@ export class Subscription implements AsyncIterable<Message>, Disposable {
 
   /** As {@link Subscription.recv}, with the sender. */
   async recvFrom(options?: ReceiveOptions): Promise<Message | undefined | null> {
-    return this.#next(options, this.recvFrom);
+    // Awaited, and not just returned: so an error's stack goes on to whoever awaits this.
+    return await this.#next(options, this.recvFrom);
   }
 
   #next(options: ReceiveOptions | undefined, caller: (...args: never[]) => unknown): Promise<Message | undefined | null> {

@@ -12,7 +12,7 @@ use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::pipe::number;
 use routepool_core::pipe::record::parse_endpoint;
-use routepool_core::pipe::{Interest, Sockets as Inner, answer_request, parse_request};
+use routepool_core::pipe::{Interest, Opened, Settings, Sockets as Inner, answer_request, parse_request};
 
 use crate::bell::NodeBell;
 use crate::failure::Failure;
@@ -150,15 +150,22 @@ pub fn socket_open(
     mut request: BufferSlice<'_>,
     interface: Option<String>,
 ) -> Either3<u32, UntiedSocket, Failure> {
-    let opened = parse_request(&request, interface)
+    let opened = settings(&request, interface).and_then(|settings| {
+        with(table, |inner| inner.open(settings))
+            .unwrap_or_else(|| Err(Error::Internal("there is no such table".to_owned())))
+    });
+    answer(&mut request, opened)
+}
+
+fn settings(request: &[u8], interface: Option<String>) -> Result<Settings, Error> {
+    parse_request(request, interface)
         .ok_or_else(|| Error::Internal("a socket was asked for with something that is no request".to_owned()))
-        .and_then(|settings| {
-            with(table, |inner| inner.open(settings))
-                .unwrap_or_else(|| Err(Error::Internal("there is no such table".to_owned())))
-        });
+}
+
+fn answer(request: &mut [u8], opened: Result<Opened, Error>) -> Either3<u32, UntiedSocket, Failure> {
     match opened {
         Ok(opened) => {
-            answer_request(&mut request, opened.local);
+            answer_request(request, opened.local);
             match refused(&opened.interface) {
                 None => Either3::A(opened.id),
                 Some(interface_refused) => Either3::B(UntiedSocket { id: opened.id, interface_refused }),
@@ -221,6 +228,49 @@ impl Sockets {
     #[napi(catch_unwind)]
     pub fn is_direct(&self) -> bool {
         self.direct
+    }
+
+    /// Makes a gate: listeners opened with it have together so many connections at most. Gives its number.
+    #[napi(catch_unwind)]
+    pub fn open_gate(&self, places: u32) -> u32 {
+        self.inner.borrow_mut().open_gate(places as usize)
+    }
+
+    /// Opens a listener as `socketOpen` opens sockets, at a gate. Its connections keep their places until `leave`.
+    #[napi(catch_unwind)]
+    pub fn listen(
+        &self,
+        mut request: BufferSlice<'_>,
+        interface: Option<String>,
+        gate: u32,
+    ) -> Either3<u32, UntiedSocket, Failure> {
+        let opened =
+            settings(&request, interface).and_then(|settings| self.inner.borrow_mut().listen(settings, gate));
+        answer(&mut request, opened)
+    }
+
+    /// A connection that was accepted at a gate is gone.
+    #[napi(catch_unwind)]
+    pub fn leave(&self, id: u32) {
+        self.inner.borrow_mut().leave(id);
+    }
+
+    /// Takes a place of a gate for something else; `false` if there is none.
+    #[napi(catch_unwind)]
+    pub fn enter_gate(&self, gate: u32) -> bool {
+        self.inner.borrow_mut().enter_gate(gate)
+    }
+
+    /// Gives such a place back.
+    #[napi(catch_unwind)]
+    pub fn leave_gate(&self, gate: u32) {
+        self.inner.borrow_mut().leave_gate(gate);
+    }
+
+    /// Forgets a gate.
+    #[napi(catch_unwind)]
+    pub fn close_gate(&self, gate: u32) {
+        self.inner.borrow_mut().close_gate(gate);
     }
 
     /// Ends the sending side: 0, or a negative error number.

@@ -7,6 +7,7 @@
 
 #[cfg(target_os = "linux")]
 mod direct;
+mod gate;
 mod open;
 mod portable;
 mod reader;

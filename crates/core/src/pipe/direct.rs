@@ -43,7 +43,11 @@ impl Direct {
 
     /// Watches a socket for what its owner wants, or for its connection to be made.
     fn look(&self, slot: &mut Slot) -> io::Result<()> {
-        let to = if slot.watched.state == State::Connecting { Interest::WRITE } else { slot.interest };
+        let to = match slot.watched.state {
+            State::Connecting => Interest::WRITE,
+            State::Listening if slot.parked => Interest::NONE,
+            _ => slot.interest,
+        };
         self.poller.change(&*slot.watched.socket, u64::from(slot.watched.id), slot.watching, to)?;
         match (slot.watching == Interest::NONE, to == Interest::NONE) {
             (true, false) => {
@@ -123,7 +127,21 @@ impl Direct {
             if out.room() < 2 * ENDPOINT {
                 return true;
             }
-            match listener.accept() {
+            if settings.gate.as_ref().is_some_and(|gate| !gate.enter_for(id)) {
+                if let Some(slot) = table.get_mut(id) {
+                    slot.parked = true;
+                    let _ = self.look(slot);
+                }
+                break;
+            }
+            let accepted = listener.accept();
+            // The place that it does not need.
+            if accepted.is_err()
+                && let Some(gate) = &settings.gate
+            {
+                self.left(table, gate);
+            }
+            match accepted {
                 Ok((stream, peer)) => self.accepted(table, totals, (id, &settings), stream, peer, out),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if retry_later(&error) => {
@@ -161,6 +179,7 @@ impl Reader for Direct {
     }
 
     fn watch(&self, slot: &mut Slot) {
+        slot.parked = false;
         // Refused only if the socket is gone or memory is: the next call of its owner then tells.
         let _ = self.look(slot);
     }

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use routepool_udp::{errno, option};
 use socket2::{Domain, Protocol, SockRef, Socket as Raw, TcpKeepalive, Type};
 
+use super::gate::Gate;
 use super::socket::Socket;
 use super::table::State;
 use crate::Error;
@@ -60,6 +62,8 @@ pub struct Settings {
     pub backlog: i32,
     /// Bytes of a stream that are read at a time, at most.
     pub largest: usize,
+    /// What a listener takes a place of before it accepts.
+    pub(crate) gate: Option<Arc<Gate>>,
 }
 
 impl Settings {
@@ -83,6 +87,7 @@ impl Settings {
             packet_info: false,
             backlog: crate::defaults::BACKLOG,
             largest: crate::defaults::PIPE_READ,
+            gate: None,
         }
     }
 }

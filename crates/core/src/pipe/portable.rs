@@ -12,6 +12,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Registry, Token, Waker};
 use routepool_udp::Interest;
 
+use super::gate::Gate;
 use super::open::Settings;
 use super::reader::{Reader, Totals, full, retry_later};
 use super::receive::{Outcome, Receiver, number};
@@ -35,11 +36,21 @@ pub(crate) struct Portable {
 #[derive(Debug)]
 struct Shared {
     commands: Mutex<Vec<Command>>,
-    accepted: Mutex<VecDeque<(u32, TcpStream, SocketAddr)>>,
+    accepted: Mutex<VecDeque<Accepted>>,
     waker: Waker,
     ring: Arc<Ring>,
     /// The thread has stopped reading until something is drained.
     stalled: AtomicBool,
+}
+
+/// A connection that has no number yet.
+#[derive(Debug)]
+struct Accepted {
+    listener: u32,
+    stream: TcpStream,
+    peer: SocketAddr,
+    /// The gate that it has a place of.
+    gate: Option<Arc<Gate>>,
 }
 
 #[derive(Debug)]
@@ -109,13 +120,16 @@ impl Portable {
             if out.room() < 2 * ENDPOINT {
                 return true;
             }
-            let Some((listener, stream, peer)) = lock(&self.shared.accepted).pop_front() else {
+            let Some(accepted) = lock(&self.shared.accepted).pop_front() else {
                 return false;
             };
+            let Accepted { listener, stream, peer, gate } = accepted;
             let settings = table.get(listener).and_then(|slot| slot.accept.clone());
             // Without: of a listener that was closed meanwhile; its connections are closed as well.
             if let Some(settings) = settings {
                 self.accepted(table, totals, (listener, &settings), stream, peer, out);
+            } else if let Some(gate) = gate {
+                self.left(table, &gate);
             }
         }
     }
@@ -141,7 +155,8 @@ impl Reader for Portable {
         }
         if let Some(slot) = table.get_mut(id) {
             slot.watching = slot.interest;
-            self.command(Command::Add(Entry::new(&slot.watched, slot.interest)));
+            let gate = slot.accept.as_ref().and_then(|settings| settings.gate.clone());
+            self.command(Command::Add(Entry::new(&slot.watched, slot.interest, gate)));
         }
         Ok(id)
     }
@@ -153,6 +168,7 @@ impl Reader for Portable {
 
     fn remove(&mut self, slot: Slot) {
         self.command(Command::Remove(slot.watched.id));
+        Socket::close(slot.watched.socket);
     }
 
     fn detach(&self, slot: &mut Slot, _: &Ring) {
@@ -200,11 +216,14 @@ struct Entry {
     writable: bool,
     /// Whether it is in the queue of those that can go on.
     queued: bool,
+    /// What a listener takes a place of before it accepts, and whether it waits for one.
+    gate: Option<Arc<Gate>>,
+    parked: bool,
 }
 
 impl Entry {
     /// It was registered before, so what the system has told already may have been missed: it is looked at once in any case.
-    fn new(watched: &Watched, interest: Interest) -> Self {
+    fn new(watched: &Watched, interest: Interest, gate: Option<Arc<Gate>>) -> Self {
         Self {
             socket: Arc::downgrade(&watched.socket),
             id: watched.id,
@@ -216,6 +235,8 @@ impl Entry {
             readable: true,
             writable: true,
             queued: false,
+            gate,
+            parked: false,
         }
     }
 
@@ -307,6 +328,7 @@ impl Thread {
             Command::Watch(id, interest) => {
                 let Some(entry) = self.entries.get_mut(&id) else { return };
                 entry.interest = interest;
+                entry.parked = false;
                 if interest.write && entry.socket.upgrade().is_some_and(|s| matches!(*s, Socket::Datagram(_)))
                 {
                     entry.interest.write = false;
@@ -377,14 +399,28 @@ impl Thread {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let Some(socket) = entry.socket.upgrade() else { return };
         let Socket::Listener(listener) = &*socket else { return };
+        let mut waiting = Vec::new();
         while entry.readable && entry.interest.read {
             let mut accepted = lock(&self.shared.accepted);
             if accepted.len() >= ACCEPTS {
                 self.shared.stalled.store(true, Ordering::Release);
                 break;
             }
-            match listener.accept() {
-                Ok((stream, peer)) => accepted.push_back((id, stream, peer)),
+            if entry.gate.as_ref().is_some_and(|gate| !gate.enter_for(id)) {
+                entry.parked = true;
+                break;
+            }
+            let result = listener.accept();
+            // The place that it does not need.
+            if result.is_err()
+                && let Some(gate) = &entry.gate
+            {
+                waiting.append(&mut gate.leave());
+            }
+            match result {
+                Ok((stream, peer)) => {
+                    accepted.push_back(Accepted { listener: id, stream, peer, gate: entry.gate.clone() });
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.readable = false,
                 Err(error) if retry_later(&error) => {
                     entry.interest.read = false;
@@ -392,6 +428,12 @@ impl Thread {
                 }
                 // The connection that waited is gone again (accept(2)).
                 Err(_) => {}
+            }
+        }
+        for id in waiting {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.parked = false;
+                queue(&mut self.ready, entry);
             }
         }
         self.shared.ring.ring();
@@ -412,7 +454,8 @@ fn queue(ready: &mut VecDeque<u32>, entry: &mut Entry) {
     let can = match entry.state {
         State::Connecting => entry.writable,
         State::Open | State::Listening => {
-            (entry.readable && entry.interest.read) || (entry.writable && entry.interest.write)
+            (entry.readable && entry.interest.read && !entry.parked)
+                || (entry.writable && entry.interest.write)
         }
     };
     if can && !std::mem::replace(&mut entry.queued, true) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 
+use super::gate::Gate;
 use super::open::{Settings, apply_accepted};
 use super::record::{Event, Out};
 use super::ring::Ring;
@@ -39,7 +40,7 @@ pub(crate) trait Reader: Debug {
         settings: &Arc<Settings>,
     ) -> io::Result<u32>;
 
-    /// The slot's interest has changed.
+    /// The slot's interest has changed, or there may be a place for it.
     fn watch(&self, slot: &mut Slot);
 
     /// The socket is closed.
@@ -58,7 +59,7 @@ pub(crate) trait Reader: Debug {
     /// Makes records of what has happened; `true` if there is more than there was room for.
     fn drain(&mut self, table: &mut Table, ring: &Ring, totals: &mut Totals, out: &mut Out<'_>) -> bool;
 
-    /// A listener (its number and settings) has a new connection.
+    /// A listener (its number and settings) has a new connection, for which a place was taken if it has a gate.
     fn accepted(
         &self,
         table: &mut Table,
@@ -71,13 +72,27 @@ pub(crate) trait Reader: Debug {
         apply_accepted(&stream, settings);
         let socket = Socket::Stream(stream);
         // A connection without an address is gone already.
-        let Ok(local) = socket.local() else { return };
-        match self.adopt(table, socket, State::Open, settings) {
-            Ok(id) => {
-                totals.accepted += 1;
-                out.push(listener, Event::Accepted, id, &[local, peer], &[]);
+        let adopted = socket.local().map(|local| (local, self.adopt(table, socket, State::Open, settings)));
+        if let Ok((local, Ok(id))) = adopted {
+            totals.accepted += 1;
+            if let Some(gate) = &settings.gate {
+                table.hold_place(id, gate);
             }
-            Err(_) => totals.refused += 1,
+            out.push(listener, Event::Accepted, id, &[local, peer], &[]);
+            return;
+        }
+        totals.refused += u64::from(adopted.is_ok());
+        if let Some(gate) = &settings.gate {
+            self.left(table, gate);
+        }
+    }
+
+    /// A place of a gate is free: the listeners that wait for one look again.
+    fn left(&self, table: &mut Table, gate: &Gate) {
+        for id in gate.leave() {
+            if let Some(slot) = table.get_mut(id) {
+                self.watch(slot);
+            }
         }
     }
 }

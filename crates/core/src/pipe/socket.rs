@@ -5,6 +5,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream, UdpSocket};
@@ -112,6 +113,18 @@ impl Socket {
         }
     }
 
+    /// Closes it before this returns, so that its port can be bound again at once. Another thread may have it in hand, but only for
+    /// the length of a call that does not wait.
+    pub(crate) fn close(mut shared: Arc<Self>) {
+        loop {
+            match Arc::try_unwrap(shared) {
+                Ok(own) => return drop(own),
+                Err(held) => shared = held,
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// Datagrams that the kernel dropped because nobody read them in time.
     pub(crate) fn drops(&self) -> u32 {
         match self {
@@ -125,5 +138,32 @@ impl Socket {
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         each!(self, socket => socket.as_fd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_port_is_free_when_close_returns_though_another_thread_had_the_socket() {
+        let first = UdpSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("a socket");
+        let at = first.local_addr().expect("its address");
+        let shared = Arc::new(Socket::Datagram(first));
+        let held = Arc::clone(&shared);
+        let (begin, begun) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            begun.recv().expect("the close begins");
+            // As long as several calls take; a close that does not wait is long over by then.
+            for _ in 0..1_000 {
+                std::thread::yield_now();
+            }
+            drop(held);
+        });
+        begin.send(()).expect("the reader waits");
+        Socket::close(shared);
+        UdpSocket::bind(at).expect("the port is free");
+        reader.join().expect("the reader ends");
     }
 }

@@ -1,11 +1,12 @@
 //! Numbers of sockets. A number is a place in the table and how often that place has been given away, so what is still under
 //! way to a closed socket is not taken for a later one's.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use routepool_udp::Interest;
 
+use super::gate::Gate;
 use super::open::Settings;
 use super::socket::Socket;
 
@@ -46,6 +47,8 @@ pub(crate) struct Slot {
     pub(crate) watching: Interest,
     /// How connections of a listener are set.
     pub(crate) accept: Option<Arc<Settings>>,
+    /// Whether a listener waits for a place of its gate.
+    pub(crate) parked: bool,
 }
 
 impl Slot {
@@ -60,7 +63,7 @@ impl Slot {
             largest: settings.largest,
         };
         let accept = (state == State::Listening).then(|| Arc::clone(settings));
-        Self { watched, interest: Interest::READ, watching: Interest::NONE, accept }
+        Self { watched, interest: Interest::READ, watching: Interest::NONE, accept, parked: false }
     }
 }
 
@@ -69,6 +72,9 @@ pub(crate) struct Table {
     slots: Vec<(u32, Option<Slot>)>,
     free: VecDeque<u32>,
     len: usize,
+    /// Connections that hold a place of a gate, until their owner says that they are gone: how many of that number, since one may
+    /// be somebody else's descriptor by now.
+    places: HashMap<u32, (Arc<Gate>, usize)>,
 }
 
 impl Table {
@@ -102,6 +108,22 @@ impl Table {
         self.free.push_back(place(id) as u32);
         self.len -= 1;
         Some(taken)
+    }
+
+    /// A connection has a place of the gate.
+    pub(crate) fn hold_place(&mut self, id: u32, gate: &Arc<Gate>) {
+        self.places.entry(id).or_insert_with(|| (Arc::clone(gate), 0)).1 += 1;
+    }
+
+    /// A connection needs its place no more; gives the gate that it is to be given back to.
+    pub(crate) fn take_place(&mut self, id: u32) -> Option<Arc<Gate>> {
+        let (gate, holders) = self.places.get_mut(&id)?;
+        let gate = Arc::clone(gate);
+        *holders -= 1;
+        if *holders == 0 {
+            self.places.remove(&id);
+        }
+        Some(gate)
     }
 
     pub(crate) fn len(&self) -> usize {
