@@ -93,6 +93,12 @@ describe('routepool validate', () => {
     expect([status, stdout, stderr]).toEqual([1, '', expect.stringMatching(/^routepool: ROUTEPOOL_BINDING names \/no\/such\/file\.node, .*\n$/)]);
   });
 
+  it('tells of itself without the addon', () => {
+    const said = (option: string) => spawnSync(process.execPath, [main, option], { encoding: 'utf8', env: { ...process.env, ROUTEPOOL_BINDING: '/no/such/file.node' } });
+    expect(said('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('validate BLOCK'), stderr: '' });
+    expect(said('--version')).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/), stderr: '' });
+  });
+
   it('says that a name does not resolve, and that is a failure', () => {
     const { status, stderr } = cli('validate', BLOCK, '--server', 'nowhere.invalid');
     expect(status).toBe(1);

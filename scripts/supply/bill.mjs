@@ -7,7 +7,7 @@ import { fileOf } from '../targets/list.mjs';
 import { linkedCrates } from './linked.mjs';
 
 /** The npm package of a target's binary. */
-export const packageOf = (target) => `routepool-${fileOf(target).slice('routepool.'.length, -'.node'.length)}`;
+const packageOf = (target) => `routepool-${fileOf(target).slice('routepool.'.length, -'.node'.length)}`;
 
 /** The commit of the Rust compiler whose standard library is inside, as the binary's panic messages name it. */
 const compilerOf = (binary) => /\/rustc\/([0-9a-f]{40})\//.exec(binary.toString('latin1'))?.[1];

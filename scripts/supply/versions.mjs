@@ -47,7 +47,7 @@ const places = [
 ];
 
 /** What each place says. */
-export function versions(root) {
+function versions(root) {
   return Object.fromEntries(places.map(({ file, read }) => [file, [...new Set(read(readFileSync(join(root, file), 'utf8'), root))].join(', ')]));
 }
 

@@ -1,16 +1,10 @@
 /** The command line: finds the command and runs it. */
 import { readFileSync } from 'node:fs';
-import { listInterfaces } from '../interface-facts.ts';
 import { isIP } from '../is-ip.ts';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
-import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';
-import { NAT_HELP, natCommand } from './nat-command.ts';
 import { OutputWatch } from './output-stream.ts';
-import { STUN_SERVER_HELP, stunServerCommand } from './stun-server-command.ts';
 import { UsageError } from './usage-error.ts';
-import { VALIDATE_HELP, validateCommand } from './validate-command.ts';
-import { WATCH_HELP, watchCommand } from './watch-command.ts';
 
 const HELP = `routepool: which external IP each of your IPs leaves as, and which of them really work
 
@@ -29,19 +23,11 @@ Commands:
 Try: routepool validate 127.16.0.0/16
 `;
 
-const COMMANDS: Record<string, { help: string; run: (args: string[]) => Promise<number> }> = {
-  interfaces: { help: INTERFACES_HELP, run: interfacesCommand },
-  'stun-server': { help: STUN_SERVER_HELP, run: stunServerCommand },
-  nat: { help: NAT_HELP, run: natCommand },
-  validate: { help: VALIDATE_HELP, run: validateCommand },
-  watch: { help: WATCH_HELP, run: watchCommand },
-};
-
 async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === '--help' || name === '-h' || name === 'help') {
-    const command = rest[0] === undefined ? undefined : COMMANDS[rest[0]];
-    process.stdout.write(command?.help ?? HELP);
+  const asksForHelp = name === '--help' || name === '-h' || name === 'help';
+  if (asksForHelp && rest.length === 0) {
+    process.stdout.write(HELP);
     return EXIT.ok;
   }
   if (name === '--version' || name === '-V') {
@@ -49,25 +35,32 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(`${version}\n`);
     return EXIT.ok;
   }
-  // Without a command: what is asked for most.
-  if (name === undefined || name.startsWith('-')) return interfacesCommand(args);
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command) {
-    const meant = nearestName(name, Object.keys(COMMANDS));
-    const hint = meant === undefined ? hintFor(name) : `did you mean '${meant}'?`;
-    throw new UsageError(`there is no command '${name}'; ${hint}`);
+  // Only now: what is above works without the addon.
+  const { COMMANDS, isInterface } = await import('./commands.ts');
+  if (asksForHelp) {
+    process.stdout.write(COMMANDS.get(rest[0] ?? '')?.help ?? HELP);
+    return EXIT.ok;
   }
-  if (rest.includes('--help') || rest.includes('-h')) {
+  // Without a command: what is asked for most.
+  const wanted = name === undefined || name.startsWith('-') ? 'interfaces' : name;
+  const command = COMMANDS.get(wanted);
+  if (!command) {
+    const meant = nearestName(wanted, [...COMMANDS.keys()]);
+    const hint = meant === undefined ? hintFor(wanted, isInterface(wanted)) : `did you mean '${meant}'?`;
+    throw new UsageError(`there is no command '${wanted}'; ${hint}`);
+  }
+  const own = wanted === name ? rest : args;
+  if (own.includes('--help') || own.includes('-h')) {
     process.stdout.write(command.help);
     return EXIT.ok;
   }
-  return command.run(rest);
+  return command.run(own);
 }
 
 /** What is no command may be what a command is given. */
-function hintFor(name: string): string {
+function hintFor(name: string, isInterface: boolean): string {
   if (isIP(name.split(/[/-]/)[0] ?? '') !== 0) return `did you mean 'routepool validate ${name}'?`;
-  return listInterfaces().includes(name) ? `did you mean 'routepool interfaces ${name}'?` : 'see routepool --help';
+  return isInterface ? `did you mean 'routepool interfaces ${name}'?` : 'see routepool --help';
 }
 
 const watch = new OutputWatch(process.stdout, process.stderr);
