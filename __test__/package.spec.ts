@@ -12,6 +12,10 @@ const bin = (name: string) => createRequire(import.meta.url).resolve(name);
 const PERMISSION = Number(process.versions.node.split('.')[0]) >= 23 ? '--permission' : '--experimental-permission';
 const SWEEP = `validate('127.16.0.0/22').summary().then(({ counts }) => console.log(counts.ok))`;
 
+/** A file costs about as much as 30,000 bytes of JavaScript, and those 0.4 ms. */
+const IMPORTED_FILES = 6;
+const IMPORTED_BYTES = 330_000;
+
 let project: Project;
 beforeAll(() => {
   project = Project.install();
@@ -99,6 +103,34 @@ describe('what is published', () => {
     for (const name of ['routepool', project.binaryPackage]) {
       expect(statSync(project.path('tarballs', `${name}-${String(manifest()['version'])}.tgz`)).size, name).toBeLessThan(1.5 * (1 << 20));
     }
+  });
+
+  it('loads few modules of Node when it is imported: what most calls do not need waits for the first that does', () => {
+    const loaded = (text: string): string[] => {
+      const script = `${text}; const { builtinModules } = await import('node:module'); const loaded = new Set(process.moduleLoadList); console.log(JSON.stringify(builtinModules.filter((name) => loaded.has(\`NativeModule \${name}\`))))`;
+      return JSON.parse(project.node(['--input-type=module', '-e', script]).stdout) as string[];
+    };
+    const allowed = ['diagnostics_channel', 'events', 'fs', 'module', 'os', 'path', 'stream', 'url', 'util'];
+    const without = loaded(allowed.map((name) => `import 'node:${name}'`).join(';'));
+    expect(loaded(`import 'routepool'`).filter((name) => !without.includes(name))).toEqual([]);
+    // The comparison sees what is loaded.
+    expect(loaded(`import 'node:https'`).filter((name) => !without.includes(name))).toContain('tls');
+  });
+
+  it('reads few files, and not too much JavaScript, when it is imported', () => {
+    const files = new Map<string, number>();
+    const follow = (file: string): void => {
+      if (files.has(file)) return;
+      const text = readFileSync(file, 'utf8');
+      files.set(file, text.length);
+      for (const [, next = ''] of text.matchAll(/^(?:import|export|\})[^;'"]*["'](\.\.?\/[^"']+)["']/gm)) follow(join(dirname(file), next));
+    };
+    follow(project.path('node_modules/routepool/dist/index.js'));
+    expect(files.size, [...files.keys()].join(' ')).toBeLessThanOrEqual(IMPORTED_FILES);
+    const bytes = [...files.values()].reduce((sum, size) => sum + size, 0);
+    expect(bytes).toBeLessThan(IMPORTED_BYTES);
+    // The entry alone would be a few: it did follow.
+    expect(bytes).toBeGreaterThan(100_000);
   });
 
   it('opens nothing and starts nothing when it is imported', () => {

@@ -134,8 +134,9 @@ test('what is wrong with the options is said by name, and nothing stays open', a
   ] as const) {
     expect(wrong(options), JSON.stringify(options)).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option }));
   }
-  const server = listen({ address: '127.0.0.2' });
-  expect(wrong({ address: ['127.0.0.1', '127.0.0.2'], port: server.port })).toThrow(`bind EADDRINUSE 127.0.0.2:${server.port}`);
+  // Addresses that nobody else has ports of.
+  const server = listen({ address: '127.83.0.2' });
+  expect(wrong({ address: ['127.83.0.1', '127.83.0.2'], port: server.port })).toThrow(`bind EADDRINUSE 127.83.0.2:${server.port}`);
 });
 
 test('over TCP, with TCP alone told of', async () => {

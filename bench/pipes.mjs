@@ -24,14 +24,14 @@ const rows = [
   { name: 'TCP ping-pong, 1 pipe', job: 'ping', args: { protocol: 'tcp', pipes: 1, count: n(40_000) }, unit: 'msg/s', tail: true },
   { name: 'TCP ping-pong, 64 pipes', job: 'ping', args: { protocol: 'tcp', pipes: 64, count: n(150_000) }, unit: 'msg/s', tail: true },
   { name: 'UDP ping-pong by await recv, 1 pipe', job: 'await', args: { protocol: 'udp', pipes: 1, count: n(40_000) }, unit: 'msg/s' },
-  { name: 'UDP send, 64 B', job: 'send', args: { protocol: 'udp', size: 64, count: n(300_000) }, unit: 'msg/s' },
-  { name: 'UDP send, 1,200 B', job: 'send', args: { protocol: 'udp', size: 1_200, count: n(300_000) }, unit: 'msg/s' },
-  { name: 'UDP receive, 64 B', job: 'receive', args: { protocol: 'udp', size: 64, count: n(300_000) }, unit: 'msg/s' },
-  { name: 'UDP receive, 1,200 B', job: 'receive', args: { protocol: 'udp', size: 1_200, count: n(300_000) }, unit: 'msg/s' },
+  { name: 'UDP send, 64 B', job: 'send', args: { protocol: 'udp', size: 64, count: n(300_000) }, unit: 'msg/s', cpu: true },
+  { name: 'UDP send, 1,200 B', job: 'send', args: { protocol: 'udp', size: 1_200, count: n(300_000) }, unit: 'msg/s', cpu: true },
+  { name: 'UDP receive, 64 B', job: 'receive', args: { protocol: 'udp', size: 64, count: n(300_000) }, unit: 'msg/s', cpu: true },
+  { name: 'UDP receive, 1,200 B', job: 'receive', args: { protocol: 'udp', size: 1_200, count: n(300_000) }, unit: 'msg/s', cpu: true },
   { name: 'TCP send, 64 KB writes', job: 'send', args: { protocol: 'tcp', size: 65_536, count: n(20_000) }, unit: 'MB/s' },
   { name: 'TCP receive', job: 'receive', args: { protocol: 'tcp', size: 65_536, count: n(20_000) }, unit: 'MB/s' },
-  { name: 'TCP connects', job: 'connect', args: { count: n(8_000, 64), atOnce: 32 }, unit: '/s' },
-  { name: 'UDP opens', job: 'open', args: { count: n(20_000, 64) }, unit: '/s' },
+  { name: 'TCP connects', job: 'connect', args: { count: n(8_000, 64), atOnce: 32 }, unit: '/s', cpu: true },
+  { name: 'UDP opens', job: 'open', args: { count: n(20_000, 64) }, unit: '/s', cpu: true },
   { name: 'Memory per idle UDP pipe', job: 'idle', args: { protocol: 'udp', count: smoke ? 200 : n(10_000, 1_000) }, unit: 'bytes', lessIsBetter: true },
   { name: 'Memory per idle TCP pipe', job: 'idle', args: { protocol: 'tcp', count: smoke ? 200 : n(8_000, 1_000) }, unit: 'bytes', lessIsBetter: true },
   { name: 'TCP relay', job: 'relay', args: { protocol: 'tcp', size: 65_536, count: n(20_000) }, unit: 'MB/s' },
@@ -66,6 +66,7 @@ for (const row of rows) {
       const tails = ['p50', 'p99'].map((tail) => `${tail} ${median(results[kind].map((each) => each[tail])).toFixed(0)} against ${median(base.map((each) => each[tail])).toFixed(0)}`);
       line += `; ${tails.join(', ')} µs`;
     }
+    if (row.cpu) line += `; processor time ${spread(results[kind].map(({ cpu }, i) => base[i].cpu / cpu))}, ${median(results[kind].map(({ cpu }) => cpu)).toFixed(1)} against ${median(base.map(({ cpu }) => cpu)).toFixed(1)} µs`;
     console.log(line);
   }
 }

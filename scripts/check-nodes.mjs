@@ -13,8 +13,9 @@ import { npmNode } from './targets/nodes.mjs';
 const LINES = ['22', '24', '26'];
 /** What meets Node itself: the addon and how it is found, its event loop, its sockets and streams, workers, exits, the package. */
 const SPECS = [
-  'agents', 'cli', 'daemon', 'hostile', 'interface-dict', 'loader', 'package', 'pipes-direct', 'pipes-portable', 'pipes-tls', 'probe-channel',
-  'process', 'route-pool', 'run', 'stream', 'streams-portable', 'stun-server', 'subscriptions', 'testing', 'verdict', 'watch',
+  'agents', 'built-names', 'cli', 'daemon', 'daemon-connections', 'daemon-udp', 'hostile', 'interface-dict', 'loader', 'lookups', 'package',
+  'pipes-direct', 'pipes-portable', 'pipes-tls', 'probe-channel', 'process', 'route-pool', 'run', 'stream', 'streams-portable', 'stun-server',
+  'subscriptions', 'testing', 'verdict', 'watch',
 ];
 
 const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -34,6 +35,11 @@ if (!existsSync('dist/index.js')) {
 }
 const vitest = resolve(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 const specs = SPECS.map((name) => `__test__/${name}.spec.ts`);
+const gone = specs.filter((file) => !existsSync(file));
+if (gone.length > 0) {
+  console.error(`not there any more, so they would be left out: ${gone.join(', ')}`);
+  process.exit(2);
+}
 
 let failed = 0;
 for (const version of versions) {

@@ -1,7 +1,8 @@
-// Lints the workflows with actionlint, compiled into target/tools where Go is and the command is not; and makes sure that every npm
-// script they call is there.
+// npm run check:workflows: lints the workflows with actionlint, compiled into target/tools where Go is and the command is not; audits their
+// security with zizmor, from PyPI; makes sure that every npm script they call is there, and that each action is named by its commit.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { pythonTool } from './targets/python-tool.mjs';
 import { has, run } from './targets/system.mjs';
 
 const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
@@ -16,6 +17,15 @@ if (missing.length > 0) {
 }
 console.log(`workflows: ${called.length} calls of npm scripts, each is there`);
 
+// A tag can be moved by whoever may write to that repository; a commit cannot. The tag stands beside it for people, and for dependabot.
+const loose = files.flatMap((file) =>
+  [...readFileSync(file, 'utf8').matchAll(/uses: (.+)/g)].filter(([, action]) => !/^[\w-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action)).map(([, action]) => `${file} uses ${action}`),
+);
+if (loose.length > 0) {
+  console.error(`${loose.join('\n')}\nName the commit, and the tag behind it: uses: OWNER/NAME@COMMIT # v1.2.3`);
+  process.exit(1);
+}
+
 const own = resolve('target', 'tools', 'bin');
 let command = 'actionlint';
 if (!has(command)) {
@@ -28,3 +38,7 @@ if (command !== 'actionlint' && !existsSync(command)) {
   run(command, ['-color=false', ...files], { inherit: true });
   console.log(`workflows: ${files.join(' and ')} pass actionlint`);
 }
+
+// Offline: what it would ask GitHub (whether a commit has a known vulnerability) is not asked.
+run(pythonTool('zizmor', 'zizmor==1.32.0'), ['--offline', '--no-progress', '--quiet', '.github'], { inherit: true });
+console.log('workflows: zizmor has nothing to say about them');

@@ -3,6 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { billOf } from './supply/bill.mjs';
+import { noticesOf } from './supply/notices.mjs';
+import { fileOf, published } from './targets/list.mjs';
 
 /** The repository. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
@@ -10,13 +13,21 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 /** Reads a JSON file. */
 export const read = (file) => JSON.parse(readFileSync(file, 'utf8'));
 const write = (file, value) => writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
-const run = (command, args, cwd) => execFileSync(command, args, { cwd, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', shell: process.platform === 'win32' });
+const run = (command, args, cwd) => execFileSync(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', shell: process.platform === 'win32' });
+
+/** What the licences of the crates inside a binary ask for, and the list of those crates. */
+const NOTICES = 'THIRD-PARTY-NOTICES.txt';
+const BILL = 'bom.cdx.json';
 
 /** The platform in the name of a binary: `linux-x64-gnu`. */
 export const platformOf = (binary) => basename(binary).slice('routepool.'.length, -'.node'.length);
 
-/** Packs the package of each binary, and routepool itself, into a folder; gives what `npm pack` says of each. */
-export function packPackages(binaries, folder) {
+/**
+ * Packs the package of each binary, and routepool itself, into a folder; gives what `npm pack` says of each. `repository` is the URL
+ * that npm compares with the provenance of what is published; it stands in no file, so that a fork's packages name the fork.
+ */
+export function packPackages(binaries, folder, { repository } = {}) {
+  const origin = repository === undefined ? {} : { repository: { type: 'git', url: `git+${repository}.git` } };
   const destination = resolve(folder);
   mkdirSync(destination, { recursive: true });
   const folders = join(root, 'target/npm');
@@ -31,7 +42,11 @@ export function packPackages(binaries, folder) {
     cpSync(binary, file);
     cpSync(join(root, 'LICENSE'), join(own, 'LICENSE'));
     writeFileSync(join(own, 'README.md'), `The binary of [routepool](https://www.npmjs.com/package/routepool) for ${platform}.\n`);
-    write(join(own, 'package.json'), { ...read(join(own, 'package.json')), bytes: statSync(file).size });
+    const target = published.find((name) => fileOf(name) === basename(binary));
+    const manifest = read(join(own, 'package.json'));
+    write(join(own, 'package.json'), { ...manifest, ...origin, files: [...manifest.files, NOTICES, BILL], bytes: statSync(file).size });
+    writeFileSync(join(own, NOTICES), noticesOf(target));
+    write(join(own, BILL), billOf(target, manifest.version, file));
     return own;
   });
 
@@ -43,6 +58,7 @@ export function packPackages(binaries, folder) {
   const names = readdirSync(folders).map((name) => read(join(folders, name, 'package.json')).name);
   write(join(staged, 'package.json'), {
     ...manifest,
+    ...origin,
     optionalDependencies: Object.fromEntries(names.toSorted().map((name) => [name, manifest.version])),
   });
   for (const name of [...manifest.files, 'README.md', 'LICENSE']) {

@@ -1,22 +1,18 @@
-// npm run sbom: what is inside each binary, as CycloneDX documents in target/sbom, one for each target.
-import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+// npm run sbom: what is inside each binary, as CycloneDX documents in target/sbom, one for each target. Binaries in
+// target/release-binaries are described with their checksum; without them the documents say what would be inside.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cargoTool } from './targets/cargo-tool.mjs';
-import { published } from './targets/list.mjs';
-import { run } from './targets/system.mjs';
+import { billOf } from './supply/bill.mjs';
+import { fileOf, published } from './targets/list.mjs';
 
-const cyclonedx = cargoTool('cargo-cyclonedx', '0.5.7');
 const folder = join('target', 'sbom');
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 for (const target of published) {
-  const name = `routepool-${target}.cdx`;
-  run(cyclonedx, ['cyclonedx', '--manifest-path', 'crates/binding/Cargo.toml', '--format', 'json', '--no-build-deps', '--target', target, '--override-filename', name]);
-  const file = join(folder, `${name}.json`);
-  // The tool writes one beside the manifest of each crate of the workspace; the addon's has all that is inside.
-  renameSync(join('crates', 'binding', `${name}.json`), file);
-  for (const crate of ['core', 'proto', 'testkit', 'udp']) rmSync(join('crates', crate, `${name}.json`), { force: true });
-  const { bomFormat, components = [] } = JSON.parse(readFileSync(file, 'utf8'));
-  if (bomFormat !== 'CycloneDX' || components.length === 0) throw new Error(`${file} lists nothing`);
-  console.log(`${file}  ${components.length} components`);
+  const binary = join('target', 'release-binaries', fileOf(target));
+  const bill = billOf(target, version, existsSync(binary) ? binary : undefined);
+  const file = join(folder, `routepool-${target}.cdx.json`);
+  writeFileSync(file, `${JSON.stringify(bill, null, 2)}\n`);
+  console.log(`${file}  ${bill.components.length} components`);
 }

@@ -1,39 +1,11 @@
 /** Addresses from text, as packed bytes; the way back is in `address-text.ts`. */
-import { isIPv6 } from 'node:net';
+import { ipv4Bits, isIPv6 } from './is-ip.ts';
 
 /** An address: four or sixteen bytes. */
 export interface ParsedAddress {
   readonly family: 4 | 6;
   readonly bytes: Uint8Array;
 }
-
-/**
- * The four bytes of a dotted quad as a signed integer, the first one highest; undefined for any other text. As Node's `isIPv4`, which
- * allows no leading zeros. Each pipe that is opened asks several times, so nothing is allocated.
- */
-export function ipv4Bits(text: string): number | undefined {
-  const { length } = text;
-  if (length < 7 || length > 15) return undefined;
-  let bits = 0;
-  let byte = -1;
-  let dots = 0;
-  for (let i = 0; i < length; i++) {
-    const digit = text.charCodeAt(i) - 48;
-    if (digit >= 0 && digit <= 9) {
-      if (byte === 0) return undefined;
-      byte = byte < 0 ? digit : byte * 10 + digit;
-      if (byte > 255) return undefined;
-    } else {
-      if (digit !== DOT || byte < 0 || ++dots > 3) return undefined;
-      bits = (bits << 8) | byte;
-      byte = -1;
-    }
-  }
-  return dots === 3 && byte >= 0 ? (bits << 8) | byte : undefined;
-}
-
-/** A dot, counted from the digit 0. */
-const DOT = 46 - 48;
 
 /** The address that a text is, in any of its forms but without a zone (`%eth0`); undefined when it is none. */
 export function parseAddress(text: string): ParsedAddress | undefined {

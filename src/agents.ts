@@ -8,7 +8,7 @@ import type { Family } from './families.ts';
 import { http, https, laterClass } from './node-modules.ts';
 import { checkAgentOptions, checkRequest } from './node-options.ts';
 import { asCaller, asOptions, checkChoice } from './options.ts';
-import { checkPick, picker, type Pick, type PickOptions } from './pick.ts';
+import { checkPick, picker, type PickOptions } from './pick.ts';
 import { openStream, type OpenStreamOptions } from './pipe/open-stream.ts';
 import type { PipeStream } from './pipe/stream.ts';
 import type { Route } from './route.ts';
@@ -204,4 +204,3 @@ function make(options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOption
   return isHttps ? new RouteHttpsAgent(routing, rest) : new RouteHttpAgent(routing, rest);
 }
 
-export type { Pick, PickOptions };

@@ -1,8 +1,8 @@
 /** One question to a resolver, which may be the user's own. */
 import type { LookupAddress } from 'node:dns';
-import { isIP } from 'node:net';
 import { inspect } from 'node:util';
 import type { Family } from './families.ts';
+import { isIP } from './is-ip.ts';
 import type { LookupFunction } from './options.ts';
 
 /**

@@ -38,7 +38,6 @@ export const startWatch: typeof Native.startWatch = take('startWatch');
 export type {
   AddressSeen,
   ChangeFacts as NativeChange,
-  ExternalFacts as NativeExternal,
   Failure,
   InterfaceFacts as NativeInterface,
   InterfaceLoad as NativeLoad,
@@ -59,7 +58,6 @@ export type {
   StunServerConfig as NativeStunConfig,
   SweepOptions as NativeOptions,
   SweepPlan as NativePlan,
-  SweepProgress as NativeProgress,
   SweepResult as NativeResult,
   UntiedSocket,
 } from '../index.js';

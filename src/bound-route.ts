@@ -1,6 +1,6 @@
 /** A route with the address and port that a socket is bound to. */
 import { inspect } from 'node:util';
-import { isIP } from 'node:net';
+import { isIP } from './is-ip.ts';
 import { asCaller, checkChoice, checkNames, checkNumber, wrong } from './options.ts';
 import type { Route } from './route.ts';
 

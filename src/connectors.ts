@@ -1,6 +1,7 @@
 /** Connectors for undici: `new Agent({ connect: route.connector() })`. undici itself is not needed here. */
-import { isIP, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { isIP } from './is-ip.ts';
 import { tls as nodeTls } from './node-modules.ts';
 import { checkConnectorOptions } from './node-options.ts';
 import { asCaller, asOptions, wrong, type LookupFunction } from './options.ts';

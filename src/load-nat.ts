@@ -1,10 +1,10 @@
 /** Finds out what kind of NAT an interface is behind. */
-import { isIP } from 'node:net';
 import { chooseServers, classifyNat } from './binding.ts';
 import { PORTAL_URL } from './defaults.ts';
 import { RoutePoolError, unwrap } from './errors.ts';
 import { FAMILIES, type Family } from './families.ts';
 import type { InterfaceFacts, Scope } from './interface-facts.ts';
+import { isIP } from './is-ip.ts';
 import { finished } from './native-job.ts';
 import { probed } from './probe-channel.ts';
 import { natOf, type Nat } from './nat.ts';

@@ -1,5 +1,5 @@
 /** Options of looking at a NAT. */
-import { isIP } from 'node:net';
+import { isIP } from './is-ip.ts';
 import type { NatProfile } from './nat-report.ts';
 import { asCaller, checkBoolean, checkChoice, checkLookup, checkNames, checkNumber, checkServers, checkSignal, wrong, type LookupFunction } from './options.ts';
 

@@ -58,7 +58,7 @@ export function breachesOf(behaviour: NatBehaviour, found?: NatFamily): readonly
 }
 
 /** Whether a mapping depends on the destination. */
-export function isDependent(mapping: string | undefined): boolean {
+function isDependent(mapping: string | undefined): boolean {
   return mapping === 'address-dependent' || mapping === 'address-and-port-dependent';
 }
 

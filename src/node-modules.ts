@@ -1,6 +1,6 @@
 /**
- * Modules of Node that only some calls need, loaded by the first of these: `http`, `https`, `tls` and `dns` together take longer
- * than all of routepool. What is loaded in every process anyway is imported as usual.
+ * Modules of Node that only some calls need, loaded by the first of these: `http`, `https`, `net`, `tls` and `dns` together take
+ * longer than all of routepool. What is loaded in every process anyway is imported as usual.
  */
 import type { LookupFunction } from './options.ts';
 
@@ -14,6 +14,8 @@ function later<T>(load: () => T): () => T {
 export const http: () => typeof import('node:http') = later(() => process.getBuiltinModule('node:http'));
 /** `node:https`. */
 export const https: () => typeof import('node:https') = later(() => process.getBuiltinModule('node:https'));
+/** `node:net`. */
+export const net: () => typeof import('node:net') = later(() => process.getBuiltinModule('node:net'));
 /** `node:tls`. */
 export const tls: () => typeof import('node:tls') = later(() => process.getBuiltinModule('node:tls'));
 

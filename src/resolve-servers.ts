@@ -1,10 +1,10 @@
 /** STUN servers for asking what addresses leave as, resolved once for each family. */
-import { isIP } from 'node:net';
 import { chooseServers, type ResolvedServer, type ServerTarget } from './binding.ts';
 import { DNS_TIMEOUT_MS } from './defaults.ts';
 import { RoutePoolError, unwrap, withStackOf } from './errors.ts';
 import type { Family } from './families.ts';
 import { inTime } from './in-time.ts';
+import { isIP } from './is-ip.ts';
 import type { CheckedLoadOptions } from './load-options.ts';
 import { dnsLookup } from './node-modules.ts';
 import type { LookupFunction } from './options.ts';

@@ -37,7 +37,7 @@ let nextNumber = 0;
  *
  * @example
  * const pool = nic.rp[IP4];
- * console.log(pool.length, pool.at(0)?.ext(), pool.at(-1)?.ext(), pool.has('1.3.3.7'));
+ * console.log(pool.length, pool.at(0)?.ext(), pool.at(-1)?.ext(), pool.has('192.0.2.7'));
  * const bound = await pool.random()?.bind({ port: 8080 });
  */
 export class RoutePool implements Iterable<Route> {

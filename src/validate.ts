@@ -1,8 +1,8 @@
 /** The main job. */
-import { isIP } from 'node:net';
 import { askLookup } from './ask-lookup.ts';
 import { planSweep, type PlanFacts, type ResolvedServer } from './binding.ts';
 import { abortError, RoutePoolError, unwrap } from './errors.ts';
+import { isIP } from './is-ip.ts';
 import { dnsLookup } from './node-modules.ts';
 import { checkOptions, type LookupFunction, type ValidateOptions } from './options.ts';
 import { ValidationRun } from './validation-run.ts';

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync, type ExecFileSyncOptions, type SpawnSyncReturns } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -15,11 +15,17 @@ export class Project {
     this.folder = folder;
   }
 
-  /** Packs the checkout and installs the tarballs without a network. */
+  /** Packs the checkout and installs the tarballs without a network; or those of a release, in the folder ROUTEPOOL_TEST_PACKAGES. */
   static install(): Project {
     const folder = mkdtempSync(join(tmpdir(), 'routepool-project-'));
     const quiet: ExecFileSyncOptions = { stdio: ['ignore', 'pipe', 'pipe'] };
-    execFileSync(process.execPath, ['scripts/pack-local.mjs', join(folder, 'tarballs')], { cwd: root, ...quiet });
+    const packed = process.env['ROUTEPOOL_TEST_PACKAGES'];
+    if (packed === undefined) {
+      execFileSync(process.execPath, ['scripts/pack-local.mjs', join(folder, 'tarballs')], { cwd: root, ...quiet });
+    } else {
+      const wanted = new RegExp(`^routepool-(${process.platform}-${process.arch}(-gnu|-msvc)?-)?\\d.*\\.tgz$`);
+      cpSync(packed, join(folder, 'tarballs'), { recursive: true, filter: (from) => from === packed || wanted.test(basename(from)) });
+    }
     writeFileSync(join(folder, 'package.json'), '{ "name": "project", "private": true }\n');
     const tarballs = readdirSync(join(folder, 'tarballs')).map((name) => join('tarballs', name));
     execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', ...tarballs.map((name) => `./${name}`)], { cwd: folder, ...quiet });

@@ -7,7 +7,7 @@ import { INSIDE, NAT_KINDS, OUTSIDE, PUBLIC, TRANSLATED_PREFIX, type NatKind, ty
 const file = (name: string) => fileURLToPath(new URL(`./${name}`, import.meta.url));
 
 /** The servers' addresses: two of a server that tests filtering, and one more that only answers. */
-export const SERVERS = { 4: ['203.0.113.1', '203.0.113.2', '203.0.113.3'], 6: ['2001:db8:5::1', '2001:db8:5::2', '2001:db8:5::3'] } as const;
+const SERVERS = { 4: ['203.0.113.1', '203.0.113.2', '203.0.113.3'], 6: ['2001:db8:5::1', '2001:db8:5::2', '2001:db8:5::3'] } as const;
 
 /** What the client's script prints. */
 export interface NatInLab {

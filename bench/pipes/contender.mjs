@@ -1,4 +1,5 @@
-// One contender, one job, in a process of its own: prints {"value", "p50"?, "p99"?}.
+// One contender, one job, in a process of its own: prints {"value", "cpu", "p50"?, "p99"?}; cpu is the processor time of each of the
+// job's `count`, in microseconds.
 // usage: node bench/pipes/contender.mjs node|direct|portable JOB ARGS
 import dgram from 'node:dgram';
 import { once } from 'node:events';
@@ -232,5 +233,8 @@ const jobs = {
   },
 };
 
-console.log(JSON.stringify(await jobs[job](args)));
+const before = process.cpuUsage();
+const result = await jobs[job](args);
+const { user, system } = process.cpuUsage(before);
+console.log(JSON.stringify({ cpu: (user + system) / args.count, ...result }));
 process.exit(0);

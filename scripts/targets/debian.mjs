@@ -2,14 +2,19 @@
 // and verifies them with lists of its own, so that the system's stay as they are. No root is needed.
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from './system.mjs';
+import { run, updatePackages } from './system.mjs';
 
 const KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Where the system's own packages come from: `[address, release]` of each repository of Debian's. */
 function repositories() {
-  const lines = run('apt-get', ['indextargets', '--format', '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)', 'Created-By: Packages']).trim().split('\n');
-  const found = lines.map((line) => line.split('|')).filter(([origin, , , component]) => origin.startsWith('Debian') && component === 'main');
+  const targets = () => run('apt-get', ['indextargets', '--format', '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)', 'Created-By: Packages']).trim().split('\n');
+  const debian = () => targets().map((line) => line.split('|')).filter(([origin, , , component]) => origin.startsWith('Debian') && component === 'main');
+  let found = debian();
+  if (found.length === 0 && process.getuid?.() === 0) {
+    updatePackages();
+    found = debian();
+  }
   if (found.length === 0) throw new Error('apt knows no repository of Debian: run apt-get update');
   return [...new Map(found.map(([, address, release]) => [release, [address, release]])).values()];
 }

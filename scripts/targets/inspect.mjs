@@ -22,8 +22,9 @@ export function inspectMusl(addon) {
 
 /** That an addon needs libraries that every Windows 10 has, and none of the compiler's. */
 export function inspectWindows(addon) {
-  const needed = [...run('x86_64-w64-mingw32-objdump', ['-p', addon]).matchAll(/DLL Name: (\S+)/g)].map(([, name]) => name.toLowerCase());
-  const strange = needed.filter((name) => !/^(kernel32|ntdll|ws2_32|iphlpapi|advapi32|bcrypt|bcryptprimitives|api-ms-win-[\w-]+)\.dll$/.test(name));
+  const names = run('x86_64-w64-mingw32-objdump', ['-p', addon]).matchAll(/DLL Name: (\S+)/g);
+  const needed = [...new Set([...names].map(([, name]) => name.toLowerCase()))];
+  const strange = needed.filter((name) => !/^(kernel32|ntdll|ws2_32|iphlpapi|advapi32|userenv|bcrypt|bcryptprimitives|api-ms-win-[\w-]+)\.dll$/.test(name));
   if (needed.length === 0 || strange.length > 0) throw new Error(`${addon} needs ${strange.join(', ') || 'no library'}`);
   return `needs ${needed.filter((name) => !name.startsWith('api-')).join(', ')}`;
 }

@@ -2,7 +2,9 @@
 // one that ROUTEPOOL_BINDING names. Every socket stays on loopback. Prints one line of JSON; any failure ends with exit code 1.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { capabilities, listInterfaces, StunServer, validate } from '../../dist/index.js';
+
+// An installed package in place of the checkout's, where a check of tarballs names it.
+const { capabilities, listInterfaces, StunServer, validate } = await import(process.env.ROUTEPOOL_SMOKE ?? '../../dist/index.js');
 
 // macOS has 127.0.0.1 alone, and wine lets other addresses be bound but sends from 127.0.0.1: asked of the system without routepool.
 const wholeLoopback = await keepsSource('127.16.0.5');

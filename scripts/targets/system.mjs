@@ -24,6 +24,12 @@ export function has(command) {
 
 let updated = false;
 
+/** Makes apt know what there is, once. Needs root. */
+export function updatePackages() {
+  if (!updated) run('apt-get', ['update', '-qq']);
+  updated = true;
+}
+
 /** Installs Debian packages unless all `present` (commands or files) are there; says what is missing where it may not. */
 export function needPackages(present, packages) {
   if (present.length > 0 && present.every((path) => existsSync(path) || (!path.includes('/') && has(path)))) return;
@@ -31,7 +37,6 @@ export function needPackages(present, packages) {
     throw new Error(`missing: ${packages.join(' ')} (Debian packages, or what they bring). Install them, or run this as root.`);
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  if (!updated) run('apt-get', ['update', '-qq'], { env });
-  updated = true;
+  updatePackages();
   run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env });
 }

@@ -1,7 +1,7 @@
 /** The command line: finds the command and runs it. */
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { listInterfaces } from '../interface-facts.ts';
+import { isIP } from '../is-ip.ts';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
 import { INTERFACES_HELP, interfacesCommand } from './interfaces-command.ts';

@@ -1,6 +1,6 @@
 /** `routepool nat`: what kind of NAT an interface is behind. */
-import { isIP } from 'node:net';
 import { Interface } from '../interface.ts';
+import { isIP } from '../is-ip.ts';
 import type { LoadNatOptions } from '../nat-options.ts';
 import type { NatProfile } from '../nat-report.ts';
 import { describeNat, describeRun, evidenceTable } from './describe-nat.ts';

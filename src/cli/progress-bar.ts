@@ -36,7 +36,7 @@ export class ProgressBar {
 }
 
 /** The line for a moment of a run. */
-export function progressLine(progress: ValidationProgress): string {
+function progressLine(progress: ValidationProgress): string {
   const { done, total, found, lost, ratePerSecond, etaMs, paused, phase, pass } = progress;
   const share = total === 0 ? 0 : done / total;
   const filled = Math.round(share * WIDTH);

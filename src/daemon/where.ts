@@ -1,10 +1,10 @@
 /** Where a daemon listens: addresses, blocks, routes, pools and interfaces, as users give them. */
-import { isIP } from 'node:net';
 import { inspect } from 'node:util';
 import { BoundRoute } from '../bound-route.ts';
 import { RoutePoolError } from '../errors.ts';
 import { FAMILIES } from '../families.ts';
 import { Interface } from '../interface.ts';
+import { isIP } from '../is-ip.ts';
 import { canonicalAddress } from '../pipe/host-text.ts';
 import { rangeText, Route } from '../route.ts';
 import { RoutePool } from '../route-pool.ts';

@@ -1,11 +1,12 @@
 /** Where a pipe leads to, in all the forms that people have it in. */
 import { inspect } from 'node:util';
 import { domainToASCII } from 'node:url';
-import { SocketAddress } from 'node:net';
-import { ipv4Bits } from '../address-parse.ts';
+import type { SocketAddress } from 'node:net';
 import { BoundRoute } from '../bound-route.ts';
 import { RoutePoolError } from '../errors.ts';
 import { STUN_PORT } from '../defaults.ts';
+import { ipv4Bits } from '../is-ip.ts';
+import { net } from '../node-modules.ts';
 import { canonicalAddress, familyOf } from './host-text.ts';
 
 /**
@@ -63,7 +64,7 @@ export function parseDestination(dest: unknown, protocol: Protocol): ParsedDesti
     if (dest.length !== 2) wrong(dest, 'expected two items, host and port');
     return fromParts(dest[0], dest[1], dest);
   }
-  if (dest instanceof SocketAddress) return fromParts(dest.address, dest.port, dest);
+  if (dest instanceof net().SocketAddress) return fromParts(dest.address, dest.port, dest);
   if (typeof dest === 'object' && dest !== null) return fromObject(dest);
   return wrong(dest, "expected something like 'example.net:80', ['example.net', 80] or { host: 'example.net', port: 80 }");
 }

@@ -1,11 +1,11 @@
 /** An address with its port. */
-import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { inspect } from 'node:util';
-import { ipv4Bits, parseAddress } from '../address-parse.ts';
+import { parseAddress } from '../address-parse.ts';
 import { addressText } from '../address-text.ts';
 import { ENDPOINT_BYTES } from '../defaults.ts';
 import { RoutePoolError } from '../errors.ts';
+import { ipv4Bits, isIP } from '../is-ip.ts';
 import { canonicalAddress, endpointText } from './host-text.ts';
 
 /** An address with its port. Its text is made when somebody looks. An IPv4-mapped IPv6 address is the IPv4 address. */
@@ -44,6 +44,13 @@ export class Endpoint {
     packed[17] = port >> 8;
     packed[18] = parsed.family;
     if (zone !== undefined) new DataView(packed.buffer).setUint32(20, scopeOf(zone), true);
+    return Endpoint.at(packed, 0);
+  }
+
+  /** `0.0.0.0` or `::`, with no port: all addresses of the family, from whose bytes nothing has to be read. @internal */
+  static any(family: 4 | 6): Endpoint {
+    const packed = new Uint8Array(ENDPOINT_BYTES);
+    packed[18] = family;
     return Endpoint.at(packed, 0);
   }
 

@@ -1,7 +1,7 @@
 /** Addresses and ports as text, the way people read them. */
-import { isIPv6 } from 'node:net';
 import { ipv4Text, ipv6Text } from '../address-text.ts';
-import { ipv4Bits, parseAddress } from '../address-parse.ts';
+import { parseAddress } from '../address-parse.ts';
+import { ipv4Bits } from '../is-ip.ts';
 
 /** `192.0.2.1:80`, `example.net:80`, `[2001:db8::1]:80`. */
 export function endpointText(host: string, port: number): string {
@@ -26,11 +26,6 @@ export function familyOf(text: string): 0 | 4 | 6 {
   const parsed = parseAddress(text.split('%', 1)[0] ?? '');
   if (parsed === undefined) return 0;
   return parsed.family === 6 && !isMapped(parsed.bytes) ? 6 : 4;
-}
-
-/** Whether an IPv6 address means something only together with an interface (`fe80::/10`). */
-export function isLinkLocal(text: string): boolean {
-  return isIPv6(text) && /^fe[89ab]/i.test(text);
 }
 
 /** `::ffff:0:0/96` (RFC 4291, section 2.5.5.2). */

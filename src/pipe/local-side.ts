@@ -9,8 +9,8 @@ import type { LocalOptions } from './socket-request.ts';
 /** The system chooses. */
 const ANYWHERE: LocalOptions = {};
 /** It chooses for each datagram. */
-const ANY_IPV4: LocalOptions = { local: Endpoint.of('0.0.0.0', 0) };
-const ANY_IPV6: LocalOptions = { local: Endpoint.of('::', 0) };
+const ANY_IPV4: LocalOptions = { local: Endpoint.any(4) };
+const ANY_IPV6: LocalOptions = { local: Endpoint.any(6) };
 
 /**
  * The local side of a route. Without one the system chooses, for which a socket without a peer needs to know the family.

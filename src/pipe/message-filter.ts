@@ -1,7 +1,7 @@
 /** Which messages a subscription is for: by their bytes, by who sent them. */
 import { inspect } from 'node:util';
-import { isIP } from 'node:net';
 import { RoutePoolError } from '../errors.ts';
+import { isIP } from '../is-ip.ts';
 import { canonicalAddress } from './host-text.ts';
 
 /** Where a message came from. */

@@ -33,7 +33,7 @@ export function checkReceive(options: ReceiveOptions | undefined, defaultMs: num
 }
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for `filter` */
-export function checkFilter(filter: unknown): ((message: Message) => boolean) | undefined {
+function checkFilter(filter: unknown): ((message: Message) => boolean) | undefined {
   if (filter === undefined) return undefined;
   if (typeof filter !== 'function' && !(filter instanceof RegExp)) wrong('filter', 'a RegExp or a function', filter);
   const isMeant = matcher(filter, undefined);

@@ -113,13 +113,15 @@ export class SocketTable {
 
   /** One more that the process is kept alive for. */
   ref(): void {
-    // Waking up never: the timer is only there. The reader itself does not hold the process.
-    if (this.#held++ === 0) this.#hold = setInterval(() => undefined, 2 ** 30);
+    if (this.#held++ > 0) return;
+    // Waking up never: the timer is only there. The reader itself does not hold the process. Kept, since a new one costs more.
+    if (this.#hold === undefined) this.#hold = setInterval(() => undefined, 2 ** 30);
+    else this.#hold.ref();
   }
 
   /** One less. */
   unref(): void {
-    if (--this.#held === 0) clearInterval(this.#hold);
+    if (--this.#held === 0) this.#hold?.unref();
   }
 
   #onReady(): void {

@@ -1,7 +1,7 @@
 /** TLS over a pipe, as a channel for another pipe. */
-import { isIP } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { abortError } from '../errors.ts';
+import { isIP } from '../is-ip.ts';
 import { tls } from '../node-modules.ts';
 import type { Channel, ChannelEvents } from './channel.ts';
 import type { Endpoint } from './endpoint.ts';

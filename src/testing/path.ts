@@ -68,7 +68,7 @@ export class Path {
 }
 
 /** Numbers from 0 to below 1 that follow from the seed (mulberry32). @internal */
-export function randomFrom(seed: number): () => number {
+function randomFrom(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

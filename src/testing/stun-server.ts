@@ -1,6 +1,6 @@
 /** A STUN server with faults as told. */
-import { isIPv4 } from 'node:net';
 import { StunRules } from '../binding.ts';
+import { isIPv4 } from '../is-ip.ts';
 import { asCaller, checkNames, checkNumber, wrong } from '../options.ts';
 import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts';
 import { checkPath, Path, type PathOptions } from './path.ts';

@@ -21,6 +21,8 @@ mod platform;
 
 #[cfg(target_os = "linux")]
 pub(crate) use platform::local_blocks;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) use platform::local_route;
 
 /// The prefixes that are local to this machine, of one family, sorted and without those inside another.
 #[derive(Clone, Debug, Default)]

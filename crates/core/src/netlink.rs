@@ -192,6 +192,8 @@ impl RouteHead {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, SeedableRng};
+
     use super::*;
 
     /// A message as the kernel writes it.
@@ -218,6 +220,39 @@ mod tests {
         assert!(messages(&[0; 64]).all(|m| m.is_err()) && messages(&[0; 64]).count() == 1);
         assert_eq!(messages(&[0xff; 64]).count(), 1);
         assert_eq!(messages(&[]).count(), 0);
+    }
+
+    /// However a dump is changed: reading it ends, and nothing of it lies outside. `ROUTEPOOL_FUZZ_ROUNDS` says how often.
+    #[test]
+    fn changed_messages_are_read_to_their_end() {
+        let rounds = std::env::var("ROUTEPOOL_FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok());
+        let mut random = rand::rngs::StdRng::seed_from_u64(79);
+        let route =
+            [2, 16, 0, 0, 255, 2, 0, 2, 0, 0, 0, 0, 8, 0, 1, 0, 198, 18, 0, 0, 8, 0, 4, 0, 1, 0, 0, 0];
+        let address = [2, 24, 0, 0, 7, 0, 0, 0, 8, 0, 1, 0, 10, 0, 0, 1, 8, 0, 2, 0, 10, 0, 0, 2];
+        let dump =
+            [message(24, &route), message(20, &address), message(24, &route), message(3, &[0; 4])].concat();
+        for _ in 0..rounds.unwrap_or(2_000) {
+            let mut bytes = dump.clone();
+            for _ in 0..random.random_range(1..5) {
+                let at = random.random_range(0..bytes.len());
+                match random.random_range(0..3) {
+                    0 => bytes[at] = random.random(),
+                    1 => bytes[at] = [0, 1, 3, 4, 0x7f, 0xff][random.random_range(0..6)],
+                    _ => bytes.truncate(at.max(1)),
+                }
+            }
+            let mut count = 0;
+            for message in messages(&bytes).filter_map(Result::ok) {
+                count += 1;
+                let inside: usize = attributes(message.payload).map(|(_, value)| value.len() + 4).sum();
+                assert!(inside <= message.payload.len().next_multiple_of(4));
+                let _ = crate::interface::InterfaceAddress::of(message.payload);
+                let _ = RouteHead::of(message.payload).map(|head| (head.is_default(), head.is_local_block()));
+                let _ = crate::local_table::local_route(message.payload);
+            }
+            assert!(count <= bytes.len() / HEAD);
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@
 pub mod agree;
 pub mod attempts;
 pub mod discovery;
+#[cfg(test)]
+mod fuzz;
 pub mod ip_block;
 pub mod listen;
 pub mod nat;

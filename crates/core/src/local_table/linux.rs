@@ -83,6 +83,12 @@ fn local(head: RouteHead, payload: &[u8]) -> Option<LocalRoute> {
     (table == LOCAL_TABLE).then_some(LocalRoute { prefix, len: head.len, interface })
 }
 
+/// A message read as a local route.
+#[cfg(test)]
+pub(crate) fn local_route(payload: &[u8]) -> Option<LocalRoute> {
+    local(RouteHead::of(payload)?, payload)
+}
+
 #[cfg(test)]
 mod tests {
     use netlink_packet_core::Emitable;
@@ -99,10 +105,6 @@ mod tests {
         let mut bytes = vec![0; route.buffer_len()];
         route.emit(&mut bytes);
         bytes
-    }
-
-    fn read(bytes: &[u8]) -> Option<LocalRoute> {
-        local(RouteHead::of(bytes)?, bytes)
     }
 
     #[test]
@@ -134,10 +136,10 @@ mod tests {
             ),
             (route(false, 255, 16, &[to("fd00:1::")]), None, "an address of the other family"),
         ] {
-            assert_eq!(read(&bytes), want, "{why}");
+            assert_eq!(local_route(&bytes), want, "{why}");
             // Wherever it is cut off: no panic.
-            assert!((0..RouteHead::SIZE).all(|len| read(&bytes[..len]).is_none()), "{why}");
-            (0..bytes.len()).for_each(|len| _ = read(&bytes[..len]));
+            assert!((0..RouteHead::SIZE).all(|len| local_route(&bytes[..len]).is_none()), "{why}");
+            (0..bytes.len()).for_each(|len| _ = local_route(&bytes[..len]));
         }
     }
 }

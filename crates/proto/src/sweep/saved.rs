@@ -139,6 +139,14 @@ fn put_external(out: &mut Vec<u8>, external: Option<SocketAddr>) {
     }
 }
 
+/// With a right checksum, whatever it says.
+#[cfg(test)]
+pub(super) fn sealed(mut content: Vec<u8>) -> Vec<u8> {
+    let sum = checksum(&content);
+    content.extend(sum.to_le_bytes());
+    content
+}
+
 /// Guards against a torn or changed file, not against an attacker: the key is no secret.
 fn checksum(bytes: &[u8]) -> u64 {
     let mut hasher = SipHasher24::new_with_key(b"routepool saved!");

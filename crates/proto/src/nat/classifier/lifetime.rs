@@ -172,7 +172,14 @@ impl Classifier {
                     age.shown = Shown::GaveUp;
                     return;
                 }
-                None => return,
+                None => {
+                    // The socket that asks was refused, or nothing comes back to it.
+                    let hopeless = asks.is_none_or(|p| p.closed) || now >= due + self.settings.give_up;
+                    if hopeless {
+                        age.shown = Shown::GaveUp;
+                    }
+                    return;
+                }
             }
             let (asks, to) = (self.extras.ages.asks, self.targets[lead].address);
             let by_hand = |probe: Probe| Probe { by_itself: false, ..probe };

@@ -1,5 +1,7 @@
 //! Step by step: what is sent, what is believed, what is not. Whole courses are in `tests/nat_matrix.rs`.
 
+use rand::Rng;
+
 use super::*;
 use crate::nat::{Connectivity, Filtering, Mapping, Reason};
 
@@ -334,4 +336,66 @@ fn one_server_that_refuses_leaves_the_others() {
     let to_the_second = |c: &Command| matches!(c, Command::Send { to, .. } if *to == servers[1].address);
     assert!(commands.iter().any(to_the_second), "the next one is asked at once");
     assert!(!classifier.is_done() && !classifier.is_refused());
+}
+
+/// Answers that are changed on the way, doubled, late, from others or to other sockets: it ends, asks for no wake-up that has passed,
+/// and what it concludes can be told.
+#[test]
+fn hostile_answers_end_it_as_well_as_any() {
+    let mut random = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(78);
+    for round in 0..crate::fuzz::rounds() {
+        let servers = [SERVER, "198.51.100.1:3478"].map(|text| Server { address: address(text) });
+        let asks = Settings { hairpin: round % 2 == 0, lifetime: Some(MS(20_000)), ..settings() };
+        let mut classifier = Classifier::new([10, 0, 0, 2].into(), &servers, asks, [7; 16]);
+        let (mut now, mut opened, mut commands, mut late) = (Duration::ZERO, 0_u16, Vec::new(), Vec::new());
+        for step in 0.. {
+            assert!(step < 20_000, "it does not end in round {round}");
+            classifier.poll(now, &mut commands);
+            for command in std::mem::take(&mut commands) {
+                let count = if let Command::OpenRun { count, .. } = command { count } else { 1 };
+                match command {
+                    Command::Open { socket } | Command::OpenRun { first: socket, .. } => {
+                        for socket in socket..socket + count {
+                            opened = opened.max(socket + 1);
+                            let local = SocketAddr::new([10, 0, 0, 2].into(), 30_000 + socket);
+                            classifier.on_open(
+                                socket,
+                                if random.random_ratio(1, 50) { Err(24) } else { Ok(local) },
+                            );
+                        }
+                    }
+                    Command::Knock { to, .. } if random.random_ratio(1, 4) => classifier.on_refused(to),
+                    Command::Knock { .. } => {}
+                    Command::Send { probe, .. } if random.random_ratio(1, 60) => {
+                        classifier.on_send_error(probe, 101);
+                    }
+                    Command::Send { socket, to, bytes, .. } => {
+                        let mut reply = if random.random_ratio(1, 9) {
+                            bytes.clone()
+                        } else {
+                            answer(&bytes, MAPPED, Some("192.0.2.2:3479"))
+                        };
+                        if random.random_ratio(1, 2) {
+                            crate::fuzz::mutate(&mut reply, &mut random);
+                        }
+                        let from = if random.random_ratio(1, 3) { address("192.0.2.2:3479") } else { to };
+                        let socket =
+                            if random.random_ratio(1, 9) { random.random_range(0..opened) } else { socket };
+                        late.push((socket, from, reply));
+                    }
+                }
+            }
+            late.retain(|(socket, from, reply)| {
+                if random.random_ratio(1, 2) {
+                    classifier.on_receive(now, *socket, *from, reply);
+                }
+                random.random_ratio(1, 3)
+            });
+            let Some(wake) = classifier.next_wake(now) else { break };
+            assert!(wake > now, "a wake-up that has passed, in round {round}");
+            now = wake.min(now + MS(random.random_range(1..400)));
+        }
+        let report = classifier.finish(now);
+        assert!(report.evidence.len() < 1_000);
+    }
 }

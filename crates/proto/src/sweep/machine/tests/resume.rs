@@ -1,6 +1,7 @@
 //! Going on from a saved state.
 
 use super::*;
+use crate::sweep::saved::sealed;
 
 #[test]
 fn going_on_from_any_moment_gives_the_same_table() {
@@ -41,4 +42,35 @@ fn a_saved_state_of_something_else_is_refused() {
     odd.pass = 0;
     assert!(!sweep("10.0.0.0/24", settings()).restore(odd));
     assert!(sweep("10.0.0.0/24", settings()).restore(saved));
+}
+
+/// Whatever a file says under a right checksum: it is refused, or the sweep goes on from it to its end. `ROUTEPOOL_FUZZ_ROUNDS` says
+/// how often.
+#[test]
+fn a_saved_state_with_any_content_is_refused_or_gone_on_with() {
+    let mut half = sweep("10.0.0.0/25", settings());
+    run_until(&mut half, &mut Net::new(mixed), &mut Vec::new(), Duration::ZERO, |s| s.untested() < 60);
+    let bytes = half.save().to_bytes();
+    let content = &bytes[..bytes.len() - 8];
+    let mut random = StdRng::seed_from_u64(77);
+    let (mut refused, mut gone_on) = (0, 0);
+    for round in 0..crate::fuzz::rounds() {
+        let mut changed = content.to_vec();
+        crate::fuzz::mutate(&mut changed, &mut random);
+        let Ok(saved) = Saved::from_bytes(&sealed(changed)) else {
+            refused += 1;
+            continue;
+        };
+        assert_eq!(Saved::from_bytes(&saved.to_bytes()).as_ref(), Ok(&saved), "round {round}");
+        let mut next = sweep("10.0.0.0/25", settings());
+        if next.restore(saved) {
+            gone_on += 1;
+            let mut verdicts = Vec::new();
+            run_until(&mut next, &mut Net::new(mixed), &mut verdicts, Duration::ZERO, |_| false);
+            assert!(verdicts.len() <= 128, "round {round}");
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(refused > 0 && gone_on > 0, "{refused} {gone_on}");
 }
