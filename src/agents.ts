@@ -10,6 +10,7 @@ import { checkAgentOptions, checkRequest } from './node-options.ts';
 import { asCaller, asOptions, checkChoice } from './options.ts';
 import { checkPick, picker, type PickOptions } from './pick.ts';
 import { openStream, type OpenStreamOptions } from './pipe/open-stream.ts';
+import type { PipeStream } from './pipe/stream.ts';
 import type { Route } from './route.ts';
 import type { RoutePool } from './route-pool.ts';
 
@@ -75,7 +76,7 @@ class Routing {
     return route === undefined ? '' : `:${route.interface ?? ''}`;
   }
 
-  connect(options: RequestOptions): Duplex {
+  connect(options: RequestOptions): PipeStream {
     // A socket that was asked for without a request, as some libraries do, has no route yet.
     const route = options[ROUTE] ?? this.#pick(options);
     const { host, hostname, port, lookup, noDelay, keepAlive, keepAliveInitialDelay } = options;
@@ -107,8 +108,11 @@ class RouteHttpAgent extends laterClass(() => http().Agent) {
     return super.getName(options as Parameters<HttpAgent['getName']>[0]) + this.#routing.name(options);
   }
 
-  override createConnection(options: object): Duplex {
-    return this.#routing.connect(options);
+  override createConnection(options: RequestOptions & { timeout?: number | undefined }): Duplex {
+    const stream = this.#routing.connect(options);
+    // Of a new connection Node leaves this to `net.connect`; for https to `tls.connect`.
+    if (options.timeout) stream.setTimeout(options.timeout);
+    return stream;
   }
 }
 
