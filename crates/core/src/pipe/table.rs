@@ -47,7 +47,8 @@ pub(crate) struct Slot {
     pub(crate) watching: Interest,
     /// How connections of a listener are set.
     pub(crate) accept: Option<Arc<Settings>>,
-    /// Whether a listener waits for a place of its gate.
+    /// Whether a listener waits for a place of its gate: of the direct reader, as the portable one's thread knows it of its own.
+    #[cfg(target_os = "linux")]
     pub(crate) parked: bool,
 }
 
@@ -63,7 +64,14 @@ impl Slot {
             largest: settings.largest,
         };
         let accept = (state == State::Listening).then(|| Arc::clone(settings));
-        Self { watched, interest: Interest::READ, watching: Interest::NONE, accept, parked: false }
+        Self {
+            watched,
+            interest: Interest::READ,
+            watching: Interest::NONE,
+            accept,
+            #[cfg(target_os = "linux")]
+            parked: false,
+        }
     }
 }
 
