@@ -99,9 +99,9 @@ describe('what is published', () => {
   });
 
   it('is small', () => {
-    expect(statSync(project.binary).size).toBeLessThan(3 << 20);
+    expect(statSync(project.binary).size).toBeLessThan(3_000_000);
     for (const name of ['routepool', project.binaryPackage]) {
-      expect(statSync(project.path('tarballs', `${name}-${String(manifest()['version'])}.tgz`)).size, name).toBeLessThan(1.5 * (1 << 20));
+      expect(statSync(project.path('tarballs', `${name}-${String(manifest()['version'])}.tgz`)).size, name).toBeLessThan(1_500_000);
     }
   });
 
