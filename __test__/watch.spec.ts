@@ -1,7 +1,7 @@
 /** A watch as part of a program: what it does to its process, and how it ends. */
 import { getEventListeners, once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { NetworkWatch, watch, type NetworkChange } from '../src/index.ts';
 import { program } from './helpers/program.ts';
 
@@ -168,9 +168,10 @@ describe('a watch', () => {
     [{ external: { stunServers: 'http://x' } }, /http/],
     [{ external: { servers: [] } }, /there is no option `servers`/],
     [{ signal: 1 }, /an AbortSignal for `signal`/],
-  ])('refuses %j at once', (options, message) => {
-    const before = threads();
+  ])('refuses %j at once', async (options, message) => {
+    // Those of earlier tests have gone: one that only begins has no name yet, and would seem to be of this test.
+    await vi.waitFor(() => expect(threads()).toBe(0), 5_000);
     expect(() => watch(options)).toThrow(expect.objectContaining({ message: expect.stringMatching(message), code: expect.stringMatching(/^ERR_ROUTEPOOL_(OPTION|SERVER)$/) }));
-    expect(threads()).toBeLessThanOrEqual(before);
+    expect(threads()).toBe(0);
   });
 });
