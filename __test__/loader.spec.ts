@@ -29,7 +29,7 @@ const cases: Case[] = [
   {
     name: 'the package with the binary is missing',
     provoke: (project) => rmSync(project.path('node_modules', project.binaryPackage), { recursive: true }),
-    message: /not installed.*npm install --include=optional routepool-\S+@\d/s,
+    message: /not installed.*npm install --include=optional routepool@\d/s,
   },
   {
     name: 'node_modules was copied from another system',
@@ -45,12 +45,12 @@ const cases: Case[] = [
   {
     name: 'the file is cut short',
     provoke: (project) => truncateSync(project.binary, 1000),
-    message: /\.node is damaged: it has 1000 bytes in place of \d+\. Install it again: npm install --force routepool-/,
+    message: /\.node is damaged: it has 1000 bytes in place of \d+\. Delete the folder \S+[\\/]routepool-\S+, then run: npm install --include=optional routepool@\d/,
   },
   {
     name: 'the file is something else',
     provoke: (project) => writeFileSync(project.binary, Buffer.alloc(readFileSync(project.binary).length, 'x')),
-    message: /is damaged, or made for another system: .*Install it again/,
+    message: /is damaged, or made for another system: .*Delete the folder/,
   },
   {
     name: 'the system has an older glibc',
@@ -62,7 +62,7 @@ const cases: Case[] = [
     name: 'the binary is of another version',
     provoke: (project) => writeFileSync(project.path('other.cjs'), 'module.exports = { planSweep() {} };'),
     env: { ROUTEPOOL_BINDING: './other.cjs' },
-    message: /is of another version than routepool \d.*it lacks the call/,
+    message: /ROUTEPOOL_BINDING names \S+other\.cjs, which is not the addon of routepool \d\S+: it lacks the call .* or unset it/,
   },
   { name: '--no-addons', flags: ['--no-addons'], message: /started with --no-addons/ },
   {
@@ -79,6 +79,12 @@ const cases: Case[] = [
     name: 'ROUTEPOOL_BINDING names nothing',
     env: { ROUTEPOOL_BINDING: '/no/such/file.node' },
     message: /ROUTEPOOL_BINDING names \/no\/such\/file\.node, which cannot be loaded: Cannot find module .* or unset it/,
+  },
+  {
+    name: 'ROUTEPOOL_BINDING names a text',
+    provoke: (project) => writeFileSync(project.path('notes.txt'), 'a: b: c'),
+    env: { ROUTEPOOL_BINDING: './notes.txt' },
+    message: /names \S+notes\.txt, which cannot be loaded: its name does not end in \.node\. Set it/,
   },
 ];
 
@@ -151,11 +157,14 @@ describe('reasons that this machine cannot provoke', () => {
     override: undefined,
     permissionModel: false,
     checkout: false,
+    bundled: false,
     messages: [],
   };
   it.each([
     ['a checkout without a build', { checkout: true, installed: [], file: undefined, messages: ["Cannot find module './x.node'"] }, 'not-installed', /npm run build$/],
     ['what nobody has thought of', { messages: ['Error relocating: boom: symbol not found'] }, 'load-failed', /could not be loaded: Error relocating/],
+    ['a bundle away from its package', { bundled: true, installed: [], file: undefined, messages: ["Cannot find module '/index.js'"] }, 'bundled', /--external:routepool/],
+    ['the binary of another version', { messages: ["it lacks the call 'x'"] }, 'other-version', /is of another version than routepool 1\.2\.3.*npm install routepool@1\.2\.3$/],
     ['files that may not be read', { messages: ['Access to this API has been restricted'] }, 'permission', /--allow-fs-read/],
     ['Windows', { messages: ['\\\\?\\C:\\x.node is not a valid Win32 application.'] }, 'damaged', /made for another system/],
   ] as const)('%s', (_, change, reason, message) => {

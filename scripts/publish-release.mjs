@@ -2,7 +2,7 @@
 // gets routepool finds its binary. A run that stopped half-way is taken up again: what the registry already has, with the same contents, is
 // left as it is. Registry and credentials are npm's own configuration.
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -30,6 +30,7 @@ function published(name, version) {
   return stop(`Nothing more was published: the registry could not be asked about ${name}@${version}.\n${stderr.trim()}`);
 }
 
+if (!existsSync(join(values.from, 'packages.json'))) stop(`Nothing was published: ${values.from} has no packages.json. Pack first (npm run pack:release -- vX.Y.Z), or name the folder: --from DIR.`);
 const packages = read(join(values.from, 'packages.json'));
 for (const { name, filename, integrity } of packages) {
   const is = `sha512-${createHash('sha512').update(readFileSync(join(values.from, filename))).digest('base64')}`;

@@ -87,11 +87,13 @@ function failure(error: unknown, override: string | undefined): RoutePoolError {
   const libc = linuxLibc();
   const platform = platformName(libc);
   const messages = [...chain(error)];
+  const own = version();
   const size = error instanceof Damaged ? error.packed : undefined;
   const { message } = explainLoadFailure({
     platform,
     glibc: libc?.name === 'glibc' ? libc.version : undefined,
-    version: version(),
+    version: own ?? 'here',
+    bundled: own === undefined,
     installed: PLATFORMS.filter((name) => isInstalled(name)),
     file: size?.file ?? loadedFile(messages) ?? packedFile(platform)?.file,
     size,
@@ -125,6 +127,11 @@ function isInstalled(platform: string): boolean {
   }
 }
 
-function version(): string {
-  return (require('routepool/package.json') as { version: string }).version;
+/** Undefined where this file is not in its package any more. */
+function version(): string | undefined {
+  try {
+    return (require('routepool/package.json') as { version: string }).version;
+  } catch {
+    return undefined;
+  }
 }

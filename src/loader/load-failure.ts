@@ -1,4 +1,5 @@
 /** Why the addon could not be loaded, in words, with the command that mends it. Pure: every fact is passed in. */
+import { dirname } from 'node:path';
 import { PLATFORMS } from './platform.ts';
 
 /** What is known when a load has failed. */
@@ -21,6 +22,8 @@ export interface LoadFacts {
   readonly permissionModel: boolean;
   /** Whether this is a checkout of the repository, where the addon is built. */
   readonly checkout: boolean;
+  /** Whether routepool's own package is not to be found, as when a bundler has taken its code out of it. */
+  readonly bundled: boolean;
   /** What the attempts said. */
   readonly messages: readonly string[];
 }
@@ -30,6 +33,7 @@ export type LoadFailureReason =
   | 'addons-disabled'
   | 'override'
   | 'permission'
+  | 'bundled'
   | 'old-glibc'
   | 'damaged'
   | 'other-version'
@@ -49,9 +53,11 @@ const BUILD = 'build it from source (git clone, then npm install with Rust 1.89 
 /** Tells the reasons apart; the first that fits is the one to mend first. */
 export function explainLoadFailure(facts: LoadFacts): LoadFailure {
   const { platform, version, installed, file, size, override, checkout, messages } = facts;
-  const again = checkout ? 'Build it again: npm run build' : `Install it again: npm install --force routepool-${platform}@${version}`;
-  const said = (pattern: RegExp) => messages.find((message) => pattern.test(message));
   const name = `routepool-${platform}`;
+  // npm compares versions, never files: whatever its options, it leaves a package alone whose folder is there.
+  const folder = file === undefined ? `node_modules/${name}` : dirname(file);
+  const again = checkout ? 'Build it again: npm run build' : `Delete the folder ${folder}, then run: npm install --include=optional routepool@${version}`;
+  const said = (pattern: RegExp) => messages.find((message) => pattern.test(message));
   const subject = override ?? file ?? `the binary for ${platform}`;
 
   if (said(/loading addons is disabled/i) !== undefined) {
@@ -68,15 +74,24 @@ export function explainLoadFailure(facts: LoadFacts): LoadFailure {
     const here = facts.glibc === undefined ? 'this system has an older one' : `this system has ${facts.glibc}`;
     return { reason: 'old-glibc', message: `${subject} needs glibc ${glibc} or newer, and ${here}. Use a newer system or base image, or ${BUILD} on this one.` };
   }
+  if (facts.bundled && override === undefined) {
+    return { reason: 'bundled', message: 'routepool was bundled into another file, away from its addon. Leave it out of the bundle (esbuild: --external:routepool, webpack and vite: externals) and install it where the bundle runs, or name the addon\'s .node file in ROUTEPOOL_BINDING.' };
+  }
   if (size !== undefined) {
     return { reason: 'damaged', message: `${subject} is damaged: it has ${size.is} bytes in place of ${size.was}. ${again}` };
   }
-  if (said(/lacks the call/) !== undefined) {
-    return { reason: 'other-version', message: `${subject} is of another version than routepool ${version}: ${firstLine(said(/lacks the call/) ?? '')}. ${checkout ? again : `Install both at once: npm install routepool@${version}`}` };
+  const lacks = said(/lacks the call/);
+  if (lacks !== undefined && override !== undefined) {
+    return { reason: 'other-version', message: `ROUTEPOOL_BINDING names ${override}, which is not the addon of routepool ${version}: ${firstLine(lacks)}. Set it to the path of that version's .node file, or unset it.` };
+  }
+  if (lacks !== undefined) {
+    return { reason: 'other-version', message: `${subject} is of another version than routepool ${version}: ${firstLine(lacks)}. ${checkout ? again : `Install both at once: npm install routepool@${version}`}` };
   }
   const broken = said(/file too short|invalid ELF header|wrong ELF class|not a valid Win32 application|not a mach-o file|slice is not valid mach-o|ELF load command|cannot read file data/i);
   if (override !== undefined) {
-    const why = broken ?? said(/./) ?? 'it has no addon';
+    // Node takes a file of any other name for JavaScript, and complains of its syntax.
+    const script = !override.endsWith('.node') && said(/Cannot find module/) === undefined;
+    const why = script ? 'its name does not end in .node' : (broken ?? said(/./) ?? 'it has no addon');
     return { reason: 'override', message: `ROUTEPOOL_BINDING names ${override}, which cannot be loaded: ${firstLine(why)}. Set it to the path of routepool's .node file, or unset it.` };
   }
   if (broken !== undefined) {
@@ -97,7 +112,7 @@ export function explainLoadFailure(facts: LoadFacts): LoadFailure {
       const they = which.startsWith(`routepool-linux-${cpu}-`) ? 'The C library of that one is not the one of this process' : 'The folder node_modules seems to come from another system';
       return { reason: 'other-platform-installed', message: `${name} is not installed, but ${which} is. ${they}. Run npm ci on this system (not a copy of node_modules), or: npm install ${flags} routepool@${version}` };
     }
-    return { reason: 'not-installed', message: `${name}, which has the binary for this system, is not installed. It is an optional dependency, which npm leaves out with --omit=optional, or when the lock file was made on another system. Run: npm install --include=optional ${name}@${version}` };
+    return { reason: 'not-installed', message: `${name}, which has the binary for this system, is not installed. It is an optional dependency, which npm leaves out with --omit=optional, or when the lock file was made on another system. Run: npm install --include=optional routepool@${version}` };
   }
   return { reason: 'load-failed', message: `${subject} could not be loaded: ${firstLine(messages[0] ?? 'no reason was given')}. ${again}` };
 }
