@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { STATUSES } from '../src/verdict.ts';
 import { Running } from './helpers/running.ts';
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -94,9 +95,13 @@ describe('routepool validate', () => {
   });
 
   it('tells of itself without the addon', () => {
-    const said = (option: string) => spawnSync(process.execPath, [main, option], { encoding: 'utf8', env: { ...process.env, ROUTEPOOL_BINDING: '/no/such/file.node' } });
+    const said = (...args: string[]) => spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', env: { ...process.env, ROUTEPOOL_BINDING: '/no/such/file.node' } });
     expect(said('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('validate BLOCK'), stderr: '' });
     expect(said('--version')).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/), stderr: '' });
+    for (const name of ['interfaces', 'nat', 'stun-server', 'validate', 'watch']) {
+      expect(said(name, '--help')).toMatchObject({ status: 0, stdout: expect.stringMatching(`^routepool ${name}: `), stderr: '' });
+    }
+    expect(said('help', 'validate').stdout, 'each status').toContain(STATUSES.join(', '));
   });
 
   it('says that a name does not resolve, and that is a failure', () => {

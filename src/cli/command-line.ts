@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from '../is-ip.ts';
 import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
+import { HELP_OF } from './help.ts';
 import { OutputWatch } from './output-stream.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -35,26 +36,23 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(`${version}\n`);
     return EXIT.ok;
   }
-  // Only now: what is above works without the addon.
-  const { COMMANDS, isInterface } = await import('./commands.ts');
-  if (asksForHelp) {
-    process.stdout.write(COMMANDS.get(rest[0] ?? '')?.help ?? HELP);
-    return EXIT.ok;
-  }
   // Without a command: what is asked for most.
   const wanted = name === undefined || name.startsWith('-') ? 'interfaces' : name;
+  const own = wanted === name ? rest : args;
+  const help = asksForHelp ? (HELP_OF.get(rest[0] ?? '') ?? HELP) : own.includes('--help') || own.includes('-h') ? HELP_OF.get(wanted) : undefined;
+  if (help !== undefined) {
+    process.stdout.write(help);
+    return EXIT.ok;
+  }
+  // Only now: what is above works without the addon.
+  const { COMMANDS, isInterface } = await import('./commands.ts');
   const command = COMMANDS.get(wanted);
   if (!command) {
     const meant = nearestName(wanted, [...COMMANDS.keys()]);
     const hint = meant === undefined ? hintFor(wanted, isInterface(wanted)) : `did you mean '${meant}'?`;
     throw new UsageError(`there is no command '${wanted}'; ${hint}`);
   }
-  const own = wanted === name ? rest : args;
-  if (own.includes('--help') || own.includes('-h')) {
-    process.stdout.write(command.help);
-    return EXIT.ok;
-  }
-  return command.run(own);
+  return command(own);
 }
 
 /** What is no command may be what a command is given. */

@@ -8,21 +8,6 @@ import { inCommandWords, numberOf, parseOptions } from './parse-options.ts';
 import { Style } from './style.ts';
 import { UsageError } from './usage-error.ts';
 
-export const INTERFACES_HELP: string = `routepool interfaces: which external addresses the addresses of this machine leave as
-
-Usage: routepool [interfaces] [NAME…] [OPTIONS]
-
-NAME is an interface, or an address that one holds. Without any, all that are up are asked, loopback left out.
-
-  --stun-server SERVER  STUN server: host, host:port, [v6]:port or stun:host; more than once for several
-                        (default: a few public servers; two that agree are believed)
-  --timeout MS          give a server up after MS milliseconds (default: 5000)
-  --offline             ask nobody: only what the system says
-  --json                one document with facts, routes and evidence
-
-Exit code: 0 all loaded, 1 some could not be, 2 wrong usage
-`;
-
 const OPTIONS = {
   'stun-server': { type: 'string', multiple: true },
   timeout: { type: 'string' },

@@ -9,31 +9,6 @@ import { inCommandWords, numberOf, parseOptions } from './parse-options.ts';
 import { Style } from './style.ts';
 import { UsageError } from './usage-error.ts';
 
-export const NAT_HELP: string = `routepool nat: what kind of NAT is on the way, and what it means
-
-Usage: routepool nat [NAME] [OPTIONS]
-
-NAME is an interface, or an address that one holds: it is asked from there. By default the default interface.
-  --from ADDRESS      ask from this address, which a block of the interface may hold
-
-Whom to ask:
-  --server SERVER     STUN server: host, host:port, [v6]:port or stun:host; more than once for several
-                      (default: a few public servers). One that speaks RFC 5780 tells the filter too
-  --portal URL        what to ask for a 204 if STUN is silent, to tell a captive portal
-What to find out:
-  --profile NAME      fast, normal or patient: how long silence is waited for (default: normal)
-  --lifetime          also how long an idle mapping is kept (takes minutes)
-  --lifetime-max MS   try at most MS milliseconds of silence (default: 150000)
-  --hairpin           also whether two hosts behind the NAT reach each other by their external addresses
-  --no-tcp            not the mapping of TCP connections
-What to print:
-  --evidence          each sub-test too
-  --json              one document: the NAT's dict with details and evidence
-
-Ctrl-C ends it with what was found until then, a second one at once.
-Exit code: 0 found out, 3 not all of it or stopped, 2 wrong usage, 1 nothing (no server answered, could be reached or resolved)
-`;
-
 const OPTIONS = {
   server: { type: 'string', multiple: true },
   from: { type: 'string' },

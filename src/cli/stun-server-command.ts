@@ -12,37 +12,6 @@ import { ServerLine, totals } from './server-line.ts';
 import { Style } from './style.ts';
 import { UsageError } from './usage-error.ts';
 
-export const STUN_SERVER_HELP: string = `routepool stun-server: a STUN server that can also answer from another address
-
-Usage: routepool stun-server [ADDRESS…] [OPTIONS]
-
-ADDRESS is an address of this machine; two of a family make a server of RFC 5780, with which clients find out how their NAT
-behaves. Without any, two with different external addresses are chosen from this machine's routes, of IPv4 and of IPv6.
-
-Where:
-  --port N            the primary port (default: 3478)
-  --other-port N      the other port (default: the next after --port)
-  --advertise IP      what clients see instead of ADDRESS behind a NAT that maps one to one; once for each ADDRESS, in order
-  --stun-server SERVER, --timeout MS, --offline
-                      whom to ask for the external addresses, how long, or nobody: take the interfaces' own
-What:
-  --no-tcp            UDP only
-  --rfc3489           also answer clients of RFC 3489, which send no magic cookie (IPv4, UDP)
-  --software TEXT     call yourself TEXT in each response (default: nothing)
-Whom:
-  --allow BLOCK       only sources of BLOCK; more than once for several
-  --rate-per-prefix N replies a second for each /24, IPv6 /56 (default: 1000; 0: no limit)
-How:
-  --workers N         threads (default: one for each processor; 1 where ports cannot be shared)
-  --receive-buffer N  ask the kernel for N bytes of receive buffer for each socket (default: 4194304)
-  --metrics [HOST:]PORT
-                      Prometheus metrics at http://HOST:PORT/metrics (default HOST: 127.0.0.1)
-  --json              print where it listens, and at the end what it has done, as JSON
-  --quiet             no live line and no notes
-
-It runs until it is interrupted. Exit code: 0 interrupted, 2 wrong usage, 1 failure
-`;
-
 const OPTIONS = {
   port: { type: 'string', short: 'p' },
   'other-port': { type: 'string' },

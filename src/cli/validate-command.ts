@@ -14,40 +14,6 @@ import { Style } from './style.ts';
 import { expandTargets } from './targets.ts';
 import { UsageError } from './usage-error.ts';
 
-export const VALIDATE_HELP: string = `routepool validate: prove for each address of a block that it leaves as itself
-
-Usage: routepool validate BLOCK… [OPTIONS]
-
-BLOCK is a prefix (10.0.0.0/16, fd00::/112), a range (10.0.0.5-10.0.1.9) or an address. This machine must hold it.
-It may also be the name of an interface, for all that it holds; or pool, for the addresses of the default interface
-that leave as themselves.
-
-Whom to ask:
-  --server SERVER     STUN server: host, host:port, [v6]:port or stun:host; more than once for several
-                      (default: a responder inside this process for loopback blocks, else public servers)
-  --interface NAME    only send and receive through this network interface
-  -4, -6              of an interface or the pool, the IPv4 or the IPv6 addresses (default: IPv4 if there are any)
-How:
-  --rate N            at most N probes a second (default: as fast as answers come; 50 with public servers)
-  --passes N          ask a silent source N times (default: as often as the measured loss demands)
-  --timeout MS        wait MS milliseconds for a reply (default: 2000)
-  --hosts POLICY      all, subnet or no-0-255 (default: all of a routed block, else subnet)
-  --sample LEN[:N]    ask only N random hosts (default 1) of each sub-prefix /LEN
-  --seed N            order of the questions, to repeat a run
-  --receive-buffer N  ask the kernel for N bytes of receive buffer (default: 4194304)
-  --sockets MODE      one socket for all sources, or one per-source
-  --state FILE        keep the state in FILE, and go on from it
-What to print (data on standard output, progress on standard error):
-  --json              one document: summary and verdicts
-  --ndjson            one verdict a line
-  --csv               ip,status,external,external_port,error,reason,asked,rtt_ms
-  --only STATUS,…     only verdicts with these statuses; without a format, their addresses
-                      (${STATUSES.join(', ')})
-  --quiet             no progress and no notes
-
-Exit code: 0 all ok, 3 some not or stopped (also by a closed pipe), 2 wrong usage, 1 failure
-`;
-
 const OPTIONS = {
   server: { type: 'string', multiple: true },
   interface: { type: 'string' },

@@ -9,22 +9,6 @@ import { inCommandWords, numberOf, parseOptions } from './parse-options.ts';
 import { Style } from './style.ts';
 import { UsageError } from './usage-error.ts';
 
-export const WATCH_HELP: string = `routepool watch: tells when addresses, links, default routes or external addresses change
-
-Usage: routepool watch [OPTIONS]
-
-  --external            also what addresses leave as: STUN servers are asked at the beginning and after each change
-  --interval SECONDS    with --external, ask again so often (up to 1.3 times as long; at least 20 with public servers)
-  --stun-server SERVER  STUN server for that: host, host:port, [v6]:port or stun:host; more than once for several
-                        (default: a few public servers; two that agree are believed)
-  --timeout MS          give a server up after MS milliseconds (default: 5000)
-  --poll MS             look at the interfaces so often (default: Linux tells; elsewhere 2000)
-  --count N             end after N changes
-  --json                one JSON object a line
-
-Exit code: 0 ended by --count, SIGINT or SIGTERM, 2 wrong usage, 3 the reader has gone, 1 failure
-`;
-
 const OPTIONS = {
   external: { type: 'boolean' },
   interval: { type: 'string' },
