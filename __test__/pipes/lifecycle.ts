@@ -1,6 +1,7 @@
 /** Order, integrity, back pressure, relays and hand-over of pipes, for each reader. */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { pipeOpen, setReader, stats, TCP, UDP, type Pipe, type Reader } from '../../src/index.ts';
 import { descriptors, Pattern, seeded, tcpServer, turn, udpPeer, until, type TcpPeer, type UdpPeer } from './peers.ts';
@@ -195,6 +196,27 @@ export function lifecycleTests(reader: Reader): void {
       const [a, b] = await Promise.all([pipeOpen(TCP, tcp.dest), pipeOpen(UDP, udp.dest)]);
       expect(await a.relay(b)).toEqual({ bytesForward: 3, bytesBack: 5 });
       expect(got).toEqual(['<ask>']);
+    });
+
+    it('of a pipe that is relayed, or made a socket, as soon as it is open loses nothing that came with the connection', async () => {
+      const server = keep(await tcpServer((socket) => socket.end('hello')));
+      const got: string[] = [];
+      const sink = keep(await tcpServer((socket) => {
+        let all = '';
+        socket.on('data', (data) => (all += String(data))).on('end', () => {
+          got.push(all);
+          socket.end();
+        });
+      }, '127.0.0.1', { allowHalfOpen: true }));
+      const sockets: string[] = [];
+      const rounds = 40;
+      for (let round = 0; round < rounds; round++) {
+        sockets.push(await text(await (await pipeOpen(TCP, server.dest)).socket()));
+        const other = await pipeOpen(TCP, sink.dest);
+        await (await pipeOpen(TCP, server.dest)).relay(other);
+      }
+      await until(() => got.length === rounds);
+      expect([new Set(sockets), new Set(got)]).toEqual([new Set(['hello']), new Set(['hello'])]);
     });
 
     it('of a pipe in other hands is refused', async () => {

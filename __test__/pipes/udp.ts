@@ -206,6 +206,30 @@ export function udpTests({ keep, open, udpEcho }: PipeTools): void {
       expect(got).toEqual(['1', '2', '3', '4']);
     });
 
+    it('what a listener throws at the last message of those fetched at once loses none of those behind it', async () => {
+      const pipe = await open(UDP, null, undefined, { receiveBuffer: 2 ** 20 });
+      const thrown: unknown[] = [];
+      const own = process.listeners('uncaughtException');
+      process.removeAllListeners('uncaughtException');
+      process.on('uncaughtException', (error) => thrown.push(error));
+      try {
+        let got = 0;
+        pipe.on('message', () => {
+          got++;
+          throw new Error('in a listener');
+        });
+        // Six are there before the first is fetched, and four fit at once.
+        const large = Buffer.alloc(60_000);
+        await Promise.all(Array.from({ length: 6 }, () => pipe.send(large, ['127.0.0.1', pipe.localPort])));
+        // The system may grant less room than was asked for, and says what that cost.
+        await until(() => got + pipe.counters().dropped === 6);
+        expect(thrown).toHaveLength(got);
+      } finally {
+        process.removeAllListeners('uncaughtException');
+        for (const listener of own) process.on('uncaughtException', listener);
+      }
+    });
+
     it('what an end listener throws is an uncaught exception, and the pipe ends all the same', async () => {
       const server = keep(await tcpServer((socket) => socket.end('bye')));
       const pipe = await open(TCP, server.dest);

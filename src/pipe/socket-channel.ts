@@ -245,6 +245,8 @@ export class SocketChannel implements Channel, SocketOwner {
   }
 
   onDetached(): void {
-    this.#detached?.();
+    // What came before there was a pipe is told first: it was read, so it is nowhere else.
+    if (this.#early === undefined) this.#detached?.();
+    else this.#early.push(() => this.#detached?.());
   }
 }

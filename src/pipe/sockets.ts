@@ -125,6 +125,17 @@ export class SocketTable {
   }
 
   #onReady(): void {
+    let isDone = false;
+    try {
+      isDone = this.#fetch();
+    } finally {
+      // What a handler throws is thrown; what is behind it is not lost, be it here or in the addon, which has rung for it already.
+      if (!isDone) setImmediate(() => this.#onReady());
+    }
+  }
+
+  /** Tells what has happened; `false` if there is more. */
+  #fetch(): boolean {
     // A handler has thrown amid the records of the last time.
     this.#tell();
     for (let turn = 0; ; turn++) {
@@ -132,11 +143,8 @@ export class SocketTable {
       const end = socketDrain(this.number, this.#slab, this.#end);
       this.#end = end & ~MORE;
       this.#tell();
-      if (end < MORE) return;
-      if (turn === MOST_DRAINS) {
-        setImmediate(() => this.#onReady());
-        return;
-      }
+      if (end < MORE) return true;
+      if (turn === MOST_DRAINS) return false;
       this.#renew();
     }
   }
@@ -149,12 +157,7 @@ export class SocketTable {
   }
 
   #tell(): void {
-    try {
-      while (this.#next < this.#end) this.#one();
-    } finally {
-      // What a handler throws is thrown; the records behind it are not lost.
-      if (this.#next < this.#end) setImmediate(() => this.#onReady());
-    }
+    while (this.#next < this.#end) this.#one();
   }
 
   #one(): void {
