@@ -154,6 +154,14 @@ describe('the own queue', () => {
     expect(() => box.messages(undefined, here)).toThrow(/go to its stream or its relay/);
   });
 
+  it('leaves nobody waiting who waited when it was handed over', async () => {
+    const { box } = inbox();
+    const loop = box.messages(undefined, here).next();
+    const waits = [box.recv(undefined, here), box.recv({ timeoutMs: Infinity }, here), loop].map((wait) => expect(wait).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_MISUSE' }));
+    expect(box.off()).toEqual([]);
+    await Promise.all(waits);
+  });
+
   it('tells once that the end was told', async () => {
     const { put, get, box } = inbox();
     let told = 0;

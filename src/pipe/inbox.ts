@@ -202,13 +202,15 @@ export class Inbox {
   }
 
   /**
-   * A stream or a relay takes all bytes from now on. Gives what waits; receiving is misuse from then on.
+   * A stream or a relay takes all bytes from now on. Gives what waits; receiving is misuse from then on, and fails for those who wait already:
+   * they would wait for ever.
    *
    * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` while there are subscriptions
    */
   off(): Message[] {
     this.checkNoSubscriptions();
     this.#taken = true;
+    this.#own.rejectAll(taken);
     return this.#own.takeAll();
   }
 
@@ -269,7 +271,7 @@ export class Inbox {
   }
 
   #checkFree(): void {
-    if (this.#taken) throw misuse('the bytes of this pipe go to its stream or its relay: receive them there');
+    if (this.#taken) throw taken();
   }
 }
 
@@ -281,6 +283,10 @@ function tellEnd(listener: EndListener, error: Error | undefined): void {
       throw thrown;
     });
   }
+}
+
+function taken(): RoutePoolError {
+  return misuse('the bytes of this pipe go to its stream or its relay: receive them there');
 }
 
 function misuse(message: string): RoutePoolError {

@@ -274,6 +274,11 @@ export class MessageQueue<M extends Queued> {
     for (const waiter of this.#waiters.slice()) if (waiter.owner === owner) waiter.settle({ value: null });
   }
 
+  /** Ends all waits, each with an error of its own. */
+  rejectAll(error: () => Error): void {
+    for (const waiter of this.#waiters.slice()) waiter.settle({ error: error() });
+  }
+
   /** Tells the first who waits of an error that ends nothing; gives whether somebody was told. */
   reject(error: Error): boolean {
     const waiter = this.#waiters[0];
