@@ -1,7 +1,5 @@
 /** The command line: finds the command and runs it. */
 import { readFileSync } from 'node:fs';
-import { isIP } from '../is-ip.ts';
-import { nearestName } from '../nearest-name.ts';
 import { EXIT } from './exit-codes.ts';
 import { HELP_OF } from './help.ts';
 import { OutputWatch } from './output-stream.ts';
@@ -45,19 +43,19 @@ async function main(args: string[]): Promise<number> {
     return EXIT.ok;
   }
   // Only now: what is above works without the addon.
-  const { COMMANDS, isInterface } = await import('./commands.ts');
+  const { COMMANDS, isInterface, isIP, nearestName } = await import('./commands.ts');
   const command = COMMANDS.get(wanted);
   if (!command) {
     const meant = nearestName(wanted, [...COMMANDS.keys()]);
-    const hint = meant === undefined ? hintFor(wanted, isInterface(wanted)) : `did you mean '${meant}'?`;
+    const hint = meant === undefined ? hintFor(wanted, isIP(wanted.split(/[/-]/)[0] ?? '') !== 0, isInterface(wanted)) : `did you mean '${meant}'?`;
     throw new UsageError(`there is no command '${wanted}'; ${hint}`);
   }
   return command(own);
 }
 
 /** What is no command may be what a command is given. */
-function hintFor(name: string, isInterface: boolean): string {
-  if (isIP(name.split(/[/-]/)[0] ?? '') !== 0) return `did you mean 'routepool validate ${name}'?`;
+function hintFor(name: string, isAddress: boolean, isInterface: boolean): string {
+  if (isAddress) return `did you mean 'routepool validate ${name}'?`;
   return isInterface ? `did you mean 'routepool interfaces ${name}'?` : 'see routepool --help';
 }
 

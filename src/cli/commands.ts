@@ -6,6 +6,9 @@ import { stunServerCommand } from './stun-server-command.ts';
 import { validateCommand } from './validate-command.ts';
 import { watchCommand } from './watch-command.ts';
 
+export { isIP } from '../is-ip.ts';
+export { nearestName } from '../nearest-name.ts';
+
 /** Does what the arguments say; gives the exit code. */
 type Command = (args: string[]) => Promise<number>;
 
