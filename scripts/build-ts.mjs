@@ -6,6 +6,9 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 
 import { build } from 'esbuild';
+import { readArguments } from './arguments.mjs';
+
+readArguments({ usage: 'npm run build:ts', about: 'Makes dist from src.' });
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true });
