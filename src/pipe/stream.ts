@@ -1,13 +1,13 @@
 /** A pipe as a Duplex that takes the place of a `net.Socket`. */
 import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type * as NodeStream from 'node:stream';
 import { STREAM_BATCH_BYTES } from '../defaults.ts';
 import { laterClass, stream } from '../node-modules.ts';
 import { checkNumber } from '../options.ts';
 import type { Sender } from './message-filter.ts';
 
-/** The class of Node: its module is loaded with the first stream. */
-const LaterDuplex: typeof Duplex = laterClass(() => stream().Duplex);
+/** Node's, whose module is loaded with the first stream. */
+const Duplex: typeof NodeStream.Duplex = laterClass(() => stream().Duplex);
 
 /** What a stream needs of a pipe. */
 export interface StreamPipe {
@@ -63,7 +63,7 @@ export type StreamOrigin = StreamPipe | ((signal: AbortSignal) => Promise<Stream
  *
  * Over UDP each write is a datagram, and each `data` event is one while the stream flows.
  */
-export class PipeStream extends LaterDuplex {
+export class PipeStream extends Duplex {
   #pipe: StreamPipe | undefined;
   readonly #open: ((signal: AbortSignal) => Promise<StreamPipe>) | undefined;
   readonly #stop: AbortController | undefined;
