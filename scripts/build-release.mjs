@@ -2,15 +2,17 @@
 // on a machine of that platform; the result is tried there, but for musl, which needs a Node of its own.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { readArguments } from './arguments.mjs';
 import { build, check, smoke, SMOKE } from './targets/build.mjs';
 import { fileOf, published } from './targets/list.mjs';
 import { run } from './targets/system.mjs';
 
-const [target] = process.argv.slice(2);
-if (!published.includes(target)) {
-  console.error(`usage: npm run build:release -- TARGET   (one of ${published.join(', ')})`);
-  process.exit(2);
-}
+const { operands: [target] } = readArguments({
+  usage: 'npm run build:release -- TARGET',
+  about: 'Builds the binary of a target as it is published, into target/release-binaries, and tries it.',
+  operands: [1, 1],
+  oneOf: published,
+});
 const into = resolve('target', 'release-binaries');
 let addon = join(into, fileOf(target));
 const musl = target.endsWith('-musl');

@@ -2,18 +2,20 @@
 // --quick: without optimization, in half the time.
 // Needs Linux on x64, Debian's packages (installed where it may), pip and npm. What is built here is for tests: what is published
 // is built by the release workflow, on each platform. Prints what was linked and what was run, and fails if anything did.
+import { readArguments } from './arguments.mjs';
 import { build, check, targets } from './targets/build.mjs';
 import { has } from './targets/system.mjs';
 
-const args = process.argv.slice(2);
-const effort = args.includes('--quick') ? 'least' : 'less';
-const named = args.filter((arg) => arg !== '--quick');
-const wanted = named.length > 0 ? named : Object.keys(targets);
-const unknown = wanted.filter((target) => !(target in targets));
-if (unknown.length > 0) {
-  console.error(`cannot be built here: ${unknown.join(', ')}. What can be: ${Object.keys(targets).join(', ')}`);
-  process.exit(2);
-}
+const all = Object.keys(targets);
+const { values, operands } = readArguments({
+  usage: 'npm run build:targets [-- [--quick] [TARGET…]]',
+  about: 'Builds the addon for other platforms and runs it where this machine can. Without a target: all that can be built here.',
+  options: { quick: { type: 'boolean', about: 'without optimization, in half the time' } },
+  operands: [0, all.length],
+  oneOf: all,
+});
+const effort = values.quick ? 'least' : 'less';
+const wanted = operands.length > 0 ? operands : all;
 if (process.platform !== 'linux' || process.arch !== 'x64' || !has('objdump')) {
   console.error('This needs Linux on x64, with binutils.');
   process.exit(2);

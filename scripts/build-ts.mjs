@@ -6,6 +6,9 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 
 import { build } from 'esbuild';
+import { readArguments } from './arguments.mjs';
+
+readArguments({ usage: 'npm run build:ts', about: 'Makes dist from src.' });
 
 const LIBRARY = 'src/index.ts';
 /** Each of these gets files of its own. Of the library they import `../index.ts`, and copies of small things that it does not export. */

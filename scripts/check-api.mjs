@@ -1,8 +1,13 @@
 // The public types, as etc/routepool.api.md has them: a change must be seen in review. `npm run check:api -- --write` writes them down.
 import { mkdirSync } from 'node:fs';
 import { Extractor, ExtractorConfig } from '@microsoft/api-extractor';
+import { readArguments } from './arguments.mjs';
 
-const write = process.argv.includes('--write');
+const { values: { write } } = readArguments({
+  usage: 'npm run check:api [-- --write]',
+  about: 'Compares the public types with etc/routepool.api.md.',
+  options: { write: { type: 'boolean', default: false, about: 'writes them down instead' } },
+});
 mkdirSync('target/api', { recursive: true });
 const { succeeded, apiReportChanged } = Extractor.invoke(ExtractorConfig.loadFileAndPrepare('api-extractor.json'), {
   localBuild: write,

@@ -1,5 +1,8 @@
 // Each member of each public class and interface has a docstring: typedoc looks at functions and types, and not at their fields.
 import ts from 'typescript';
+import { readArguments } from './arguments.mjs';
+
+readArguments({ usage: 'npm run check:docs', about: 'Checks that everything public has a docstring.' });
 
 const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile('tsconfig.json', ts.sys.readFile).config, ts.sys, '.');
 const entries = ['src/index.ts', 'src/testing/index.ts'];

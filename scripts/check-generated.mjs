@@ -1,5 +1,8 @@
 // index.js and index.d.ts are generated and committed; this says when they are not what the build makes.
 import { spawnSync } from 'node:child_process';
+import { readArguments } from './arguments.mjs';
+
+readArguments({ usage: 'npm run check:generated', about: 'Checks that index.js and index.d.ts are committed as the build makes them.' });
 
 const files = ['index.js', 'index.d.ts'];
 const { status, stdout, error } = spawnSync('git', ['diff', '--stat', '--', ...files], { encoding: 'utf8' });

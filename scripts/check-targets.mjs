@@ -1,15 +1,17 @@
 // Type-checks and lints the Rust code for other platforms: node scripts/check-targets.mjs [TARGET…]
 // Installs what it needs from Debian's packages where it may. Compiles nothing that could run.
+import { readArguments } from './arguments.mjs';
 import { run } from './targets/system.mjs';
 import { toolchain } from './targets/toolchain.mjs';
 import { checked } from './targets/list.mjs';
 
-const unknown = process.argv.slice(2).filter((target) => !checked.includes(target));
-if (unknown.length > 0) {
-  console.error(`not a target: ${unknown.join(', ')}. The targets are: ${checked.join(', ')}`);
-  process.exit(2);
-}
-const targets = process.argv.length > 2 ? process.argv.slice(2) : checked;
+const { operands } = readArguments({
+  usage: 'npm run check:targets [-- TARGET…]',
+  about: 'Type-checks and lints the Rust code for other platforms. Without a target: for all.',
+  operands: [0, checked.length],
+  oneOf: checked,
+});
+const targets = operands.length > 0 ? operands : checked;
 // Tests too, but not those of crates/proto and crates/binding: the former has a development dependency that compiles assembly for
 // the platform, and knows no platform; the latter has none.
 const TESTED = ['-p', 'routepool-udp', '-p', 'routepool-core', '--all-targets'];

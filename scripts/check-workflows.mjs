@@ -2,8 +2,11 @@
 // security with zizmor, from PyPI; makes sure that every npm script they call is there, and that each action is named by its commit.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { readArguments } from './arguments.mjs';
 import { pythonTool } from './targets/python-tool.mjs';
 import { has, run } from './targets/system.mjs';
+
+readArguments({ usage: 'npm run check:workflows', about: 'Lints the workflows, and checks that what they call is there.' });
 
 const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
 const folder = join('.github', 'workflows');

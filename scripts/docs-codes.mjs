@@ -4,6 +4,13 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import ts from 'typescript';
+import { readArguments } from './arguments.mjs';
+
+const { values: { check } } = readArguments({
+  usage: 'npm run docs:codes [-- --check]',
+  about: 'Writes what the documents say of error codes and reasons, from the code.',
+  options: { check: { type: 'boolean', default: false, about: 'writes nothing, and fails where a document is stale' } },
+});
 
 // Read from the sources, so that no build can be older than the documents.
 const tables = `export { ERROR_CODES } from './src/error-codes.ts'; export { BAD_REPLIES, REFUSALS, UNKNOWNS } from './src/verdict.ts';`;
@@ -109,7 +116,6 @@ const parts = {
   'common error codes': { 'README.md': rows(['code', 'what happened', 'what to do'], COMMON.map((code) => [`\`${code}\``, ERROR_CODES[code].what, ERROR_CODES[code].advice])) },
   reasons: { 'docs/validate.md': reasons },
 };
-const check = process.argv.includes('--check');
 for (const [part, documents] of Object.entries(parts)) {
   for (const [file, lines] of Object.entries(documents)) {
     const text = readFileSync(file, 'utf8');

@@ -1,13 +1,14 @@
 // npm run pack:local DIR: packs routepool and the package with this platform's binary as tarballs into DIR, as a release has them.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { readArguments } from './arguments.mjs';
 import { packPackages, root } from './pack-packages.mjs';
 
-const [target] = process.argv.slice(2);
-if (target === undefined) {
-  console.error('usage: npm run pack:local DIR   (DIR: the folder that the tarballs are put into)');
-  process.exit(2);
-}
+const { operands: [target] } = readArguments({
+  usage: 'npm run pack:local DIR',
+  about: "Packs routepool and the package with this platform's binary as tarballs into DIR.",
+  operands: [1, 1],
+});
 const binary = readdirSync(root).find((name) => /^routepool\..+\.node$/.test(name));
 if (binary === undefined || !existsSync(join(root, 'dist/index.js'))) {
   console.error('There is nothing to pack yet. Run npm run build first.');

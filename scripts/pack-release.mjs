@@ -2,15 +2,20 @@
 // target/release-binaries. Refuses a set that is not whole or does not fit together (scripts/supply/release-set.mjs).
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.mjs';
 import { packPackages, root } from './pack-packages.mjs';
 import { releaseSet } from './supply/release-set.mjs';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { binaries: { type: 'string', default: join(root, 'target/release-binaries') }, out: { type: 'string', default: join(root, 'target/release-packages') } },
+const { values, operands } = readArguments({
+  usage: 'npm run pack:release -- vX.Y.Z [--binaries DIR] [--out DIR]',
+  about: 'Packs everything that the release of this tag publishes. Refuses a set that is not whole or does not fit together.',
+  options: {
+    binaries: { type: 'string', default: join(root, 'target/release-binaries'), about: 'where the binaries are (target/release-binaries)' },
+    out: { type: 'string', default: join(root, 'target/release-packages'), about: 'where the tarballs are put; emptied first (target/release-packages)' },
+  },
+  operands: [1, 1],
 });
-const { version, notes, binaries, wrong } = releaseSet(root, values.binaries, positionals[0]);
+const { version, notes, binaries, wrong } = releaseSet(root, values.binaries, operands[0]);
 if (wrong.length > 0) {
   console.error(`Nothing was packed.\n  ${wrong.join('\n  ')}`);
   process.exit(1);

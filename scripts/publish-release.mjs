@@ -5,10 +5,17 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.mjs';
 import { read, root } from './pack-packages.mjs';
 
-const { values } = parseArgs({ options: { from: { type: 'string', default: join(root, 'target/release-packages') }, 'dry-run': { type: 'boolean', default: false } } });
+const { values } = readArguments({
+  usage: 'npm run publish:release [-- [--dry-run] [--from DIR]]',
+  about: 'Publishes what pack:release packed, binaries first. A run that stopped half-way is taken up again.',
+  options: {
+    from: { type: 'string', default: join(root, 'target/release-packages'), about: 'where the tarballs are (target/release-packages)' },
+    'dry-run': { type: 'boolean', default: false, about: 'says what would be published, and publishes nothing' },
+  },
+});
 const npm = (args, options) => spawnSync('npm', args, { encoding: 'utf8', shell: process.platform === 'win32', ...options });
 
 function stop(message) {

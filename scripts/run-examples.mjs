@@ -5,7 +5,10 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { listInterfaces, StunServer } from '../dist/index.js';
+import { readArguments } from './arguments.mjs';
 import { blocksOf, DOCUMENTS } from './doc-blocks.mjs';
+
+readArguments({ usage: 'node scripts/run-examples.mjs', about: 'Runs every example and every JavaScript block of README and docs.' });
 
 const own = listInterfaces({ details: true })
   .filter((facts) => facts.up && facts.default[4])

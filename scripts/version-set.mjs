@@ -2,13 +2,23 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { VERSION, withVersion } from './supply/versions.mjs';
+import { readArguments } from './arguments.mjs';
+import { isLower, VERSION, withVersion } from './supply/versions.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const given = process.argv.slice(2);
-const [version] = given;
-if (version === undefined || given.length > 1 || !VERSION.test(version)) {
-  console.error(`usage: npm run version:set -- X.Y.Z   (a version such as 1.2.3 or 1.3.0-beta.1, without "v"; received ${given.join(' ') || 'none'})`);
+const { values: { force }, operands: [version] } = readArguments({
+  usage: 'npm run version:set -- X.Y.Z [--force]',
+  about: 'Writes the version everywhere it stands, and gives the unreleased part of CHANGELOG.md its heading.',
+  options: { force: { type: 'boolean', default: false, about: 'also if it is lower than the one there' } },
+  operands: [1, 1],
+});
+if (!VERSION.test(version)) {
+  console.error(`expected a version such as 1.2.3 or 1.3.0-beta.1, without "v", but received ${version}`);
+  process.exit(2);
+}
+const { version: before } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+if (isLower(version, before) && !force) {
+  console.error(`${version} is lower than ${before}, which this is: npm and Cargo would take the older release for the newer. If it is meant, add --force.`);
   process.exit(2);
 }
 for (const [file, text] of Object.entries(withVersion(root, version))) writeFileSync(join(root, file), text);

@@ -8,6 +8,25 @@ const LOADER = /(bindingPackageVersion !== '|expected )(\d[\w.+-]*)(?=' &&| but 
 /** A version as npm and Cargo both take it (https://semver.org); no build metadata, since npm drops it. */
 export const VERSION = /^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][\dA-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][\dA-Za-z-]*))*)?$/;
 
+/** Whether a version comes before another (https://semver.org, section 11). */
+export function isLower(one, other) {
+  const parts = (version) => {
+    const [, numbers, pre] = /^([\d.]+)(?:-(.+))?$/.exec(version);
+    // A release comes after its pre-releases, and a number before a word.
+    return [...numbers.split('.').map(Number), ...(pre === undefined ? [Number.POSITIVE_INFINITY] : pre.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part)))];
+  };
+  const [a, b] = [parts(one), parts(other)];
+  for (let k = 0; k < Math.max(a.length, b.length); k += 1) {
+    const [x, y] = [a[k], b[k]];
+    if (x === y) continue;
+    if (x === undefined || y === undefined) return x === undefined;
+    if (x === Number.POSITIVE_INFINITY || y === Number.POSITIVE_INFINITY) return y === Number.POSITIVE_INFINITY;
+    if (typeof x !== typeof y) return typeof x === 'number';
+    return x < y;
+  }
+  return false;
+}
+
 /** The names of the workspace's own crates. */
 const crates = (root) =>
   readdirSync(join(root, 'crates')).map((folder) => /^name = "([^"]+)"/m.exec(readFileSync(join(root, 'crates', folder, 'Cargo.toml'), 'utf8'))[1]);
