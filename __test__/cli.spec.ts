@@ -177,7 +177,7 @@ describe('routepool validate', () => {
     const table = (csv: string) => csv.trimEnd().split('\n').slice(1).map((line) => line.split(',').filter((_, i) => [0, 1, 2, 4, 5].includes(i)).join()).toSorted();
     const args = ['validate', '127.73.0.0/18', '--state', state, '--csv', '--quiet'];
     for (const until of [1, 2]) {
-      const run = new Running(spawn(process.execPath, [main, ...args, '--rate', '6000'], { stdio: ['ignore', 'pipe', 'pipe'] }));
+      const run = new Running(spawn(process.execPath, [main, ...args, '--rate', '2000'], { stdio: ['ignore', 'pipe', 'pipe'] }));
       // Killed when the state has been written a few times: it is swapped in, so each write is another file.
       const seen = new Set<number>();
       await run.until('its state was written', () => {

@@ -1,4 +1,5 @@
 /** Addresses as text, from packed bytes. Called once for each verdict that somebody looks at, so it is kept fast. */
+import type { AddressRange } from './interface-dict.ts';
 
 /** Dotted decimal form of the four bytes at `at`. */
 export function ipv4Text(bytes: Uint8Array, at: number): string {
@@ -41,4 +42,9 @@ function longestZeros(groups: readonly number[]): { start: number; length: numbe
 /** The address at `at`: sixteen bytes for IPv6, the first four of them for IPv4. */
 export function addressText(bytes: Uint8Array, at: number, ipv6: boolean): string {
   return ipv6 ? ipv6Text(bytes, at) : ipv4Text(bytes, at);
+}
+
+/** A prefix as text; of a single address only the address. */
+export function rangeText({ ip, cidr }: AddressRange): string {
+  return cidr === (ip.includes(':') ? 128 : 32) ? ip : `${ip}/${cidr}`;
 }

@@ -16,6 +16,8 @@ export const http: () => typeof import('node:http') = later(() => process.getBui
 export const https: () => typeof import('node:https') = later(() => process.getBuiltinModule('node:https'));
 /** `node:net`. */
 export const net: () => typeof import('node:net') = later(() => process.getBuiltinModule('node:net'));
+/** `node:stream`. */
+export const stream: () => typeof import('node:stream') = later(() => process.getBuiltinModule('node:stream'));
 /** `node:tls`. */
 export const tls: () => typeof import('node:tls') = later(() => process.getBuiltinModule('node:tls'));
 

@@ -2,7 +2,7 @@
 import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 import { inspect } from 'node:util';
-import { addressText } from './address-text.ts';
+import { addressText, rangeText } from './address-text.ts';
 import { routeAgent, type RouteAgentOptions, type RouteHttpsAgentOptions } from './agents.ts';
 import { checkBind, observe, type AddressSeen } from './binding.ts';
 import { BoundRoute, checkBindOptions, type BindOptions } from './bound-route.ts';
@@ -285,11 +285,6 @@ export class Route {
       },
     });
   }
-}
-
-/** A prefix as text; of a single address only the address. */
-export function rangeText({ ip, cidr }: AddressRange): string {
-  return cidr === (ip.includes(':') ? 128 : 32) ? ip : `${ip}/${cidr}`;
 }
 
 function single(ip: string, af: Family): AddressRange {

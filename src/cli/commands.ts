@@ -1,5 +1,5 @@
 /** The commands by name. They need the addon, unlike the command line itself. */
-import { listInterfaces } from '../interface-facts.ts';
+import { listInterfaces } from '../index.ts';
 import { interfacesCommand } from './interfaces-command.ts';
 import { natCommand } from './nat-command.ts';
 import { stunServerCommand } from './stun-server-command.ts';

@@ -1,6 +1,6 @@
 /** A change in words. */
 import type { DefaultWay, NetworkChange } from '../network-change.ts';
-import { rangeText } from '../route.ts';
+import { rangeText } from '../address-text.ts';
 import type { Style } from './style.ts';
 
 /** Addresses that are listed before the rest is only counted. */

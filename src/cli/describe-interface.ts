@@ -2,7 +2,8 @@
 import { FAMILIES, type Family } from '../families.ts';
 import type { Interface } from '../interface.ts';
 import type { InterfaceFacts } from '../interface-facts.ts';
-import { rangeText, type Route } from '../route.ts';
+import { rangeText } from '../address-text.ts';
+import type { Route } from '../route.ts';
 import type { Style } from './style.ts';
 
 const NUMBER = new Intl.NumberFormat('en-US');

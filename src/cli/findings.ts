@@ -1,5 +1,5 @@
 /** The sources that are not ok, grouped by what was found, kept small however many there are. */
-import { describe, type Verdict } from '../verdict.ts';
+import { describe, type Verdict } from '../index.ts';
 
 /** Sources named for each group: enough to recognise a pattern, few enough to read. */
 const NAMED = 10;

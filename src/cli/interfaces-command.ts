@@ -1,6 +1,5 @@
 /** `routepool` and `routepool interfaces`: what this machine's interfaces look like from outside. */
-import { listInterfaces, type InterfaceFacts } from '../interface-facts.ts';
-import { loadInterfaces } from '../load-interfaces.ts';
+import { listInterfaces, type InterfaceFacts, loadInterfaces } from '../index.ts';
 import type { LoadOptions } from '../load-options.ts';
 import { EXIT } from './exit-codes.ts';
 import { describeFacts, describeInterface } from './describe-interface.ts';

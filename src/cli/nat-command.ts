@@ -1,5 +1,5 @@
 /** `routepool nat`: what kind of NAT an interface is behind. */
-import { Interface } from '../interface.ts';
+import { Interface } from '../index.ts';
 import { isIP } from '../is-ip.ts';
 import type { LoadNatOptions } from '../nat-options.ts';
 import type { NatProfile } from '../nat-report.ts';

@@ -2,9 +2,8 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { availableParallelism } from 'node:os';
-import { chooseStunAddresses } from '../stun-addresses.ts';
+import { chooseStunAddresses, StunServer } from '../index.ts';
 import { METRICS_TYPE } from '../stun-metrics.ts';
-import { StunServer } from '../stun-server.ts';
 import { EXIT } from './exit-codes.ts';
 import { inCommandWords, numberOf, parseOptions } from './parse-options.ts';
 import { count } from './progress-bar.ts';

@@ -1,7 +1,7 @@
 /** `routepool validate`. */
 import type { Family } from '../families.ts';
 import type { ValidateOptions } from '../options.ts';
-import { validate } from '../validate.ts';
+import { validate } from '../index.ts';
 import type { ValidationRun } from '../validation-run.ts';
 import { type Status, STATUSES } from '../verdict.ts';
 import { EXIT } from './exit-codes.ts';

@@ -1,7 +1,7 @@
 /** `routepool watch`. */
 import { once } from 'node:events';
 import type { NetworkChange } from '../network-change.ts';
-import { watch } from '../watch.ts';
+import { watch } from '../index.ts';
 import type { WatchOptions } from '../watch-options.ts';
 import { describeChange } from './describe-change.ts';
 import { EXIT } from './exit-codes.ts';

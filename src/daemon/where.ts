@@ -1,12 +1,13 @@
 /** Where a daemon listens: addresses, blocks, routes, pools and interfaces, as users give them. */
 import { inspect } from 'node:util';
+import { rangeText } from '../address-text.ts';
 import { BoundRoute } from '../bound-route.ts';
 import { RoutePoolError } from '../errors.ts';
 import { FAMILIES } from '../families.ts';
 import { Interface } from '../interface.ts';
 import { isIP } from '../is-ip.ts';
 import { canonicalAddress } from '../pipe/host-text.ts';
-import { rangeText, Route } from '../route.ts';
+import { Route } from '../route.ts';
 import { RoutePool } from '../route-pool.ts';
 
 /**

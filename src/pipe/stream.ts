@@ -1,9 +1,13 @@
 /** A pipe as a Duplex that takes the place of a `net.Socket`. */
 import type { AddressInfo } from 'node:net';
-import { Duplex } from 'node:stream';
+import type * as NodeStream from 'node:stream';
 import { STREAM_BATCH_BYTES } from '../defaults.ts';
+import { laterClass, stream } from '../node-modules.ts';
 import { checkNumber } from '../options.ts';
 import type { Sender } from './message-filter.ts';
+
+/** Node's, whose module is loaded with the first stream. */
+const Duplex: typeof NodeStream.Duplex = laterClass(() => stream().Duplex);
 
 /** What a stream needs of a pipe. */
 export interface StreamPipe {
