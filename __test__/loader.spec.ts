@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { explainLoadFailure, type LoadFacts } from '../src/loader/load-failure.ts';
 import { Project } from './helpers/installed.ts';
@@ -50,6 +51,30 @@ const cases: Case[] = [
   {
     name: 'the file is something else',
     provoke: (project) => writeFileSync(project.binary, Buffer.alloc(readFileSync(project.binary).length, 'x')),
+    message: /\.node is damaged: its bytes at 0 are not those that were packed\. Delete the folder .* on purpose, such as strip, patchelf or codesign, name it in ROUTEPOOL_BINDING/,
+  },
+  {
+    name: 'the last part of the file was never written',
+    provoke: (project) => damage(project, (file) => file.fill(0, Math.floor(file.length * 0.9))),
+    message: /\.node is damaged: its bytes at \d{6,} are not those that were packed\. Delete the folder/,
+  },
+  {
+    name: 'some of the file was never written',
+    provoke: (project) => damage(project, (file) => file.fill(0, Math.floor(file.length * 0.5), Math.floor(file.length * 0.57))),
+    message: /\.node is damaged: its bytes at \d{6,} are not those that were packed\. Delete the folder/,
+  },
+  {
+    name: 'a little of it is damaged, and all of it is read',
+    provoke: damageBetweenSamples,
+    env: { ROUTEPOOL_CHECK_BINDING: '1' },
+    message: /\.node is damaged: its checksum \(CRC-32\) is [0-9a-f]{8} in place of [0-9a-f]{8}\. Delete the folder/,
+  },
+  {
+    name: 'the file is something else, and its package says nothing of it',
+    provoke: (project) => {
+      writeFileSync(project.binary, Buffer.alloc(readFileSync(project.binary).length, 'x'));
+      withoutContents(project);
+    },
     message: /is damaged, or made for another system: .*Delete the folder/,
   },
   {
@@ -111,10 +136,32 @@ function needNewerGlibc(project: Project): void {
   cc('-Wl,-soname,libc.so.6', '-Wl,--version-script=libc.map', '-o', 'libc.so.6', 'libc.c');
   cc('-o', 'addon.node', 'addon.c', './libc.so.6');
   copyFileSync(join(folder, 'addon.node'), project.binary);
-  const manifest = project.path('node_modules', project.binaryPackage, 'package.json');
-  const { bytes: _bytes, ...others } = JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, unknown>;
-  writeFileSync(manifest, JSON.stringify(others));
+  withoutContents(project);
   rmSync(folder, { recursive: true });
+}
+
+/** Takes out of the package what it says of its binary. */
+function withoutContents(project: Project): void {
+  const { contents: _contents, ...others } = manifestOf(project);
+  writeFileSync(project.path('node_modules', project.binaryPackage, 'package.json'), JSON.stringify(others));
+}
+
+function manifestOf(project: Project): { contents: { places: number[]; samples: string } } {
+  return JSON.parse(readFileSync(project.path('node_modules', project.binaryPackage, 'package.json'), 'utf8')) as { contents: { places: number[]; samples: string } };
+}
+
+/** Changes the binary, whose size stays. Another file in its place: the installed one may be linked from the cache. */
+function damage(project: Project, change: (file: Buffer) => void): void {
+  const file = readFileSync(project.binary);
+  change(file);
+  rmSync(project.binary);
+  writeFileSync(project.binary, file);
+}
+
+/** A page that no sample is in. */
+function damageBetweenSamples(project: Project): void {
+  const [from = 0, to = 0] = manifestOf(project).contents.places.slice(7, 9);
+  damage(project, (file) => file.fill(0x5a, Math.floor((from + to) / 2), Math.floor((from + to) / 2) + 4096));
 }
 
 describe('the addon cannot be loaded', () => {
@@ -135,6 +182,15 @@ describe('the addon cannot be loaded', () => {
     });
   }
 
+  it('the command reads all of the binary before it loads it: a damaged one would end the process without a word', () => {
+    const project = installed.copy();
+    damageBetweenSamples(project);
+    const { stdout, stderr, status, signal } = project.node(['node_modules/routepool/dist/cli/main.js', '--offline']);
+    expect({ status, signal, stdout }).toEqual({ status: 1, signal: null, stdout: '' });
+    expect(stderr).toMatch(/^routepool: \S+\.node is damaged: its checksum \(CRC-32\) is [0-9a-f]{8} in place of [0-9a-f]{8}\. Delete the folder [^\n]+\n$/);
+    project.remove();
+  });
+
   it('ROUTEPOOL_BINDING names the file to load', () => {
     const project = installed.copy();
     const moved = project.path('elsewhere.node');
@@ -146,6 +202,21 @@ describe('the addon cannot be loaded', () => {
   });
 });
 
+describe('what a package says of its binary', () => {
+  it('is its size, its checksum, and samples that are no filling', () => {
+    const { contents } = manifestOf(installed) as { contents: { bytes: number; crc32: string; places: number[]; samples: string } };
+    const file = readFileSync(installed.binary);
+    expect([contents.bytes, contents.crc32]).toEqual([file.length, crc32(file).toString(16).padStart(8, '0')]);
+    expect(contents.places).toHaveLength(16);
+    for (const [k, at] of contents.places.entries()) {
+      const sample = file.toString('hex', at, at + 8);
+      expect(contents.samples.slice(16 * k, 16 * (k + 1))).toBe(sample);
+      expect(sample, `at ${at}`).not.toMatch(/^(..)\1{7}$/);
+      expect((contents.places[k + 1] ?? file.length) - at, `after ${at}`).toBeLessThan(file.length * 0.08);
+    }
+  });
+});
+
 describe('reasons that this machine cannot provoke', () => {
   const facts: LoadFacts = {
     platform: 'linux-x64-musl',
@@ -153,7 +224,7 @@ describe('reasons that this machine cannot provoke', () => {
     version: '1.2.3',
     installed: ['linux-x64-musl'],
     file: '/app/routepool.linux-x64-musl.node',
-    size: undefined,
+    fault: undefined,
     override: undefined,
     permissionModel: false,
     checkout: false,

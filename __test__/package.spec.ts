@@ -1,7 +1,8 @@
 /** The package as it is published: what is in it, what it costs to import, and every way to use it from a project of its own. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -59,6 +60,26 @@ describe('an installed package', () => {
     project.write('app.ts', `import { validate } from 'routepool'; ${SWEEP}`);
     execFileSync(bin('esbuild/bin/esbuild'), ['app.ts', '--bundle', '--platform=node', '--format=esm', '--packages=external', '--outfile=app.mjs'], { cwd: project.folder, stdio: 'ignore' });
     prints('1024', 'app.mjs');
+  });
+
+  describe.each(['cjs', 'esm'])('bundled with everything else into one file (%s)', (format) => {
+    const name = `bundle.${format === 'cjs' ? 'cjs' : 'mjs'}`;
+    beforeAll(() => {
+      project.write('whole.ts', `import { validate } from 'routepool'; ${SWEEP}`);
+      execFileSync(bin('esbuild/bin/esbuild'), ['whole.ts', '--bundle', '--platform=node', `--format=${format}`, `--outfile=${name}`], { cwd: project.folder, stdio: 'ignore' });
+    });
+
+    it('finds its addon where that is installed', () => prints('1024', name));
+
+    it('says elsewhere why there is no addon, and what to do', () => {
+      const elsewhere = mkdtempSync(join(tmpdir(), 'routepool-bundle-'));
+      copyFileSync(project.path(name), join(elsewhere, name));
+      const { status, stdout, stderr } = spawnSync(process.execPath, [name], { cwd: elsewhere, encoding: 'utf8' });
+      rmSync(elsewhere, { recursive: true });
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+      expect(stderr).toMatch(/^RoutePoolError: routepool was bundled into another file, away from its addon\. Leave it out of the bundle \(esbuild: --external:routepool/m);
+      expect(stderr).toMatch(/code: 'ERR_ROUTEPOOL_BINDING'/);
+    });
   });
 });
 

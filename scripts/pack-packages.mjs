@@ -1,9 +1,10 @@
 // Packs routepool and the packages with its binaries as tarballs, as they are published.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { billOf } from './supply/bill.mjs';
+import { contentsOf } from './supply/contents.mjs';
 import { noticesOf } from './supply/notices.mjs';
 import { fileOf, published } from './targets/list.mjs';
 
@@ -34,7 +35,7 @@ export function packPackages(binaries, folder, { repository } = {}) {
   rmSync(folders, { recursive: true, force: true });
   run('npx', ['--no-install', 'napi', 'create-npm-dirs', '--npm-dir', 'target/npm'], root);
 
-  // A binary's package: the loader compares the size, since a file that is cut short ends the process when it is loaded.
+  // A binary's package: the loader compares the contents, since a file that is damaged can end the process when it is loaded.
   const packages = binaries.map((binary) => {
     const platform = platformOf(binary);
     const own = join(folders, platform);
@@ -44,7 +45,7 @@ export function packPackages(binaries, folder, { repository } = {}) {
     writeFileSync(join(own, 'README.md'), `The binary of [routepool](https://www.npmjs.com/package/routepool) for ${platform}.\n`);
     const target = published.find((name) => fileOf(name) === basename(binary));
     const manifest = read(join(own, 'package.json'));
-    write(join(own, 'package.json'), { ...manifest, ...origin, files: [...manifest.files, NOTICES, BILL], bytes: statSync(file).size });
+    write(join(own, 'package.json'), { ...manifest, ...origin, files: [...manifest.files, NOTICES, BILL], contents: contentsOf(file) });
     writeFileSync(join(own, NOTICES), noticesOf(target));
     write(join(own, BILL), billOf(target, manifest.version, file));
     return own;

@@ -3,17 +3,27 @@
  * the error says which of the many reasons it was, and the command that mends it.
  */
 import { createRequire } from 'node:module';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { RoutePoolError } from '../errors.ts';
 import { explainLoadFailure } from './load-failure.ts';
+import { packedBinary, quickFault, wholeFault, type PackedBinary } from './packed-binary.ts';
 import { linuxLibc, platformName, PLATFORMS, quickPlatformName } from './platform.ts';
 
-const require = createRequire(import.meta.url);
+/** This file, or the bundle that it has become part of: in one of CommonJS esbuild leaves `import.meta` empty. */
+function ownFile(): string {
+  const url = import.meta.url as string | undefined;
+  if (url?.startsWith('file:')) return fileURLToPath(url);
+  return typeof __filename === 'string' ? __filename : resolve('bundle.js');
+}
+
+const here = ownFile();
+const require = createRequire(here);
 
 /** The package's folder: the depth of this file differs between src and what is published. */
 function packageFolder(): string {
-  let folder = import.meta.dirname;
+  let folder = dirname(here);
   while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
   return folder;
 }
@@ -48,37 +58,18 @@ function ownBinary(): string | undefined {
   if (platform === undefined) return undefined;
   const built = join(root, `routepool.${platform}.node`);
   if (existsSync(built)) return built;
-  const packed = packedFile(platform);
-  if (packed !== undefined && packed.is !== packed.was) throw new Damaged(packed);
+  const packed = packedBinary(require, platform);
+  // Before it is loaded: that could end the process.
+  const fault = packed && faultOf(packed, process.env['ROUTEPOOL_CHECK_BINDING'] ? wholeFault : quickFault);
+  if (fault !== undefined) throw new Error(fault);
   return packed?.file;
 }
 
-/** A file whose size is not the one that it was packed with. Loading it could end the process with a bus error. */
-class Damaged extends Error {
-  readonly packed: Packed;
-
-  constructor(packed: Packed) {
-    super('the size is wrong');
-    this.packed = packed;
-  }
-}
-
-interface Packed {
-  readonly file: string;
-  readonly is: number;
-  readonly was: number;
-}
-
-function packedFile(platform: string): Packed | undefined {
+function faultOf(packed: PackedBinary, look: (packed: PackedBinary) => string | undefined): string | undefined {
   try {
-    const manifest = require.resolve(`routepool-${platform}/package.json`);
-    const { main, bytes } = JSON.parse(readFileSync(manifest, 'utf8')) as { main?: string; bytes?: number };
-    if (main === undefined) return undefined;
-    const file = join(dirname(manifest), main);
-    const is = statSync(file).size;
-    return { file, is, was: bytes ?? is };
+    return look(packed);
   } catch {
-    // Not installed, or not to be read: the load says so.
+    // Not there, or not to be read: the load says so.
     return undefined;
   }
 }
@@ -88,15 +79,15 @@ function failure(error: unknown, override: string | undefined): RoutePoolError {
   const platform = platformName(libc);
   const messages = [...chain(error)];
   const own = version();
-  const size = error instanceof Damaged ? error.packed : undefined;
+  const packed = override === undefined ? packedBinary(require, platform) : undefined;
   const { message } = explainLoadFailure({
     platform,
     glibc: libc?.name === 'glibc' ? libc.version : undefined,
     version: own ?? 'here',
     bundled: own === undefined,
     installed: PLATFORMS.filter((name) => isInstalled(name)),
-    file: size?.file ?? loadedFile(messages) ?? packedFile(platform)?.file,
-    size,
+    file: loadedFile(messages) ?? packed?.file,
+    fault: packed && faultOf(packed, wholeFault),
     override,
     permissionModel: (process as { permission?: unknown }).permission !== undefined,
     checkout: existsSync(join(root, 'Cargo.toml')),

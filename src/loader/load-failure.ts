@@ -14,8 +14,8 @@ export interface LoadFacts {
   readonly installed: readonly string[];
   /** The file that was to be loaded, if one was found. */
   readonly file: string | undefined;
-  /** Its size now and the size that it was packed with, in bytes, if they differ. */
-  readonly size: { readonly is: number; readonly was: number } | undefined;
+  /** In what it differs from the file that was packed. */
+  readonly fault: string | undefined;
   /** The file named by `ROUTEPOOL_BINDING`. */
   readonly override: string | undefined;
   /** Whether Node runs with its permission model. */
@@ -52,7 +52,7 @@ const BUILD = 'build it from source (git clone, then npm install with Rust 1.89 
 
 /** Tells the reasons apart; the first that fits is the one to mend first. */
 export function explainLoadFailure(facts: LoadFacts): LoadFailure {
-  const { platform, version, installed, file, size, override, checkout, messages } = facts;
+  const { platform, version, installed, file, fault, override, checkout, messages } = facts;
   const name = `routepool-${platform}`;
   // npm compares versions, never files: whatever its options, it leaves a package alone whose folder is there.
   const folder = file === undefined ? `node_modules/${name}` : dirname(file);
@@ -77,8 +77,8 @@ export function explainLoadFailure(facts: LoadFacts): LoadFailure {
   if (facts.bundled && override === undefined) {
     return { reason: 'bundled', message: 'routepool was bundled into another file, away from its addon. Leave it out of the bundle (esbuild: --external:routepool, webpack and vite: externals) and install it where the bundle runs, or name the addon\'s .node file in ROUTEPOOL_BINDING.' };
   }
-  if (size !== undefined) {
-    return { reason: 'damaged', message: `${subject} is damaged: it has ${size.is} bytes in place of ${size.was}. ${again}` };
+  if (fault !== undefined) {
+    return { reason: 'damaged', message: `${subject} is damaged: ${fault}. ${again}. (If a tool changed it on purpose, such as strip, patchelf or codesign, name it in ROUTEPOOL_BINDING.)` };
   }
   const lacks = said(/lacks the call/);
   if (lacks !== undefined && override !== undefined) {
