@@ -212,7 +212,7 @@ describe('what a package says of its binary', () => {
       const sample = file.toString('hex', at, at + 8);
       expect(contents.samples.slice(16 * k, 16 * (k + 1))).toBe(sample);
       expect(sample, `at ${at}`).not.toMatch(/^(..)\1{7}$/);
-      expect((contents.places[k + 1] ?? file.length) - at, `after ${at}`).toBeLessThan(file.length * 0.08);
+      expect((contents.places[k + 1] ?? file.length) - at, `after ${at}`).toBeLessThan(file.length * 0.07);
     }
   });
 });

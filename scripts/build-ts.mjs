@@ -50,7 +50,7 @@ chmodSync(new URL('../dist/cli/main.js', import.meta.url), 0o755);
 
 /** The library is not bundled into the other entries: there is one class `Interface` in a process. */
 function libraryOnce(context) {
-  // All files of the bundle are at most two folders deep in dist/, and chunks are one deep, as the entries are.
+  // Entries and chunks are all one folder deep in dist/.
   context.onResolve({ filter: /^\.\.\/index\.ts$/ }, () => ({ path: '../index.js', external: true }));
 }
 
