@@ -85,6 +85,9 @@ pub struct Reply {
     pub id: TransactionId,
     /// What it says.
     pub body: ReplyBody,
+    /// Whether the mapped address was in XOR-MAPPED-ADDRESS. Devices on the way that replace addresses wherever they find them
+    /// rewrite MAPPED-ADDRESS too (RFC 8489, section 14.2), so that alone proves nothing.
+    pub protected: bool,
 }
 
 /// What a response says.
@@ -183,7 +186,7 @@ pub fn read_reply(bytes: &[u8]) -> Result<Reply, NotAReply> {
         (true, None, None) => ReplyBody::NoMappedAddress,
         (false, ..) => ReplyBody::Error(code.unwrap_or(0)),
     };
-    Ok(Reply { id, body })
+    Ok(Reply { id, body, protected: rank > 1 })
 }
 
 /// The attributes of a message: type and value, without the padding to four bytes.

@@ -5,14 +5,17 @@
 //! the verdicts on.
 
 mod bits;
-mod control;
 mod cookie;
 mod evidence;
 mod flight;
+mod loss;
 mod machine;
 mod order;
 mod pace;
+mod pacing;
 mod proven;
+mod retry;
+mod rng;
 mod saved;
 mod settings;
 mod verdict;
@@ -26,7 +29,10 @@ pub use machine::{Counters, Datagram, Next, Phase, Probe, Sweep, Why};
 pub use order::Order;
 pub use pace::Pace;
 pub use proven::Proven;
+pub use retry::Limit;
 pub use saved::{Saved, SavedError, SavedEvidence};
+#[cfg(test)]
+pub use settings::Mutant;
 pub use settings::{Settings, bounds};
 pub use verdict::{RECORD_LEN, Reason, Status, Verdict, VerdictSink};
 pub use window::Window;

@@ -244,6 +244,18 @@ impl Targets {
         None
     }
 
+    /// What to add to an index so that runs of `1 << bits` of the sums are prefixes of addresses: for one block without gaps all of
+    /// them are, for several the first.
+    #[must_use]
+    pub fn shift(&self, bits: u32) -> u32 {
+        let low = match self.source(0) {
+            Some(IpAddr::V4(ip)) => u32::from(ip),
+            Some(IpAddr::V6(ip)) => u128::from(ip) as u32,
+            None => 0,
+        };
+        low & ((1 << bits) - 1)
+    }
+
     /// A random number below `stride`, always the same for an index.
     fn pick(&self, index: u32, stride: u128) -> u128 {
         if stride <= 1 {

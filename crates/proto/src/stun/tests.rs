@@ -241,11 +241,11 @@ proptest! {
             b
         });
         let want = if which == 1 { plain } else { xor };
-        prop_assert_eq!(read_reply(&success), Ok(Reply { id, body: ReplyBody::Mapped(want) }));
+        prop_assert_eq!(read_reply(&success), Ok(Reply { id, body: ReplyBody::Mapped(want), protected: true }));
         let failure = encode(MessageClass::ErrorResponse, id, |b| {
             b.with_attribute(ErrorCode::from(stun_rs::ErrorCode::new(code, "reason").expect("a code")))
         });
-        prop_assert_eq!(read_reply(&failure), Ok(Reply { id, body: ReplyBody::Error(code) }));
+        prop_assert_eq!(read_reply(&failure), Ok(Reply { id, body: ReplyBody::Error(code), protected: false }));
     }
 
     #[test]

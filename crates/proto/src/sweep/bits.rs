@@ -1,5 +1,7 @@
 //! Two bits of state per source.
 
+use std::ops::Range;
+
 /// What is known of one source. Everything that a sweep must remember of a source that works fits in two bits; the
 /// others have an entry in the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +136,35 @@ impl States {
         self.count(State::Ok) + self.count(State::OkOtherPort)
     }
 
+    /// How many sources are judged.
+    #[must_use]
+    pub fn judged(&self) -> u32 {
+        self.len - self.count(State::Open)
+    }
+
+    /// How many of these sources are judged.
+    #[must_use]
+    pub fn judged_within(&self, range: Range<u32>) -> u32 {
+        let (from, to) = (range.start, range.end.min(self.len));
+        if from >= to {
+            return 0;
+        }
+        let (first, last) = (from / PER_WORD, (to - 1) / PER_WORD);
+        let words = self.words[first as usize..=last as usize].iter().zip(first..);
+        words
+            .map(|(word, at)| {
+                let mut pairs = (word | word >> 1) & LOW;
+                if at == first {
+                    pairs &= u64::MAX << (2 * (from % PER_WORD));
+                }
+                if at == last {
+                    pairs &= u64::MAX >> (62 - 2 * ((to - 1) % PER_WORD));
+                }
+                pairs.count_ones()
+            })
+            .sum()
+    }
+
     /// The first open source at or after `from`.
     #[must_use]
     pub fn next_open(&self, from: u32) -> Option<u32> {
@@ -188,6 +219,9 @@ mod tests {
             let find = |wanted: fn(&State) -> bool| plain.iter().enumerate().skip(from as usize).find(|(_, s)| wanted(s)).map(|(i, _)| i as u32);
             prop_assert_eq!(states.next_open(from), find(|s| *s == State::Open));
             prop_assert_eq!(states.next_judged(from), find(|s| *s != State::Open));
+            let to = from.saturating_add(len / 2);
+            let judged = plain.iter().take(to as usize).skip(from as usize).filter(|s| **s != State::Open);
+            prop_assert_eq!(states.judged_within(from..to) as usize, judged.count());
             prop_assert_eq!(States::from_words(len, states.words().to_vec()), Some(states));
         });
     }

@@ -12,17 +12,20 @@ pub const CANARY_POSITIONS: u32 = 1 << 16;
 /// What a transaction id says: which probe this was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// Position in the permuted walk, or a canary position (from `u32::MAX` downwards).
+    /// Position in the permuted walk, later the index of the source; or a canary position (from `u32::MAX` downwards).
     pub position: u32,
-    /// The pass, from 1.
+    /// The attempt, or the lower bits of the flow that it left by.
     pub pass: u8,
     /// A repeat to a source that is already known to answer, to measure loss.
     pub control: bool,
 }
 
 const CONTROL: u8 = 0x80;
-/// The highest pass number that fits beside the control flag.
-pub(super) const MAX_PASS: u8 = 0x7f;
+
+/// What an id carries of the number of a flow. The port that a reply arrives at says the rest.
+pub(super) fn pass_of(flow: u32) -> u8 {
+    flow as u8 & !CONTROL
+}
 
 /// Makes and checks transaction ids without remembering any.
 ///

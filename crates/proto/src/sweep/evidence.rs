@@ -21,8 +21,6 @@ pub(super) struct Entry {
     pub status: Status,
     pub reason: Reason,
     pub code: u16,
-    /// The pass of the observation.
-    pub pass: u8,
     pub port: u16,
     /// Which server was asked.
     pub server: u16,
@@ -33,16 +31,25 @@ pub(super) struct Entry {
 const NO_ADDRESS: u32 = u32::MAX;
 
 impl Entry {
-    pub(super) fn failure(failure: Failure, pass: u8) -> Self {
+    pub(super) fn failure(failure: Failure) -> Self {
         let (status, code) = match failure {
             Failure::Send(errno) => (Status::SendError, errno),
             Failure::Bind(errno) => (Status::BindError, errno),
         };
-        Self { status, reason: Reason::None, code, pass, port: 0, server: 0, address: NO_ADDRESS }
+        Self { status, reason: Reason::None, code, port: 0, server: 0, address: NO_ADDRESS }
     }
 
-    pub(super) fn bad_reply(reason: Reason, code: u16, pass: u8) -> Self {
-        Self { status: Status::BadReply, reason, code, pass, port: 0, server: 0, address: NO_ADDRESS }
+    pub(super) fn bad_reply(reason: Reason, code: u16) -> Self {
+        Self { status: Status::BadReply, reason, code, port: 0, server: 0, address: NO_ADDRESS }
+    }
+
+    pub(super) fn unknown(reason: Reason) -> Self {
+        Self { status: Status::Unknown, ..Self::bad_reply(reason, 0) }
+    }
+
+    /// Whether the system refused to send: then the source has not answered anything.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.status, Status::SendError | Status::BindError)
     }
 }
 
@@ -56,7 +63,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    pub(super) fn mapped_entry(&mut self, external: SocketAddr, server: u16, pass: u8) -> Entry {
+    pub(super) fn mapped_entry(&mut self, external: SocketAddr, server: u16) -> Entry {
         let next = self.addresses.len() as u32;
         let address = *self.numbers.entry(external.ip()).or_insert(next);
         if address == next {
@@ -66,7 +73,6 @@ impl Evidence {
             status: Status::Mapped,
             reason: Reason::None,
             code: 0,
-            pass,
             port: external.port(),
             server,
             address,
@@ -123,7 +129,7 @@ mod tests {
     fn counts_sources_behind_each_external_address() {
         let mut evidence = Evidence::default();
         for (index, external) in ["192.0.2.1:1", "192.0.2.2:2", "192.0.2.1:3"].iter().enumerate() {
-            let entry = evidence.mapped_entry(external.parse().expect("an address"), 0, 1);
+            let entry = evidence.mapped_entry(external.parse().expect("an address"), 0);
             evidence.count_mapped(&entry);
             evidence.put(index as u32, entry);
         }

@@ -5,19 +5,21 @@ mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use self::receive::Datagram;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::bits::States;
-use super::control::{Controls, Passes};
+use self::watch::Alive;
+use super::bits::{State, States};
 use super::cookie::Cookie;
 use super::evidence::Evidence;
 use super::flight::{Flight, RoundTrips};
 use super::order::Order;
 use super::pace::Pace;
+use super::retry::{Limit, Retry, View};
 use super::settings::{Settings, bounds};
 use super::verdict::{Reason, Status};
 use super::window::Window;
@@ -33,6 +35,9 @@ pub struct Probe {
     pub source: IpAddr,
     /// Which of the servers, as an index.
     pub server: u16,
+    /// Number of the local port to send from. Each number is another port, opened when it first comes up, and kept for as long as
+    /// [`Sweep::listens_to`] says.
+    pub flow: u32,
 }
 
 /// What the driver has to do next.
@@ -62,11 +67,13 @@ pub enum Why {
 pub enum Phase {
     /// Handing on the verdicts of a saved state, from this index.
     Replay(u32),
-    /// Asking.
+    /// The first pass: each source once.
     Pass,
-    /// Between two passes, since the last probe.
+    /// After the first pass, for the replies to its last probes.
     Gap,
-    /// After the last pass, for late replies.
+    /// Asking what was silent again.
+    Retry,
+    /// After the last probe, for late replies.
     Cooldown,
     /// The network is lost since then.
     Paused(Duration),
@@ -128,39 +135,36 @@ pub struct Sweep {
 
     states: States,
     evidence: Evidence,
-    passes: Passes,
     counters: Counters,
     judged: [u32; 8],
     reasons: Vec<(Status, Reason, u32)>,
 
     phase: Phase,
-    pass: u8,
+    /// The flow of the first pass. More than 0 where the first sources had to be asked several times until anything answered.
+    first_flow: u32,
     cursor: u32,
-    controls: Controls,
+    retry: Option<Box<Retry>>,
+    asks: Vec<super::retry::Ask>,
     window: Window,
     pace: Pace,
     flight: Flight,
     /// Sources that answered anything at all in this run or the saved one.
     good: u32,
+    /// Those of them whose first probe was not answered.
+    late: u32,
     confirmed: bool,
     last_sent: Duration,
-    /// What silence means, once that is settled.
-    silence: Option<(Status, Reason)>,
+    /// When the first pass began, in this process.
+    began: Duration,
+    /// All that had arrived by then has been handed in.
+    seen: Duration,
+    /// When the driver looked last, and until when it meant to wait.
+    looked: Duration,
+    /// All is asked, and what is open has its verdict by [`Sweep::last_word`].
+    concluded: bool,
+    /// The network went away for good.
+    network_lost: bool,
     alive: Alive,
-}
-
-/// The watch over the network itself.
-#[derive(Clone, Debug, Default)]
-struct Alive {
-    last_reply: Duration,
-    last_beat: Duration,
-    /// The last reply before the outage that is being waited out.
-    lost_at: Duration,
-    /// Heartbeats sent since the last reply.
-    beats: u32,
-    dice: u64,
-    /// (time, cursor): where the walk was when, for going back to before an outage.
-    marks: std::collections::VecDeque<(Duration, u32)>,
 }
 
 impl Sweep {
@@ -177,22 +181,27 @@ impl Sweep {
             resumed: false,
             states: States::new(len),
             evidence: Evidence::default(),
-            passes: Passes::default(),
             counters: Counters::default(),
             judged: [0; 8],
             reasons: Vec::new(),
             phase: Phase::Pass,
-            pass: 1,
+            first_flow: 0,
             cursor: 0,
-            controls: Controls::default(),
+            retry: None,
+            asks: Vec::new(),
             window: Window::new(settings.window),
             pace: Pace::new(settings.rate, settings.batch),
             flight: Flight::default(),
             good: 0,
+            late: 0,
             confirmed: settings.canary.is_some(),
             last_sent: Duration::ZERO,
-            silence: None,
-            alive: Alive { dice: seed, ..Alive::default() },
+            began: Duration::ZERO,
+            seen: Duration::ZERO,
+            looked: Duration::ZERO,
+            concluded: false,
+            network_lost: false,
+            alive: Alive::new(seed),
             targets,
             settings,
         }
@@ -222,16 +231,11 @@ impl Sweep {
         self.resumed
     }
 
-    /// The pass, from 1.
+    /// The pass, from 1: how often the source that was asked most often has been asked.
     #[must_use]
     pub fn pass(&self) -> u8 {
-        self.pass
-    }
-
-    /// How often a source that stayed silent has been asked by now.
-    #[must_use]
-    pub fn asks(&self) -> u8 {
-        self.pass.saturating_sub(self.passes.first).saturating_add(1)
+        let again = self.retry.as_ref().map_or(0, |retry| retry.rounds());
+        (self.first_flow.min(u32::from(u8::MAX)) as u8).saturating_add(1).saturating_add(again)
     }
 
     /// The counters.
@@ -261,7 +265,7 @@ impl Sweep {
     /// Sources proven with another port than the one sent from.
     #[must_use]
     pub fn port_rewritten(&self) -> u32 {
-        self.states.count(super::bits::State::OkOtherPort)
+        self.states.count(State::OkOtherPort)
     }
 
     /// What is known of each source.
@@ -276,10 +280,23 @@ impl Sweep {
         &self.flight.times
     }
 
-    /// The measured loss per probe, 0 to 1.
+    /// The share of the sources that work whose first probe was lost, 0 to 1. It counts only asks that are over.
     #[must_use]
     pub fn loss(&self) -> f64 {
-        self.passes.loss(self.pass, self.good)
+        let hidden = self.retry.as_ref().map_or(0.0, |retry| retry.hidden(self.late));
+        if self.good == 0 { 0.0 } else { (f64::from(self.late) + hidden) / (f64::from(self.good) + hidden) }
+    }
+
+    /// The places that could only be asked slowly, with sources that are unknown therefore.
+    #[must_use]
+    pub fn limits(&self) -> Vec<Limit> {
+        self.retry.as_ref().map_or(Vec::new(), |retry| retry.limits(&self.states, &self.targets))
+    }
+
+    /// Whether answers may still come by this flow; the port of another can be closed.
+    #[must_use]
+    pub fn listens_to(&self, flow: u32) -> bool {
+        flow <= self.first_flow || self.retry.as_ref().is_some_and(|retry| flow >= retry.oldest_flow())
     }
 
     /// External addresses other than the source, with the number of sources behind each, most first.
@@ -294,27 +311,20 @@ impl Sweep {
         (self.window.current(), self.window.lowest())
     }
 
-    /// How many probes may still be answered in time.
-    #[must_use]
-    pub fn in_flight(&self) -> u32 {
-        self.flight.in_flight()
-    }
-
-    /// Probes still to be handed out in this pass, at most; for an estimate of the time left.
+    /// Probes still to be handed out in the first pass, or sources that are open after it; for an estimate of the time left.
     #[must_use]
     pub fn left_in_pass(&self) -> u32 {
         match self.phase {
-            Phase::Pass | Phase::Paused(_) => {
-                let walked = f64::from(self.cursor) / f64::from(self.targets.len().max(1));
-                let open = f64::from(self.states.count(super::bits::State::Open));
-                if self.pass == self.passes.first {
-                    self.targets.len() - self.cursor
-                } else {
-                    (open * (1.0 - walked)) as u32
-                }
-            }
+            Phase::Pass | Phase::Paused(_) if self.retry.is_none() => self.targets.len() - self.cursor,
+            Phase::Retry | Phase::Paused(_) => self.states.count(State::Open),
             _ => 0,
         }
+    }
+
+    /// All that had arrived by this time has been handed in. Nothing is concluded from a deadline that passed later: what is
+    /// still unread may be the answer.
+    pub fn on_drained(&mut self, at: Duration) {
+        self.seen = self.seen.max(at);
     }
 
     /// The kernel counted dropped datagrams at one of our sockets.
@@ -322,29 +332,39 @@ impl Sweep {
         self.window.on_drops();
     }
 
-    /// The server that a position is asked at in a pass: in turn, so that a source is asked at another one the next time,
-    /// and so that a NAT's ports per server are used evenly.
-    fn server_for(&self, position: u32, pass: u8) -> u16 {
-        ((position as usize + usize::from(pass)) % self.settings.servers.len().max(1)) as u16
+    /// The server that is asked: in the first pass in turn, so that a NAT's ports per server are used evenly; later one for each
+    /// flow, so that sources and their controls are asked at the same one.
+    fn server_for(&self, position: u32, flow: u32) -> u16 {
+        let turn = if flow <= self.first_flow { position.wrapping_add(flow) } else { flow };
+        (turn as usize % self.settings.servers.len().max(1)) as u16
     }
 
     fn server(&self, number: u16) -> SocketAddr {
         self.settings.servers[usize::from(number)]
     }
 
-    /// The source at a position of the walk, or the canary; `None` if the position is neither.
-    fn source_at(&self, position: u32) -> Option<(Option<u32>, IpAddr)> {
-        if position < self.targets.len() {
-            let index = self.order.nth(position);
+    /// The source that a number in a transaction id stands for: in the first pass a position of the walk, later an index;
+    /// or the canary. `None` if it is neither.
+    fn source_at(&self, number: u32, flow: u32) -> Option<(Option<u32>, IpAddr)> {
+        if number < self.targets.len() {
+            let index = if flow <= self.first_flow { self.order.nth(number) } else { number };
             return Some((Some(index), self.targets.source(index)?));
         }
-        if position > u32::MAX - super::cookie::CANARY_POSITIONS {
+        if number > u32::MAX - super::cookie::CANARY_POSITIONS {
             return Some((None, self.settings.canary?));
         }
         None
     }
 
-    /// The gap before a further pass.
+    /// What the retries look at.
+    fn view(&self, now: Duration) -> View<'_> {
+        let timeout = self.settings.timeout;
+        // Where replies take longer than they may, they are waited for as long as they take, and as long again.
+        let patience = timeout.max((self.flight.times.max() * 2).min(timeout * 5 / 2));
+        View { now, seen: self.seen, states: &self.states, hold: self.flight.times.hold(), patience }
+    }
+
+    /// The gap after the first pass.
     fn pass_gap(&self) -> Duration {
         (self.flight.times.hold() * 2)
             .max(bounds::MIN_PASS_GAP)

@@ -1,5 +1,7 @@
 //! The order in which sources are asked.
 
+use super::rng::SplitMix64;
+
 /// A permutation of `0..len`: position in the walk to index of the source, from a seed.
 ///
 /// Walking a block in order trips per-/24 limits and fills neighbour tables one router at a time; a permuted walk spreads
@@ -22,11 +24,8 @@ impl Order {
         // At least one bit a side; the domain is then less than twice `len`, so a walk takes less than two steps on average.
         let bits = (u32::BITS - len.saturating_sub(1).leading_zeros()).max(2);
         let right_bits = bits / 2;
-        let mut state = seed;
-        let keys = std::array::from_fn(|_| {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            (mix64(state) >> 32) as u32
-        });
+        let mut rng = SplitMix64::new(seed);
+        let keys = std::array::from_fn(|_| (rng.next() >> 32) as u32);
         Self { len, left_bits: bits - right_bits, right_bits, keys }
     }
 
@@ -43,6 +42,31 @@ impl Order {
                 return index;
             }
         }
+    }
+
+    /// The position at which an index stands: the inverse of [`Order::nth`].
+    #[must_use]
+    pub fn position(&self, index: u32) -> u32 {
+        if index >= self.len {
+            return index;
+        }
+        let mut position = index;
+        loop {
+            position = self.decrypt(position);
+            if position < self.len {
+                return position;
+            }
+        }
+    }
+
+    fn decrypt(&self, value: u32) -> u32 {
+        let (left_mask, right_mask) = ((1 << self.left_bits) - 1, (1 << self.right_bits) - 1);
+        let (mut left, mut right) = (value >> self.right_bits, value & right_mask);
+        for pair in self.keys.chunks_exact(2).rev() {
+            right ^= mix32(left ^ pair[1]) & right_mask;
+            left ^= mix32(right ^ pair[0]) & left_mask;
+        }
+        (left << self.right_bits) | right
     }
 
     fn encrypt(&self, value: u32) -> u32 {
@@ -64,12 +88,6 @@ fn mix32(mut x: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-/// The output function of `SplitMix64`.
-fn mix64(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
-}
 
 #[cfg(test)]
 mod tests {
@@ -83,6 +101,7 @@ mod tests {
             for position in 0..len {
                 let index = order.nth(position) as usize;
                 assert!(!std::mem::replace(&mut seen[index], true), "index {index} twice for length {len}");
+                assert_eq!(order.position(index as u32), position);
             }
         }
         let walk = |seed| (0..1000).map(|p| Order::new(1000, seed).nth(p)).collect::<Vec<_>>();

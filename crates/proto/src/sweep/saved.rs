@@ -17,16 +17,12 @@ pub struct Saved {
     pub seed: u64,
     /// Key of the transaction ids.
     pub key: [u8; 16],
-    /// The pass that was under way.
-    pub pass: u8,
-    /// The pass that first went over all sources.
-    pub first_pass: u8,
-    /// Where to go on within the pass.
+    /// Where to go on within the first pass.
     pub cursor: u32,
-    /// Set once the passes are over: what silence means.
-    pub silence: Option<(Status, Reason)>,
-    /// By pass: sources first answered, controls sent, controls answered.
-    pub by_pass: Vec<[u32; 3]>,
+    /// All was asked: what is open and has no evidence never answered.
+    pub concluded: bool,
+    /// Sources that answered, but not to their first probe.
+    pub late: u32,
     /// Probes sent and replies received.
     pub traffic: [u64; 2],
     /// What was found, two bits a source.
@@ -46,8 +42,6 @@ pub struct SavedEvidence {
     pub reason: Reason,
     /// errno or STUN error code.
     pub code: u16,
-    /// The pass of the observation.
-    pub pass: u8,
     /// The address a server saw.
     pub external: Option<SocketAddr>,
     /// Which server.
@@ -70,7 +64,7 @@ pub enum SavedError {
 }
 
 const MAGIC: &[u8; 9] = b"routepool";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Saved {
     /// The bytes: magic, version, fields, and a checksum over all of it.
@@ -83,18 +77,16 @@ impl Saved {
         out.extend(self.subject.as_bytes());
         out.extend(self.seed.to_le_bytes());
         out.extend(self.key);
-        out.extend([self.pass, self.first_pass]);
         out.extend(self.cursor.to_le_bytes());
-        out.extend(self.silence.map_or([0, 0], |(status, reason)| [status as u8, reason as u8]));
-        out.extend((self.by_pass.len() as u32).to_le_bytes());
-        out.extend(self.by_pass.iter().flatten().flat_map(|n| n.to_le_bytes()));
+        out.push(u8::from(self.concluded));
+        out.extend(self.late.to_le_bytes());
         out.extend(self.traffic.iter().flat_map(|n| n.to_le_bytes()));
         out.extend(self.states.len().to_le_bytes());
         out.extend(self.states.words().iter().flat_map(|w| w.to_le_bytes()));
         out.extend((self.evidence.len() as u32).to_le_bytes());
         for e in &self.evidence {
             out.extend(e.index.to_le_bytes());
-            out.extend([e.status as u8, e.reason as u8, e.pass]);
+            out.extend([e.status as u8, e.reason as u8]);
             out.extend(e.code.to_le_bytes());
             out.extend(e.server.to_le_bytes());
             put_external(&mut out, e.external);
@@ -162,14 +154,9 @@ impl Reader<'_> {
         let subject = String::from_utf8(self.take(subject_len)?.to_vec()).ok()?;
         let seed = u64::from_le_bytes(self.array()?);
         let key = self.array()?;
-        let [pass, first_pass] = self.array()?;
         let cursor = self.u32()?;
-        let [status, reason] = self.array()?;
-        let silence =
-            if status == 0 { None } else { Some((status_from(status)?, Reason::from_code(reason)?)) };
-        let passes = self.u32()?;
-        let by_pass =
-            (0..passes).map(|_| Some([self.u32()?, self.u32()?, self.u32()?])).collect::<Option<_>>()?;
+        let [concluded] = self.array()?;
+        let late = self.u32()?;
         let traffic = [u64::from_le_bytes(self.array()?), u64::from_le_bytes(self.array()?)];
         let len = self.u32()?;
         let words = self.take((len as usize).div_ceil(32) * 8)?;
@@ -182,11 +169,9 @@ impl Reader<'_> {
             subject,
             seed,
             key,
-            pass,
-            first_pass,
             cursor,
-            silence,
-            by_pass,
+            concluded: concluded != 0,
+            late,
             traffic,
             states,
             evidence,
@@ -195,7 +180,7 @@ impl Reader<'_> {
 
     fn evidence(&mut self, len: u32) -> Option<SavedEvidence> {
         let index = self.u32().filter(|i| *i < len)?;
-        let [status, reason, pass] = self.array()?;
+        let [status, reason] = self.array()?;
         let code = self.u16()?;
         let server = self.u16()?;
         let external = match self.array()? {
@@ -211,7 +196,7 @@ impl Reader<'_> {
             _ => return None,
         };
         let (status, reason) = (status_from(status)?, Reason::from_code(reason)?);
-        Some(SavedEvidence { index, status, reason, code, pass, external, server })
+        Some(SavedEvidence { index, status, reason, code, external, server })
     }
 
     fn take(&mut self, len: usize) -> Option<&[u8]> {
@@ -253,7 +238,6 @@ mod tests {
             status: Status::Mapped,
             reason: Reason::ExternalVaries,
             code: 7,
-            pass: 2,
             external: external.map(|e| e.parse().expect("an address")),
             server: 1,
         };
@@ -261,11 +245,9 @@ mod tests {
             subject: "10.0.0.0/25 subnet".into(),
             seed: 42,
             key: [9; 16],
-            pass: 2,
-            first_pass: 1,
             cursor: 17,
-            silence: Some((Status::Unknown, Reason::Loss)),
-            by_pass: vec![[1, 2, 3], [4, 5, 6]],
+            concluded: true,
+            late: 6,
             traffic: [10, 9],
             states,
             evidence: vec![entry(99, Some("[2001:db8::1]:5")), entry(4, Some("192.0.2.1:6")), entry(5, None)],
@@ -291,8 +273,8 @@ mod tests {
         }
         assert_eq!(Saved::from_bytes(b"ip,status\n"), Err(SavedError::NotASavedState));
         let mut newer = bytes;
-        newer[MAGIC.len()] = 2;
-        assert_eq!(Saved::from_bytes(&newer), Err(SavedError::Version(2)));
+        newer[MAGIC.len()] = 3;
+        assert_eq!(Saved::from_bytes(&newer), Err(SavedError::Version(3)));
     }
 
     #[test]

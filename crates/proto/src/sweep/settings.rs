@@ -7,17 +7,77 @@ use std::time::Duration;
 pub mod bounds {
     use std::time::Duration;
 
-    /// Passes over the missing before silence may be judged, when the user gave none. Three is what zmap and masscan ask for.
-    pub const MIN_PASSES: u8 = 3;
-    /// Where an automatic run gives up: at 60 % loss per round trip, 32 asks leave 0.005 of 65,536 good sources unheard.
-    /// Below the 127 that a transaction id can carry.
+    /// How often the first sources are asked before anything at all has answered.
+    pub const UNCONFIRMED_PASSES: u32 = 3;
+    /// How often a user may have a silent source asked.
     pub const MAX_PASSES: u8 = 32;
-    /// Silence is `no-reply` only when fewer than this many good sources are expected to be among all silent ones.
+    /// How often a silent source is asked at the most when the user gave no number: at 85 % loss, 120 pairs leave 0.005 of 65,536
+    /// good sources unheard.
+    pub const MOST_ASKS: u8 = 120;
+    /// A run may be expected to call so many sources dead that work: `no-reply` only when silence is that improbable for all
+    /// silent sources together.
     pub const MAX_EXPECTED_FALSE: f64 = 0.01;
-    /// Repeats per pass to sources known to answer; they measure the loss of that pass.
-    pub const CONTROLS: u32 = 256;
-    /// Repeats per pass to the canary, when no source has answered yet.
-    pub const CANARY_CONTROLS: u32 = 16;
+    /// Sources of a neighbourhood, as bits: a /24 of IPv4.
+    pub const NEIGHBOURHOOD_BITS: u32 = 8;
+    /// Silences beside an answered control that are counted before a source is called silent, however good the network.
+    /// With the first pass these are one more than zmap and masscan ask for.
+    pub const MIN_COUNTED: u8 = 3;
+    /// The same where no source of the neighbourhood has answered: who vouches is further away, and may not share its loss.
+    pub const MIN_COUNTED_FAR: u8 = 6;
+    /// Asks of a source that has answered something that does not settle it.
+    pub const MIN_ASKS_ANSWERED: u8 = 2;
+    /// Answers of the first pass count as so many answered controls at most, for the 16 and the 256 sources around one: they
+    /// are evidence, but of another time.
+    pub const FIRST_PASS_WEIGHT: [u32; 2] = [8, 16];
+    /// Controls of a wider neighbourhood from which its loss is known well enough.
+    pub const LOSS_SAMPLE: u32 = 20;
+    /// Time that may be spent on asking silent sources more often than the loss seen demands, so that no guess at the loss is
+    /// needed: a good half second at full speed, and 20 s where a neighbourhood can only be asked slowly.
+    pub const SPARE_TIME: Duration = Duration::from_millis(500);
+    /// See [`SPARE_TIME`].
+    pub const SPARE_TIME_SLOW: Duration = Duration::from_secs(20);
+    /// Silent sources asked together with one control.
+    pub const CASES_PER_CONTROL: u32 = 3;
+    /// The same where there are few controls.
+    pub const MOST_CASES_PER_CONTROL: u32 = 32;
+    /// Sources for which one ask of the canary vouches.
+    pub const CASES_PER_CANARY: usize = 1_024;
+    /// A source is asked again after so long, drawn from half to one and a half of it; each time a little longer, so that no
+    /// outage takes all asks of a source. Never shorter than a round trip takes.
+    pub const FIRST_GAP: Duration = Duration::from_millis(20);
+    /// How much longer each time.
+    pub const GAP_GROWTH: f64 = 1.15;
+    /// The longest.
+    pub const MAX_GAP: Duration = Duration::from_secs(2);
+    /// A new local port at most so often; more rarely when many are open.
+    pub const FLOW_EVERY: Duration = Duration::from_millis(12);
+    /// Ports that may be open for late answers before new ones come more rarely. Far below the usual limit of 1,024
+    /// descriptors.
+    pub const FLOWS_OPEN: usize = 48;
+    /// The share of lost controls that is worth a slower pace, and that is told.
+    pub const NOTABLE_LOSS: f64 = 0.15;
+    /// Outcomes of controls from which a pace is judged.
+    pub const PACE_SAMPLE: u32 = 24;
+    /// A loss that does not follow the rate must grow by this much before a slower pace is tried again.
+    pub const SETTLED_MARGIN: f64 = 0.2;
+    /// The largest step of one trial: so much slower.
+    pub const SLOWEST_STEP: f64 = 1.0 / 32.0;
+    /// The slowest pace that is tried, in probes a second.
+    pub const SLOWEST_PACE: f64 = 0.5;
+    /// A step below this share of the pace before makes what was counted before worthless.
+    pub const LARGE_STEP: f64 = 0.4;
+    /// A pace is raised when less than this is lost at it.
+    pub const RAISE_BELOW: f64 = 0.05;
+    /// By how much.
+    pub const RAISE: f64 = 1.15;
+    /// How long silent sources are asked again in all. Long enough for a /24 behind a limit of one probe a second.
+    pub const RETRY_LIMIT: Duration = Duration::from_secs(30 * 60);
+    /// How long a run without any new answer goes on: longer than NATs keep mappings of UDP (RFC 4787, REQ-5: two minutes).
+    pub const STALL_LIMIT: Duration = Duration::from_secs(150);
+    /// When the program was held up for so long, what was under way proves nothing.
+    pub const HELD_UP: Duration = Duration::from_millis(200);
+    /// Asks by the old flow that tell a full flow table from a dead path.
+    pub const FLOW_TABLE_SAMPLE: u32 = 8;
     /// A pass over the missing starts at least this long after the last probe: losses come in bursts, and a second ask in
     /// the same burst is no second ask. Longer on slow paths (four times the retransmission time), never above the timeout.
     pub const MIN_PASS_GAP: Duration = Duration::from_millis(200);
@@ -35,6 +95,8 @@ pub mod bounds {
     pub const HEARTBEAT_PROBES: u32 = 4;
     /// Heartbeats that must stay unanswered before the network counts as lost and sending pauses.
     pub const HEARTBEATS_LOST: u32 = 4;
+    /// After so many outages the first pass no longer goes back: see the retries.
+    pub const MOST_REWINDS: u32 = 3;
     /// How long a lost network is waited for.
     pub const OUTAGE_LIMIT: Duration = Duration::from_secs(30);
     /// Sources that are asked before anything at all has answered. A dead server costs this many probes, not a block's.
@@ -69,6 +131,29 @@ pub struct Settings {
     pub batch: usize,
     /// Keep the evidence of judged sources, for a saved state.
     pub keep_evidence: bool,
+    /// A rule broken on purpose, to see that the tests notice.
+    #[cfg(test)]
+    pub mutant: Option<Mutant>,
+}
+
+/// A rule broken on purpose.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Every round walks in the same order, the control last.
+    SameOrder,
+    /// A silence counts whether its control was answered or not.
+    NoPairs,
+    /// One loss for the whole run.
+    GlobalLoss,
+}
+
+impl Settings {
+    /// Whether this rule is broken on purpose.
+    #[cfg(test)]
+    pub(super) fn broken(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
 }
 
 impl Settings {

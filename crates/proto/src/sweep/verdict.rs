@@ -75,6 +75,14 @@ pub enum Reason {
     ServersDisagree = 13,
     /// Two servers saw two external addresses, neither of them the source.
     ExternalVaries = 14,
+    /// The path carries so few probes in this place that silence proves nothing.
+    RateLimited = 15,
+    /// New flows are lost where those that began earlier pass: a table of flows on the way is full.
+    FlowTable = 16,
+    /// The server told the address in MAPPED-ADDRESS alone, which devices on the way rewrite (RFC 8489, section 14.2).
+    UnprotectedReply = 17,
+    /// The system refused some probes and let others pass, which stayed silent.
+    SometimesRefused = 18,
 }
 
 impl Reason {
@@ -93,6 +101,10 @@ impl Reason {
             Self::NetworkLost => "network-lost",
             Self::ServersDisagree => "servers-disagree",
             Self::ExternalVaries => "external-varies",
+            Self::RateLimited => "rate-limited",
+            Self::FlowTable => "flow-table",
+            Self::UnprotectedReply => "unprotected-reply",
+            Self::SometimesRefused => "sometimes-refused",
         }
     }
 
@@ -109,6 +121,10 @@ impl Reason {
             Self::NetworkLost,
             Self::ServersDisagree,
             Self::ExternalVaries,
+            Self::RateLimited,
+            Self::FlowTable,
+            Self::UnprotectedReply,
+            Self::SometimesRefused,
         ]
         .into_iter()
         .find(|r| *r as u8 == code)
@@ -243,7 +259,7 @@ mod tests {
             }
         }
         assert_eq!(Reason::from_code(14), Some(Reason::ExternalVaries));
-        assert_eq!(Reason::from_code(15), None);
+        assert_eq!(Reason::from_code(19), None);
         let v6 = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
         assert_eq!(read_address(v6, true), "2001:db8::1".parse::<IpAddr>().expect("an address"));
         assert_eq!(read_address(v6, false), "32.1.13.184".parse::<IpAddr>().expect("an address"));

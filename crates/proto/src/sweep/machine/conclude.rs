@@ -1,35 +1,37 @@
 //! The end of a sweep, and going on with a saved one.
 
 use super::super::bits::State;
-use super::super::control::Passes;
-use super::super::cookie::{Cookie, MAX_PASS};
+use super::super::cookie::Cookie;
 use super::super::evidence::Entry;
 use super::super::order::Order;
+use super::super::retry::Finding;
 use super::super::saved::{Saved, SavedEvidence};
 use super::super::settings::bounds;
 use super::super::verdict::{Reason, Status, Verdict, VerdictSink};
 use super::{Phase, Sweep, Why};
 
 impl Sweep {
-    /// What it means that a source stayed silent: `no-reply` only when nothing else can explain it.
-    pub(super) fn meaning_of_silence(&self, network_lost: bool) -> (Status, Reason) {
-        let reason = if network_lost {
-            Reason::NetworkLost
-        } else if self.looks_like_nat_ports() {
-            Reason::NatPorts
-        } else if !self.silence_is_settled() {
-            Reason::Loss
-        } else {
-            return (Status::NoReply, Reason::None);
-        };
-        (Status::Unknown, reason)
+    /// All that could be asked was asked.
+    pub(super) fn conclude_all(&mut self) {
+        self.concluded = true;
+        self.phase = Phase::Conclude(0);
     }
 
-    /// Whether loss cannot explain the silence. Who asks for a number of passes gets no more of them; then it is enough that
-    /// no loss was seen at all.
-    fn silence_is_settled(&self) -> bool {
-        self.passes.silence_is_proven(self.pass, self.good)
-            || (self.settings.passes.is_some() && self.passes.no_loss_seen(self.pass, self.good))
+    /// What it means that a source stayed silent: `no-reply` only when nothing else can explain it.
+    fn meaning_of_silence(&self, index: u32) -> Finding {
+        let unknown = |reason| Finding { status: Status::Unknown, reason, asks: 0, refused: false };
+        let found = self.retry.as_ref().and_then(|retry| retry.finding(index, &self.states));
+        let mut finding = match found {
+            Some(finding) => finding,
+            None if self.network_lost => unknown(Reason::NetworkLost),
+            None => unknown(Reason::Loss),
+        };
+        if finding.reason != Reason::None && self.network_lost {
+            finding.reason = Reason::NetworkLost;
+        } else if !finding.refused && self.looks_like_nat_ports() {
+            (finding.status, finding.reason) = (Status::Unknown, Reason::NatPorts);
+        }
+        finding
     }
 
     /// A NAT has some 64,500 ports per external address and server address and port, often far fewer. When nearly all
@@ -62,25 +64,36 @@ impl Sweep {
     }
 
     /// The verdict on a source that is open when the sweep ends. Its state stays open: the bitmap is for what was heard.
-    fn last_word(&self, index: u32) -> Option<Verdict> {
+    fn last_word(&mut self, index: u32) -> Option<Verdict> {
         let source = self.targets.source(index)?;
-        let (silence, why) = self.silence.unwrap_or((Status::NoReply, Reason::None));
+        let entry = self.evidence.get(index);
+        // A saved state that was concluded holds what is not simply silent.
+        let known = entry.filter(|_| self.resumed && self.retry.is_none() && !self.network_lost);
+        let finding = match known {
+            Some(e) => Finding { status: e.status, reason: e.reason, asks: 0, refused: e.is_refusal() },
+            None if self.resumed && self.retry.is_none() && !self.network_lost => {
+                Finding { status: Status::NoReply, reason: Reason::None, asks: 0, refused: false }
+            }
+            None => self.meaning_of_silence(index),
+        };
         let mut verdict = Verdict {
             index,
             source,
-            status: silence,
-            reason: why,
+            status: finding.status,
+            reason: finding.reason,
             external: None,
             code: 0,
             port_rewritten: false,
             single_server: self.witnesses < 2,
             resumed: false,
-            asked: self.asks(),
+            asked: (self.first_flow.min(u32::from(u8::MAX)) as u8).saturating_add(1).saturating_add(finding.asks),
             rtt_us: 0,
         };
-        // A source that could be sent from the last time, and stayed silent, is silent and not refused.
-        let refused = |e: &Entry| matches!(e.status, Status::SendError | Status::BindError);
-        if let Some(entry) = self.evidence.get(index).filter(|e| !refused(e) || e.pass == self.pass) {
+        // Only what was refused each time is refused.
+        let stands = |e: &Entry| {
+            !e.is_refusal() || (finding.status == Status::NoReply && finding.refused) || self.never_retried(&finding)
+        };
+        if let Some(entry) = entry.filter(stands) {
             verdict.status = entry.status;
             verdict.reason = entry.reason;
             verdict.code = entry.code;
@@ -88,8 +101,17 @@ impl Sweep {
             if entry.status == Status::Mapped {
                 verdict.single_server = true; // the second server never answered
             }
+        } else if self.settings.keep_evidence && verdict.status == Status::Unknown {
+            self.evidence.put(index, Entry::unknown(verdict.reason));
+        } else if self.settings.keep_evidence {
+            self.evidence.remove(index);
         }
         Some(verdict)
+    }
+
+    /// The first pass was all that there was to be, or the source was refused then and nothing came after.
+    fn never_retried(&self, finding: &Finding) -> bool {
+        finding.asks == 0 && !self.network_lost
     }
 
     /// Hands out the verdicts of a saved state; `false` if the receiver had no more room.
@@ -97,7 +119,7 @@ impl Sweep {
         let mut at = from;
         for _ in 0..room {
             let Some(index) = self.states.next_judged(at) else {
-                self.phase = if self.silence.is_some() { Phase::Conclude(0) } else { Phase::Pass };
+                self.phase = if self.concluded { Phase::Conclude(0) } else { Phase::Pass };
                 return true;
             };
             at = index + 1;
@@ -140,7 +162,6 @@ impl Sweep {
             status: e.status,
             reason: e.reason,
             code: e.code,
-            pass: e.pass,
             external: self.evidence.external(&e),
             server: e.server,
         });
@@ -148,12 +169,10 @@ impl Sweep {
             subject: self.subject.clone(),
             seed: self.seed,
             key: self.cookie.key(),
-            pass: self.pass,
-            first_pass: self.passes.first,
             // Those in flight may be lost with the process: they are asked again.
             cursor: self.flight.oldest_position().map_or(self.cursor, |oldest| oldest.min(self.cursor)),
-            silence: self.silence,
-            by_pass: self.passes.by_pass.clone(),
+            concluded: self.concluded,
+            late: self.late,
             traffic: [self.counters.probes, self.counters.received],
             states: self.states.clone(),
             evidence: evidence.collect(),
@@ -164,22 +183,16 @@ impl Sweep {
     /// [`Sweep::step`]; `false` if the state is of another subject or of another number of sources.
     #[must_use]
     pub fn restore(&mut self, saved: Saved) -> bool {
-        let fits = saved.subject == self.subject
-            && saved.states.len() == self.states.len()
-            && saved.pass >= saved.first_pass
-            && (1..=MAX_PASS).contains(&saved.first_pass)
-            && saved.pass <= MAX_PASS
-            && saved.by_pass.len() == self.passes.by_pass.len();
+        let fits = saved.subject == self.subject && saved.states.len() == self.states.len();
         if !fits {
             return false;
         }
         self.seed = saved.seed;
         self.order = Order::new(self.targets.len(), saved.seed);
         self.cookie = Cookie::new(saved.key);
-        self.pass = saved.pass;
-        self.cursor = saved.cursor;
-        self.silence = saved.silence;
-        self.passes = Passes { first: saved.first_pass, by_pass: saved.by_pass };
+        self.cursor = saved.cursor.min(self.targets.len());
+        self.concluded = saved.concluded;
+        self.late = saved.late;
         [self.counters.probes, self.counters.received] = saved.traffic;
         self.states = saved.states;
         self.good = self.targets.len() - self.states.count(State::Open);
@@ -188,11 +201,11 @@ impl Sweep {
             let mut entry = match e.external {
                 Some(external) => {
                     // The server list may have changed; only "another server than before" matters.
-                    let entry = self.evidence.mapped_entry(external, e.server % servers.max(1), e.pass);
+                    let entry = self.evidence.mapped_entry(external, e.server % servers.max(1));
                     self.evidence.count_mapped(&entry);
                     entry
                 }
-                None => Entry::bad_reply(e.reason, e.code, e.pass),
+                None => Entry::bad_reply(e.reason, e.code),
             };
             (entry.status, entry.reason, entry.code) = (e.status, e.reason, e.code);
             if entry.status == Status::Mapped && self.states.at(e.index) == State::Open {
@@ -200,13 +213,7 @@ impl Sweep {
             }
             self.evidence.put(e.index, entry);
         }
-        for _ in self.passes.first..self.pass {
-            self.window.on_next_pass();
-        }
         self.confirmed |= self.good > 0;
-        if self.pass > self.passes.first {
-            self.controls = self.choose_controls();
-        }
         self.resumed = true;
         self.phase = Phase::Replay(0);
         true

@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::super::bits::State;
-use super::super::cookie::{Cookie, Ticket};
+use super::super::cookie::{Cookie, pass_of};
 use super::super::evidence::Entry;
+use super::super::retry::CANARY;
 use super::super::verdict::{Reason, Status, Verdict, VerdictSink};
 use super::Sweep;
 use crate::stun::{self, ReplyBody};
@@ -19,6 +20,8 @@ pub struct Datagram<'a> {
     pub to: IpAddr,
     /// The port it was delivered to.
     pub port: u16,
+    /// The flow that has this port: see [`super::Probe::flow`].
+    pub flow: u32,
     /// Its bytes.
     pub bytes: &'a [u8],
 }
@@ -30,16 +33,17 @@ impl Sweep {
     pub fn on_datagram(&mut self, now: Duration, datagram: &Datagram<'_>, sink: &mut impl VerdictSink) {
         self.counters.received += 1;
         let Ok(reply) = stun::read_reply(datagram.bytes) else {
-            return self.on_garbage(datagram);
+            return self.on_garbage(now, datagram);
         };
         let ticket = Cookie::ticket(&reply.id);
-        let Some((index, source)) = self.source_at(ticket.position) else {
+        let flow = datagram.flow;
+        let Some((index, source)) = self.source_at(ticket.position, flow) else {
             self.counters.forged += 1;
             return;
         };
-        let number = self.server_for(ticket.position, ticket.pass);
+        let number = self.server_for(ticket.position, flow);
         let server = self.server(number);
-        if self.cookie.id(ticket, source, server) != reply.id {
+        if ticket.pass != pass_of(flow) || self.cookie.id(ticket, source, server) != reply.id {
             self.counters.forged += 1;
             return;
         }
@@ -57,27 +61,29 @@ impl Sweep {
             self.confirmed = true;
         }
         if ticket.control {
-            if misdirected.is_none() && self.controls.answered(ticket.position) {
-                self.passes.control_answered(ticket.pass);
+            if let (None, Some(retry)) = (misdirected, &mut self.retry) {
+                retry.on_control(index.unwrap_or(CANARY), flow, &self.states, now);
             }
             return;
         }
         let Some(index) = index else { return };
         if self.states.at(index) != State::Open {
             self.counters.duplicates += 1;
+            let late = flow <= self.first_flow && self.retry.as_mut().is_some_and(|r| r.on_late_first(index));
+            self.late -= u32::from(late);
             return;
         }
         if let Some(reason) = misdirected {
-            return self.note_bad(index, reason, 0, ticket.pass);
+            return self.note_bad(index, Entry::bad_reply(reason, 0), flow, now);
         }
-        let first = self.evidence.get(index).is_none_or(|e| e.status != Status::Mapped);
-        let took = if ticket.pass == self.pass { self.flight.land(now, ticket.position) } else { None };
+        let first = self.evidence.get(index).is_none_or(|e| e.is_refusal());
+        let took = if flow == self.first_flow { self.flight.land(now, ticket.position) } else { None };
         if took.is_some() {
             self.window.on_answered(1);
         }
         if first {
-            self.passes.answered(ticket.pass);
             self.good += 1;
+            self.late += u32::from(flow > self.first_flow);
         }
         let mut verdict = Verdict {
             index,
@@ -89,23 +95,63 @@ impl Sweep {
             port_rewritten: false,
             single_server: self.witnesses < 2,
             resumed: false,
-            asked: ticket.pass.saturating_sub(self.passes.first).saturating_add(1),
+            asked: self.times_asked(index, flow),
             rtt_us: took.map_or(0, |d| u32::try_from(d.as_micros()).unwrap_or(u32::MAX).max(1)),
         };
         match reply.body {
-            ReplyBody::Mapped(external) => {
+            ReplyBody::Mapped(external) if reply.protected => {
                 verdict.external = Some(external);
                 let other_port = external.port() != datagram.port;
-                self.on_mapped(ticket, number, (external, other_port), verdict, sink);
+                self.on_mapped(number, (external, other_port), verdict, sink);
             }
-            ReplyBody::NoMappedAddress => self.note_bad(index, Reason::NoMappedAddress, 0, ticket.pass),
-            ReplyBody::Error(code) => self.note_bad(index, Reason::ErrorResponse, code, ticket.pass),
+            ReplyBody::Mapped(external) => {
+                verdict.external = Some(external);
+                (verdict.status, verdict.reason) = (Status::Unknown, Reason::UnprotectedReply);
+                self.on_unprotected(number, external, verdict, sink);
+            }
+            ReplyBody::NoMappedAddress => {
+                self.note_bad(index, Entry::bad_reply(Reason::NoMappedAddress, 0), flow, now);
+            }
+            ReplyBody::Error(code) => {
+                self.note_bad(index, Entry::bad_reply(Reason::ErrorResponse, code), flow, now);
+            }
+        }
+        if let Some(retry) = &mut self.retry {
+            retry.on_case(index, flow, self.states.at(index) != State::Open, now);
+        }
+    }
+
+    /// How often a source had been asked when the probe left that was answered by this flow.
+    fn times_asked(&self, index: u32, flow: u32) -> u8 {
+        let passes = self.first_flow.min(u32::from(u8::MAX)) as u8;
+        let again = self.retry.as_ref().filter(|_| flow > self.first_flow).map_or(0, |retry| retry.asks(index));
+        passes.saturating_add(1).saturating_add(again)
+    }
+
+    /// The address was not protected against devices that rewrite addresses in payloads: whatever it says proves nothing. Another
+    /// server may say more.
+    fn on_unprotected(
+        &mut self,
+        server: u16,
+        external: SocketAddr,
+        verdict: Verdict,
+        sink: &mut impl VerdictSink,
+    ) {
+        let earlier = self.evidence.get(verdict.index);
+        let mut entry = self.evidence.mapped_entry(external, server);
+        (entry.status, entry.reason) = (Status::Unknown, Reason::UnprotectedReply);
+        let other_server = |e: &Entry| self.server(e.server).ip() != self.server(server).ip();
+        match earlier {
+            Some(e) if e.status == Status::Mapped => {} // a protected word counts more
+            Some(e) if e.reason == Reason::UnprotectedReply && !other_server(&e) => self.counters.duplicates += 1,
+            Some(e) if e.reason == Reason::UnprotectedReply => self.settle(verdict, entry, sink),
+            _ if self.witnesses < 2 => self.settle(verdict, entry, sink),
+            _ => self.evidence.put(verdict.index, entry),
         }
     }
 
     fn on_mapped(
         &mut self,
-        ticket: Ticket,
         server: u16,
         (external, other_port): (SocketAddr, bool),
         mut verdict: Verdict,
@@ -133,7 +179,7 @@ impl Sweep {
         verdict.status = Status::Mapped;
         match earlier {
             None => {
-                let entry = self.evidence.mapped_entry(external, server, ticket.pass);
+                let entry = self.evidence.mapped_entry(external, server);
                 self.evidence.count_mapped(&entry);
                 if self.witnesses < 2 {
                     self.settle(verdict, entry, sink);
@@ -179,7 +225,7 @@ impl Sweep {
 
     /// Something that is no STUN response. If it came from a server to a source, the source's path at least is not silent;
     /// the source stays open and is asked again.
-    fn on_garbage(&mut self, datagram: &Datagram<'_>) {
+    fn on_garbage(&mut self, now: Duration, datagram: &Datagram<'_>) {
         self.counters.garbage += 1;
         if !self.settings.servers.contains(&datagram.from) {
             return;
@@ -187,13 +233,17 @@ impl Sweep {
         if let Some(index) = self.targets.index_of(datagram.to)
             && self.states.at(index) == State::Open
         {
-            self.note_bad(index, Reason::NotStun, 0, self.pass);
+            self.note_bad(index, Entry::bad_reply(Reason::NotStun, 0), datagram.flow, now);
         }
     }
 
-    fn note_bad(&mut self, index: u32, reason: Reason, code: u16, pass: u8) {
-        if self.evidence.get(index).is_none_or(|e| e.status != Status::Mapped) {
-            self.evidence.put(index, Entry::bad_reply(reason, code, pass));
+    fn note_bad(&mut self, index: u32, entry: Entry, flow: u32, now: Duration) {
+        let known = self.evidence.get(index);
+        if known.is_none_or(|e| e.is_refusal() || e.status == Status::BadReply) {
+            self.evidence.put(index, entry);
+        }
+        if let Some(retry) = &mut self.retry {
+            retry.on_case(index, flow, false, now);
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::super::bits::State;
-use super::super::control::Controls;
-use super::super::cookie::Ticket;
+use super::super::cookie::{Cookie, Ticket, pass_of};
 use super::super::evidence::{Entry, Failure};
+use super::super::retry::{Ask, CANARY, Retry};
 use super::super::settings::bounds;
 use super::super::verdict::{Status, VerdictSink};
 use super::{Next, Phase, Probe, Sweep, Why};
@@ -14,6 +14,21 @@ impl Sweep {
     /// Says what to do now. Probes to send are appended to `probes`, verdicts go to `sink`; `room` is how many
     /// verdicts the receiver still has room for (those of the probes in flight not counted off).
     pub fn step(
+        &mut self,
+        now: Duration,
+        room: usize,
+        probes: &mut Vec<Probe>,
+        sink: &mut impl VerdictSink,
+    ) -> Next {
+        self.notice_stop(now);
+        let next = self.next(now, room, probes, sink);
+        if let Next::Wait(until) = next {
+            self.looked = self.looked.max(until);
+        }
+        next
+    }
+
+    fn next(
         &mut self,
         now: Duration,
         room: usize,
@@ -33,36 +48,26 @@ impl Sweep {
                         return Next::Full;
                     }
                 }
-                _ if self.states.count(State::Open) == 0 => self.phase = Phase::Conclude(0),
+                _ if self.states.count(State::Open) == 0 => self.conclude_all(),
                 Phase::Pass => {
                     if let Some(next) = self.step_pass(now, room, probes) {
                         return next;
                     }
                 }
                 Phase::Gap => {
-                    let until = self.last_sent + self.pass_gap();
-                    if self.take_up_the_rest() {
-                        continue;
+                    if let Some(next) = self.step_gap(now) {
+                        return next;
                     }
-                    if now < until {
-                        return Next::Wait(until);
+                }
+                Phase::Retry => {
+                    if let Some(next) = self.step_retry(now, room, probes) {
+                        return next;
                     }
-                    self.after_pass();
                 }
                 Phase::Cooldown => {
-                    let until = self.last_sent + self.settings.timeout;
-                    if self.take_up_the_rest() {
-                        continue;
+                    if let Some(next) = self.step_cooldown(now) {
+                        return next;
                     }
-                    if now < until {
-                        return Next::Wait(until);
-                    }
-                    if !self.confirmed {
-                        self.phase = Phase::Done(Why::Silent);
-                        continue;
-                    }
-                    self.silence = Some(self.meaning_of_silence(false));
-                    self.phase = Phase::Conclude(0);
                 }
                 Phase::Paused(since) => {
                     if let Some(next) = self.step_paused(now, since, probes) {
@@ -73,25 +78,47 @@ impl Sweep {
         }
     }
 
-    /// A probe could not be sent. The source is asked again in the next pass.
+    /// A probe could not be sent. The source is asked again.
     pub fn on_send_failure(&mut self, probe: &Probe, failure: Failure) {
-        let ticket = super::super::cookie::Cookie::ticket(&probe.id);
-        if ticket.control {
-            return;
-        }
-        self.flight.cancel(ticket.position);
-        let Some((Some(index), _)) = self.source_at(ticket.position) else { return };
-        if self.states.at(index) == State::Open
-            && self.evidence.get(index).is_none_or(|e| e.status != Status::Mapped)
-        {
-            self.evidence.put(index, Entry::failure(failure, ticket.pass));
-        }
+        let ticket = Cookie::ticket(&probe.id);
         // Being refused is an answer too: the sources are worth asking, even if no server was heard yet.
-        self.confirmed = true;
+        self.confirmed |= !ticket.control;
+        let index = self.source_at(ticket.position, probe.flow).map(|(index, _)| index);
+        if probe.flow <= self.first_flow {
+            if ticket.control {
+                return;
+            }
+            self.flight.cancel(ticket.position);
+        } else if let (Some(retry), Some(index)) = (&mut self.retry, index) {
+            let ask = Ask { index: index.unwrap_or(CANARY), flow: probe.flow, control: ticket.control };
+            retry.on_refused(ask, &self.states, self.last_sent);
+        }
+        let Some(Some(index)) = index.filter(|_| !ticket.control) else { return };
+        let refused = |e: Entry| matches!(e.status, Status::SendError | Status::BindError);
+        if self.states.at(index) == State::Open && self.evidence.get(index).is_none_or(refused) {
+            self.evidence.put(index, Entry::failure(failure));
+        }
+    }
+
+    /// How many probes may leave now, or what to wait for.
+    fn allowance(&mut self, now: Duration, room: usize, in_flight: u32) -> Result<usize, Next> {
+        let window = self.window.current();
+        let space = (window.saturating_sub(in_flight) as usize).min(self.settings.batch);
+        // Small remainders of the window are left to grow: a batch is cheaper than its probes one by one.
+        if space == 0 || (in_flight > 0 && space < self.settings.batch.min(window as usize / 2)) {
+            return Ok(0);
+        }
+        if room.saturating_sub(in_flight as usize) < space {
+            return Err(Next::Full);
+        }
+        match self.pace.available(now, space) {
+            0 => Err(Next::Wait(self.pace.next_at())),
+            allowed => Ok(allowed),
+        }
     }
 
     fn step_pass(&mut self, now: Duration, room: usize, probes: &mut Vec<Probe>) -> Option<Next> {
-        let lost = self.flight.expire(now);
+        let lost = self.flight.expire(self.seen);
         if lost > 0 {
             self.window.on_lost(lost);
         }
@@ -100,243 +127,175 @@ impl Sweep {
             return Some(Next::Send);
         }
         let end = self.end_of_walk();
-        let in_flight = self.flight.in_flight();
-        let space = (self.window.current().saturating_sub(in_flight) as usize).min(self.settings.batch);
-        // Small remainders of the window are left to grow: a batch is cheaper than its probes one by one.
-        let space = if in_flight > 0 && space < self.settings.batch.min(self.window.current() as usize / 2) {
-            0
-        } else {
-            space
+        let wake = match self.allowance(now, room, self.flight.in_flight()) {
+            Ok(0) => self.flight.next_expiry().unwrap_or(now),
+            Ok(allowed) => {
+                self.fill(now, allowed, end, probes);
+                now
+            }
+            Err(Next::Wait(until)) => until,
+            Err(next) if probes.is_empty() && self.cursor < end => return Some(next),
+            Err(_) => now,
         };
-        let room = room.saturating_sub(in_flight as usize);
-        let wanted = if room < space { 0 } else { space };
-        let allowed = if wanted == 0 { 0 } else { self.pace.available(now, wanted) };
-        self.fill(now, allowed, end, probes);
         if !probes.is_empty() {
             return Some(Next::Send);
         }
-        if self.cursor >= end && self.controls.left() == 0 {
+        if self.cursor >= end {
             self.phase = Phase::Gap;
             return None;
         }
-        if wanted == 0 && space > 0 {
-            return Some(Next::Full);
-        }
-        let wake = if wanted > 0 { self.pace.next_at() } else { self.flight.next_expiry().unwrap_or(now) };
         Some(Next::Wait(beat_at.map_or(wake, |beat| wake.min(beat)).max(now + Duration::from_micros(1))))
     }
 
-    /// Appends up to `allowed` probes: the open sources in walking order, and controls evenly among them.
+    /// Appends up to `allowed` probes to open sources, in walking order.
     fn fill(&mut self, now: Duration, allowed: usize, end: u32, probes: &mut Vec<Probe>) {
         let (mut first, mut last, mut count) = (None, 0, 0);
-        let mut controls = 0;
-        while count + controls < allowed {
-            if self.control_is_due(end)
-                && let Some(position) = self.controls.next()
-            {
-                self.passes.control_sent(self.pass);
-                self.push(position, true, probes);
-                controls += 1;
-                continue;
-            }
-            if self.cursor >= end {
-                break;
-            }
+        while count < allowed && self.cursor < end {
             let position = self.cursor;
             self.cursor += 1;
-            let index = self.order.nth(position);
-            if self.states.at(index) != State::Open {
+            if self.states.at(self.order.nth(position)) != State::Open {
                 continue;
             }
-            let Some(source) = self.targets.source(index) else { continue };
-            let server = self.server_for(position, self.pass);
-            let ticket = Ticket { position, pass: self.pass, control: false };
-            probes.push(Probe { id: self.cookie.id(ticket, source, self.server(server)), source, server });
+            self.push(position, self.first_flow, false, probes);
             first = first.or(Some(position));
             last = position;
             count += 1;
         }
         if let Some(first) = first {
             self.flight.launch(now, first, last, count as u32);
-        }
-        if count + controls > 0 {
-            self.counters.probes += (count + controls) as u64;
-            self.pace.take(count + controls);
-            self.last_sent = now;
+            self.note_sent(now, count);
         }
     }
 
-    fn push(&mut self, position: u32, control: bool, probes: &mut Vec<Probe>) {
-        let Some((_, source)) = self.source_at(position) else { return };
-        let server = self.server_for(position, self.pass);
-        let ticket = Ticket { position, pass: self.pass, control };
-        probes.push(Probe { id: self.cookie.id(ticket, source, self.server(server)), source, server });
+    fn note_sent(&mut self, now: Duration, count: usize) {
+        self.counters.probes += count as u64;
+        self.pace.take(count);
+        self.last_sent = now;
     }
 
-    /// Spreads the controls over the walk: the share handed out follows the share walked.
-    fn control_is_due(&self, end: u32) -> bool {
-        let (left, all) = (self.controls.left() as u64, self.controls.len() as u64);
-        left > 0 && (all - left) * u64::from(end) <= u64::from(self.cursor) * all
+    /// `number`: a position in the first pass, an index later.
+    pub(super) fn push(&mut self, number: u32, flow: u32, control: bool, probes: &mut Vec<Probe>) {
+        let Some((_, source)) = self.source_at(number, flow) else { return };
+        let server = self.server_for(number, flow);
+        let ticket = Ticket { position: number, pass: pass_of(flow), control };
+        probes.push(Probe { id: self.cookie.id(ticket, source, self.server(server)), source, server, flow });
     }
 
-    /// Where this pass ends: at the last source, or, as long as nothing at all has answered, after a first few.
+    /// Where the first pass ends: at the last source, or, as long as nothing at all has answered, after a first few.
     fn end_of_walk(&self) -> u32 {
         if self.confirmed { self.targets.len() } else { self.targets.len().min(bounds::UNCONFIRMED_BURST) }
     }
 
-    /// The first answer of all came while only the first few sources had been asked: now the whole block is worth asking.
-    fn take_up_the_rest(&mut self) -> bool {
-        let more = self.cursor < self.end_of_walk();
-        if more {
-            self.passes.first = self.pass;
+    /// After the first pass: waits for the replies to its last probes, then retries what is silent.
+    fn step_gap(&mut self, now: Duration) -> Option<Next> {
+        if self.cursor < self.end_of_walk() {
+            // The first answer of all came while only the first few sources had been asked: now the whole block is worth asking.
             self.flight.clear();
             self.phase = Phase::Pass;
+            return None;
         }
-        more
-    }
-
-    /// After a pass and its gap: another one, or the end.
-    fn after_pass(&mut self) {
+        // As long as nothing at all was heard, a round trip may just take long.
+        let again = !self.confirmed && self.first_flow + 1 < bounds::UNCONFIRMED_PASSES;
+        let gap = if self.good > 0 || again { self.pass_gap() } else { self.settings.timeout };
+        let until = self.last_sent + gap;
+        if self.seen < until {
+            return Some(Next::Wait(until.max(now + Duration::from_micros(1))));
+        }
         self.flight.clear();
-        let asks = self.asks();
-        let more = if !self.confirmed {
-            asks < bounds::MIN_PASSES
-        } else if let Some(passes) = self.settings.passes {
-            asks < passes
-        } else {
-            asks < bounds::MIN_PASSES
-                || (asks < bounds::MAX_PASSES && !self.passes.silence_is_proven(self.pass, self.good))
-        };
-        if more {
-            self.pass += 1;
+        if !self.confirmed {
+            if self.first_flow + 1 >= bounds::UNCONFIRMED_PASSES {
+                self.phase = Phase::Done(Why::Silent);
+                return None;
+            }
+            self.first_flow += 1;
             self.cursor = 0;
-            self.window.on_next_pass();
-            self.controls = self.choose_controls();
-            self.alive.marks.clear();
-            self.phase = Phase::Pass;
-        } else {
-            self.phase = Phase::Cooldown;
-        }
-    }
-
-    /// Sources that answered before, to be asked again in this pass; the canary where there are none.
-    pub(super) fn choose_controls(&mut self) -> Controls {
-        let known = self.targets.len() - self.states.count(State::Open);
-        if known == 0 {
-            let canaries = if self.settings.canary.is_some() { bounds::CANARY_CONTROLS } else { 0 };
-            return Controls::new((0..canaries).map(|n| u32::MAX - n).collect());
-        }
-        let wanted = bounds::CONTROLS.min(known);
-        let mut positions = Vec::with_capacity(wanted as usize);
-        for _ in 0..wanted * 4 {
-            if positions.len() as u32 >= wanted {
-                break;
-            }
-            positions.extend(self.known_position());
-        }
-        Controls::new(positions)
-    }
-
-    /// A random position whose source has answered.
-    fn known_position(&mut self) -> Option<u32> {
-        let len = self.targets.len();
-        let known = len - self.states.count(State::Open);
-        if known == 0 {
-            return None;
-        }
-        let start = self.roll(len);
-        // Where half have answered two looks suffice; where few have, the walk is long but such passes are short.
-        (0..len)
-            .map(|n| (start + n) % len)
-            .find(|position| self.states.at(self.order.nth(*position)) != State::Open)
-    }
-
-    fn roll(&mut self, below: u32) -> u32 {
-        // SplitMix64: seeded, so that a run repeats.
-        self.alive.dice = self.alive.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.alive.dice;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((x >> 32) % u64::from(below.max(1))) as u32
-    }
-
-    /// Watches over the network: heartbeats when it is quiet, a pause when those stay unanswered. Gives the time of the
-    /// next heartbeat, if one is to come.
-    fn watch(&mut self, now: Duration, probes: &mut Vec<Probe>) -> Option<Duration> {
-        if self.alive.marks.back().is_none_or(|(at, _)| now >= *at + bounds::HEARTBEAT_AFTER / 2) {
-            self.alive.marks.push_back((now, self.cursor));
-            if self.alive.marks.len() > 1_024 {
-                self.alive.marks.pop_front();
-            }
-        }
-        if self.settings.canary.is_none() && self.good == 0 {
-            return None;
-        }
-        let every = self.beat_interval();
-        let due = self.alive.last_reply.max(self.alive.last_beat) + every;
-        // Only silence while probes are out is silence.
-        let asking = self.last_sent > self.alive.last_reply || self.alive.beats > 0;
-        if !asking || now < due {
-            return asking.then_some(due);
-        }
-        if self.alive.beats >= bounds::HEARTBEATS_LOST {
-            self.phase = Phase::Paused(now);
-            self.alive.lost_at = self.alive.last_reply;
-            self.counters.outages += 1;
-            self.flight.clear();
-        }
-        self.beat(now, probes);
-        Some(now + every)
-    }
-
-    /// Heartbeats are probes too: under a rate limit they take an eighth of it at most.
-    fn beat_interval(&self) -> Duration {
-        let of_rate = self.pace.rate().map_or(0.0, |rate| f64::from(bounds::HEARTBEAT_PROBES) * 8.0 / rate);
-        bounds::HEARTBEAT_AFTER
-            .max(self.flight.times.hold() * 2)
-            .max(Duration::from_secs_f64(of_rate.min(60.0)))
-    }
-
-    fn beat(&mut self, now: Duration, probes: &mut Vec<Probe>) {
-        let before = probes.len();
-        for n in 0..bounds::HEARTBEAT_PROBES {
-            let position = match self.known_position() {
-                Some(position) => position,
-                None if self.settings.canary.is_some() => u32::MAX - bounds::CANARY_CONTROLS - n,
-                None => break,
-            };
-            self.push(position, true, probes);
-        }
-        self.counters.probes += (probes.len() - before) as u64;
-        self.pace.take(probes.len() - before);
-        self.alive.last_beat = now;
-        self.alive.beats += 1;
-    }
-
-    fn step_paused(&mut self, now: Duration, since: Duration, probes: &mut Vec<Probe>) -> Option<Next> {
-        if self.alive.last_reply > since {
-            // Back. What was sent since the last reply before the outage was sent into nothing: ask it again.
-            let safe = self.alive.lost_at.saturating_sub(self.flight.times.hold() * 2);
-            while self.alive.marks.back().is_some_and(|(at, _)| *at > safe) && self.alive.marks.len() > 1 {
-                self.alive.marks.pop_back();
-            }
-            if let Some((_, cursor)) = self.alive.marks.back() {
-                self.cursor = self.cursor.min(*cursor);
-            }
-            self.alive.beats = 0;
             self.phase = Phase::Pass;
             return None;
         }
-        if now >= since + bounds::OUTAGE_LIMIT {
-            self.silence = Some(self.meaning_of_silence(true));
-            self.phase = Phase::Conclude(0);
-            return None;
+        self.window.on_next_pass();
+        let took = self.last_sent.saturating_sub(self.began).as_secs_f64().max(0.01);
+        let speed = f64::from(self.targets.len()) / took;
+        self.retry = Some(Box::new(Retry::new(
+            &self.states,
+            self.targets.shift(bounds::NEIGHBOURHOOD_BITS * 2),
+            self.first_flow,
+            speed,
+            &self.settings,
+            now,
+            self.seed,
+        )));
+        for (index, entry) in self.evidence.iter() {
+            if let Some(retry) = self.retry.as_mut().filter(|_| !entry.is_refusal()) {
+                retry.on_case(index, self.first_flow, false, now);
+            }
         }
-        let every = self.beat_interval() * 2;
-        if now >= self.alive.last_beat + every {
-            self.beat(now, probes);
+        self.phase = Phase::Retry;
+        None
+    }
+
+    fn step_retry(&mut self, now: Duration, room: usize, probes: &mut Vec<Probe>) -> Option<Next> {
+        let beat_at = self.watch(now, probes);
+        if matches!(self.phase, Phase::Paused(_)) {
             return Some(Next::Send);
         }
-        Some(Next::Wait(self.alive.last_beat + every))
+        let Some(mut retry) = self.retry.take() else {
+            self.conclude_all();
+            return None;
+        };
+        let mut asks = std::mem::take(&mut self.asks);
+        let in_flight = retry.in_flight(&self.view(now));
+        let allowance = self.allowance(now, room, in_flight);
+        let allowed = *allowance.as_ref().unwrap_or(&0);
+        let wake = retry.poll(&self.view(now), allowed, &mut asks);
+        let next_expiry = retry.next_expiry(&self.view(now));
+        self.retry = Some(retry);
+        for ask in asks.drain(..) {
+            let number = match ask.index {
+                CANARY => u32::MAX,
+                index if ask.flow <= self.first_flow => self.order.position(index),
+                index => index,
+            };
+            self.push(number, ask.flow, ask.control, probes);
+            self.note_sent(now, 1);
+        }
+        self.asks = asks;
+        if !probes.is_empty() {
+            return Some(Next::Send);
+        }
+        let Some(wake) = wake else {
+            self.phase = Phase::Cooldown;
+            return None;
+        };
+        let wake = match allowance {
+            // Whatever is due, nothing can leave before.
+            Ok(0) => wake.max(next_expiry.unwrap_or(now)),
+            Ok(_) => wake,
+            Err(Next::Full) if wake <= now => return Some(Next::Full),
+            Err(Next::Wait(until)) => wake.max(until),
+            Err(_) => wake,
+        };
+        Some(Next::Wait(beat_at.map_or(wake, |beat| wake.min(beat)).max(now + Duration::from_micros(1))))
+    }
+
+    /// All has been asked: waits for late replies, and then looks whether it was enough.
+    fn step_cooldown(&mut self, now: Duration) -> Option<Next> {
+        let Some(mut retry) = self.retry.take() else {
+            self.conclude_all();
+            return None;
+        };
+        let view = self.view(now);
+        let until = retry.answers_until(&view);
+        let waiting = view.seen < until;
+        let more = !waiting && retry.reopen(&view);
+        self.retry = Some(retry);
+        if waiting {
+            return Some(Next::Wait(until.max(now + Duration::from_micros(1))));
+        }
+        if more {
+            self.phase = Phase::Retry;
+        } else {
+            self.conclude_all();
+        }
+        None
     }
 }

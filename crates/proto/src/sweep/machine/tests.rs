@@ -43,10 +43,10 @@ struct Net {
     outage: Option<(Duration, Duration)>,
     /// Mapped sources are given a port each until there are none left.
     nat_ports: usize,
-    nat: std::collections::HashSet<IpAddr>,
+    nat: std::collections::HashSet<(IpAddr, u32)>,
     canary_works: bool,
     path: Box<dyn Fn(IpAddr) -> Path>,
-    queue: BTreeMap<(Duration, u64), (SocketAddr, IpAddr, Vec<u8>)>,
+    queue: BTreeMap<(Duration, u64), (SocketAddr, IpAddr, u32, Vec<u8>)>,
     serial: u64,
 }
 
@@ -81,14 +81,14 @@ impl Net {
             return Ok(());
         }
         let request = stun::binding_request(&probe.id);
-        let mut seen = SocketAddr::new(probe.source, PORT);
+        let mut seen = SocketAddr::new(probe.source, PORT + probe.flow as u16);
         let (mut from, mut to) = (server, probe.source);
         match path {
             Path::Mapped(external) => {
-                if self.nat.len() >= self.nat_ports && !self.nat.contains(&probe.source) {
+                if self.nat.len() >= self.nat_ports && !self.nat.contains(&(probe.source, probe.flow)) {
                     return Ok(());
                 }
-                self.nat.insert(probe.source);
+                self.nat.insert((probe.source, probe.flow));
                 seen = SocketAddr::new(ip(external), 1_024);
             }
             Path::ProxyAtSecond if server.ip() == ip("192.0.2.2") => {
@@ -108,7 +108,7 @@ impl Net {
         };
         for _ in 0..=u8::from(self.duplicate) {
             self.serial += 1;
-            self.queue.insert((now + self.latency * 2, self.serial), (from, to, bytes.clone()));
+            self.queue.insert((now + self.latency * 2, self.serial), (from, to, probe.flow, bytes.clone()));
         }
         Ok(())
     }
@@ -128,6 +128,7 @@ fn settings() -> Settings {
         window: 256,
         batch: 64,
         keep_evidence: false,
+        mutant: None,
     }
 }
 
@@ -155,9 +156,11 @@ fn run_until(
             return (None, now);
         }
         while let Some(entry) = net.queue.first_entry().filter(|e| e.key().0 <= now) {
-            let (from, to, bytes) = entry.remove();
-            sweep.on_datagram(now, &Datagram { from, to, port: PORT, bytes: &bytes }, verdicts);
+            let (from, to, flow, bytes) = entry.remove();
+            let port = PORT + flow as u16;
+            sweep.on_datagram(now, &Datagram { from, to, port, flow, bytes: &bytes }, verdicts);
         }
+        sweep.on_drained(now);
         match sweep.step(now, 10_000, &mut probes, verdicts) {
             Next::Send => {
                 for probe in probes.drain(..) {

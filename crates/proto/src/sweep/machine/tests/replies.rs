@@ -51,7 +51,7 @@ fn a_forger_who_does_not_see_the_probes_achieves_nothing() {
         let len = stun::respond(&stun::binding_request(&id), seen, &mut out).expect("a request");
         sweep.on_datagram(
             MS,
-            &Datagram { from: server, to: probe.source, port: PORT, bytes: &out[..len] },
+            &Datagram { from: server, to: probe.source, port: PORT, flow: 0, bytes: &out[..len] },
             &mut verdicts,
         );
     }

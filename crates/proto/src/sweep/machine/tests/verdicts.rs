@@ -125,9 +125,10 @@ fn a_slow_receiver_holds_the_sweep_back() {
     for n in 0..10_000 {
         let now = MS * n;
         while let Some(entry) = net.queue.first_entry() {
-            let (from, to, bytes) = entry.remove();
-            sweep.on_datagram(now, &Datagram { from, to, port: PORT, bytes: &bytes }, &mut verdicts);
+            let (from, to, flow, bytes) = entry.remove();
+            sweep.on_datagram(now, &Datagram { from, to, port: PORT, flow, bytes: &bytes }, &mut verdicts);
         }
+        sweep.on_drained(now);
         let room = 100_usize.saturating_sub(verdicts.len());
         if sweep.step(now, room, &mut probes, &mut verdicts) == Next::Send {
             for probe in probes.drain(..) {

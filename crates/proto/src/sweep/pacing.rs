@@ -1,0 +1,318 @@
+//! How fast each neighbourhood can be asked: paces found by trial.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::settings::bounds;
+
+/// The neighbourhoods, as leaves, and the wider ones around them: each may have a pace of its own.
+///
+/// Loss that follows the rate is congestion: a limit somewhere on the way. Where controls are lost, the pace that got through
+/// is tried: if the loss then goes, the pace stays (and is raised a little as long as nothing is lost); if it stays, it
+/// has nothing to do with the rate, and the pace goes back to what it was. The trial is made by the widest neighbourhood whose
+/// parts all lose, since a limit may be for one prefix or for everything.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Paces {
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    parent: Option<u32>,
+    /// The nodes below; empty for a leaf.
+    children: Range<u32>,
+    /// The leaves below, or the leaf itself.
+    leaves: Range<u32>,
+    /// Probes a second, where they are limited.
+    rate: Option<f64>,
+    /// When the next probe may leave.
+    next_at: Duration,
+    epoch: Epoch,
+    trial: Option<Trial>,
+    /// The loss that a trial has shown not to follow the rate.
+    settled: f64,
+    /// Leaves below that still have something to ask.
+    active: u32,
+}
+
+/// What was seen since the rate last changed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Epoch {
+    since: Duration,
+    sent: u32,
+    answered: u32,
+    lost: u32,
+}
+
+impl Epoch {
+    fn at(since: Duration) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    fn asked(&self) -> u32 {
+        self.answered + self.lost
+    }
+
+    fn loss(&self) -> f64 {
+        f64::from(self.lost) / f64::from(self.asked().max(1))
+    }
+}
+
+/// A slower pace on trial.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    /// The limit before.
+    before: Option<f64>,
+    /// The loss before.
+    loss: f64,
+    /// The loss to be expected now if it comes from the rate.
+    hoped: f64,
+    /// Whether the pace is so much slower that what was counted before is no longer comparable.
+    large: bool,
+}
+
+/// The pace of these leaves has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub leaves: Range<u32>,
+    /// What was learned of them before is of another rate, and is to be forgotten.
+    pub forget: bool,
+}
+
+impl Paces {
+    /// `keys`: the rising keys of the leaves. Wider nodes take 16 of the narrower each.
+    pub(super) fn new(keys: &[u32]) -> Self {
+        let mut nodes: Vec<Node> = (0..keys.len() as u32).map(|leaf| Node::new(0..0, leaf..leaf + 1)).collect();
+        let (mut from, mut keys) = (0, keys.to_vec());
+        while nodes.len() as u32 - from > 1 {
+            let to = nodes.len() as u32;
+            let (mut wider, mut at) = (Vec::new(), from);
+            while at < to {
+                let key = keys[(at - from) as usize] >> 4;
+                let mut end = at + 1;
+                while end < to && keys[(end - from) as usize] >> 4 == key {
+                    end += 1;
+                }
+                let parent = nodes.len() as u32;
+                nodes[at as usize..end as usize].iter_mut().for_each(|node| node.parent = Some(parent));
+                let leaves = nodes[at as usize].leaves.start..nodes[end as usize - 1].leaves.end;
+                nodes.push(Node::new(at..end, leaves));
+                wider.push(key);
+                at = end;
+            }
+            (from, keys) = (to, wider);
+        }
+        Self { nodes }
+    }
+
+    /// The leaf and the nodes around it, narrowest first.
+    fn path(&self, leaf: u32) -> impl Iterator<Item = u32> + '_ {
+        std::iter::successors(Some(leaf), |at| self.nodes[*at as usize].parent)
+    }
+
+    /// Probes leave for a leaf.
+    pub(super) fn sent(&mut self, leaf: u32, count: u32) {
+        let mut at = Some(leaf);
+        while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
+            node.epoch.sent += count;
+            at = node.parent;
+        }
+    }
+
+    /// Whether a leaf is limited, by itself or from above.
+    pub(super) fn is_limited(&self, leaf: u32) -> bool {
+        self.path(leaf).any(|at| self.nodes[at as usize].rate.is_some())
+    }
+
+    /// The lowest limit that holds for a leaf: its rate and the leaves that share it.
+    pub(super) fn limit(&self, leaf: u32) -> Option<(f64, Range<u32>)> {
+        let limited = self.path(leaf).filter_map(|at| {
+            let node = &self.nodes[at as usize];
+            Some((node.rate?, node.leaves.clone()))
+        });
+        limited.min_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// The limit of everything together.
+    pub(super) fn overall(&self) -> Option<f64> {
+        self.nodes.last()?.rate
+    }
+
+    /// The share of the limits that one active leaf has, in probes a second.
+    pub(super) fn share(&self, leaf: u32) -> Option<f64> {
+        let shares = self.path(leaf).filter_map(|at| {
+            let node = &self.nodes[at as usize];
+            Some(node.rate? / f64::from(node.active.max(1)))
+        });
+        shares.min_by(f64::total_cmp)
+    }
+
+    /// Reserves the next place for one probe of a leaf; gives its time.
+    pub(super) fn reserve(&mut self, leaf: u32, now: Duration) -> Duration {
+        let at = self.path(leaf).map(|at| &self.nodes[at as usize]);
+        let time = at.filter(|node| node.rate.is_some()).map(|node| node.next_at).fold(now, Duration::max);
+        let mut next = Some(leaf);
+        while let Some(node) = next.map(|at| &mut self.nodes[at as usize]) {
+            if let Some(rate) = node.rate {
+                node.next_at = time + Duration::from_secs_f64(1.0 / rate);
+            }
+            next = node.parent;
+        }
+        time
+    }
+
+    /// A leaf has something to ask, or no longer.
+    pub(super) fn set_active(&mut self, leaf: u32, active: bool) {
+        let mut at = Some(leaf);
+        while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
+            node.active = if active { node.active + 1 } else { node.active.saturating_sub(1) };
+            at = node.parent;
+        }
+    }
+
+    /// What became of a control that was sent for a leaf at `sent_at`.
+    pub(super) fn outcome(&mut self, leaf: u32, sent_at: Duration, answered: bool, now: Duration) -> Option<Change> {
+        let mut at = Some(leaf);
+        while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
+            if sent_at >= node.epoch.since {
+                if answered {
+                    node.epoch.answered += 1;
+                } else {
+                    node.epoch.lost += 1;
+                }
+            }
+            at = node.parent;
+        }
+        // From the widest to the narrowest; while a wider one tries, those below wait.
+        let mut path = [0; 16];
+        let mut depth = 0;
+        for (slot, node) in path.iter_mut().zip(self.path(leaf)) {
+            *slot = node;
+            depth += 1;
+        }
+        for node in path[..depth].iter().rev() {
+            let trying = self.nodes[*node as usize].trial.is_some();
+            let change = self.judge(*node, now);
+            if change.is_some() || trying {
+                return change;
+            }
+        }
+        None
+    }
+
+    fn judge(&mut self, at: u32, now: Duration) -> Option<Change> {
+        let node = &self.nodes[at as usize];
+        let Epoch { since, sent, .. } = node.epoch;
+        if node.epoch.asked() < bounds::PACE_SAMPLE {
+            return None;
+        }
+        let (loss, rate, trial, settled) = (node.epoch.loss(), node.rate, node.trial, node.settled);
+        let leaves = node.leaves.clone();
+        if let Some(trial) = trial {
+            let helped = loss <= f64::midpoint(trial.loss, trial.hoped);
+            if helped {
+                self.nodes[at as usize].trial = None;
+                self.begin(at, now);
+                return trial.large.then_some(Change { leaves, forget: true });
+            }
+            self.set_rate(at, trial.before, now);
+            let node = &mut self.nodes[at as usize];
+            node.trial = None;
+            node.settled = loss.max(trial.loss);
+            return Some(Change { leaves, forget: false });
+        }
+        let known = if settled > 0.0 { settled + bounds::SETTLED_MARGIN } else { 0.0 };
+        if loss > known.max(bounds::NOTABLE_LOSS) {
+            if !self.is_shared(at)? {
+                return None;
+            }
+            let seconds = now.saturating_sub(since).as_secs_f64().max(1e-4);
+            let now_rate = rate.unwrap_or(f64::INFINITY).min(f64::from(sent) / seconds);
+            let factor = (1.0 - loss).max(bounds::SLOWEST_STEP);
+            let slower = (now_rate * factor).max(bounds::SLOWEST_PACE);
+            if slower >= now_rate {
+                return None;
+            }
+            let hoped = (1.0 - (1.0 - loss) * now_rate / slower).max(0.0);
+            self.set_rate(at, Some(slower), now);
+            // After the reset of those below and of itself.
+            let large = factor < bounds::LARGE_STEP;
+            self.nodes[at as usize].trial = Some(Trial { before: rate, loss, hoped, large });
+            return Some(Change { leaves, forget: false });
+        }
+        if let (Some(rate), true) = (rate, loss <= bounds::RAISE_BELOW) {
+            let node = &mut self.nodes[at as usize];
+            node.rate = Some(rate * bounds::RAISE);
+            node.epoch = Epoch::at(now);
+        } else if node_is_old(&self.nodes[at as usize].epoch) {
+            self.nodes[at as usize].epoch = Epoch::at(now);
+        }
+        None
+    }
+
+    /// Whether the parts of a node all lose, as they do when it is the node that is limited; `None` as long as too few of
+    /// them have been asked.
+    fn is_shared(&self, at: u32) -> Option<bool> {
+        let node = &self.nodes[at as usize];
+        let parts = &self.nodes[node.children.start as usize..node.children.end as usize];
+        match parts {
+            [] => return Some(true),
+            [_] => return self.is_shared(node.children.start),
+            _ => {}
+        }
+        let busy = parts.iter().filter(|part| part.active > 0).count();
+        let asked: Vec<f64> =
+            parts.iter().filter(|p| p.epoch.asked() >= 4).map(|p| p.epoch.loss()).collect();
+        if asked.len() < busy.clamp(1, 4) && node.epoch.asked() < bounds::PACE_SAMPLE * 16 {
+            return Some(false);
+        }
+        if asked.is_empty() {
+            // Many parts with a control or two each: what they have in common is the node.
+            return Some(true);
+        }
+        let half = node.epoch.loss() / 2.0;
+        let losing = asked.iter().filter(|loss| **loss >= half).count();
+        Some(losing * 10 >= asked.len() * 7)
+    }
+
+    /// A new rate for a node: what was seen before was at another one.
+    fn set_rate(&mut self, at: u32, rate: Option<f64>, now: Duration) {
+        let node = &mut self.nodes[at as usize];
+        node.rate = rate;
+        node.next_at = now;
+        self.begin(at, now);
+    }
+
+    /// A new epoch for a node and all below it.
+    fn begin(&mut self, at: u32, now: Duration) {
+        let leaves = self.nodes[at as usize].leaves.clone();
+        for node in &mut self.nodes[..=at as usize] {
+            if node.leaves.start >= leaves.start && node.leaves.end <= leaves.end {
+                node.epoch = Epoch::at(now);
+                node.next_at = node.next_at.min(now);
+                node.trial = None;
+            }
+        }
+    }
+}
+
+/// Old losses say little about now.
+fn node_is_old(epoch: &Epoch) -> bool {
+    epoch.asked() >= bounds::PACE_SAMPLE * 16
+}
+
+impl Node {
+    fn new(children: Range<u32>, leaves: Range<u32>) -> Self {
+        Self {
+            parent: None,
+            children,
+            leaves,
+            rate: None,
+            next_at: Duration::ZERO,
+            epoch: Epoch::default(),
+            trial: None,
+            settled: 0.0,
+            active: 0,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The second part of a sweep: what was silent is asked again, beside sources that are known to answer.
+//!
+//! In the words of medicine, which has the same question: the silent sources are cases, each is matched with a control, a source
+//! nearby that has answered, and both are asked a moment apart, in random order, each as a new flow. Only a silence whose control
+//! was answered counts. How many must count follows from the loss of the neighbourhood, and from the number of cases.
+
+mod judge;
+mod outcome;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::bits::{State, States};
+use super::loss::Losses;
+use super::pacing::Paces;
+use super::rng::SplitMix64;
+use super::settings::{Settings, bounds};
+
+pub(super) use judge::Finding;
+
+/// Stands for the canary among the indices of controls.
+pub(super) const CANARY: u32 = u32::MAX;
+
+/// A probe to send, by index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    /// The source, or [`CANARY`].
+    pub index: u32,
+    pub flow: u32,
+    pub control: bool,
+}
+
+/// What a step of the retries looks at.
+pub(super) struct View<'a> {
+    pub now: Duration,
+    /// Everything that had arrived by then has been handed in.
+    pub seen: Duration,
+    pub states: &'a States,
+    /// How long a reply usually takes, at most.
+    pub hold: Duration,
+    /// How long a reply may take.
+    pub patience: Duration,
+}
+
+/// A silent source.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    index: u32,
+    /// The flow and the server of the last ask.
+    flow: u32,
+    server: u16,
+    /// Asks since the first pass.
+    asks: u8,
+    /// Asks that went unanswered although their control was answered, and refused ones.
+    counted: u8,
+    /// Those of them that were refused by the system.
+    refused: u8,
+    /// Asks that were not refused.
+    sent: u8,
+    /// Something came back that does not settle it.
+    has_answered: bool,
+    /// It was first answered by an ask after the first pass, and none came to that of the first pass.
+    late: bool,
+    asked_at: Duration,
+}
+
+/// A neighbourhood with cases.
+#[derive(Clone, Debug)]
+struct Place {
+    /// In the list of cases.
+    cases: Range<u32>,
+    /// Cases still to be asked in this round, in random order.
+    todo: Vec<u32>,
+    /// Probes of a set that leave one by one, since the pace is slow.
+    queue: Vec<Ask>,
+    /// The control of that set, with its flow.
+    building: Option<(u32, u32)>,
+    round: u8,
+    /// When the next round may begin.
+    ready_at: Duration,
+    /// Tells the latest entry of the schedule from those before it.
+    stamp: u32,
+    active: bool,
+    /// Whether a source of the neighbourhood has answered.
+    has_controls: bool,
+}
+
+/// Cases that were asked together with one control.
+#[derive(Clone, Debug)]
+struct MatchedSet {
+    place: u32,
+    members: Vec<u32>,
+    /// Once all of it has left.
+    sent_at: Option<Duration>,
+    state: SetState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SetState {
+    Waiting,
+    Answered,
+    Lost,
+    /// It proves nothing: the program was held up meanwhile, or the network was gone.
+    Void,
+}
+
+/// The retries of a sweep.
+#[derive(Debug)]
+pub(super) struct Retry {
+    cases: Vec<Case>,
+    places: Vec<Place>,
+    paces: Paces,
+    losses: Losses,
+    /// Of a control and its flow.
+    sets: HashMap<(u32, u32), MatchedSet>,
+    /// Sets whose control may still answer in time, oldest first.
+    waiting: VecDeque<(Duration, (u32, u32))>,
+    /// Sets kept for a late answer of their control.
+    overdue: VecDeque<(Duration, (u32, u32))>,
+    due: BinaryHeap<Reverse<(Duration, u32, u32)>>,
+    flow: u32,
+    /// The flow of the first pass; ports up to it stay open.
+    first_flow: u32,
+    flow_since: Duration,
+    /// Flows after the first pass, with the time that they were last used.
+    flows: VecDeque<(u32, Duration)>,
+    /// Controls that have this flow already.
+    used: HashSet<u32>,
+    rng: SplitMix64,
+    begun: Duration,
+    last_answer: Duration,
+    expired: bool,
+    in_flight: VecDeque<(Duration, u32)>,
+    flying: u32,
+    /// Between indices and keys: see [`Losses`].
+    shift: u32,
+    len: u32,
+    servers: u32,
+    canary: bool,
+    /// Asks of a case at most.
+    most_asks: u8,
+    /// The user has said how many.
+    by_hand: bool,
+    timeout: Duration,
+    /// Probes a second that may be spent.
+    speed: f64,
+    /// The natural logarithm of the chance of silence that is small enough.
+    threshold: f64,
+    /// Controls asked by their flow of the first pass, after one of a new flow was lost.
+    old: HashSet<u32>,
+    old_flows: [u32; 2],
+    new_flows: [u32; 2],
+    rounds: u8,
+    #[cfg(test)]
+    mutant: Option<super::settings::Mutant>,
+}
+
+/// A place that could only be asked slowly, or not to the end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// The first source of it.
+    pub first: IpAddr,
+    /// The last.
+    pub last: IpAddr,
+    /// Probes a second that came through.
+    pub rate: f64,
+    /// Its sources that are still unknown.
+    pub unknown: u32,
+    /// How long asking them would take, about.
+    pub needs: Duration,
+}
+
+impl Retry {
+    /// The retries of all that is open. `shift` is added to an index to make a key; `flow` is that of the first pass; `speed`
+    /// the probes a second that it reached.
+    pub(super) fn new(states: &States, shift: u32, flow: u32, speed: f64, settings: &Settings, now: Duration, seed: u64) -> Self {
+        let (mut cases, mut places, mut keys) = (Vec::new(), Vec::<Place>::new(), Vec::new());
+        let mut next = states.next_open(0);
+        while let Some(index) = next {
+            let key = (index + shift) >> bounds::NEIGHBOURHOOD_BITS;
+            let at = cases.len() as u32;
+            if keys.last() != Some(&key) {
+                keys.push(key);
+                places.push(Place::new(at));
+            }
+            if let Some(place) = places.last_mut() {
+                place.cases.end = at + 1;
+            }
+            cases.push(Case::new(index));
+            next = states.next_open(index + 1);
+        }
+        let threshold = (bounds::MAX_EXPECTED_FALSE / (cases.len() as f64).max(1.0)).ln();
+        let mut retry = Self {
+            paces: Paces::new(&keys),
+            losses: Losses::default(),
+            sets: HashMap::new(),
+            waiting: VecDeque::new(),
+            overdue: VecDeque::new(),
+            due: BinaryHeap::new(),
+            flow,
+            first_flow: flow,
+            flow_since: Duration::ZERO,
+            flows: VecDeque::new(),
+            used: HashSet::new(),
+            rng: SplitMix64::new(seed ^ 0x7265_7472_7900),
+            begun: now,
+            last_answer: now,
+            expired: false,
+            in_flight: VecDeque::new(),
+            flying: 0,
+            shift,
+            len: states.len(),
+            servers: settings.servers.len().max(1) as u32,
+            canary: settings.canary.is_some(),
+            most_asks: settings.passes.map_or(bounds::MOST_ASKS, |passes| passes.saturating_sub(1)),
+            by_hand: settings.passes.is_some(),
+            timeout: settings.timeout,
+            speed: settings.rate.unwrap_or(f64::INFINITY).min(speed),
+            threshold,
+            old: HashSet::new(),
+            old_flows: [0; 2],
+            new_flows: [0; 2],
+            rounds: 0,
+            cases,
+            places,
+            #[cfg(test)]
+            mutant: settings.mutant,
+        };
+        for at in 0..retry.places.len() as u32 {
+            retry.activate(at, now);
+        }
+        retry
+    }
+
+    /// Appends the probes that are due, about `allowed` of them; gives the time to look again, `None` when nothing is left to ask.
+    pub(super) fn poll(&mut self, view: &View<'_>, allowed: usize, asks: &mut Vec<Ask>) -> Option<Duration> {
+        self.check_overdue(view, asks);
+        self.give_up_in_time(view.now);
+        while asks.len() < allowed {
+            let Some(Reverse((at, place, stamp))) = self.due.peek().copied() else { break };
+            let current = &self.places[place as usize];
+            if !current.active || current.stamp != stamp {
+                self.due.pop();
+                continue;
+            }
+            if at > view.now {
+                break;
+            }
+            self.due.pop();
+            self.turn(place, view, asks);
+        }
+        let turn = self.due.peek().map(|Reverse((at, ..))| *at);
+        let control = self.waiting.front().map(|(at, _)| *at + self.grace(view));
+        match (turn, control) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// How many probes may still be answered in time.
+    pub(super) fn in_flight(&mut self, view: &View<'_>) -> u32 {
+        while let Some((at, count)) = self.in_flight.front()
+            && *at + view.hold <= view.seen
+        {
+            self.flying -= count;
+            self.in_flight.pop_front();
+        }
+        self.flying
+    }
+
+    /// When the next probe in flight gives its place free.
+    pub(super) fn next_expiry(&self, view: &View<'_>) -> Option<Duration> {
+        self.in_flight.front().map(|(at, _)| *at + view.hold)
+    }
+
+    /// The pace of everything together, if it is limited.
+    pub(super) fn overall_rate(&self) -> Option<f64> {
+        self.paces.overall()
+    }
+
+    /// The oldest flow after the first pass that an answer may still come by.
+    pub(super) fn oldest_flow(&self) -> u32 {
+        self.flows.front().map_or(self.flow, |(flow, _)| *flow)
+    }
+
+    /// How often the most-asked case was asked after the first pass.
+    pub(super) fn rounds(&self) -> u8 {
+        self.rounds
+    }
+
+    /// How often a case was asked after the first pass.
+    pub(super) fn asks(&self, index: u32) -> u8 {
+        self.case(index).map_or(0, |at| self.cases[at].asks)
+    }
+
+    /// The round trips that controls were given before they count as lost: late ones are counted back.
+    fn grace(&self, view: &View<'_>) -> Duration {
+        view.hold + Duration::from_millis(20)
+    }
+
+    fn key(&self, index: u32) -> u32 {
+        index + self.shift
+    }
+
+    /// The indices of the neighbourhood of so many bits around a source.
+    fn around(&self, index: u32, bits: u32) -> Range<u32> {
+        let key = u64::from(self.key(index));
+        let (from, to) = (key >> bits << bits, ((key >> bits) + 1) << bits);
+        let index = |key: u64| key.saturating_sub(u64::from(self.shift)).min(u64::from(self.len)) as u32;
+        index(from)..index(to)
+    }
+
+    fn case(&self, index: u32) -> Option<usize> {
+        self.cases.binary_search_by_key(&index, |case| case.index).ok()
+    }
+
+    fn place_of(&self, case: u32) -> u32 {
+        self.places.partition_point(|place| place.cases.end <= case) as u32
+    }
+
+    fn is_open(&self, case: &Case, states: &States) -> bool {
+        states.at(case.index) == State::Open
+    }
+
+    #[cfg(test)]
+    fn broken(&self, mutant: super::settings::Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+}
+
+impl Place {
+    fn new(first: u32) -> Self {
+        Self {
+            cases: first..first,
+            todo: Vec::new(),
+            queue: Vec::new(),
+            building: None,
+            round: 0,
+            ready_at: Duration::ZERO,
+            stamp: 0,
+            active: false,
+            has_controls: false,
+        }
+    }
+}
+
+impl Case {
+    fn new(index: u32) -> Self {
+        Self {
+            index,
+            flow: 0,
+            server: u16::MAX,
+            asks: 0,
+            counted: 0,
+            refused: 0,
+            sent: 0,
+            has_answered: false,
+            late: false,
+            asked_at: Duration::ZERO,
+        }
+    }
+}

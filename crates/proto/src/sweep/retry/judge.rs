@@ -1,0 +1,172 @@
+//! When a silence is believed, and what it means when it cannot be.
+
+use std::time::Duration;
+
+use super::super::bits::States;
+use super::super::settings::bounds;
+use super::super::verdict::{Reason, Status};
+use super::{Case, Limit, Retry, View};
+use crate::targets::Targets;
+
+/// What is known of a case at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Finding {
+    pub status: Status,
+    pub reason: Reason,
+    /// Asks since the first pass.
+    pub asks: u8,
+    /// Whether each of them was refused by the system.
+    pub refused: bool,
+}
+
+impl Retry {
+    /// Whether a case is to be asked again.
+    pub(super) fn wants(&self, place: u32, at: u32, view: &View<'_>) -> bool {
+        let case = &self.cases[at as usize];
+        self.is_open(case, view.states) && case.asks < self.most_asks && !self.is_settled(place, case, view.states)
+    }
+
+    /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it.
+    fn is_settled(&self, place: u32, case: &Case, states: &States) -> bool {
+        if case.has_answered {
+            return case.asks >= bounds::MIN_ASKS_ANSWERED * self.servers.min(2) as u8;
+        }
+        // What was refused each time is refused; who could be sent from must have been silent.
+        let counted = if case.sent == 0 { case.counted } else { case.counted.saturating_sub(case.refused) };
+        counted > 0 && counted >= self.needed(place, case.index, states)
+    }
+
+    /// How many silences are enough: the chance that a source which works is silent so often is then below
+    /// [`bounds::MAX_EXPECTED_FALSE`], divided by the number of cases.
+    fn needed(&self, place: u32, index: u32, states: &States) -> u8 {
+        let known = [4, bounds::NEIGHBOURHOOD_BITS].map(|bits| states.judged_within(self.around(index, bits)));
+        let least = if self.places[place as usize].has_controls { bounds::MIN_COUNTED } else { bounds::MIN_COUNTED_FAR };
+        #[cfg(test)]
+        if self.broken(super::super::settings::Mutant::GlobalLoss) {
+            return (self.threshold / (self.losses.overall() + 1e-9).ln()).ceil().clamp(1.0, 255.0) as u8;
+        }
+        let chance = self.losses.chance_of_silence(self.key(index), known);
+        // Where asking is cheap, the estimate of the loss need not be believed: one half is the most it can be.
+        let spare = self.spare_asks(place).max(f64::from(least));
+        let cautious = (self.threshold / spare).exp().min(0.5);
+        let needed = self.threshold / chance.max(cautious).min(0.99).ln();
+        needed.ceil().clamp(f64::from(least), 255.0) as u8
+    }
+
+    /// How often each case could be asked in the time that may be spared.
+    fn spare_asks(&self, place: u32) -> f64 {
+        let cases = self.cases.len() as f64;
+        let cost = 1.0 + 1.0 / f64::from(bounds::CASES_PER_CONTROL);
+        let fast = self.speed * bounds::SPARE_TIME.as_secs_f64() / (cases * cost);
+        match self.paces.share(place) {
+            None => fast,
+            Some(share) => {
+                let own = f64::from(self.places[place as usize].cases.len() as u32);
+                fast.min(share * bounds::SPARE_TIME_SLOW.as_secs_f64() / (own * 2.0))
+            }
+        }
+    }
+
+    /// Looks at all cases once more with what is known now; those whose silence is not yet enough are asked again. `false` if there
+    /// are none, or time is up.
+    pub(in super::super) fn reopen(&mut self, view: &View<'_>) -> bool {
+        if self.expired {
+            return false;
+        }
+        let mut any = false;
+        for at in 0..self.places.len() as u32 {
+            let place = &self.places[at as usize];
+            if !place.active && place.cases.clone().any(|case| self.wants(at, case, view)) {
+                self.activate(at, view.now);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Whether the last asks may still be answered: the time until which to wait.
+    pub(in super::super) fn answers_until(&self, view: &View<'_>) -> Duration {
+        let open = self.cases.iter().filter(|case| self.is_open(case, view.states));
+        open.map(|case| case.asked_at + view.patience).max().unwrap_or(view.seen)
+    }
+
+    /// A run that gets no further, or takes too long, ends.
+    pub(super) fn give_up_in_time(&mut self, now: Duration) {
+        let stalled = now >= self.last_answer.max(self.begun) + bounds::STALL_LIMIT;
+        if !self.expired && (stalled || now >= self.begun + bounds::RETRY_LIMIT) {
+            self.expired = true;
+            self.due.clear();
+        }
+    }
+
+    /// What is concluded of a source that is open at the end; `None` if it is none of the cases.
+    pub(in super::super) fn finding(&self, index: u32, states: &States) -> Option<Finding> {
+        let at = self.case(index)?;
+        let (case, place) = (&self.cases[at], self.place_of(at as u32));
+        let finding = |status, reason| {
+            let refused = case.asks > 0 && case.sent == 0;
+            Some(Finding { status, reason, asks: case.asks, refused })
+        };
+        // Who asks for a number of passes gets no more of them; then it is enough that no loss was seen at all.
+        let unlost = self.by_hand && case.counted > 0 && case.counted >= case.asks && self.losses.none_seen();
+        if self.is_settled(place, case, states) || unlost {
+            return finding(Status::NoReply, Reason::None);
+        }
+        finding(Status::Unknown, self.reason_for_doubt(place, case))
+    }
+
+    fn reason_for_doubt(&self, place: u32, case: &Case) -> Reason {
+        let [asked, answered] = self.old_flows;
+        let [lost, new] = self.new_flows;
+        if asked >= bounds::FLOW_TABLE_SAMPLE && answered * 2 >= asked && new * 3 < lost + new {
+            return Reason::FlowTable;
+        }
+        if case.refused > 0 && case.sent > 0 && u32::from(case.refused) * 2 >= u32::from(case.asks) {
+            return Reason::SometimesRefused;
+        }
+        if self.paces.is_limited(place) { Reason::RateLimited } else { Reason::Loss }
+    }
+
+    /// How many sources that work are expected to be still silent, when so many were first heard after the first pass: as many
+    /// as the loss of the controls leaves over.
+    pub(in super::super) fn hidden(&self, late: u32) -> f64 {
+        let left = self.losses.overall().powi(i32::from(self.rounds.max(1)));
+        f64::from(late) * left / (1.0 - left).max(0.01)
+    }
+
+    /// The places that can only be asked slowly and have unknown sources left, by rate.
+    pub(in super::super) fn limits(&self, states: &States, targets: &Targets) -> Vec<Limit> {
+        let mut limits: Vec<(std::ops::Range<u32>, f64, u32)> = Vec::new();
+        for at in 0..self.places.len() as u32 {
+            let Some((rate, leaves)) = self.paces.limit(at) else { continue };
+            let open = self.places[at as usize].cases.clone();
+            let unknown = open.filter(|case| {
+                let case = &self.cases[*case as usize];
+                self.is_open(case, states) && !self.is_settled(at, case, states)
+            });
+            let unknown = unknown.count() as u32;
+            match limits.iter_mut().find(|(range, ..)| *range == leaves) {
+                Some((.., sum)) => *sum += unknown,
+                None => limits.push((leaves, rate, unknown)),
+            }
+        }
+        let named = limits.into_iter().filter(|(.., unknown)| *unknown > 0);
+        named
+            .filter_map(|(leaves, rate, unknown)| {
+                let case = |place: u32| self.cases[self.places[place as usize].cases.start as usize].index;
+                let (from, to) = (case(leaves.start), case(leaves.end - 1));
+                let from = self.around(from, bounds::NEIGHBOURHOOD_BITS).start;
+                let to = self.around(to, bounds::NEIGHBOURHOOD_BITS).end - 1;
+                // Each of them beside a control, as often as a good network demands.
+                let asks = f64::from(unknown) * 2.0 * f64::from(bounds::MIN_COUNTED);
+                Some(Limit {
+                    first: targets.source(from)?,
+                    last: targets.source(to)?,
+                    rate,
+                    unknown,
+                    needs: Duration::try_from_secs_f64(asks / rate).unwrap_or(Duration::MAX),
+                })
+            })
+            .collect()
+    }
+}

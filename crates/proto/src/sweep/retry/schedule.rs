@@ -1,0 +1,337 @@
+//! Which cases are asked when, beside which control, by which flow.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::super::settings::bounds;
+use super::{Ask, CANARY, MatchedSet, Retry, SetState, View};
+
+/// Who vouches for a set of cases.
+enum Control {
+    Source(u32),
+    Canary,
+    /// All that could have been asked by this flow already.
+    NextFlow,
+    /// Nobody has answered at all.
+    Nobody,
+}
+
+impl Retry {
+    /// Puts a place onto the schedule if it has something to ask.
+    pub(super) fn activate(&mut self, at: u32, when: Duration) {
+        if !self.places[at as usize].active {
+            self.places[at as usize].active = true;
+            self.paces.set_active(at, true);
+        }
+        self.schedule(at, when);
+    }
+
+    pub(super) fn schedule(&mut self, at: u32, when: Duration) {
+        let place = &mut self.places[at as usize];
+        place.stamp = place.stamp.wrapping_add(1);
+        self.due.push(Reverse((when, at, place.stamp)));
+    }
+
+    fn finish(&mut self, at: u32) {
+        self.places[at as usize].active = false;
+        self.paces.set_active(at, false);
+    }
+
+    /// It is a place's turn: the next probe of a set that leaves one by one, a new set, or a new round.
+    pub(super) fn turn(&mut self, at: u32, view: &View<'_>, asks: &mut Vec<Ask>) {
+        if let Some(ask) = self.places[at as usize].queue.pop() {
+            self.send(at, ask, view.now, asks);
+            if self.places[at as usize].queue.is_empty() {
+                if let Some(key) = self.places[at as usize].building.take() {
+                    self.all_sent(key, view.now);
+                }
+                self.schedule(at, view.now);
+            } else {
+                let when = self.paces.reserve(at, view.now);
+                self.schedule(at, when);
+            }
+            return;
+        }
+        if self.places[at as usize].todo.is_empty() && !self.begin_round(at, view) {
+            return;
+        }
+        let limited = self.paces.is_limited(at);
+        let (members, wants_flow) = self.next_members(at, limited, view);
+        let Some(first) = members.first().map(|case| self.cases[*case as usize].index) else {
+            if wants_flow {
+                self.wait_for_flow(at, view);
+            } else {
+                self.end_round(at, view);
+            }
+            return;
+        };
+        match self.choose_control(at, first, view) {
+            Control::NextFlow => {
+                self.places[at as usize].todo.extend(members);
+                self.wait_for_flow(at, view);
+                return;
+            }
+            Control::Source(index) => self.ask_with_control(at, index, members, limited, view, asks),
+            Control::Canary => self.ask_with_canary(at, members, view, asks),
+            Control::Nobody => {
+                for case in members {
+                    let ask = Ask { index: self.cases[case as usize].index, flow: self.flow, control: false };
+                    self.send(at, ask, view.now, asks);
+                }
+            }
+        }
+        if !self.places[at as usize].queue.is_empty() {
+            let when = self.paces.reserve(at, view.now);
+            self.schedule(at, when);
+        } else if self.places[at as usize].todo.is_empty() {
+            self.end_round(at, view);
+        } else {
+            // The sets of a round are spread over the gap that follows it.
+            let place = &self.places[at as usize];
+            let sets = (place.todo.len() as u32).div_ceil(bounds::CASES_PER_CONTROL);
+            let spread = self.gap(at, view).div_f64(f64::from(sets + 1)).min(bounds::FIRST_GAP);
+            let when = view.now + spread.mul_f64(self.rng.unit());
+            self.schedule(at, when);
+        }
+    }
+
+    /// A new round over what still wants asking; `false` if it is not yet time, or nothing does.
+    fn begin_round(&mut self, at: u32, view: &View<'_>) -> bool {
+        let place = &self.places[at as usize];
+        if view.now < place.ready_at {
+            let when = place.ready_at;
+            self.schedule(at, when);
+            return false;
+        }
+        let range = place.cases.clone();
+        if !place.has_controls {
+            let first = self.cases[range.start as usize].index;
+            let around = self.around(first, bounds::NEIGHBOURHOOD_BITS);
+            self.places[at as usize].has_controls = view.states.judged_within(around) > 0;
+        }
+        let mut todo: Vec<u32> = range.filter(|case| self.wants(at, *case, view)).collect();
+        if todo.is_empty() {
+            self.finish(at);
+            return false;
+        }
+        #[cfg(test)]
+        let shuffled = !self.broken(super::super::settings::Mutant::SameOrder);
+        #[cfg(not(test))]
+        let shuffled = true;
+        if shuffled {
+            self.rng.shuffle(&mut todo);
+        } else {
+            todo.reverse();
+        }
+        let place = &mut self.places[at as usize];
+        place.todo = todo;
+        place.round = place.round.saturating_add(1);
+        true
+    }
+
+    fn end_round(&mut self, at: u32, view: &View<'_>) {
+        let gap = self.gap(at, view).mul_f64(0.5 + self.rng.unit()).max(view.hold);
+        self.places[at as usize].ready_at = view.now + gap;
+        self.schedule(at, view.now + gap);
+    }
+
+    fn gap(&self, at: u32, view: &View<'_>) -> Duration {
+        let place = &self.places[at as usize];
+        // Where nobody nearby vouches, time must: such asks are spread over the time that a slow reply may take.
+        let first = if place.has_controls { bounds::FIRST_GAP } else { bounds::FIRST_GAP.max(self.timeout / 10) };
+        let growth = bounds::GAP_GROWTH.powi(i32::from(place.round.min(64)));
+        first.mul_f64(growth).min(bounds::MAX_GAP).max(view.hold)
+    }
+
+    /// The next cases to be asked together; whether one of them needs a new flow first.
+    fn next_members(&mut self, at: u32, limited: bool, view: &View<'_>) -> (Vec<u32>, bool) {
+        let place = &self.places[at as usize];
+        let most = if limited {
+            1
+        } else if place.has_controls {
+            let first = self.cases[place.cases.start as usize].index;
+            let controls = view.states.judged_within(self.around(first, bounds::NEIGHBOURHOOD_BITS)).max(1);
+            (place.cases.len() as u32 / controls).clamp(bounds::CASES_PER_CONTROL, bounds::MOST_CASES_PER_CONTROL)
+        } else {
+            bounds::MOST_CASES_PER_CONTROL
+        };
+        let mut members = Vec::with_capacity(most as usize);
+        while (members.len() as u32) < most {
+            let Some(case) = self.places[at as usize].todo.pop() else { break };
+            if !self.wants(at, case, view) {
+                continue;
+            }
+            let known = &self.cases[case as usize];
+            let same_server = self.servers > 1 && u32::from(known.server) == self.flow % self.servers;
+            if self.flow == self.first_flow || known.flow == self.flow || same_server {
+                self.places[at as usize].todo.push(case);
+                return (members, true);
+            }
+            members.push(case);
+        }
+        (members, false)
+    }
+
+    fn wait_for_flow(&mut self, at: u32, view: &View<'_>) {
+        let keep = view.patience.max(self.timeout * 2);
+        while self.flows.len() > 1 && self.flows.front().is_some_and(|(_, used)| *used + keep <= view.seen) {
+            self.flows.pop_front();
+        }
+        let every = if self.flows.len() < bounds::FLOWS_OPEN {
+            bounds::FLOW_EVERY
+        } else {
+            bounds::FLOW_EVERY.max(keep / bounds::FLOWS_OPEN as u32)
+        };
+        let from = if self.flows.is_empty() { Duration::ZERO } else { self.flow_since + every };
+        if view.now < from {
+            self.schedule(at, from);
+            return;
+        }
+        if let Some((_, used)) = self.flows.back_mut() {
+            *used = view.now;
+        }
+        self.flow += 1;
+        self.flow_since = view.now;
+        self.flows.push_back((self.flow, view.now));
+        self.used.clear();
+        self.schedule(at, view.now);
+    }
+
+    /// The nearest of some sources drawn near `index` that have answered and have not been asked by this flow.
+    fn choose_control(&mut self, at: u32, index: u32, view: &View<'_>) -> Control {
+        if view.states.judged() == 0 {
+            return if self.canary { Control::Canary } else { Control::Nobody };
+        }
+        let narrow = if self.places[at as usize].has_controls { bounds::NEIGHBOURHOOD_BITS } else { 12 };
+        for bits in [narrow, 12, 16, 28, 31].into_iter().filter(|bits| *bits >= narrow) {
+            let range = self.around(index, bits);
+            let mut best: Option<u32> = None;
+            for _ in 0..3 {
+                let start = range.start + self.rng.below(range.end - range.start);
+                let found = view.states.next_judged(start).filter(|i| *i < range.end);
+                let found = found.or_else(|| view.states.next_judged(range.start).filter(|i| *i < range.end));
+                let Some(found) = found else { break };
+                let nearer = best.is_none_or(|b| b.abs_diff(index) > found.abs_diff(index));
+                if !self.used.contains(&found) && nearer {
+                    best = Some(found);
+                }
+            }
+            if best.is_none() && bits == bounds::NEIGHBOURHOOD_BITS {
+                let mut from = range.start;
+                while let Some(found) = view.states.next_judged(from).filter(|i| *i < range.end) {
+                    if !self.used.contains(&found) {
+                        best = Some(found);
+                        break;
+                    }
+                    from = found + 1;
+                }
+                if best.is_none() {
+                    return Control::NextFlow;
+                }
+            }
+            if let Some(best) = best {
+                return Control::Source(best);
+            }
+        }
+        Control::NextFlow
+    }
+
+    fn ask_with_control(
+        &mut self,
+        at: u32,
+        control: u32,
+        members: Vec<u32>,
+        limited: bool,
+        view: &View<'_>,
+        asks: &mut Vec<Ask>,
+    ) {
+        self.used.insert(control);
+        let flow = self.flow;
+        let mut together: Vec<Ask> = members
+            .iter()
+            .map(|case| Ask { index: self.cases[*case as usize].index, flow, control: false })
+            .collect();
+        together.push(Ask { index: control, flow, control: true });
+        #[cfg(test)]
+        let shuffled = !self.broken(super::super::settings::Mutant::SameOrder);
+        #[cfg(not(test))]
+        let shuffled = true;
+        if shuffled {
+            self.rng.shuffle(&mut together);
+        }
+        let key = (control, flow);
+        self.sets.insert(key, MatchedSet { place: at, members, sent_at: None, state: SetState::Waiting });
+        if limited {
+            let place = &mut self.places[at as usize];
+            (place.queue, place.building) = (together, Some(key));
+            return;
+        }
+        for ask in together {
+            self.send(at, ask, view.now, asks);
+        }
+        self.all_sent(key, view.now);
+    }
+
+    /// The canary vouches where nobody else can: one ask of it for all sources asked by the same flow.
+    fn ask_with_canary(&mut self, at: u32, members: Vec<u32>, view: &View<'_>, asks: &mut Vec<Ask>) {
+        let key = (CANARY, self.flow);
+        let flow = self.flow;
+        let indices: Vec<u32> = members.iter().map(|case| self.cases[*case as usize].index).collect();
+        let known = self.sets.get(&key).map(|set| (set.members.len(), set.state));
+        match known {
+            Some((len, _)) if len >= bounds::CASES_PER_CANARY => {
+                self.places[at as usize].todo.extend(members);
+                self.wait_for_flow(at, view);
+                return;
+            }
+            Some((_, state)) => {
+                if state == SetState::Answered {
+                    members.iter().for_each(|case| self.count(*case, flow, view.states));
+                }
+                if let Some(set) = self.sets.get_mut(&key) {
+                    set.members.extend(members);
+                }
+            }
+            None => {
+                let set = MatchedSet { place: at, members, sent_at: None, state: SetState::Waiting };
+                self.sets.insert(key, set);
+                self.send(at, Ask { index: CANARY, flow, control: true }, view.now, asks);
+                self.all_sent(key, view.now);
+            }
+        }
+        for index in indices {
+            self.send(at, Ask { index, flow, control: false }, view.now, asks);
+        }
+    }
+
+    fn send(&mut self, at: u32, ask: Ask, now: Duration, asks: &mut Vec<Ask>) {
+        if !ask.control
+            && let Some(number) = self.case(ask.index)
+        {
+            let server = (ask.flow % self.servers) as u16;
+            let case = &mut self.cases[number];
+            case.asks = case.asks.saturating_add(1);
+            case.sent = case.sent.saturating_add(1);
+            (case.flow, case.server, case.asked_at) = (ask.flow, server, now);
+            self.rounds = self.rounds.max(case.asks);
+            #[cfg(test)]
+            if self.broken(super::super::settings::Mutant::NoPairs) {
+                self.cases[number].counted += 1;
+            }
+        }
+        self.paces.sent(at, 1);
+        self.flying += 1;
+        match self.in_flight.back_mut() {
+            Some((time, count)) if *time == now => *count += 1,
+            _ => self.in_flight.push_back((now, 1)),
+        }
+        asks.push(ask);
+    }
+
+    fn all_sent(&mut self, key: (u32, u32), now: Duration) {
+        if let Some(set) = self.sets.get_mut(&key) {
+            set.sent_at = Some(now);
+            self.waiting.push_back((now, key));
+        }
+    }
+}
