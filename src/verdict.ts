@@ -10,7 +10,15 @@ export type Status = 'ok' | 'mapped' | 'no-reply' | 'send-error' | 'bind-error' 
 export type BadReplyReason = 'wrong-destination' | 'error-response' | 'no-mapped-address' | 'not-stun' | 'wrong-server';
 
 /** Why it could not be found out. */
-export type UnknownReason = 'loss' | 'nat-ports' | 'network-lost' | 'servers-disagree';
+export type UnknownReason =
+  | 'loss'
+  | 'nat-ports'
+  | 'network-lost'
+  | 'servers-disagree'
+  | 'rate-limited'
+  | 'flow-table'
+  | 'unprotected-reply'
+  | 'sometimes-refused';
 
 /**
  * What every verdict has.
@@ -87,7 +95,7 @@ interface BadReply extends Common {
 interface Unknown extends Common {
   readonly status: 'unknown';
   readonly reason: UnknownReason;
-  /** The other address, for the reason `servers-disagree`. */
+  /** The address that a server told, for the reasons `servers-disagree` and `unprotected-reply`. */
   readonly external: string | undefined;
 }
 
@@ -111,6 +119,10 @@ const REASONS: ReadonlyMap<number, string> = new Map([
   [12, 'network-lost'],
   [13, 'servers-disagree'],
   [14, 'external-varies'],
+  [15, 'rate-limited'],
+  [16, 'flow-table'],
+  [17, 'unprotected-reply'],
+  [18, 'sometimes-refused'],
 ]);
 
 const FLAG = { sourceV6: 1, externalV6: 2, portRewritten: 4, singleServer: 8, resumed: 16 } as const;
@@ -271,10 +283,15 @@ export const BAD_REPLIES: Record<BadReplyReason, string> = {
 
 /** What each reason for not knowing means. @internal */
 export const UNKNOWNS: Record<UnknownReason, string> = {
-  loss: 'so many probes are lost on the way that silence proves nothing; ask with more passes or a lower rate',
+  loss: 'probes to its neighbours that work are lost too, so its silence proves nothing; validate it again with more passes',
   'nat-ports': 'all answers come from behind one external address, whose ports may have run out; ask again later or name more servers',
   'network-lost': 'the network went away and did not come back; run again',
   'servers-disagree': 'one server saw the source itself, another a different address',
+  'rate-limited': 'the network carries so few probes here that it could not be settled in time; the summary names place and rate',
+  'flow-table': 'new flows are lost where earlier ones pass: a table of flows on the way (connection tracking, NAT, firewall) is full',
+  'unprotected-reply':
+    'the server sent MAPPED-ADDRESS alone, which devices on the way can rewrite; name a server that sends XOR-MAPPED-ADDRESS',
+  'sometimes-refused': 'this machine refused some probes and let others pass, which stayed silent; look at its packet filter',
 };
 
 /** What the system's usual refusals of a source mean. @internal */

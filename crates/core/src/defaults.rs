@@ -9,6 +9,13 @@ pub use nat::*;
 /// Datagrams per system call. Between 8 and 128 no difference was measured; 256 was slower on a busy machine.
 pub const BATCH: usize = 64;
 
+/// The same for the ports that silent sources are asked again from: there are some dozens of them, each with its own buffers.
+pub const RETRY_BATCH: usize = 16;
+
+/// The least that the kernel charges to a receive buffer for a datagram, in bytes: what it holds at most follows. Linux charges
+/// 768 for a small one on loopback, and never less than its own bookkeeping.
+pub const LEAST_CHARGE: usize = 512;
+
 /// Verdicts that wait for a slow receiver. Must be well above the largest window (2,048); 48 bytes each.
 pub const RING_RECORDS: usize = 16_384;
 
@@ -53,6 +60,9 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// External addresses that a summary names.
 pub const EXTERNALS_NAMED: usize = 10;
+
+/// Limits on the way that a summary describes one by one.
+pub const LIMITS_NAMED: usize = 4;
 
 /// Threads that sweep at once, each with its own part of the sources. Beyond the processors of a usual server there is
 /// nothing to gain on loopback.

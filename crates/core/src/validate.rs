@@ -4,6 +4,7 @@
 //! and gives a [`Run`] to follow it by.
 
 mod drive;
+mod flows;
 mod lane;
 mod notes;
 mod outbox;

@@ -11,6 +11,9 @@ use crate::fallback::PerSource;
 /// Bytes received of one datagram unless asked otherwise: no probe and no answer to one is longer.
 pub const DATAGRAM: usize = 1_500;
 
+/// How long one of several sockets is waited for where there is no call that waits for all.
+const SHORT_WAIT: Duration = Duration::from_millis(1);
+
 /// How a socket is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -242,6 +245,47 @@ impl Socket {
     /// What the system says; never "would block", which is 0 datagrams.
     pub fn receive(&mut self, take: impl FnMut(Received<'_>)) -> io::Result<usize> {
         each!(&mut self.0, s => s.receive(take))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn poll_entry(&self) -> Option<libc::pollfd> {
+        match &self.0 {
+            Inner::Batched(socket) => Some(libc::pollfd { fd: socket.descriptor(), events: libc::POLLIN, revents: 0 }),
+            _ => None,
+        }
+    }
+
+    /// Waits until one of the sockets is readable or the time is over; gives for each whether it may be. With no time it only looks.
+    ///
+    /// # Errors
+    /// What the system says; an interrupted wait is no error.
+    pub fn wait_any<'a>(
+        sockets: impl IntoIterator<Item = &'a mut Self>,
+        timeout: Duration,
+        readable: &mut Vec<bool>,
+    ) -> io::Result<()> {
+        readable.clear();
+        let mut sockets: Vec<_> = sockets.into_iter().collect();
+        if let [only] = sockets.as_mut_slice() {
+            readable.push(only.wait(false, timeout)?.readable);
+            return Ok(());
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(mut entries) = sockets.iter().map(|socket| socket.poll_entry()).collect::<Option<Vec<_>>>() {
+            crate::linux::poll(&mut entries, timeout)?;
+            readable.extend(entries.iter().map(|entry| entry.revents != 0));
+            return Ok(());
+        }
+        // No one call waits for all of them: the newest, which answers are most likely for, gets a short wait.
+        for socket in &mut sockets {
+            readable.push(socket.wait(false, Duration::ZERO)?.readable);
+        }
+        if let (Some(newest), false) = (sockets.last_mut(), readable.contains(&true)) {
+            let ready = newest.wait(false, timeout.min(SHORT_WAIT))?.readable;
+            readable.pop();
+            readable.push(ready);
+        }
+        Ok(())
     }
 
     /// Waits until the socket is readable, or writable if `for_writing`, or the time is over.

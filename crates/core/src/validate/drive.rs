@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use routepool_proto::sweep::{Counters, Phase, Proven, Settings, Status, Sweep, Why, Window, bounds};
-use routepool_udp::{Backend, Options, Socket};
+use routepool_udp::{Backend, Options};
 
+use super::flows::Flows;
 use super::lane::{Embedded, Lane};
 use super::notes;
 use super::outbox::{Meter, Outbox};
@@ -26,7 +27,7 @@ use crate::stun_server::{Responder, Worker};
 pub(super) struct Drive {
     plan: Plan,
     servers: Vec<Resolved>,
-    ends: Vec<(Socket, Embedded)>,
+    ends: Vec<(Flows, Embedded)>,
 }
 
 impl Drive {
@@ -44,7 +45,7 @@ impl Drive {
         let lanes = lanes(&plan);
         let mut ends = Vec::with_capacity(lanes);
         for _ in 0..lanes {
-            let socket = Socket::open(plan.backend, &options).map_err(|source| {
+            let flows = Flows::open(plan.backend, options.clone()).map_err(|source| {
                 match (&plan.interface, source.raw_os_error()) {
                     (Some(interface), Some(_)) => refused_interface(interface, &source),
                     _ => Error::System { syscall: "bind", address: Some(options.local), source },
@@ -68,7 +69,7 @@ impl Drive {
                 servers.push(Resolved { name: "embedded".into(), address });
                 embedded = end;
             }
-            ends.push((socket, embedded));
+            ends.push((flows, embedded));
         }
         Ok(Self { plan, servers, ends })
     }
@@ -84,7 +85,7 @@ impl Drive {
         let part = Progress { sources: share, phase: "preflight", ..Progress::default() };
         *lock(&shared.progress) = vec![part; count];
         let mut lanes = Vec::with_capacity(count);
-        for (number, (socket, embedded)) in ends.into_iter().enumerate() {
+        for (number, (flows, embedded)) in ends.into_iter().enumerate() {
             let own = match &embedded {
                 Embedded::No => found.servers.iter().map(|s| s.address).collect(),
                 _ => vec![found.servers[number].address],
@@ -94,7 +95,7 @@ impl Drive {
                 plan.targets.part(first, share),
                 plan.seed.wrapping_add(number as u64),
                 rand::random(),
-                settings(&plan, &own, found.canary, &socket, &embedded),
+                settings(&plan, &own, found.canary, &flows, &embedded),
                 plan.subject.to_string(),
             );
             if let Some(saved) = plan.saved.take()
@@ -109,7 +110,7 @@ impl Drive {
             lanes.push(Lane {
                 number,
                 sweep,
-                socket,
+                flows,
                 servers: own,
                 embedded,
                 shared,
@@ -158,7 +159,7 @@ fn find_servers(plan: &Plan, servers: Vec<Resolved>, shared: &Shared) -> Result<
         let canary = servers.first().map(|s| s.address.ip());
         return Ok(Preflight { servers, canary, notes: Vec::new() });
     }
-    let is_over = plan.saved.as_ref().is_some_and(|s| s.silence.is_some() || s.states.ok() == s.states.len());
+    let is_over = plan.saved.as_ref().is_some_and(|s| s.concluded || s.states.ok() == s.states.len());
     if is_over {
         return Ok(Preflight { servers, canary: None, notes: Vec::new() });
     }
@@ -186,7 +187,7 @@ fn settings(
     plan: &Plan,
     servers: &[SocketAddr],
     canary: Option<IpAddr>,
-    socket: &Socket,
+    flows: &Flows,
     embedded: &Embedded,
 ) -> Settings {
     let theirs = match embedded {
@@ -200,8 +201,8 @@ fn settings(
         passes: plan.passes,
         timeout: plan.timeout,
         rate: plan.rate,
-        window: Window::limit_for_buffer(theirs.min(socket.receive_buffer()))
-            .min(socket.most_sources().unwrap_or(u32::MAX)),
+        window: Window::limit_for_buffer(theirs.min(flows.receive_buffer()))
+            .min(flows.most_sources().unwrap_or(u32::MAX)),
         batch: BATCH,
         keep_evidence: plan.state_file.is_some(),
     }
@@ -282,7 +283,7 @@ fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
         port_rewritten: sum(Sweep::port_rewritten),
         stopped: lanes.iter().any(|lane| lane.sweep.phase() != Phase::Done(Why::Complete)),
         resumed: first.sweep.is_resumed(),
-        passes: lanes.iter().map(|lane| lane.sweep.asks()).max().unwrap_or(0),
+        passes: lanes.iter().map(|lane| lane.sweep.pass()).max().unwrap_or(0),
         seed: plan.seed,
         elapsed: first.start.elapsed(),
         origin: plan.choice.origin,
@@ -292,12 +293,13 @@ fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
         drops: lanes.iter().map(|lane| lane.drops).sum(),
         loss: lanes.iter().map(|lane| lane.sweep.loss()).fold(0.0, f64::max),
         round_trips: [times.quantile(0.5), times.quantile(0.99), times.quantile(1.0)],
-        receive_buffer: first.socket.receive_buffer(),
+        receive_buffer: first.flows.receive_buffer(),
         window: (first.sweep.window().0, lanes.iter().map(|lane| lane.sweep.window().1).min().unwrap_or(0)),
         batched: plan.backend != Backend::PerSource,
         externals,
         errors: refused,
         reasons,
+        limits: lanes.iter().flat_map(|lane| lane.sweep.limits()).collect(),
         notes: Vec::new(),
     };
     summary.notes = notes::notes(&summary, &plan.local, found.notes);

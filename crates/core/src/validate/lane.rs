@@ -1,4 +1,4 @@
-//! A lane: one thread, one socket, one loop over a part of the sources.
+//! A lane: one thread, its sockets, one loop over a part of the sources.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use routepool_proto::stun::{self, BINDING_REQUEST_LEN};
 use routepool_proto::sweep::{Datagram, Failure, Next, Probe, Sweep, Why};
-use routepool_udp::{Refused, Socket, Transmit, errno};
+use routepool_udp::{Refused, Transmit, errno};
 
+use super::flows::{Flows, Reading};
 use super::outbox::{Meter, Outbox};
 use super::run::{Bell, Progress, Shared, lock};
 use super::state_file::StateFile;
@@ -39,7 +40,7 @@ impl Embedded {
 pub(super) struct Lane<'a> {
     pub(super) number: usize,
     pub(super) sweep: Sweep,
-    pub(super) socket: Socket,
+    pub(super) flows: Flows,
     pub(super) servers: Vec<SocketAddr>,
     pub(super) embedded: Embedded,
     pub(super) shared: &'a Shared,
@@ -85,11 +86,7 @@ impl Lane<'_> {
             self.housekeeping()?;
             if let (Some(nap), false) = (nap, received) {
                 let nap = if self.out.is_waiting() { nap.min(BELL_AFTER) } else { nap.min(NAP) };
-                self.socket.wait(false, nap).map_err(|source| Error::System {
-                    syscall: "poll",
-                    address: None,
-                    source,
-                })?;
+                self.flows.wait(nap).map_err(|source| Error::System { syscall: "poll", address: None, source })?;
             }
         };
         self.save(true, true)?;
@@ -99,7 +96,7 @@ impl Lane<'_> {
     /// Sends the probes; those refused are reported to the sweep, the others go on.
     fn send(&mut self, probes: &mut Vec<Probe>) -> Result<(), Error> {
         let mut requests = [[0; BINDING_REQUEST_LEN]; BATCH];
-        for chunk in probes.chunks(BATCH) {
+        for chunk in probes.chunk_by(|a, b| a.flow == b.flow).flat_map(|flow| flow.chunks(BATCH)) {
             for (request, probe) in requests.iter_mut().zip(chunk) {
                 *request = stun::binding_request(&probe.id);
             }
@@ -112,13 +109,18 @@ impl Lane<'_> {
                     bytes,
                 })
                 .collect();
+            let flow = chunk.first().map_or(0, |probe| probe.flow);
             let mut from = 0;
             while from < chunk.len() && !self.shared.stopped() {
-                let (sent, refused) = self.socket.send(&transmits[from..]);
+                let sweep = &self.sweep;
+                let socket = self.flows.socket(flow, |flow| sweep.listens_to(flow));
+                let socket =
+                    socket.map_err(|source| Error::System { syscall: "socket", address: None, source })?;
+                let (sent, refused) = socket.send(&transmits[from..]);
                 from += sent;
                 let Some(refused) = refused else { break };
                 if errno::is_transient(&refused.error) {
-                    let wait = self.socket.wait(true, Duration::from_millis(1));
+                    let wait = socket.wait(true, Duration::from_millis(1));
                     wait.map_err(|source| Error::System { syscall: "poll", address: None, source })?;
                     // With a socket for each source, one that has its answer makes room for the next.
                     self.receive()?;
@@ -149,23 +151,24 @@ impl Lane<'_> {
     fn receive(&mut self) -> Result<bool, Error> {
         let now = self.start.elapsed();
         let (sweep, out) = (&mut self.sweep, &mut self.out);
-        let result = self.socket.receive(|r| {
-            sweep.on_datagram(now, &Datagram { from: r.from, to: r.to, port: r.port, bytes: r.bytes }, out);
+        let result = self.flows.receive(now, |flow, r| {
+            let datagram = Datagram { from: r.from, to: r.to, port: r.port, flow, bytes: r.bytes };
+            sweep.on_datagram(now, &datagram, out);
         });
-        match result {
-            Ok(received) => Ok(received > 0),
-            // It speaks of one earlier probe, and that one will stay silent.
-            Err(error) if errno::is_icmp(&error) => Ok(true),
-            Err(source) => Err(Error::System { syscall: "recvmsg", address: None, source }),
+        let Reading { count, drained } =
+            result.map_err(|source| Error::System { syscall: "recvmsg", address: None, source })?;
+        if let Some(at) = drained {
+            self.sweep.on_drained(at);
         }
+        Ok(count > 0)
     }
 
     fn housekeeping(&mut self) -> Result<(), Error> {
         let now = self.start.elapsed();
         self.out.flush(now, false, self.shared, self.bell);
-        if now >= self.drops_at + DROPS_EVERY {
+        if now >= self.drops_at + DROPS_EVERY * self.flows.count() {
             self.drops_at = now;
-            let drops = self.socket.drops() + self.embedded.drops();
+            let drops = self.flows.drops() + self.embedded.drops();
             if drops > self.drops {
                 self.drops = drops;
                 self.sweep.on_drops();

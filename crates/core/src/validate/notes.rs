@@ -1,8 +1,9 @@
 //! What a run noticed, in sentences that say what to do.
 
-use routepool_proto::sweep::{Reason, Status};
+use routepool_proto::sweep::{Limit, Reason, Status};
 
 use super::summary::Summary;
+use crate::defaults::LIMITS_NAMED;
 use crate::local_table::LocalTable;
 use crate::servers::{Origin, Resolved};
 
@@ -39,9 +40,35 @@ pub(super) fn notes(summary: &Summary, local: &LocalTable, mut notes: Vec<String
     let loss = reason(Reason::Loss);
     if loss > 0 {
         note(format!(
-            "{loss} sources stayed silent, but {:.0} % of the probes to sources that work were lost too, so their silence \
-             proves nothing. Ask again with more passes or a lower rate.",
+            "{loss} sources stayed silent, but probes to sources near them that work were lost too, so their silence proves nothing ({:.0} % \
+             of the first probes were lost over all). Validate them again with more passes, or when the network is better.",
             summary.loss * 100.0
+        ));
+    }
+    for limit in summary.limits.iter().take(LIMITS_NAMED) {
+        note(describe_limit(limit));
+    }
+    if summary.limits.len() > LIMITS_NAMED {
+        note(format!("{} more places are limited in this way.", summary.limits.len() - LIMITS_NAMED));
+    }
+    let flow_table = reason(Reason::FlowTable);
+    if flow_table > 0 {
+        note(format!(
+            "{flow_table} sources stayed silent while new flows were lost and flows that began earlier passed: a table of flows (connection \
+             tracking, a NAT or a firewall) is full. Raise its size, shorten its time-out for UDP, or let these packets pass untracked."
+        ));
+    }
+    let unprotected = reason(Reason::UnprotectedReply);
+    if unprotected > 0 {
+        note(format!(
+            "For {unprotected} sources the server sent MAPPED-ADDRESS and no XOR-MAPPED-ADDRESS. Devices on the way can rewrite that, so it \
+             proves nothing. Name a server that speaks RFC 5389 or 8489."
+        ));
+    }
+    let refused = reason(Reason::SometimesRefused);
+    if refused > 0 {
+        note(format!(
+            "This machine refused some probes of {refused} sources and let others pass, which stayed silent. Look at its own packet filter."
         ));
     }
     let lost = reason(Reason::NetworkLost);
@@ -86,6 +113,22 @@ pub(super) fn notes(summary: &Summary, local: &LocalTable, mut notes: Vec<String
         note("One socket was opened for each source, which takes ten times as long as one socket for all of them.".into());
     }
     notes
+}
+
+/// Where a limit was met, how low it is, and how long the rest would take.
+fn describe_limit(limit: &Limit) -> String {
+    let Limit { first, last, rate, unknown, needs } = limit;
+    let rate = if *rate >= 10.0 { format!("{rate:.0}") } else { format!("{rate:.1}") };
+    let seconds = needs.as_secs();
+    let needs = match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} minutes", seconds / 60),
+        _ => format!("{} hours", seconds / 3_600),
+    };
+    format!(
+        "From {first} to {last} the network carries about {rate} probes a second; {unknown} sources there are unknown. To settle them would \
+         take about {needs}: raise the limit on the way, or validate this part alone."
+    )
 }
 
 /// What a run proves whose packets never left the machine.

@@ -87,7 +87,7 @@ impl Meter {
         let sources = sweep.targets().len();
         let left = f64::from(sweep.left_in_pass());
         let phase = match sweep.phase() {
-            Phase::Pass | Phase::Paused(_) | Phase::Replay(_) => "pass",
+            Phase::Pass | Phase::Retry | Phase::Paused(_) | Phase::Replay(_) => "pass",
             Phase::Gap | Phase::Cooldown => "waiting",
             Phase::Conclude(_) | Phase::Done(_) => "done",
         };

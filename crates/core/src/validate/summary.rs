@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use routepool_proto::sweep::{Counters, Reason, Status};
+use routepool_proto::sweep::{Counters, Limit, Reason, Status};
 use routepool_proto::targets::Sample;
 
 use crate::servers::{Origin, Resolved};
@@ -63,6 +63,8 @@ pub struct Summary {
     pub errors: Vec<(&'static str, u16, u32)>,
     /// Verdicts by reason.
     pub reasons: Vec<(Status, Reason, u32)>,
+    /// Places that could only be asked slowly, with sources that are unknown therefore.
+    pub limits: Vec<Limit>,
     /// What the run noticed, in sentences.
     pub notes: Vec<String>,
 }
