@@ -10,6 +10,8 @@ mod evidence;
 mod flight;
 mod loss;
 mod machine;
+#[cfg(test)]
+mod networks;
 mod order;
 mod pace;
 mod pacing;

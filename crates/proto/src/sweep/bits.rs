@@ -177,6 +177,12 @@ impl States {
         self.next_where(from, |low, high| low | high)
     }
 
+    /// The first source at or after `from` that is judged and not proven.
+    #[must_use]
+    pub fn next_other(&self, from: u32) -> Option<u32> {
+        self.next_where(from, |low, high| low & high)
+    }
+
     /// Finds the first source whose pair is selected; `select` gets the low and the high bits of 32 pairs.
     fn next_where(&self, from: u32, select: impl Fn(u64, u64) -> u64) -> Option<u32> {
         if from >= self.len {
@@ -219,6 +225,7 @@ mod tests {
             let find = |wanted: fn(&State) -> bool| plain.iter().enumerate().skip(from as usize).find(|(_, s)| wanted(s)).map(|(i, _)| i as u32);
             prop_assert_eq!(states.next_open(from), find(|s| *s == State::Open));
             prop_assert_eq!(states.next_judged(from), find(|s| *s != State::Open));
+            prop_assert_eq!(states.next_other(from), find(|s| *s == State::Other));
             let to = from.saturating_add(len / 2);
             let judged = plain.iter().take(to as usize).skip(from as usize).filter(|s| **s != State::Open);
             prop_assert_eq!(states.judged_within(from..to) as usize, judged.count());

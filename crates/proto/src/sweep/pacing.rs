@@ -31,6 +31,8 @@ struct Node {
     trial: Option<Trial>,
     /// The loss that a trial has shown not to follow the rate.
     settled: f64,
+    /// A rate at which packets were lost: what carries is searched below it.
+    too_fast: f64,
     /// Leaves below that still have something to ask.
     active: u32,
 }
@@ -63,10 +65,14 @@ impl Epoch {
 struct Trial {
     /// The limit before.
     before: Option<f64>,
+    /// The rate before, as measured.
+    rate: f64,
     /// The loss before.
     loss: f64,
     /// The loss to be expected now if it comes from the rate.
     hoped: f64,
+    /// Steps taken so far.
+    steps: u8,
     /// Whether the pace is so much slower that what was counted before is no longer comparable.
     large: bool,
 }
@@ -202,61 +208,116 @@ impl Paces {
 
     fn judge(&mut self, at: u32, now: Duration) -> Option<Change> {
         let node = &self.nodes[at as usize];
-        let Epoch { since, sent, .. } = node.epoch;
-        if node.epoch.asked() < bounds::PACE_SAMPLE {
+        let (epoch, rate) = (node.epoch, node.rate);
+        let leaves = node.leaves.clone();
+        // That nothing is lost is seen sooner than how much is.
+        let sample = match rate {
+            Some(_) if epoch.lost == 0 && node.trial.is_none() => bounds::PACE_SAMPLE / 3,
+            Some(rate) if rate < bounds::PACE_SLOW => bounds::PACE_SAMPLE / 2,
+            _ => bounds::PACE_SAMPLE,
+        };
+        if epoch.asked() < sample {
             return None;
         }
-        let (loss, rate, trial, settled) = (node.epoch.loss(), node.rate, node.trial, node.settled);
-        let leaves = node.leaves.clone();
-        if let Some(trial) = trial {
-            let helped = loss <= f64::midpoint(trial.loss, trial.hoped);
-            if helped {
-                self.nodes[at as usize].trial = None;
-                self.begin(at, now);
-                return trial.large.then_some(Change { leaves, forget: true });
-            }
-            self.set_rate(at, trial.before, now);
-            let node = &mut self.nodes[at as usize];
-            node.trial = None;
-            node.settled = loss.max(trial.loss);
-            return Some(Change { leaves, forget: false });
+        if let Some(trial) = node.trial {
+            return self.judge_trial(at, trial, now);
         }
-        let known = if settled > 0.0 { settled + bounds::SETTLED_MARGIN } else { 0.0 };
-        if loss > known.max(bounds::NOTABLE_LOSS) {
-            if !self.is_shared(at)? {
+        let known = if node.settled > 0.0 { node.settled + bounds::SETTLED_MARGIN } else { 0.0 };
+        if epoch.loss() > known.max(bounds::NOTABLE_LOSS) {
+            if !self.is_shared(at) {
                 return None;
             }
-            let seconds = now.saturating_sub(since).as_secs_f64().max(1e-4);
-            let now_rate = rate.unwrap_or(f64::INFINITY).min(f64::from(sent) / seconds);
-            let factor = (1.0 - loss).max(bounds::SLOWEST_STEP);
-            let slower = (now_rate * factor).max(bounds::SLOWEST_PACE);
-            if slower >= now_rate {
-                return None;
-            }
-            let hoped = (1.0 - (1.0 - loss) * now_rate / slower).max(0.0);
-            self.set_rate(at, Some(slower), now);
-            // After the reset of those below and of itself.
-            let large = factor < bounds::LARGE_STEP;
-            self.nodes[at as usize].trial = Some(Trial { before: rate, loss, hoped, large });
-            return Some(Change { leaves, forget: false });
+            let seconds = now.saturating_sub(epoch.since).as_secs_f64().max(1e-4);
+            let measured = rate.unwrap_or(f64::INFINITY).min(f64::from(epoch.sent) / seconds);
+            let trial = Trial { before: rate, rate: measured, loss: epoch.loss(), hoped: 0.0, steps: 0, large: false };
+            return self.slow_down(at, trial, now);
         }
-        if let (Some(rate), true) = (rate, loss <= bounds::RAISE_BELOW) {
+        if let (Some(rate), true) = (rate, epoch.loss() <= bounds::RAISE_BELOW) {
             let node = &mut self.nodes[at as usize];
-            node.rate = Some(rate * bounds::RAISE);
+            // Fast at first, as TCP begins; near the rate that was too fast in small steps, and then beyond it.
+            let raised = if rate * bounds::RAISE >= node.too_fast {
+                node.too_fast *= 2.0;
+                rate * bounds::RAISE
+            } else {
+                (rate * 2.0).min((rate * node.too_fast).sqrt().max(rate * bounds::RAISE))
+            };
+            node.rate = Some(raised);
+            node.next_at = node.next_at.min(now + Duration::from_secs_f64(1.0 / raised));
             node.epoch = Epoch::at(now);
-        } else if node_is_old(&self.nodes[at as usize].epoch) {
+            return Some(Change { leaves, forget: false });
+        }
+        if epoch.asked() >= bounds::PACE_SAMPLE * 16 {
+            // Old losses say little about now.
             self.nodes[at as usize].epoch = Epoch::at(now);
         }
         None
     }
 
-    /// Whether the parts of a node all lose, as they do when it is the node that is limited; `None` as long as too few of
+    /// Tries a slower pace: what came through, but not too large a step at a time.
+    fn slow_down(&mut self, at: u32, trial: Trial, now: Duration) -> Option<Change> {
+        let node = &self.nodes[at as usize];
+        let loss = node.epoch.loss();
+        let current = node.rate.unwrap_or(f64::INFINITY).min(trial.rate);
+        let factor = (1.0 - loss).max(bounds::SLOWEST_STEP);
+        let slower = (current * factor).max(bounds::SLOWEST_PACE);
+        if slower >= current {
+            return None;
+        }
+        let hoped = (1.0 - (1.0 - loss) * current / slower).max(0.0);
+        let leaves = node.leaves.clone();
+        self.set_rate(at, Some(slower), now);
+        let large = trial.large || factor < bounds::LARGE_STEP;
+        self.nodes[at as usize].trial = Some(Trial { hoped, large, steps: trial.steps + 1, ..trial });
+        Some(Change { leaves, forget: false })
+    }
+
+    fn judge_trial(&mut self, at: u32, trial: Trial, now: Duration) -> Option<Change> {
+        let node = &self.nodes[at as usize];
+        let (loss, leaves) = (node.epoch.loss(), node.leaves.clone());
+        let nothing = trial.loss > bounds::NOTHING_THROUGH;
+        let helped = if nothing {
+            loss < bounds::SOMETHING_THROUGH
+        } else {
+            loss <= f64::midpoint(trial.loss, trial.hoped)
+        };
+        if helped {
+            let node = &mut self.nodes[at as usize];
+            node.trial = None;
+            node.too_fast = trial.rate;
+            self.begin(at, now);
+            return Some(Change { leaves, forget: trial.large });
+        }
+        // Where nothing came through, one step may not be enough to see anything.
+        if nothing && trial.steps < bounds::MOST_STEPS {
+            let change = self.slow_down(at, trial, now);
+            if change.is_some() {
+                return change;
+            }
+        }
+        self.set_rate(at, trial.before, now);
+        self.nodes[at as usize].settled = loss.max(trial.loss);
+        Some(Change { leaves, forget: false })
+    }
+
+    /// The network was gone: that was no matter of pace, and trials under way say nothing.
+    pub(super) fn cancel_trials(&mut self, now: Duration) {
+        for at in 0..self.nodes.len() as u32 {
+            if let Some(trial) = self.nodes[at as usize].trial {
+                self.set_rate(at, trial.before, now);
+            }
+        }
+        if let Some(all) = self.nodes.len().checked_sub(1) {
+            self.begin(all as u32, now);
+        }
+    }
+
+    /// Whether the parts of a node all lose, as they do when it is the node that is limited. `false` also as long as too few of
     /// them have been asked.
-    fn is_shared(&self, at: u32) -> Option<bool> {
+    fn is_shared(&self, at: u32) -> bool {
         let node = &self.nodes[at as usize];
         let parts = &self.nodes[node.children.start as usize..node.children.end as usize];
         match parts {
-            [] => return Some(true),
+            [] => return true,
             [_] => return self.is_shared(node.children.start),
             _ => {}
         }
@@ -264,15 +325,15 @@ impl Paces {
         let asked: Vec<f64> =
             parts.iter().filter(|p| p.epoch.asked() >= 4).map(|p| p.epoch.loss()).collect();
         if asked.len() < busy.clamp(1, 4) && node.epoch.asked() < bounds::PACE_SAMPLE * 16 {
-            return Some(false);
+            return false;
         }
         if asked.is_empty() {
             // Many parts with a control or two each: what they have in common is the node.
-            return Some(true);
+            return true;
         }
         let half = node.epoch.loss() / 2.0;
         let losing = asked.iter().filter(|loss| **loss >= half).count();
-        Some(losing * 10 >= asked.len() * 7)
+        losing * 10 >= asked.len() * 7
     }
 
     /// A new rate for a node: what was seen before was at another one.
@@ -296,11 +357,6 @@ impl Paces {
     }
 }
 
-/// Old losses say little about now.
-fn node_is_old(epoch: &Epoch) -> bool {
-    epoch.asked() >= bounds::PACE_SAMPLE * 16
-}
-
 impl Node {
     fn new(children: Range<u32>, leaves: Range<u32>) -> Self {
         Self {
@@ -312,6 +368,7 @@ impl Node {
             epoch: Epoch::default(),
             trial: None,
             settled: 0.0,
+            too_fast: f64::INFINITY,
             active: 0,
         }
     }

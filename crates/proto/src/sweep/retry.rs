@@ -56,13 +56,15 @@ struct Case {
     flow: u32,
     server: u16,
     /// Asks since the first pass.
-    asks: u8,
+    asks: u16,
+    /// Those of them that were asked when nothing came through: they are not held against the number of asks.
+    vain: u16,
     /// Asks that went unanswered although their control was answered, and refused ones.
     counted: u8,
     /// Those of them that were refused by the system.
     refused: u8,
     /// Asks that were not refused.
-    sent: u8,
+    sent: u16,
     /// Something came back that does not settle it.
     has_answered: bool,
     /// It was first answered by an ask after the first pass, and none came to that of the first pass.
@@ -89,6 +91,10 @@ struct Place {
     active: bool,
     /// Whether a source of the neighbourhood has answered.
     has_controls: bool,
+    /// Whether one of them is `mapped`, or otherwise not `ok`.
+    has_others: bool,
+    /// Controls lost since the last that was answered.
+    lost_in_a_row: u8,
 }
 
 /// Cases that were asked together with one control.
@@ -296,7 +302,7 @@ impl Retry {
 
     /// How often a case was asked after the first pass.
     pub(super) fn asks(&self, index: u32) -> u8 {
-        self.case(index).map_or(0, |at| self.cases[at].asks)
+        self.case(index).map_or(0, |at| to_u8(self.cases[at].asks))
     }
 
     /// The round trips that controls were given before they count as lost: late ones are counted back.
@@ -334,6 +340,10 @@ impl Retry {
     }
 }
 
+fn to_u8(asks: u16) -> u8 {
+    u8::try_from(asks).unwrap_or(u8::MAX)
+}
+
 impl Place {
     fn new(first: u32) -> Self {
         Self {
@@ -346,6 +356,8 @@ impl Place {
             stamp: 0,
             active: false,
             has_controls: false,
+            has_others: false,
+            lost_in_a_row: 0,
         }
     }
 }
@@ -357,6 +369,7 @@ impl Case {
             flow: 0,
             server: u16::MAX,
             asks: 0,
+            vain: 0,
             counted: 0,
             refused: 0,
             sent: 0,

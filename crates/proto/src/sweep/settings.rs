@@ -46,9 +46,15 @@ pub mod bounds {
     /// outage takes all asks of a source. Never shorter than a round trip takes.
     pub const FIRST_GAP: Duration = Duration::from_millis(20);
     /// How much longer each time.
-    pub const GAP_GROWTH: f64 = 1.15;
-    /// The longest.
-    pub const MAX_GAP: Duration = Duration::from_secs(2);
+    pub const GAP_GROWTH: f64 = 1.1;
+    /// The longest, as long as controls are answered.
+    pub const MAX_GAP: Duration = Duration::from_millis(500);
+    /// Controls lost in a row from which a place is asked more and more rarely, and what is asked counts no more.
+    pub const LOST_IN_A_ROW: u8 = 8;
+    /// The longest then.
+    pub const MAX_GAP_LOST: Duration = Duration::from_secs(5);
+    /// The slowest pace at which several cases are asked with one control: below, they would be too far apart in time.
+    pub const PACE_FOR_SETS: f64 = 10.0;
     /// A new local port at most so often; more rarely when many are open.
     pub const FLOW_EVERY: Duration = Duration::from_millis(12);
     /// Ports that may be open for late answers before new ones come more rarely. Far below the usual limit of 1,024
@@ -62,6 +68,14 @@ pub mod bounds {
     pub const SETTLED_MARGIN: f64 = 0.2;
     /// The largest step of one trial: so much slower.
     pub const SLOWEST_STEP: f64 = 1.0 / 32.0;
+    /// Loss above which nothing is said to come through.
+    pub const NOTHING_THROUGH: f64 = 0.95;
+    /// Loss below which something does.
+    pub const SOMETHING_THROUGH: f64 = 0.9;
+    /// Steps of a trial that begins with nothing coming through: 32,768 times as slow.
+    pub const MOST_STEPS: u8 = 3;
+    /// Below this pace half as many outcomes are waited for.
+    pub const PACE_SLOW: f64 = 20.0;
     /// The slowest pace that is tried, in probes a second.
     pub const SLOWEST_PACE: f64 = 0.5;
     /// A step below this share of the pace before makes what was counted before worthless.

@@ -45,7 +45,7 @@ impl Sweep {
         if now > self.looked + bounds::HELD_UP {
             self.flight.clear();
             if let Some(retry) = &mut self.retry {
-                retry.void();
+                retry.void(now);
             }
             // Nor is the network to blame that nothing was read meanwhile.
             self.alive.last_reply = self.alive.last_reply.max(now);
@@ -85,7 +85,7 @@ impl Sweep {
             self.counters.outages += 1;
             self.flight.clear();
             if let Some(retry) = &mut self.retry {
-                retry.void();
+                retry.void(now);
             }
         }
         self.beat(now, probes);

@@ -23,13 +23,19 @@ impl Retry {
     /// Whether a case is to be asked again.
     pub(super) fn wants(&self, place: u32, at: u32, view: &View<'_>) -> bool {
         let case = &self.cases[at as usize];
-        self.is_open(case, view.states) && case.asks < self.most_asks && !self.is_settled(place, case, view.states)
+        self.is_open(case, view.states)
+            && case.asks < self.most_asks(case)
+            && !self.is_settled(place, case, view.states)
+    }
+
+    fn most_asks(&self, case: &Case) -> u16 {
+        u16::from(self.most_asks) + if self.by_hand { 0 } else { case.vain }
     }
 
     /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it.
     fn is_settled(&self, place: u32, case: &Case, states: &States) -> bool {
         if case.has_answered {
-            return case.asks >= bounds::MIN_ASKS_ANSWERED * self.servers.min(2) as u8;
+            return case.asks >= u16::from(bounds::MIN_ASKS_ANSWERED) * self.servers.min(2) as u16;
         }
         // What was refused each time is refused; who could be sent from must have been silent.
         let counted = if case.sent == 0 { case.counted } else { case.counted.saturating_sub(case.refused) };
@@ -54,7 +60,7 @@ impl Retry {
     }
 
     /// How often each case could be asked in the time that may be spared.
-    fn spare_asks(&self, place: u32) -> f64 {
+    pub(super) fn spare_asks(&self, place: u32) -> f64 {
         let cases = self.cases.len() as f64;
         let cost = 1.0 + 1.0 / f64::from(bounds::CASES_PER_CONTROL);
         let fast = self.speed * bounds::SPARE_TIME.as_secs_f64() / (cases * cost);
@@ -105,10 +111,10 @@ impl Retry {
         let (case, place) = (&self.cases[at], self.place_of(at as u32));
         let finding = |status, reason| {
             let refused = case.asks > 0 && case.sent == 0;
-            Some(Finding { status, reason, asks: case.asks, refused })
+            Some(Finding { status, reason, asks: super::to_u8(case.asks), refused })
         };
         // Who asks for a number of passes gets no more of them; then it is enough that no loss was seen at all.
-        let unlost = self.by_hand && case.counted > 0 && case.counted >= case.asks && self.losses.none_seen();
+        let unlost = self.by_hand && case.counted > 0 && u16::from(case.counted) >= case.asks && self.losses.none_seen();
         if self.is_settled(place, case, states) || unlost {
             return finding(Status::NoReply, Reason::None);
         }
@@ -119,9 +125,10 @@ impl Retry {
         let [asked, answered] = self.old_flows;
         let [lost, new] = self.new_flows;
         if asked >= bounds::FLOW_TABLE_SAMPLE && answered * 2 >= asked && new * 3 < lost + new {
-            return Reason::FlowTable;
+            let translated = self.places[place as usize].has_others;
+            return if translated { Reason::NatPorts } else { Reason::FlowTable };
         }
-        if case.refused > 0 && case.sent > 0 && u32::from(case.refused) * 2 >= u32::from(case.asks) {
+        if case.refused > 0 && case.sent > 0 && u16::from(case.refused) * 2 >= case.asks {
             return Reason::SometimesRefused;
         }
         if self.paces.is_limited(place) { Reason::RateLimited } else { Reason::Loss }

@@ -106,6 +106,11 @@ impl Retry {
                 SetState::Waiting => {
                     set.state = SetState::Lost;
                     let place = set.place;
+                    if self.places[place as usize].lost_in_a_row >= bounds::LOST_IN_A_ROW {
+                        for case in &set.members {
+                            self.cases[*case as usize].vain += 1;
+                        }
+                    }
                     self.new_flows[0] += 1;
                     self.losses.control(self.control_key(key.0, place), false);
                     self.note_outcome(place, sent_at, false, view.now);
@@ -127,7 +132,8 @@ impl Retry {
     }
 
     /// What is under way proves nothing: the program was held up, or the network was gone.
-    pub(in super::super) fn void(&mut self) {
+    pub(in super::super) fn void(&mut self, now: Duration) {
+        self.paces.cancel_trials(now);
         for set in self.sets.values_mut().filter(|set| set.state == SetState::Waiting) {
             set.state = SetState::Void;
         }
@@ -155,8 +161,11 @@ impl Retry {
     }
 
     fn note_outcome(&mut self, place: u32, sent_at: Duration, answered: bool, now: Duration) {
+        let lost = &mut self.places[place as usize].lost_in_a_row;
+        *lost = if answered { 0 } else { lost.saturating_add(1) };
         if let Some(Change { leaves, forget }) = self.paces.outcome(place, sent_at, answered, now) {
-            if forget {
+            // Where asking is quick, what was counted stays, and so does the loss at which it was counted.
+            if forget && self.spare_asks(leaves.start) < self.threshold / 0.5_f64.ln() {
                 let key = |place: u32| self.key(self.cases[self.places[place as usize].cases.start as usize].index);
                 self.losses.forget(key(leaves.start), key(leaves.end - 1));
                 self.restart(leaves.clone());

@@ -104,11 +104,11 @@ impl Retry {
             return false;
         }
         let range = place.cases.clone();
-        if !place.has_controls {
-            let first = self.cases[range.start as usize].index;
-            let around = self.around(first, bounds::NEIGHBOURHOOD_BITS);
-            self.places[at as usize].has_controls = view.states.judged_within(around) > 0;
-        }
+        let first = self.cases[range.start as usize].index;
+        let around = self.around(first, bounds::NEIGHBOURHOOD_BITS);
+        let place = &mut self.places[at as usize];
+        place.has_controls = place.has_controls || view.states.judged_within(around.clone()) > 0;
+        place.has_others = place.has_others || view.states.next_other(around.start).is_some_and(|i| i < around.end);
         let mut todo: Vec<u32> = range.filter(|case| self.wants(at, *case, view)).collect();
         if todo.is_empty() {
             self.finish(at);
@@ -140,14 +140,20 @@ impl Retry {
         // Where nobody nearby vouches, time must: such asks are spread over the time that a slow reply may take.
         let first = if place.has_controls { bounds::FIRST_GAP } else { bounds::FIRST_GAP.max(self.timeout / 10) };
         let growth = bounds::GAP_GROWTH.powi(i32::from(place.round.min(64)));
-        first.mul_f64(growth).min(bounds::MAX_GAP).max(view.hold)
+        let gap = first.mul_f64(growth).min(bounds::MAX_GAP).max(view.hold);
+        // Where nothing comes through, more and more rarely.
+        let lost = place.lost_in_a_row / bounds::LOST_IN_A_ROW;
+        if lost == 0 { gap } else { (gap * 2_u32.pow(lost.min(8).into())).min(bounds::MAX_GAP_LOST) }
     }
 
     /// The next cases to be asked together; whether one of them needs a new flow first.
     fn next_members(&mut self, at: u32, limited: bool, view: &View<'_>) -> (Vec<u32>, bool) {
         let place = &self.places[at as usize];
-        let most = if limited {
+        let slow = limited && self.paces.share(at).is_some_and(|share| share < bounds::PACE_FOR_SETS);
+        let most = if slow {
             1
+        } else if limited {
+            bounds::CASES_PER_CONTROL
         } else if place.has_controls {
             let first = self.cases[place.cases.start as usize].index;
             let controls = view.states.judged_within(self.around(first, bounds::NEIGHBOURHOOD_BITS)).max(1);
@@ -197,40 +203,35 @@ impl Retry {
         self.schedule(at, view.now);
     }
 
-    /// The nearest of some sources drawn near `index` that have answered and have not been asked by this flow.
+    /// The nearest of some sources drawn near `index` that have answered and have not been asked by this flow. Where a translator
+    /// stands before some of the neighbours, one of those: only they can tell whether it takes new flows.
     fn choose_control(&mut self, at: u32, index: u32, view: &View<'_>) -> Control {
         if view.states.judged() == 0 {
             return if self.canary { Control::Canary } else { Control::Nobody };
         }
-        let narrow = if self.places[at as usize].has_controls { bounds::NEIGHBOURHOOD_BITS } else { 12 };
+        let place = &self.places[at as usize];
+        let others = place.has_others;
+        let next = |from: u32| if others { view.states.next_other(from) } else { view.states.next_judged(from) };
+        let narrow = if place.has_controls { bounds::NEIGHBOURHOOD_BITS } else { 12 };
         for bits in [narrow, 12, 16, 28, 31].into_iter().filter(|bits| *bits >= narrow) {
             let range = self.around(index, bits);
+            let first = |from: u32| next(from).filter(|i| *i < range.end);
             let mut best: Option<u32> = None;
             for _ in 0..3 {
                 let start = range.start + self.rng.below(range.end - range.start);
-                let found = view.states.next_judged(start).filter(|i| *i < range.end);
-                let found = found.or_else(|| view.states.next_judged(range.start).filter(|i| *i < range.end));
-                let Some(found) = found else { break };
+                let Some(found) = first(start).or_else(|| first(range.start)) else { break };
                 let nearer = best.is_none_or(|b| b.abs_diff(index) > found.abs_diff(index));
                 if !self.used.contains(&found) && nearer {
                     best = Some(found);
                 }
             }
-            if best.is_none() && bits == bounds::NEIGHBOURHOOD_BITS {
-                let mut from = range.start;
-                while let Some(found) = view.states.next_judged(from).filter(|i| *i < range.end) {
-                    if !self.used.contains(&found) {
-                        best = Some(found);
-                        break;
-                    }
-                    from = found + 1;
-                }
-                if best.is_none() {
-                    return Control::NextFlow;
-                }
-            }
             if let Some(best) = best {
                 return Control::Source(best);
+            }
+            if bits == bounds::NEIGHBOURHOOD_BITS {
+                let mut all = std::iter::successors(first(range.start), |found| first(found + 1));
+                let unused = all.find(|found| !self.used.contains(found));
+                return unused.map_or(Control::NextFlow, Control::Source);
             }
         }
         Control::NextFlow
@@ -313,7 +314,7 @@ impl Retry {
             case.asks = case.asks.saturating_add(1);
             case.sent = case.sent.saturating_add(1);
             (case.flow, case.server, case.asked_at) = (ask.flow, server, now);
-            self.rounds = self.rounds.max(case.asks);
+            self.rounds = self.rounds.max(super::to_u8(case.asks));
             #[cfg(test)]
             if self.broken(super::super::settings::Mutant::NoPairs) {
                 self.cases[number].counted += 1;
