@@ -29,8 +29,9 @@ struct Node {
     next_at: Duration,
     epoch: Epoch,
     trial: Option<Trial>,
-    /// The loss that a trial has shown not to follow the rate.
+    /// The loss that stays at a slower pace, as a trial has shown, and the outcomes after which that is no longer believed.
     settled: f64,
+    settled_for: u32,
     /// A rate at which packets were lost: what carries is searched below it.
     too_fast: f64,
     /// Leaves below that still have something to ask.
@@ -41,6 +42,7 @@ struct Node {
 #[derive(Clone, Copy, Debug, Default)]
 struct Epoch {
     since: Duration,
+    last_sent: Duration,
     sent: u32,
     answered: u32,
     lost: u32,
@@ -48,7 +50,7 @@ struct Epoch {
 
 impl Epoch {
     fn at(since: Duration) -> Self {
-        Self { since, ..Self::default() }
+        Self { since, last_sent: since, ..Self::default() }
     }
 
     fn asked(&self) -> u32 {
@@ -87,8 +89,9 @@ pub(super) struct Change {
 
 impl Paces {
     /// `keys`: the rising keys of the leaves. Wider nodes take 16 of the narrower each.
-    pub(super) fn new(keys: &[u32]) -> Self {
-        let mut nodes: Vec<Node> = (0..keys.len() as u32).map(|leaf| Node::new(0..0, leaf..leaf + 1)).collect();
+    pub(super) fn new(keys: &[u32], now: Duration) -> Self {
+        let leaf = |leaf| Node::new(0..0, leaf..leaf + 1, now);
+        let mut nodes: Vec<Node> = (0..keys.len() as u32).map(leaf).collect();
         let (mut from, mut keys) = (0, keys.to_vec());
         while nodes.len() as u32 - from > 1 {
             let to = nodes.len() as u32;
@@ -102,7 +105,7 @@ impl Paces {
                 let parent = nodes.len() as u32;
                 nodes[at as usize..end as usize].iter_mut().for_each(|node| node.parent = Some(parent));
                 let leaves = nodes[at as usize].leaves.start..nodes[end as usize - 1].leaves.end;
-                nodes.push(Node::new(at..end, leaves));
+                nodes.push(Node::new(at..end, leaves, now));
                 wider.push(key);
                 at = end;
             }
@@ -116,11 +119,17 @@ impl Paces {
         std::iter::successors(Some(leaf), |at| self.nodes[*at as usize].parent)
     }
 
-    /// Probes leave for a leaf.
-    pub(super) fn sent(&mut self, leaf: u32, count: u32) {
+    /// A probe leaves for a leaf.
+    pub(super) fn sent(&mut self, leaf: u32, now: Duration) {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
-            node.epoch.sent += count;
+            // After a rest the rate is measured anew.
+            let rest = node.rate.map_or(bounds::REST, |rate| bounds::REST.max(Duration::from_secs_f64(4.0 / rate)));
+            if node.trial.is_none() && now > node.epoch.last_sent + rest {
+                node.epoch = Epoch::at(now);
+            }
+            node.epoch.sent += 1;
+            node.epoch.last_sent = now;
             at = node.parent;
         }
     }
@@ -181,6 +190,7 @@ impl Paces {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
             if sent_at >= node.epoch.since {
+                node.settled_for = node.settled_for.saturating_sub(1);
                 if answered {
                     node.epoch.answered += 1;
                 } else {
@@ -212,7 +222,9 @@ impl Paces {
         let leaves = node.leaves.clone();
         // That nothing is lost is seen sooner than how much is.
         let sample = match rate {
-            Some(_) if epoch.lost == 0 && node.trial.is_none() => bounds::PACE_SAMPLE / 3,
+            Some(rate) if epoch.lost == 0 && node.trial.is_none() && rate * 4.0 < node.too_fast => {
+                bounds::PACE_SAMPLE / 3
+            }
             Some(rate) if rate < bounds::PACE_SLOW => bounds::PACE_SAMPLE / 2,
             _ => bounds::PACE_SAMPLE,
         };
@@ -222,17 +234,23 @@ impl Paces {
         if let Some(trial) = node.trial {
             return self.judge_trial(at, trial, now);
         }
-        let known = if node.settled > 0.0 { node.settled + bounds::SETTLED_MARGIN } else { 0.0 };
-        if epoch.loss() > known.max(bounds::NOTABLE_LOSS) {
+        let settled = if node.settled_for > 0 { node.settled } else { 0.0 };
+        // What a wider limit explains is no matter of this place.
+        let wider = std::iter::successors(node.parent, |at| self.nodes[*at as usize].parent)
+            .map(|at| &self.nodes[at as usize])
+            .filter(|node| node.rate.is_some() || node.settled_for > 0)
+            .map(|node| if node.rate.is_some() { node.epoch.loss() } else { node.settled } + bounds::WIDER_MARGIN)
+            .fold(0.0, f64::max);
+        if epoch.loss() > (settled + bounds::SETTLED_MARGIN).max(wider).max(bounds::NOTABLE_LOSS) {
             if !self.is_shared(at) {
                 return None;
             }
-            let seconds = now.saturating_sub(epoch.since).as_secs_f64().max(1e-4);
+            let seconds = epoch.last_sent.saturating_sub(epoch.since).as_secs_f64().max(1e-4);
             let measured = rate.unwrap_or(f64::INFINITY).min(f64::from(epoch.sent) / seconds);
             let trial = Trial { before: rate, rate: measured, loss: epoch.loss(), hoped: 0.0, steps: 0, large: false };
             return self.slow_down(at, trial, now);
         }
-        if let (Some(rate), true) = (rate, epoch.loss() <= bounds::RAISE_BELOW) {
+        if let (Some(rate), true) = (rate, epoch.loss() <= bounds::RAISE_BELOW + settled) {
             let node = &mut self.nodes[at as usize];
             // Fast at first, as TCP begins; near the rate that was too fast in small steps, and then beyond it.
             let raised = if rate * bounds::RAISE >= node.too_fast {
@@ -258,7 +276,7 @@ impl Paces {
         let node = &self.nodes[at as usize];
         let loss = node.epoch.loss();
         let current = node.rate.unwrap_or(f64::INFINITY).min(trial.rate);
-        let factor = (1.0 - loss).max(bounds::SLOWEST_STEP);
+        let factor = ((1.0 - loss) * bounds::SAFE_SHARE).max(bounds::SLOWEST_STEP);
         let slower = (current * factor).max(bounds::SLOWEST_PACE);
         if slower >= current {
             return None;
@@ -284,6 +302,7 @@ impl Paces {
             let node = &mut self.nodes[at as usize];
             node.trial = None;
             node.too_fast = trial.rate;
+            (node.settled, node.settled_for) = (loss, bounds::SETTLED_FOR);
             self.begin(at, now);
             return Some(Change { leaves, forget: trial.large });
         }
@@ -295,7 +314,8 @@ impl Paces {
             }
         }
         self.set_rate(at, trial.before, now);
-        self.nodes[at as usize].settled = loss.max(trial.loss);
+        let node = &mut self.nodes[at as usize];
+        (node.settled, node.settled_for) = (f64::midpoint(loss, trial.loss), bounds::SETTLED_FOR);
         Some(Change { leaves, forget: false })
     }
 
@@ -358,16 +378,17 @@ impl Paces {
 }
 
 impl Node {
-    fn new(children: Range<u32>, leaves: Range<u32>) -> Self {
+    fn new(children: Range<u32>, leaves: Range<u32>, now: Duration) -> Self {
         Self {
             parent: None,
             children,
             leaves,
             rate: None,
-            next_at: Duration::ZERO,
-            epoch: Epoch::default(),
+            next_at: now,
+            epoch: Epoch::at(now),
             trial: None,
             settled: 0.0,
+            settled_for: 0,
             too_fast: f64::INFINITY,
             active: 0,
         }

@@ -5,6 +5,7 @@
 //! was answered counts. How many must count follows from the loss of the neighbourhood, and from the number of cases.
 
 mod judge;
+mod lone;
 mod outcome;
 mod schedule;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use super::rng::SplitMix64;
 use super::settings::{Settings, bounds};
 
 pub(super) use judge::Finding;
+pub(super) use lone::Cooling;
 
 /// Stands for the canary among the indices of controls.
 pub(super) const CANARY: u32 = u32::MAX;
@@ -57,6 +59,8 @@ struct Case {
     server: u16,
     /// Asks since the first pass.
     asks: u16,
+    /// Those of them whose control has been answered, or is lost.
+    over: u16,
     /// Those of them that were asked when nothing came through: they are not held against the number of asks.
     vain: u16,
     /// Asks that went unanswered although their control was answered, and refused ones.
@@ -77,7 +81,7 @@ struct Case {
 struct Place {
     /// In the list of cases.
     cases: Range<u32>,
-    /// Cases still to be asked in this round, in random order.
+    /// Cases still to be asked in this round, rising.
     todo: Vec<u32>,
     /// Probes of a set that leave one by one, since the pace is slow.
     queue: Vec<Ask>,
@@ -93,6 +97,8 @@ struct Place {
     has_controls: bool,
     /// Whether one of them is `mapped`, or otherwise not `ok`.
     has_others: bool,
+    /// Whether the last of those that was asked was answered: a translator before them then takes new flows.
+    others_pass: bool,
     /// Controls lost since the last that was answered.
     lost_in_a_row: u8,
 }
@@ -148,6 +154,8 @@ pub(super) struct Retry {
     shift: u32,
     len: u32,
     servers: u32,
+    /// By server: controls lost, and answers.
+    heard: Vec<[u32; 2]>,
     canary: bool,
     /// Asks of a case at most.
     most_asks: u8,
@@ -163,6 +171,12 @@ pub(super) struct Retry {
     old_flows: [u32; 2],
     new_flows: [u32; 2],
     rounds: u8,
+    #[cfg(test)]
+    dbg: u128,
+    /// Lone asks to come, the next one last.
+    lone: Vec<(Duration, u32)>,
+    /// Until when late answers are waited for.
+    cooled_at: Duration,
     #[cfg(test)]
     mutant: Option<super::settings::Mutant>,
 }
@@ -203,7 +217,7 @@ impl Retry {
         }
         let threshold = (bounds::MAX_EXPECTED_FALSE / (cases.len() as f64).max(1.0)).ln();
         let mut retry = Self {
-            paces: Paces::new(&keys),
+            paces: Paces::new(&keys, now),
             losses: Losses::default(),
             sets: HashMap::new(),
             waiting: VecDeque::new(),
@@ -223,6 +237,7 @@ impl Retry {
             shift,
             len: states.len(),
             servers: settings.servers.len().max(1) as u32,
+            heard: vec![[0; 2]; settings.servers.len().max(1)],
             canary: settings.canary.is_some(),
             most_asks: settings.passes.map_or(bounds::MOST_ASKS, |passes| passes.saturating_sub(1)),
             by_hand: settings.passes.is_some(),
@@ -233,6 +248,10 @@ impl Retry {
             old_flows: [0; 2],
             new_flows: [0; 2],
             rounds: 0,
+            #[cfg(test)]
+            dbg: 0,
+            lone: Vec::new(),
+            cooled_at: now,
             cases,
             places,
             #[cfg(test)]
@@ -357,18 +376,25 @@ impl Place {
             active: false,
             has_controls: false,
             has_others: false,
+            others_pass: false,
             lost_in_a_row: 0,
         }
     }
 }
 
 impl Case {
+    /// What was counted counts no more.
+    fn forget(&mut self) {
+        (self.counted, self.refused) = (0, 0);
+    }
+
     fn new(index: u32) -> Self {
         Self {
             index,
             flow: 0,
             server: u16::MAX,
             asks: 0,
+            over: 0,
             vain: 0,
             counted: 0,
             refused: 0,

@@ -47,14 +47,30 @@ pub mod bounds {
     pub const FIRST_GAP: Duration = Duration::from_millis(20);
     /// How much longer each time.
     pub const GAP_GROWTH: f64 = 1.1;
+    /// A server that answers less than this share of what the best one answers is asked rarely.
+    pub const POOR_SERVER: f64 = 0.5;
+    /// How rarely: one flow in so many.
+    pub const POOR_SERVER_TURNS: u32 = 4;
     /// The longest, as long as controls are answered.
     pub const MAX_GAP: Duration = Duration::from_millis(500);
+    /// When sources are asked alone after the last other ask, so that a limit of a packet or two a second has room for it.
+    pub const LONE_ASKS: [Duration; 2] = [Duration::from_millis(900), Duration::from_millis(1_900)];
+    /// Where packets are lost on other grounds, one follows another so far apart, until all are lost by chance this rarely.
+    pub const LONE_EVERY: Duration = Duration::from_millis(1_200);
+    /// See [`LONE_EVERY`].
+    pub const LONE_MISSED: f64 = 0.001;
+    /// The most of them.
+    pub const MOST_LONE_ASKS: u32 = 8;
+    /// The fewest neighbours without an answer that are asked alone.
+    pub const LONE_BLOCK: u32 = 8;
+    /// Where a translator stands before some neighbours, one control in so many is one of those: each takes a port of it.
+    pub const OTHERS_TURNS: u32 = 8;
     /// Controls lost in a row from which a place is asked more and more rarely, and what is asked counts no more.
     pub const LOST_IN_A_ROW: u8 = 8;
     /// The longest then.
     pub const MAX_GAP_LOST: Duration = Duration::from_secs(5);
     /// The slowest pace at which several cases are asked with one control: below, they would be too far apart in time.
-    pub const PACE_FOR_SETS: f64 = 10.0;
+    pub const PACE_FOR_SETS: f64 = 3.0;
     /// A new local port at most so often; more rarely when many are open.
     pub const FLOW_EVERY: Duration = Duration::from_millis(12);
     /// Ports that may be open for late answers before new ones come more rarely. Far below the usual limit of 1,024
@@ -65,7 +81,15 @@ pub mod bounds {
     /// Outcomes of controls from which a pace is judged.
     pub const PACE_SAMPLE: u32 = 24;
     /// A loss that does not follow the rate must grow by this much before a slower pace is tried again.
-    pub const SETTLED_MARGIN: f64 = 0.2;
+    pub const SETTLED_MARGIN: f64 = 0.15;
+    /// That it does not is believed for so many outcomes.
+    pub const SETTLED_FOR: u32 = 1_000;
+    /// After so long without a probe the rate is measured anew.
+    pub const REST: Duration = Duration::from_secs(1);
+    /// So much more than around it must be lost in a place before it gets a pace of its own.
+    pub const WIDER_MARGIN: f64 = 0.25;
+    /// The share of what came through that is tried: at the very rate of a limit, chance fills a small bucket now and then.
+    pub const SAFE_SHARE: f64 = 0.8;
     /// The largest step of one trial: so much slower.
     pub const SLOWEST_STEP: f64 = 1.0 / 32.0;
     /// Loss above which nothing is said to come through.

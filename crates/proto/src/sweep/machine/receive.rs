@@ -117,7 +117,7 @@ impl Sweep {
             }
         }
         if let Some(retry) = &mut self.retry {
-            retry.on_case(index, flow, self.states.at(index) != State::Open, now);
+            retry.on_case(index, flow, &self.states, now);
         }
     }
 
@@ -243,7 +243,7 @@ impl Sweep {
             self.evidence.put(index, entry);
         }
         if let Some(retry) = &mut self.retry {
-            retry.on_case(index, flow, false, now);
+            retry.on_case(index, flow, &self.states, now);
         }
     }
 }

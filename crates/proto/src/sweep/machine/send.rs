@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::bits::State;
 use super::super::cookie::{Cookie, Ticket, pass_of};
 use super::super::evidence::{Entry, Failure};
-use super::super::retry::{Ask, CANARY, Retry};
+use super::super::retry::{Ask, CANARY, Cooling, Retry};
 use super::super::settings::bounds;
 use super::super::verdict::{Status, VerdictSink};
 use super::{Next, Phase, Probe, Sweep, Why};
@@ -65,7 +65,7 @@ impl Sweep {
                     }
                 }
                 Phase::Cooldown => {
-                    if let Some(next) = self.step_cooldown(now) {
+                    if let Some(next) = self.step_cooldown(now, probes) {
                         return next;
                     }
                 }
@@ -226,7 +226,7 @@ impl Sweep {
         )));
         for (index, entry) in self.evidence.iter() {
             if let Some(retry) = self.retry.as_mut().filter(|_| !entry.is_refusal()) {
-                retry.on_case(index, self.first_flow, false, now);
+                retry.on_case(index, self.first_flow, &self.states, now);
             }
         }
         self.phase = Phase::Retry;
@@ -248,16 +248,11 @@ impl Sweep {
         let allowed = *allowance.as_ref().unwrap_or(&0);
         let wake = retry.poll(&self.view(now), allowed, &mut asks);
         let next_expiry = retry.next_expiry(&self.view(now));
-        self.retry = Some(retry);
-        for ask in asks.drain(..) {
-            let number = match ask.index {
-                CANARY => u32::MAX,
-                index if ask.flow <= self.first_flow => self.order.position(index),
-                index => index,
-            };
-            self.push(number, ask.flow, ask.control, probes);
-            self.note_sent(now, 1);
+        if wake.is_none() && asks.is_empty() {
+            retry.begin_cooldown(&self.view(now));
         }
+        self.retry = Some(retry);
+        self.hand_over(now, &mut asks, probes);
         self.asks = asks;
         if !probes.is_empty() {
             return Some(Next::Send);
@@ -278,24 +273,42 @@ impl Sweep {
     }
 
     /// All has been asked: waits for late replies, and then looks whether it was enough.
-    fn step_cooldown(&mut self, now: Duration) -> Option<Next> {
+    fn step_cooldown(&mut self, now: Duration, probes: &mut Vec<Probe>) -> Option<Next> {
         let Some(mut retry) = self.retry.take() else {
             self.conclude_all();
             return None;
         };
         let view = self.view(now);
-        let until = retry.answers_until(&view);
-        let waiting = view.seen < until;
-        let more = !waiting && retry.reopen(&view);
+        let mut asks = Vec::new();
+        let cooling = retry.cool_down(&view, &mut asks);
+        let more = matches!(cooling, Cooling::Over) && retry.reopen(&view);
         self.retry = Some(retry);
-        if waiting {
-            return Some(Next::Wait(until.max(now + Duration::from_micros(1))));
+        match cooling {
+            Cooling::Ask => {
+                self.hand_over(now, &mut asks, probes);
+                Some(Next::Send)
+            }
+            Cooling::Wait(until) => Some(Next::Wait(until.max(now + Duration::from_micros(1)))),
+            Cooling::Over => {
+                if more {
+                    self.phase = Phase::Retry;
+                } else {
+                    self.conclude_all();
+                }
+                None
+            }
         }
-        if more {
-            self.phase = Phase::Retry;
-        } else {
-            self.conclude_all();
+    }
+
+    fn hand_over(&mut self, now: Duration, asks: &mut Vec<Ask>, probes: &mut Vec<Probe>) {
+        for ask in asks.drain(..) {
+            let number = match ask.index {
+                CANARY => u32::MAX,
+                index if ask.flow <= self.first_flow => self.order.position(index),
+                index => index,
+            };
+            self.push(number, ask.flow, ask.control, probes);
+            self.note_sent(now, 1);
         }
-        None
     }
 }

@@ -20,10 +20,20 @@ pub(in super::super) struct Finding {
 }
 
 impl Retry {
-    /// Whether a case is to be asked again.
+    /// Whether a case is to be asked again, if what is under way counts.
     pub(super) fn wants(&self, place: u32, at: u32, view: &View<'_>) -> bool {
         let case = &self.cases[at as usize];
+        self.is_open(case, view.states) && case.asks < self.most_asks(case) && {
+            let pending = u8::try_from(case.asks.saturating_sub(case.over)).unwrap_or(u8::MAX);
+            !self.is_settled_with(place, case, pending, view.states)
+        }
+    }
+
+    /// Whether it depends on what is under way if a case is to be asked again.
+    pub(super) fn waits(&self, place: u32, at: u32, view: &View<'_>) -> bool {
+        let case = &self.cases[at as usize];
         self.is_open(case, view.states)
+            && case.asks > case.over
             && case.asks < self.most_asks(case)
             && !self.is_settled(place, case, view.states)
     }
@@ -34,11 +44,17 @@ impl Retry {
 
     /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it.
     fn is_settled(&self, place: u32, case: &Case, states: &States) -> bool {
+        self.is_settled_with(place, case, 0, states)
+    }
+
+    /// The same, if so many asks under way count too.
+    fn is_settled_with(&self, place: u32, case: &Case, pending: u8, states: &States) -> bool {
         if case.has_answered {
             return case.asks >= u16::from(bounds::MIN_ASKS_ANSWERED) * self.servers.min(2) as u16;
         }
         // What was refused each time is refused; who could be sent from must have been silent.
         let counted = if case.sent == 0 { case.counted } else { case.counted.saturating_sub(case.refused) };
+        let counted = counted.saturating_add(pending);
         counted > 0 && counted >= self.needed(place, case.index, states)
     }
 
@@ -90,14 +106,22 @@ impl Retry {
         any
     }
 
-    /// Whether the last asks may still be answered: the time until which to wait.
-    pub(in super::super) fn answers_until(&self, view: &View<'_>) -> Duration {
+    /// The time until which the last asks may still be answered.
+    pub(super) fn answers_until(&self, view: &View<'_>) -> Duration {
         let open = self.cases.iter().filter(|case| self.is_open(case, view.states));
         open.map(|case| case.asked_at + view.patience).max().unwrap_or(view.seen)
     }
 
     /// A run that gets no further, or takes too long, ends.
     pub(super) fn give_up_in_time(&mut self, now: Duration) {
+        #[cfg(test)]
+        if std::env::var("DBG").is_ok() && self.cases.len() > 0 {
+            let lim: Vec<_> = (0..self.places.len() as u32).map(|p| (self.paces.share(p), self.places[p as usize].active, self.places[p as usize].todo.len(), self.places[p as usize].lost_in_a_row)).collect();
+            if now.as_millis() / 500 != self.dbg { self.dbg = now.as_millis() / 500;
+            let h: Vec<_> = self.cases.iter().filter(|c| c.asks > 0).take(8).map(|c| (c.index, c.asks, c.counted, c.over, self.needed(0, c.index, &States::new(self.len)))).collect();
+            eprintln!("{now:?} flow {} due {:?} new {:?} root {:?} lim {:?} {h:?}", self.flow, self.due.peek().map(|d| d.0.0), self.new_flows, self.overall_rate(), &lim[..lim.len().min(6)]);
+            }
+        }
         let stalled = now >= self.last_answer.max(self.begun) + bounds::STALL_LIMIT;
         if !self.expired && (stalled || now >= self.begun + bounds::RETRY_LIMIT) {
             self.expired = true;

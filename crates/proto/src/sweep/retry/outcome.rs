@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::bits::States;
+use super::super::bits::{State, States};
 use super::super::pacing::Change;
 use super::super::settings::bounds;
-use super::{Ask, CANARY, Retry, SetState, View};
+use super::{Ask, CANARY, Case, Retry, SetState, View};
 
 impl Retry {
     /// A control was answered.
@@ -27,6 +27,7 @@ impl Retry {
             self.sets.remove(&key).map(|set| set.members).unwrap_or_default()
         };
         self.last_answer = now;
+        self.heard[(flow % self.servers) as usize][1] += 1;
         match before {
             SetState::Answered => return,
             SetState::Void => {
@@ -37,33 +38,42 @@ impl Retry {
             }
             SetState::Lost => self.losses.late(self.control_key(index, place)),
             SetState::Waiting => {
+                members.iter().for_each(|case| self.cases[*case as usize].over += 1);
                 self.losses.control(self.control_key(index, place), true);
                 self.note_outcome(place, sent_at, true, now);
             }
         }
         self.new_flows[1] += 1;
-        for case in members {
-            self.count(case, flow, states);
+        let place = &mut self.places[place as usize];
+        place.others_pass |= index != CANARY && states.at(index) == State::Other;
+        // Where a translator stands before some of the neighbours, it must be known to take new flows.
+        if place.others_pass || !place.has_others {
+            members.into_iter().for_each(|case| self.count(case, flow, states));
         }
     }
 
     /// A case was answered: by a reply that settles it, or not.
-    pub(in super::super) fn on_case(&mut self, index: u32, flow: u32, settles: bool, now: Duration) {
+    pub(in super::super) fn on_case(&mut self, index: u32, flow: u32, states: &States, now: Duration) {
         let Some(at) = self.case(index) else { return };
         let counted = self.cases[at].counted;
         let first = !self.cases[at].has_answered;
         self.last_answer = now;
         self.cases[at].has_answered = true;
+        if flow > self.first_flow {
+            self.heard[(flow % self.servers) as usize][1] += 1;
+        }
         if flow > self.first_flow && first {
             self.cases[at].late = true;
             self.losses.recovered(self.key(index), u32::from(counted));
         }
-        if settles {
-            let place = self.place_of(at as u32) as usize;
-            if !self.places[place].has_controls {
-                // Now there is one who can vouch for this place; those further away may not share its loss.
-                self.places[place].has_controls = true;
-                self.restart(place as u32..place as u32 + 1);
+        if states.at(index) != State::Open {
+            // Now there is one who can vouch for its neighbours; those further away may not share their loss.
+            let alone = (4..=bounds::NEIGHBOURHOOD_BITS).rev().map(|bits| self.around(index, bits));
+            let alone = alone.into_iter().find(|range| states.judged_within(range.clone()) == 1);
+            if let Some(range) = alone {
+                let from = self.cases.partition_point(|case| case.index < range.start);
+                let to = self.cases.partition_point(|case| case.index < range.end);
+                self.cases[from..to].iter_mut().for_each(Case::forget);
             }
         }
     }
@@ -80,6 +90,9 @@ impl Retry {
             let Some(set) = self.sets.get_mut(&key).filter(|set| set.state == SetState::Waiting) else { return };
             set.state = SetState::Lost;
             let (place, sent_at) = (set.place, set.sent_at.unwrap_or(now));
+            for case in &set.members {
+                self.cases[*case as usize].over += 1;
+            }
             self.losses.control(self.control_key(ask.index, place), false);
             self.note_outcome(place, sent_at, false, now);
             return;
@@ -106,10 +119,17 @@ impl Retry {
                 SetState::Waiting => {
                     set.state = SetState::Lost;
                     let place = set.place;
+                    for case in &set.members {
+                        self.cases[*case as usize].over += 1;
+                    }
+                    self.heard[(key.1 % self.servers) as usize][0] += 1;
                     if self.places[place as usize].lost_in_a_row >= bounds::LOST_IN_A_ROW {
                         for case in &set.members {
                             self.cases[*case as usize].vain += 1;
                         }
+                    }
+                    if key.0 != CANARY && view.states.at(key.0) == State::Other {
+                        self.places[place as usize].others_pass = false;
                     }
                     self.new_flows[0] += 1;
                     self.losses.control(self.control_key(key.0, place), false);
@@ -136,6 +156,9 @@ impl Retry {
         self.paces.cancel_trials(now);
         for set in self.sets.values_mut().filter(|set| set.state == SetState::Waiting) {
             set.state = SetState::Void;
+            for case in &set.members {
+                self.cases[*case as usize].over += 1;
+            }
         }
     }
 
@@ -183,10 +206,7 @@ impl Retry {
     fn restart(&mut self, places: std::ops::Range<u32>) {
         for place in places {
             let range = self.places[place as usize].cases.clone();
-            for case in &mut self.cases[range.start as usize..range.end as usize] {
-                case.counted = 0;
-                case.refused = 0;
-            }
+            self.cases[range.start as usize..range.end as usize].iter_mut().for_each(Case::forget);
         }
     }
 

@@ -8,7 +8,8 @@ use super::{Ask, CANARY, MatchedSet, Retry, SetState, View};
 
 /// Who vouches for a set of cases.
 enum Control {
-    Source(u32),
+    /// A source, and the bits of the neighbourhood in which it was found.
+    Source(u32, u32),
     Canary,
     /// All that could have been asked by this flow already.
     NextFlow,
@@ -56,25 +57,30 @@ impl Retry {
             return;
         }
         let limited = self.paces.is_limited(at);
-        let (members, wants_flow) = self.next_members(at, limited, view);
-        let Some(first) = members.first().map(|case| self.cases[*case as usize].index) else {
-            if wants_flow {
-                self.wait_for_flow(at, view);
-            } else {
-                self.end_round(at, view);
-            }
+        let Some((position, first)) = self.first_member(at, view) else {
+            self.end_round(at, view);
             return;
         };
-        match self.choose_control(at, first, view) {
+        if !self.is_fresh(first) {
+            self.wait_for_flow(at, view);
+            return;
+        }
+        let index = self.cases[first as usize].index;
+        match self.choose_control(at, index, view) {
             Control::NextFlow => {
-                self.places[at as usize].todo.extend(members);
                 self.wait_for_flow(at, view);
                 return;
             }
-            Control::Source(index) => self.ask_with_control(at, index, members, limited, view, asks),
-            Control::Canary => self.ask_with_canary(at, members, view, asks),
+            Control::Source(control, bits) => {
+                let members = self.members(at, position, bits, limited, view);
+                self.ask_with_control(at, control, members, limited, view, asks);
+            }
+            Control::Canary => {
+                let members = self.members(at, position, u32::BITS - 1, limited, view);
+                self.ask_with_canary(at, members, view, asks);
+            }
             Control::Nobody => {
-                for case in members {
+                for case in self.members(at, position, u32::BITS - 1, limited, view) {
                     let ask = Ask { index: self.cases[case as usize].index, flow: self.flow, control: false };
                     self.send(at, ask, view.now, asks);
                 }
@@ -109,19 +115,14 @@ impl Retry {
         let place = &mut self.places[at as usize];
         place.has_controls = place.has_controls || view.states.judged_within(around.clone()) > 0;
         place.has_others = place.has_others || view.states.next_other(around.start).is_some_and(|i| i < around.end);
-        let mut todo: Vec<u32> = range.filter(|case| self.wants(at, *case, view)).collect();
+        let todo: Vec<u32> = range.filter(|case| self.wants(at, *case, view)).collect();
         if todo.is_empty() {
-            self.finish(at);
+            if self.places[at as usize].cases.clone().any(|case| self.waits(at, case, view)) {
+                self.schedule(at, view.now + (view.hold / 4).max(bounds::FIRST_GAP / 2));
+            } else {
+                self.finish(at);
+            }
             return false;
-        }
-        #[cfg(test)]
-        let shuffled = !self.broken(super::super::settings::Mutant::SameOrder);
-        #[cfg(not(test))]
-        let shuffled = true;
-        if shuffled {
-            self.rng.shuffle(&mut todo);
-        } else {
-            todo.reverse();
         }
         let place = &mut self.places[at as usize];
         place.todo = todo;
@@ -130,7 +131,7 @@ impl Retry {
     }
 
     fn end_round(&mut self, at: u32, view: &View<'_>) {
-        let gap = self.gap(at, view).mul_f64(0.5 + self.rng.unit()).max(view.hold);
+        let gap = self.gap(at, view).mul_f64(0.5 + self.rng.unit());
         self.places[at as usize].ready_at = view.now + gap;
         self.schedule(at, view.now + gap);
     }
@@ -140,42 +141,82 @@ impl Retry {
         // Where nobody nearby vouches, time must: such asks are spread over the time that a slow reply may take.
         let first = if place.has_controls { bounds::FIRST_GAP } else { bounds::FIRST_GAP.max(self.timeout / 10) };
         let growth = bounds::GAP_GROWTH.powi(i32::from(place.round.min(64)));
-        let gap = first.mul_f64(growth).min(bounds::MAX_GAP).max(view.hold);
+        let gap = first.mul_f64(growth).min(bounds::MAX_GAP);
         // Where nothing comes through, more and more rarely.
         let lost = place.lost_in_a_row / bounds::LOST_IN_A_ROW;
         if lost == 0 { gap } else { (gap * 2_u32.pow(lost.min(8).into())).min(bounds::MAX_GAP_LOST) }
     }
 
-    /// The next cases to be asked together; whether one of them needs a new flow first.
-    fn next_members(&mut self, at: u32, limited: bool, view: &View<'_>) -> (Vec<u32>, bool) {
+    /// A random case of those still to be asked in this round: its position among them, and the case.
+    fn first_member(&mut self, at: u32, view: &View<'_>) -> Option<(usize, u32)> {
+        loop {
+            let left = self.places[at as usize].todo.len() as u32;
+            let position = if self.in_order() { 0 } else { self.rng.below(left) } as usize;
+            let case = *self.places[at as usize].todo.get(position)?;
+            if self.wants(at, case, view) {
+                return Some((position, case));
+            }
+            self.places[at as usize].todo.remove(position);
+        }
+    }
+
+    /// Whether a case can be asked by this flow: as a new one, and at another server than before.
+    fn is_fresh(&self, case: u32) -> bool {
+        let known = &self.cases[case as usize];
+        let same_server = self.servers > 1 && u32::from(known.server) == self.flow % self.servers;
+        // Who has answered needs the word of another; for the others a poor one is no change.
+        let change = known.has_answered || (0..self.servers).filter(|server| !self.is_poor(*server)).count() > 1;
+        self.is_fresh_flow(case) && !(same_server && change)
+    }
+
+    /// Whether a server answers much less than the best one.
+    fn is_poor(&self, server: u32) -> bool {
+        let share = |[lost, answered]: [u32; 2]| f64::from(answered) / f64::from((lost + answered).max(1));
+        let best = self.heard.iter().map(|heard| share(*heard)).fold(0.0, f64::max);
+        let own = self.heard[server as usize];
+        own[0] + own[1] >= 16 && share(own) < best * bounds::POOR_SERVER
+    }
+
+    pub(super) fn is_fresh_flow(&self, case: u32) -> bool {
+        self.flow != self.first_flow && self.cases[case as usize].flow != self.flow
+    }
+
+    /// Takes the case at a position, and its nearest neighbours among those still to be asked, as many as go with one control of the
+    /// neighbourhood of so many bits.
+    fn members(&mut self, at: u32, position: usize, bits: u32, limited: bool, view: &View<'_>) -> Vec<u32> {
         let place = &self.places[at as usize];
+        let first = self.cases[place.todo[position] as usize].index;
+        let range = self.around(first, bits);
+        let same = |case: &u32| range.contains(&self.cases[*case as usize].index);
         let slow = limited && self.paces.share(at).is_some_and(|share| share < bounds::PACE_FOR_SETS);
         let most = if slow {
             1
         } else if limited {
             bounds::CASES_PER_CONTROL
-        } else if place.has_controls {
-            let first = self.cases[place.cases.start as usize].index;
-            let controls = view.states.judged_within(self.around(first, bounds::NEIGHBOURHOOD_BITS)).max(1);
-            (place.cases.len() as u32 / controls).clamp(bounds::CASES_PER_CONTROL, bounds::MOST_CASES_PER_CONTROL)
         } else {
-            bounds::MOST_CASES_PER_CONTROL
+            let cases = place.todo.iter().filter(|case| same(case)).count() as u32;
+            let controls = view.states.judged_within(range.clone()).max(1);
+            cases.div_ceil(controls).clamp(bounds::CASES_PER_CONTROL, bounds::MOST_CASES_PER_CONTROL)
         };
-        let mut members = Vec::with_capacity(most as usize);
-        while (members.len() as u32) < most {
-            let Some(case) = self.places[at as usize].todo.pop() else { break };
-            if !self.wants(at, case, view) {
-                continue;
+        let (mut members, mut left) = (Vec::with_capacity(most as usize), Vec::new());
+        for (n, case) in place.todo.iter().copied().enumerate() {
+            let taken = n >= position && (members.len() as u32) < most && same(&case) && self.is_fresh(case);
+            if !taken {
+                left.push(case);
+            } else if n == position || self.wants(at, case, view) {
+                members.push(case);
             }
-            let known = &self.cases[case as usize];
-            let same_server = self.servers > 1 && u32::from(known.server) == self.flow % self.servers;
-            if self.flow == self.first_flow || known.flow == self.flow || same_server {
-                self.places[at as usize].todo.push(case);
-                return (members, true);
-            }
-            members.push(case);
         }
-        (members, false)
+        self.places[at as usize].todo = left;
+        members
+    }
+
+    /// Whether everything is done in order, to see that the tests notice.
+    fn in_order(&self) -> bool {
+        #[cfg(test)]
+        return self.broken(super::super::settings::Mutant::SameOrder);
+        #[cfg(not(test))]
+        false
     }
 
     fn wait_for_flow(&mut self, at: u32, view: &View<'_>) {
@@ -193,46 +234,47 @@ impl Retry {
             self.schedule(at, from);
             return;
         }
+        self.next_flow(view);
+        self.schedule(at, view.now);
+    }
+
+    pub(super) fn next_flow(&mut self, view: &View<'_>) {
         if let Some((_, used)) = self.flows.back_mut() {
             *used = view.now;
         }
         self.flow += 1;
+        while self.is_poor(self.flow % self.servers) && !(self.flow / self.servers).is_multiple_of(bounds::POOR_SERVER_TURNS) {
+            self.flow += 1;
+        }
         self.flow_since = view.now;
         self.flows.push_back((self.flow, view.now));
         self.used.clear();
-        self.schedule(at, view.now);
     }
 
-    /// The nearest of some sources drawn near `index` that have answered and have not been asked by this flow. Where a translator
-    /// stands before some of the neighbours, one of those: only they can tell whether it takes new flows.
+    /// A source that has answered and has not been asked by this flow, from the smallest neighbourhood that has one. Where a
+    /// translator stands before some of the neighbours, now and then one of those: only they can tell whether it takes new flows.
     fn choose_control(&mut self, at: u32, index: u32, view: &View<'_>) -> Control {
         if view.states.judged() == 0 {
             return if self.canary { Control::Canary } else { Control::Nobody };
         }
         let place = &self.places[at as usize];
-        let others = place.has_others;
+        let turns = if place.others_pass { bounds::OTHERS_TURNS } else { 2 };
+        let others = place.has_others && self.rng.below(turns) == 0;
         let next = |from: u32| if others { view.states.next_other(from) } else { view.states.next_judged(from) };
-        let narrow = if place.has_controls { bounds::NEIGHBOURHOOD_BITS } else { 12 };
-        for bits in [narrow, 12, 16, 28, 31].into_iter().filter(|bits| *bits >= narrow) {
+        for bits in [4, 5, 6, 7, bounds::NEIGHBOURHOOD_BITS, 12, 16, 28, 31] {
             let range = self.around(index, bits);
             let first = |from: u32| next(from).filter(|i| *i < range.end);
-            let mut best: Option<u32> = None;
+            let Some(lowest) = first(range.start) else { continue };
             for _ in 0..3 {
                 let start = range.start + self.rng.below(range.end - range.start);
-                let Some(found) = first(start).or_else(|| first(range.start)) else { break };
-                let nearer = best.is_none_or(|b| b.abs_diff(index) > found.abs_diff(index));
-                if !self.used.contains(&found) && nearer {
-                    best = Some(found);
+                let found = first(start).unwrap_or(lowest);
+                if !self.used.contains(&found) {
+                    return Control::Source(found, bits);
                 }
             }
-            if let Some(best) = best {
-                return Control::Source(best);
-            }
-            if bits == bounds::NEIGHBOURHOOD_BITS {
-                let mut all = std::iter::successors(first(range.start), |found| first(found + 1));
-                let unused = all.find(|found| !self.used.contains(found));
-                return unused.map_or(Control::NextFlow, Control::Source);
-            }
+            let mut all = std::iter::successors(Some(lowest), |found| first(found + 1)).take(256);
+            let unused = all.find(|found| !self.used.contains(found));
+            return unused.map_or(Control::NextFlow, |found| Control::Source(found, bits));
         }
         Control::NextFlow
     }
@@ -253,11 +295,7 @@ impl Retry {
             .map(|case| Ask { index: self.cases[*case as usize].index, flow, control: false })
             .collect();
         together.push(Ask { index: control, flow, control: true });
-        #[cfg(test)]
-        let shuffled = !self.broken(super::super::settings::Mutant::SameOrder);
-        #[cfg(not(test))]
-        let shuffled = true;
-        if shuffled {
+        if !self.in_order() {
             self.rng.shuffle(&mut together);
         }
         let key = (control, flow);
@@ -305,7 +343,7 @@ impl Retry {
         }
     }
 
-    fn send(&mut self, at: u32, ask: Ask, now: Duration, asks: &mut Vec<Ask>) {
+    pub(super) fn send(&mut self, at: u32, ask: Ask, now: Duration, asks: &mut Vec<Ask>) {
         if !ask.control
             && let Some(number) = self.case(ask.index)
         {
@@ -320,7 +358,7 @@ impl Retry {
                 self.cases[number].counted += 1;
             }
         }
-        self.paces.sent(at, 1);
+        self.paces.sent(at, now);
         self.flying += 1;
         match self.in_flight.back_mut() {
             Some((time, count)) if *time == now => *count += 1,
