@@ -29,6 +29,8 @@ struct Node {
     next_at: Duration,
     epoch: Epoch,
     trial: Option<Trial>,
+    /// The trial that led to this pace, with the loss that was left.
+    helped: Option<(Trial, f64)>,
     /// The loss that stays at a slower pace, as a trial has shown, and the outcomes after which that is no longer believed.
     settled: f64,
     settled_for: u32,
@@ -46,6 +48,8 @@ struct Epoch {
     sent: u32,
     answered: u32,
     lost: u32,
+    /// Answers of any source.
+    heard: u32,
 }
 
 impl Epoch {
@@ -185,6 +189,15 @@ impl Paces {
         }
     }
 
+    /// A source of a leaf has answered, control or not.
+    pub(super) fn heard(&mut self, leaf: u32) {
+        let mut at = Some(leaf);
+        while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
+            node.epoch.heard += 1;
+            at = node.parent;
+        }
+    }
+
     /// What became of a control that was sent for a leaf at `sent_at`.
     pub(super) fn outcome(&mut self, leaf: u32, sent_at: Duration, answered: bool, now: Duration) -> Option<Change> {
         let mut at = Some(leaf);
@@ -246,12 +259,23 @@ impl Paces {
                 return None;
             }
             let seconds = epoch.last_sent.saturating_sub(epoch.since).as_secs_f64().max(1e-4);
+            // If the loss is back though the pace is still that slow, it was luck that it had gone.
+            if let Some((trial, left)) = node.helped.filter(|(trial, left)| epoch.loss() > f64::midpoint(*left, trial.loss)) {
+                self.set_rate(at, trial.before, now);
+                let node = &mut self.nodes[at as usize];
+                node.settled = f64::midpoint(epoch.loss(), trial.loss).max(left);
+                node.settled_for = bounds::SETTLED_FOR;
+                return Some(Change { leaves, forget: false });
+            }
             let measured = rate.unwrap_or(f64::INFINITY).min(f64::from(epoch.sent) / seconds);
             let trial = Trial { before: rate, rate: measured, loss: epoch.loss(), hoped: 0.0, steps: 0, large: false };
             return self.slow_down(at, trial, now);
         }
-        if let (Some(rate), true) = (rate, epoch.loss() <= bounds::RAISE_BELOW + settled) {
+        let seconds = epoch.last_sent.saturating_sub(epoch.since).as_secs_f64();
+        let binds = |rate: f64| f64::from(epoch.sent) * 2.0 >= rate * seconds;
+        if let Some(rate) = rate.filter(|rate| epoch.loss() <= bounds::RAISE_BELOW + settled && binds(*rate)) {
             let node = &mut self.nodes[at as usize];
+            node.helped = None;
             // Fast at first, as TCP begins; near the rate that was too fast in small steps, and then beyond it.
             let raised = if rate * bounds::RAISE >= node.too_fast {
                 node.too_fast *= 2.0;
@@ -277,7 +301,10 @@ impl Paces {
         let loss = node.epoch.loss();
         let current = node.rate.unwrap_or(f64::INFINITY).min(trial.rate);
         let factor = ((1.0 - loss) * bounds::SAFE_SHARE).max(bounds::SLOWEST_STEP);
-        let slower = (current * factor).max(bounds::SLOWEST_PACE);
+        // What has come back carries, and a little more: a few controls lost by chance do not make the pace slower than that.
+        let seconds = now.saturating_sub(node.epoch.since).as_secs_f64().max(1e-3);
+        let carries = if node.epoch.heard >= bounds::HEARD { f64::from(node.epoch.heard) / seconds } else { 0.0 };
+        let slower = (current * factor).max(carries).max(bounds::SLOWEST_PACE);
         if slower >= current {
             return None;
         }
@@ -302,6 +329,7 @@ impl Paces {
             let node = &mut self.nodes[at as usize];
             node.trial = None;
             node.too_fast = trial.rate;
+            node.helped = Some((trial, loss));
             (node.settled, node.settled_for) = (loss, bounds::SETTLED_FOR);
             self.begin(at, now);
             return Some(Change { leaves, forget: trial.large });
@@ -360,6 +388,7 @@ impl Paces {
     fn set_rate(&mut self, at: u32, rate: Option<f64>, now: Duration) {
         let node = &mut self.nodes[at as usize];
         node.rate = rate;
+        node.helped = None;
         node.next_at = now;
         self.begin(at, now);
     }
@@ -387,6 +416,7 @@ impl Node {
             next_at: now,
             epoch: Epoch::at(now),
             trial: None,
+            helped: None,
             settled: 0.0,
             settled_for: 0,
             too_fast: f64::INFINITY,

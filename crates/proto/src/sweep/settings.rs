@@ -90,6 +90,8 @@ pub mod bounds {
     pub const WIDER_MARGIN: f64 = 0.25;
     /// The share of what came through that is tried: at the very rate of a limit, chance fills a small bucket now and then.
     pub const SAFE_SHARE: f64 = 0.8;
+    /// Answers from which the rate that carries is known.
+    pub const HEARD: u32 = 6;
     /// The largest step of one trial: so much slower.
     pub const SLOWEST_STEP: f64 = 1.0 / 32.0;
     /// Loss above which nothing is said to come through.

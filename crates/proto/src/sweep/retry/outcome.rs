@@ -28,6 +28,7 @@ impl Retry {
         };
         self.last_answer = now;
         self.heard[(flow % self.servers) as usize][1] += 1;
+        self.paces.heard(place);
         match before {
             SetState::Answered => return,
             SetState::Void => {
@@ -61,6 +62,7 @@ impl Retry {
         self.cases[at].has_answered = true;
         if flow > self.first_flow {
             self.heard[(flow % self.servers) as usize][1] += 1;
+            self.paces.heard(self.place_of(at as u32));
         }
         if flow > self.first_flow && first {
             self.cases[at].late = true;
