@@ -69,6 +69,8 @@ struct Case {
     refused: u8,
     /// Asks that were not refused.
     sent: u16,
+    /// So many silences that count are enough, as far as was known when the round began.
+    needed: u8,
     /// Something came back that does not settle it.
     has_answered: bool,
     /// It was first answered by an ask after the first pass, and none came to that of the first pass.
@@ -171,8 +173,6 @@ pub(super) struct Retry {
     old_flows: [u32; 2],
     new_flows: [u32; 2],
     rounds: u8,
-    #[cfg(test)]
-    dbg: u128,
     /// Lone asks to come, the next one last.
     lone: Vec<(Duration, u32)>,
     /// Until when late answers are waited for.
@@ -248,8 +248,6 @@ impl Retry {
             old_flows: [0; 2],
             new_flows: [0; 2],
             rounds: 0,
-            #[cfg(test)]
-            dbg: 0,
             lone: Vec::new(),
             cooled_at: now,
             cases,
@@ -399,6 +397,7 @@ impl Case {
             counted: 0,
             refused: 0,
             sent: 0,
+            needed: u8::MAX,
             has_answered: false,
             late: false,
             asked_at: Duration::ZERO,

@@ -45,6 +45,8 @@ pub mod bounds {
     /// A source is asked again after so long, drawn from half to one and a half of it; each time a little longer, so that no
     /// outage takes all asks of a source. Never shorter than a round trip takes.
     pub const FIRST_GAP: Duration = Duration::from_millis(20);
+    /// The same where no source of the neighbourhood has answered.
+    pub const FIRST_GAP_FAR: Duration = Duration::from_millis(50);
     /// How much longer each time.
     pub const GAP_GROWTH: f64 = 1.1;
     /// A server that answers less than this share of what the best one answers is asked rarely.
@@ -75,7 +77,7 @@ pub mod bounds {
     pub const FLOW_EVERY: Duration = Duration::from_millis(12);
     /// Ports that may be open for late answers before new ones come more rarely. Far below the usual limit of 1,024
     /// descriptors.
-    pub const FLOWS_OPEN: usize = 48;
+    pub const FLOWS_OPEN: usize = 96;
     /// The share of lost controls that is worth a slower pace, and that is told.
     pub const NOTABLE_LOSS: f64 = 0.15;
     /// Outcomes of controls from which a pace is judged.
@@ -186,14 +188,6 @@ pub enum Mutant {
     NoPairs,
     /// One loss for the whole run.
     GlobalLoss,
-}
-
-impl Settings {
-    /// Whether this rule is broken on purpose.
-    #[cfg(test)]
-    pub(super) fn broken(&self, mutant: Mutant) -> bool {
-        self.mutant == Some(mutant)
-    }
 }
 
 impl Settings {

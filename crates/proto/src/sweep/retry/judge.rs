@@ -21,41 +21,43 @@ pub(in super::super) struct Finding {
 
 impl Retry {
     /// Whether a case is to be asked again, if what is under way counts.
-    pub(super) fn wants(&self, place: u32, at: u32, view: &View<'_>) -> bool {
+    pub(super) fn wants(&self, at: u32, states: &States) -> bool {
         let case = &self.cases[at as usize];
-        self.is_open(case, view.states) && case.asks < self.most_asks(case) && {
-            let pending = u8::try_from(case.asks.saturating_sub(case.over)).unwrap_or(u8::MAX);
-            !self.is_settled_with(place, case, pending, view.states)
-        }
+        let pending = u8::try_from(case.asks.saturating_sub(case.over)).unwrap_or(u8::MAX);
+        self.may_be_asked(case, states) && !self.is_settled(case, pending, case.needed)
     }
 
     /// Whether it depends on what is under way if a case is to be asked again.
-    pub(super) fn waits(&self, place: u32, at: u32, view: &View<'_>) -> bool {
+    pub(super) fn waits(&self, at: u32, states: &States) -> bool {
         let case = &self.cases[at as usize];
-        self.is_open(case, view.states)
-            && case.asks > case.over
-            && case.asks < self.most_asks(case)
-            && !self.is_settled(place, case, view.states)
+        case.asks > case.over && self.may_be_asked(case, states) && !self.is_settled(case, 0, case.needed)
     }
 
-    fn most_asks(&self, case: &Case) -> u16 {
-        u16::from(self.most_asks) + if self.by_hand { 0 } else { case.vain }
+    fn may_be_asked(&self, case: &Case, states: &States) -> bool {
+        let most = u16::from(self.most_asks) + if self.by_hand { 0 } else { case.vain };
+        case.asks < most && self.is_open(case, states)
     }
 
-    /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it.
-    fn is_settled(&self, place: u32, case: &Case, states: &States) -> bool {
-        self.is_settled_with(place, case, 0, states)
-    }
-
-    /// The same, if so many asks under way count too.
-    fn is_settled_with(&self, place: u32, case: &Case, pending: u8, states: &States) -> bool {
+    /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it: if so many asks under
+    /// way count too, and so many are needed.
+    fn is_settled(&self, case: &Case, pending: u8, needed: u8) -> bool {
         if case.has_answered {
             return case.asks >= u16::from(bounds::MIN_ASKS_ANSWERED) * self.servers.min(2) as u16;
         }
         // What was refused each time is refused; who could be sent from must have been silent.
         let counted = if case.sent == 0 { case.counted } else { case.counted.saturating_sub(case.refused) };
         let counted = counted.saturating_add(pending);
-        counted > 0 && counted >= self.needed(place, case.index, states)
+        counted > 0 && counted >= needed
+    }
+
+    /// Works out anew what the open cases of a place need.
+    pub(super) fn update_needed(&mut self, place: u32, states: &States) {
+        for at in self.places[place as usize].cases.clone() {
+            let case = &self.cases[at as usize];
+            if self.is_open(case, states) && !case.has_answered {
+                self.cases[at as usize].needed = self.needed(place, case.index, states);
+            }
+        }
     }
 
     /// How many silences are enough: the chance that a source which works is silent so often is then below
@@ -97,8 +99,9 @@ impl Retry {
         }
         let mut any = false;
         for at in 0..self.places.len() as u32 {
+            self.update_needed(at, view.states);
             let place = &self.places[at as usize];
-            if !place.active && place.cases.clone().any(|case| self.wants(at, case, view)) {
+            if !place.active && place.cases.clone().any(|case| self.wants(case, view.states)) {
                 self.activate(at, view.now);
                 any = true;
             }
@@ -114,14 +117,6 @@ impl Retry {
 
     /// A run that gets no further, or takes too long, ends.
     pub(super) fn give_up_in_time(&mut self, now: Duration) {
-        #[cfg(test)]
-        if std::env::var("DBG").is_ok() && self.cases.len() > 0 {
-            let lim: Vec<_> = (0..self.places.len() as u32).map(|p| (self.paces.share(p), self.places[p as usize].active, self.places[p as usize].todo.len(), self.places[p as usize].lost_in_a_row)).collect();
-            if now.as_millis() / 500 != self.dbg { self.dbg = now.as_millis() / 500;
-            let h: Vec<_> = self.cases.iter().filter(|c| c.asks > 0).take(8).map(|c| (c.index, c.asks, c.counted, c.over, self.needed(0, c.index, &States::new(self.len)))).collect();
-            eprintln!("{now:?} flow {} due {:?} new {:?} root {:?} lim {:?} {h:?}", self.flow, self.due.peek().map(|d| d.0.0), self.new_flows, self.overall_rate(), &lim[..lim.len().min(6)]);
-            }
-        }
         let stalled = now >= self.last_answer.max(self.begun) + bounds::STALL_LIMIT;
         if !self.expired && (stalled || now >= self.begun + bounds::RETRY_LIMIT) {
             self.expired = true;
@@ -139,7 +134,7 @@ impl Retry {
         };
         // Who asks for a number of passes gets no more of them; then it is enough that no loss was seen at all.
         let unlost = self.by_hand && case.counted > 0 && u16::from(case.counted) >= case.asks && self.losses.none_seen();
-        if self.is_settled(place, case, states) || unlost {
+        if self.is_settled(case, 0, self.needed(place, index, states)) || unlost {
             return finding(Status::NoReply, Reason::None);
         }
         finding(Status::Unknown, self.reason_for_doubt(place, case))
@@ -173,7 +168,7 @@ impl Retry {
             let open = self.places[at as usize].cases.clone();
             let unknown = open.filter(|case| {
                 let case = &self.cases[*case as usize];
-                self.is_open(case, states) && !self.is_settled(at, case, states)
+                self.is_open(case, states) && !self.is_settled(case, 0, case.needed)
             });
             let unknown = unknown.count() as u32;
             match limits.iter_mut().find(|(range, ..)| *range == leaves) {

@@ -95,7 +95,7 @@ impl Retry {
             // The sets of a round are spread over the gap that follows it.
             let place = &self.places[at as usize];
             let sets = (place.todo.len() as u32).div_ceil(bounds::CASES_PER_CONTROL);
-            let spread = self.gap(at, view).div_f64(f64::from(sets + 1)).min(bounds::FIRST_GAP);
+            let spread = self.gap(at).div_f64(f64::from(sets + 1)).min(bounds::FIRST_GAP);
             let when = view.now + spread.mul_f64(self.rng.unit());
             self.schedule(at, when);
         }
@@ -115,10 +115,11 @@ impl Retry {
         let place = &mut self.places[at as usize];
         place.has_controls = place.has_controls || view.states.judged_within(around.clone()) > 0;
         place.has_others = place.has_others || view.states.next_other(around.start).is_some_and(|i| i < around.end);
-        let todo: Vec<u32> = range.filter(|case| self.wants(at, *case, view)).collect();
+        self.update_needed(at, view.states);
+        let todo: Vec<u32> = range.filter(|case| self.wants(*case, view.states)).collect();
         if todo.is_empty() {
-            if self.places[at as usize].cases.clone().any(|case| self.waits(at, case, view)) {
-                self.schedule(at, view.now + (view.hold / 4).max(bounds::FIRST_GAP / 2));
+            if self.places[at as usize].cases.clone().any(|case| self.waits(case, view.states)) {
+                self.schedule(at, view.now + view.hold / 2 + bounds::FIRST_GAP);
             } else {
                 self.finish(at);
             }
@@ -131,15 +132,14 @@ impl Retry {
     }
 
     fn end_round(&mut self, at: u32, view: &View<'_>) {
-        let gap = self.gap(at, view).mul_f64(0.5 + self.rng.unit());
+        let gap = self.gap(at).mul_f64(0.5 + self.rng.unit());
         self.places[at as usize].ready_at = view.now + gap;
         self.schedule(at, view.now + gap);
     }
 
-    fn gap(&self, at: u32, view: &View<'_>) -> Duration {
+    fn gap(&self, at: u32) -> Duration {
         let place = &self.places[at as usize];
-        // Where nobody nearby vouches, time must: such asks are spread over the time that a slow reply may take.
-        let first = if place.has_controls { bounds::FIRST_GAP } else { bounds::FIRST_GAP.max(self.timeout / 10) };
+        let first = if place.has_controls { bounds::FIRST_GAP } else { bounds::FIRST_GAP_FAR };
         let growth = bounds::GAP_GROWTH.powi(i32::from(place.round.min(64)));
         let gap = first.mul_f64(growth).min(bounds::MAX_GAP);
         // Where nothing comes through, more and more rarely.
@@ -153,7 +153,7 @@ impl Retry {
             let left = self.places[at as usize].todo.len() as u32;
             let position = if self.in_order() { 0 } else { self.rng.below(left) } as usize;
             let case = *self.places[at as usize].todo.get(position)?;
-            if self.wants(at, case, view) {
+            if self.wants(case, view.states) {
                 return Some((position, case));
             }
             self.places[at as usize].todo.remove(position);
@@ -203,7 +203,7 @@ impl Retry {
             let taken = n >= position && (members.len() as u32) < most && same(&case) && self.is_fresh(case);
             if !taken {
                 left.push(case);
-            } else if n == position || self.wants(at, case, view) {
+            } else if n == position || self.wants(case, view.states) {
                 members.push(case);
             }
         }
@@ -220,7 +220,7 @@ impl Retry {
     }
 
     fn wait_for_flow(&mut self, at: u32, view: &View<'_>) {
-        let keep = view.patience.max(self.timeout * 2);
+        let keep = view.patience;
         while self.flows.len() > 1 && self.flows.front().is_some_and(|(_, used)| *used + keep <= view.seen) {
             self.flows.pop_front();
         }
@@ -295,13 +295,16 @@ impl Retry {
             .map(|case| Ask { index: self.cases[*case as usize].index, flow, control: false })
             .collect();
         together.push(Ask { index: control, flow, control: true });
-        if !self.in_order() {
+        if self.in_order() {
+            together.rotate_right(1);
+        } else {
             self.rng.shuffle(&mut together);
         }
         let key = (control, flow);
         self.sets.insert(key, MatchedSet { place: at, members, sent_at: None, state: SetState::Waiting });
         if limited {
             let place = &mut self.places[at as usize];
+            together.reverse();
             (place.queue, place.building) = (together, Some(key));
             return;
         }
