@@ -250,7 +250,9 @@ impl Socket {
     #[cfg(target_os = "linux")]
     fn poll_entry(&self) -> Option<libc::pollfd> {
         match &self.0 {
-            Inner::Batched(socket) => Some(libc::pollfd { fd: socket.descriptor(), events: libc::POLLIN, revents: 0 }),
+            Inner::Batched(socket) => {
+                Some(libc::pollfd { fd: socket.descriptor(), events: libc::POLLIN, revents: 0 })
+            }
             _ => None,
         }
     }
@@ -271,7 +273,9 @@ impl Socket {
             return Ok(());
         }
         #[cfg(target_os = "linux")]
-        if let Some(mut entries) = sockets.iter().map(|socket| socket.poll_entry()).collect::<Option<Vec<_>>>() {
+        if let Some(mut entries) =
+            sockets.iter().map(|socket| socket.poll_entry()).collect::<Option<Vec<_>>>()
+        {
             crate::linux::poll(&mut entries, timeout)?;
             readable.extend(entries.iter().map(|entry| entry.revents != 0));
             return Ok(());

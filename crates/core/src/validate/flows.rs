@@ -75,7 +75,11 @@ impl Flows {
     }
 
     /// Receives what is there, at most one batch of each socket, without waiting. `now` is the time of the call.
-    pub(super) fn receive(&mut self, now: Duration, mut take: impl FnMut(u32, Received<'_>)) -> io::Result<Reading> {
+    pub(super) fn receive(
+        &mut self,
+        now: Duration,
+        mut take: impl FnMut(u32, Received<'_>),
+    ) -> io::Result<Reading> {
         if self.sockets.len() > 1 {
             let sockets = self.sockets.iter_mut().map(|(_, socket)| socket);
             Socket::wait_any(sockets, Duration::ZERO, &mut self.readable)?;
@@ -168,7 +172,8 @@ mod tests {
         for flow in 0..4 {
             let socket = flows.socket(flow, |_| true).expect("a socket");
             let destination = server.local_addr().expect("bound");
-            let transmit = Transmit { source: Some(Ipv4Addr::LOCALHOST.into()), destination, bytes: b"question" };
+            let transmit =
+                Transmit { source: Some(Ipv4Addr::LOCALHOST.into()), destination, bytes: b"question" };
             assert_eq!(socket.send(&[transmit]).0, 1);
             let (_, from) = server.recv_from(&mut [0; 16]).expect("a question");
             assert!(ports.insert(from.port()), "flow {flow} has the port of another");

@@ -86,7 +86,11 @@ impl Lane<'_> {
             self.housekeeping()?;
             if let (Some(nap), false) = (nap, received) {
                 let nap = if self.out.is_waiting() { nap.min(BELL_AFTER) } else { nap.min(NAP) };
-                self.flows.wait(nap).map_err(|source| Error::System { syscall: "poll", address: None, source })?;
+                self.flows.wait(nap).map_err(|source| Error::System {
+                    syscall: "poll",
+                    address: None,
+                    source,
+                })?;
             }
         };
         self.save(true, true)?;

@@ -88,7 +88,6 @@ fn mix32(mut x: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

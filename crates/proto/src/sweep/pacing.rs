@@ -128,7 +128,8 @@ impl Paces {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
             // After a rest the rate is measured anew.
-            let rest = node.rate.map_or(bounds::REST, |rate| bounds::REST.max(Duration::from_secs_f64(4.0 / rate)));
+            let rest =
+                node.rate.map_or(bounds::REST, |rate| bounds::REST.max(Duration::from_secs_f64(4.0 / rate)));
             if node.trial.is_none() && now > node.epoch.last_sent + rest {
                 node.epoch = Epoch::at(now);
             }
@@ -199,7 +200,13 @@ impl Paces {
     }
 
     /// What became of a control that was sent for a leaf at `sent_at`.
-    pub(super) fn outcome(&mut self, leaf: u32, sent_at: Duration, answered: bool, now: Duration) -> Option<Change> {
+    pub(super) fn outcome(
+        &mut self,
+        leaf: u32,
+        sent_at: Duration,
+        answered: bool,
+        now: Duration,
+    ) -> Option<Change> {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
             if sent_at >= node.epoch.since {
@@ -260,7 +267,9 @@ impl Paces {
             }
             let seconds = epoch.last_sent.saturating_sub(epoch.since).as_secs_f64().max(1e-4);
             // If the loss is back though the pace is still that slow, it was luck that it had gone.
-            if let Some((trial, left)) = node.helped.filter(|(trial, left)| epoch.loss() > f64::midpoint(*left, trial.loss)) {
+            if let Some((trial, left)) =
+                node.helped.filter(|(trial, left)| epoch.loss() > f64::midpoint(*left, trial.loss))
+            {
                 self.set_rate(at, trial.before, now);
                 let node = &mut self.nodes[at as usize];
                 node.settled = f64::midpoint(epoch.loss(), trial.loss).max(left);
@@ -268,12 +277,20 @@ impl Paces {
                 return Some(Change { leaves, forget: false });
             }
             let measured = rate.unwrap_or(f64::INFINITY).min(f64::from(epoch.sent) / seconds);
-            let trial = Trial { before: rate, rate: measured, loss: epoch.loss(), hoped: 0.0, steps: 0, large: false };
+            let trial = Trial {
+                before: rate,
+                rate: measured,
+                loss: epoch.loss(),
+                hoped: 0.0,
+                steps: 0,
+                large: false,
+            };
             return self.slow_down(at, trial, now);
         }
         let seconds = epoch.last_sent.saturating_sub(epoch.since).as_secs_f64();
         let binds = |rate: f64| f64::from(epoch.sent) * 2.0 >= rate * seconds;
-        if let Some(rate) = rate.filter(|rate| epoch.loss() <= bounds::RAISE_BELOW + settled && binds(*rate)) {
+        if let Some(rate) = rate.filter(|rate| epoch.loss() <= bounds::RAISE_BELOW + settled && binds(*rate))
+        {
             let node = &mut self.nodes[at as usize];
             node.helped = None;
             // Fast at first, as TCP begins; near the rate that was too fast in small steps, and then beyond it.
@@ -303,7 +320,8 @@ impl Paces {
         let factor = ((1.0 - loss) * bounds::SAFE_SHARE).max(bounds::SLOWEST_STEP);
         // What has come back carries, and a little more: a few controls lost by chance do not make the pace slower than that.
         let seconds = now.saturating_sub(node.epoch.since).as_secs_f64().max(1e-3);
-        let carries = if node.epoch.heard >= bounds::HEARD { f64::from(node.epoch.heard) / seconds } else { 0.0 };
+        let carries =
+            if node.epoch.heard >= bounds::HEARD { f64::from(node.epoch.heard) / seconds } else { 0.0 };
         let slower = (current * factor).max(carries).max(bounds::SLOWEST_PACE);
         if slower >= current {
             return None;
@@ -370,8 +388,7 @@ impl Paces {
             _ => {}
         }
         let busy = parts.iter().filter(|part| part.active > 0).count();
-        let asked: Vec<f64> =
-            parts.iter().filter(|p| p.epoch.asked() >= 4).map(|p| p.epoch.loss()).collect();
+        let asked: Vec<f64> = parts.iter().filter(|p| p.epoch.asked() >= 4).map(|p| p.epoch.loss()).collect();
         if asked.len() < busy.clamp(1, 4) && node.epoch.asked() < bounds::PACE_SAMPLE * 16 {
             return false;
         }

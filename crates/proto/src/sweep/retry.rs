@@ -199,7 +199,15 @@ pub struct Limit {
 impl Retry {
     /// The retries of all that is open. `shift` is added to an index to make a key; `flow` is that of the first pass; `speed`
     /// the probes a second that it reached.
-    pub(super) fn new(states: &States, shift: u32, flow: u32, speed: f64, settings: &Settings, now: Duration, seed: u64) -> Self {
+    pub(super) fn new(
+        states: &States,
+        shift: u32,
+        flow: u32,
+        speed: f64,
+        settings: &Settings,
+        now: Duration,
+        seed: u64,
+    ) -> Self {
         let (mut cases, mut places, mut keys) = (Vec::new(), Vec::<Place>::new(), Vec::new());
         let mut next = states.next_open(0);
         while let Some(index) = next {

@@ -86,12 +86,16 @@ impl Sweep {
             port_rewritten: false,
             single_server: self.witnesses < 2,
             resumed: false,
-            asked: (self.first_flow.min(u32::from(u8::MAX)) as u8).saturating_add(1).saturating_add(finding.asks),
+            asked: (self.first_flow.min(u32::from(u8::MAX)) as u8)
+                .saturating_add(1)
+                .saturating_add(finding.asks),
             rtt_us: 0,
         };
         // Only what was refused each time is refused.
         let stands = |e: &Entry| {
-            !e.is_refusal() || (finding.status == Status::NoReply && finding.refused) || self.never_retried(&finding)
+            !e.is_refusal()
+                || (finding.status == Status::NoReply && finding.refused)
+                || self.never_retried(&finding)
         };
         if let Some(entry) = entry.filter(stands) {
             verdict.status = entry.status;

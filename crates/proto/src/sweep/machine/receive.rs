@@ -124,7 +124,8 @@ impl Sweep {
     /// How often a source had been asked when the probe left that was answered by this flow.
     fn times_asked(&self, index: u32, flow: u32) -> u8 {
         let passes = self.first_flow.min(u32::from(u8::MAX)) as u8;
-        let again = self.retry.as_ref().filter(|_| flow > self.first_flow).map_or(0, |retry| retry.asks(index));
+        let again =
+            self.retry.as_ref().filter(|_| flow > self.first_flow).map_or(0, |retry| retry.asks(index));
         passes.saturating_add(1).saturating_add(again)
     }
 
@@ -143,7 +144,9 @@ impl Sweep {
         let other_server = |e: &Entry| self.server(e.server).ip() != self.server(server).ip();
         match earlier {
             Some(e) if e.status == Status::Mapped => {} // a protected word counts more
-            Some(e) if e.reason == Reason::UnprotectedReply && !other_server(&e) => self.counters.duplicates += 1,
+            Some(e) if e.reason == Reason::UnprotectedReply && !other_server(&e) => {
+                self.counters.duplicates += 1
+            }
             Some(e) if e.reason == Reason::UnprotectedReply => self.settle(verdict, entry, sink),
             _ if self.witnesses < 2 => self.settle(verdict, entry, sink),
             _ => self.evidence.put(verdict.index, entry),

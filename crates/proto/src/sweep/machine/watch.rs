@@ -132,7 +132,12 @@ impl Sweep {
             .find(|position| self.states.at(self.order.nth(*position)) != State::Open)
     }
 
-    pub(super) fn step_paused(&mut self, now: Duration, since: Duration, probes: &mut Vec<Probe>) -> Option<Next> {
+    pub(super) fn step_paused(
+        &mut self,
+        now: Duration,
+        since: Duration,
+        probes: &mut Vec<Probe>,
+    ) -> Option<Next> {
         if self.alive.last_reply > since {
             self.alive.beats = 0;
             if self.retry.is_some() {
@@ -144,7 +149,8 @@ impl Sweep {
             if self.alive.rewinds < bounds::MOST_REWINDS {
                 self.alive.rewinds += 1;
                 let safe = self.alive.lost_at.saturating_sub(self.flight.times.hold() * 2);
-                while self.alive.marks.back().is_some_and(|(at, _)| *at > safe) && self.alive.marks.len() > 1 {
+                while self.alive.marks.back().is_some_and(|(at, _)| *at > safe) && self.alive.marks.len() > 1
+                {
                     self.alive.marks.pop_back();
                 }
                 if let Some((_, cursor)) = self.alive.marks.back() {

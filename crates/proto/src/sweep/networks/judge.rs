@@ -166,13 +166,20 @@ pub(super) fn judge(
 ) -> Tally {
     let mut tally = Tally::default();
     // ROUTEPOOL_NETWORKS_SLOW=5 describes those that take more than five times the oracle's time.
-    let slow = std::env::var("ROUTEPOOL_NETWORKS_SLOW").ok().and_then(|text| text.parse().ok()).unwrap_or(f64::INFINITY);
+    let slow = std::env::var("ROUTEPOOL_NETWORKS_SLOW")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(f64::INFINITY);
     for network in networks {
         let oracle = Oracle::new(&network);
         let (count, complaints) = run(&network, settings(network.settings()), oracle.time());
         if count.ratio() > slow {
             let (took, oracle) = (seconds(count.took), seconds(count.oracle));
-            println!("{took:.1} s, {:.1} times {oracle:.1} s, {} unknown: {network}", count.ratio(), count.unknown);
+            println!(
+                "{took:.1} s, {:.1} times {oracle:.1} s, {} unknown: {network}",
+                count.ratio(),
+                count.unknown
+            );
         }
         if !complaints.is_empty() {
             tally.failed += 1;

@@ -63,8 +63,13 @@ impl Retry {
     /// How many silences are enough: the chance that a source which works is silent so often is then below
     /// [`bounds::MAX_EXPECTED_FALSE`], divided by the number of cases.
     fn needed(&self, place: u32, index: u32, states: &States) -> u8 {
-        let known = [4, bounds::NEIGHBOURHOOD_BITS].map(|bits| states.judged_within(self.around(index, bits)));
-        let least = if self.places[place as usize].has_controls { bounds::MIN_COUNTED } else { bounds::MIN_COUNTED_FAR };
+        let known =
+            [4, bounds::NEIGHBOURHOOD_BITS].map(|bits| states.judged_within(self.around(index, bits)));
+        let least = if self.places[place as usize].has_controls {
+            bounds::MIN_COUNTED
+        } else {
+            bounds::MIN_COUNTED_FAR
+        };
         #[cfg(test)]
         if self.broken(super::super::settings::Mutant::GlobalLoss) {
             return (self.threshold / (self.losses.overall() + 1e-9).ln()).ceil().clamp(1.0, 255.0) as u8;
@@ -133,7 +138,10 @@ impl Retry {
             Some(Finding { status, reason, asks: super::to_u8(case.asks), refused })
         };
         // Who asks for a number of passes gets no more of them; then it is enough that no loss was seen at all.
-        let unlost = self.by_hand && case.counted > 0 && u16::from(case.counted) >= case.asks && self.losses.none_seen();
+        let unlost = self.by_hand
+            && case.counted > 0
+            && u16::from(case.counted) >= case.asks
+            && self.losses.none_seen();
         if self.is_settled(case, 0, self.needed(place, index, states)) || unlost {
             return finding(Status::NoReply, Reason::None);
         }

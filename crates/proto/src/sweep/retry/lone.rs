@@ -83,8 +83,11 @@ impl Retry {
         if !asks.is_empty() {
             return Cooling::Ask;
         }
-        let next = self.lone.last().map_or(self.cooled_at, |(at, _)| (*at).min(self.cooled_at));
-        if view.seen < next || !self.lone.is_empty() { Cooling::Wait(next) } else { Cooling::Over }
+        match self.lone.last() {
+            Some((at, _)) => Cooling::Wait(*at),
+            None if view.seen < self.cooled_at => Cooling::Wait(self.cooled_at),
+            None => Cooling::Over,
+        }
     }
 
     /// The largest blocks within `range` in which nothing has answered.

@@ -89,7 +89,9 @@ impl Retry {
     pub(in super::super) fn on_refused(&mut self, ask: Ask, states: &States, now: Duration) {
         if ask.control {
             let key = (ask.index, ask.flow);
-            let Some(set) = self.sets.get_mut(&key).filter(|set| set.state == SetState::Waiting) else { return };
+            let Some(set) = self.sets.get_mut(&key).filter(|set| set.state == SetState::Waiting) else {
+                return;
+            };
             set.state = SetState::Lost;
             let (place, sent_at) = (set.place, set.sent_at.unwrap_or(now));
             for case in &set.members {
@@ -191,7 +193,8 @@ impl Retry {
         if let Some(Change { leaves, forget }) = self.paces.outcome(place, sent_at, answered, now) {
             // Where asking is quick, what was counted stays, and so does the loss at which it was counted.
             if forget && self.spare_asks(leaves.start) < self.threshold / 0.5_f64.ln() {
-                let key = |place: u32| self.key(self.cases[self.places[place as usize].cases.start as usize].index);
+                let key =
+                    |place: u32| self.key(self.cases[self.places[place as usize].cases.start as usize].index);
                 self.losses.forget(key(leaves.start), key(leaves.end - 1));
                 self.restart(leaves.clone());
             }

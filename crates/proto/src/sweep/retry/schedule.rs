@@ -114,7 +114,8 @@ impl Retry {
         let around = self.around(first, bounds::NEIGHBOURHOOD_BITS);
         let place = &mut self.places[at as usize];
         place.has_controls = place.has_controls || view.states.judged_within(around.clone()) > 0;
-        place.has_others = place.has_others || view.states.next_other(around.start).is_some_and(|i| i < around.end);
+        place.has_others =
+            place.has_others || view.states.next_other(around.start).is_some_and(|i| i < around.end);
         self.update_needed(at, view.states);
         let todo: Vec<u32> = range.filter(|case| self.wants(*case, view.states)).collect();
         if todo.is_empty() {
@@ -165,7 +166,8 @@ impl Retry {
         let known = &self.cases[case as usize];
         let same_server = self.servers > 1 && u32::from(known.server) == self.flow % self.servers;
         // Who has answered needs the word of another; for the others a poor one is no change.
-        let change = known.has_answered || (0..self.servers).filter(|server| !self.is_poor(*server)).count() > 1;
+        let change =
+            known.has_answered || (0..self.servers).filter(|server| !self.is_poor(*server)).count() > 1;
         self.is_fresh_flow(case) && !(same_server && change)
     }
 
@@ -243,7 +245,9 @@ impl Retry {
             *used = view.now;
         }
         self.flow += 1;
-        while self.is_poor(self.flow % self.servers) && !(self.flow / self.servers).is_multiple_of(bounds::POOR_SERVER_TURNS) {
+        while self.is_poor(self.flow % self.servers)
+            && !(self.flow / self.servers).is_multiple_of(bounds::POOR_SERVER_TURNS)
+        {
             self.flow += 1;
         }
         self.flow_since = view.now;
@@ -260,7 +264,8 @@ impl Retry {
         let place = &self.places[at as usize];
         let turns = if place.others_pass { bounds::OTHERS_TURNS } else { 2 };
         let others = place.has_others && self.rng.below(turns) == 0;
-        let next = |from: u32| if others { view.states.next_other(from) } else { view.states.next_judged(from) };
+        let next =
+            |from: u32| if others { view.states.next_other(from) } else { view.states.next_judged(from) };
         for bits in [4, 5, 6, 7, bounds::NEIGHBOURHOOD_BITS, 12, 16, 28, 31] {
             let range = self.around(index, bits);
             let first = |from: u32| next(from).filter(|i| *i < range.end);
@@ -327,6 +332,9 @@ impl Retry {
                 return;
             }
             Some((_, state)) => {
+                if state != SetState::Waiting {
+                    members.iter().for_each(|case| self.cases[*case as usize].over += 1);
+                }
                 if state == SetState::Answered {
                     members.iter().for_each(|case| self.count(*case, flow, view.states));
                 }
