@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { STATUSES } from '../src/verdict.ts';
+import { STATUSES } from '../src/validate/verdict.ts';
 import { Running } from './helpers/running.ts';
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { Daemon, pipeOpen, TCP, UDP } from '../src/index.ts';
 import { AddressSet } from '../src/daemon/address-set.ts';
-import { Endpoint } from '../src/pipe/endpoint.ts';
+import { Endpoint } from '../src/address/endpoint.ts';
 import { cleanUp, client, closers, daemon, hasIpv6, pool } from './helpers/daemons.ts';
 
 cleanUp();

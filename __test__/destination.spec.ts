@@ -1,12 +1,12 @@
 /** Where a pipe leads to: every form, and every mistake with its own words. */
 import { SocketAddress } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { BoundRoute } from '../src/bound-route.ts';
+import { BoundRoute } from '../src/routes/bound-route.ts';
 import { parseDestination } from '../src/pipe/destination.ts';
-import { canonicalAddress, endpointText, familyOf } from '../src/pipe/host-text.ts';
+import { canonicalAddress, endpointText, familyOf } from '../src/address/host.ts';
 import { resolveDestination } from '../src/pipe/resolve.ts';
-import type { LookupFunction } from '../src/options.ts';
-import { Route } from '../src/route.ts';
+import type { LookupFunction } from '../src/options/check.ts';
+import { Route } from '../src/routes/route.ts';
 
 const source = { af: 4, interface: undefined, index: 0, local: [], external: [], linkLocal: [], certainty: 'unverified', assumed: false, asked: new Set<string>(), evidence: { at: undefined, observations: [], interfaceRefused: undefined } } as const;
 const route = new Route(source);

@@ -1,7 +1,7 @@
 /** Addresses with ports: their numbers, bytes and texts are the same thing. */
 import { isIPv4 } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { ipv4Bits } from '../src/is-ip.ts';
+import { ipv4Bits } from '../src/address/is-ip.ts';
 import { Endpoint } from '../src/index.ts';
 
 describe('the bits of a dotted quad', () => {

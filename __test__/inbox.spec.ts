@@ -1,8 +1,8 @@
 /** What a pipe has received, without a pipe: its own queue, filters, listeners, loops, back pressure, the end. */
 import { describe, expect, it } from 'vitest';
-import { Inbox } from '../src/pipe/inbox.ts';
-import type { Message } from '../src/pipe/message-filter.ts';
-import { MessageQueue } from '../src/pipe/message-queue.ts';
+import { Inbox } from '../src/pipe/messages/inbox.ts';
+import type { Message } from '../src/pipe/messages/message-filter.ts';
+import { MessageQueue } from '../src/pipe/messages/message-queue.ts';
 import { A, B, here, inbox, texts, Valve } from './helpers/inbox.ts';
 
 describe('recv', () => {

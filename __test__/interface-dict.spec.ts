@@ -1,9 +1,9 @@
 /** The dict of an interface: what is written in each dialect, what is read, and what is refused by the path of its field. */
 import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
-import { RoutePoolError } from '../src/errors.ts';
-import { readDict, writeDict, type Dialect, type InterfaceData } from '../src/interface-dict.ts';
-import { isP2pdRoute } from '../src/p2pd-route.ts';
+import { RoutePoolError } from '../src/errors/errors.ts';
+import { readDict, writeDict, type Dialect, type InterfaceData } from '../src/interface/dict.ts';
+import { isP2pdRoute } from '../src/interface/p2pd-route.ts';
 import { DOCUMENTED, nic, randomNic, route, seeded } from './helpers/interface-data.ts';
 
 /** As P2PD 3.1.9 printed it behind a port-restricted NAT on Linux. */

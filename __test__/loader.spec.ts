@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { explainLoadFailure, type LoadFacts } from '../src/loader/load-failure.ts';
+import { explainLoadFailure, type LoadFacts } from '../src/native/loader/load-failure.ts';
 import { Project } from './helpers/installed.ts';
 
 const PERMISSION = Number(process.versions.node.split('.')[0]) >= 23 ? '--permission' : '--experimental-permission';

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { connect as tlsConnect, createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { pipeOpen, TCP, validate, type Pipe, type PipeOptions, type Route } from '../src/index.ts';
-import { openStream } from '../src/pipe/open-stream.ts';
+import { openStream } from '../src/http/open-stream.ts';
 import type { PipeStream } from '../src/pipe/stream.ts';
 import { makeCertificate, whyNoCertificate } from './helpers/certificate.ts';
 

@@ -1,6 +1,6 @@
 /** Subscriptions of a pipe, without the pipe: who gets what, limits, back pressure, the end. */
 import { describe, expect, it } from 'vitest';
-import type { PeerFilter } from '../src/pipe/message-filter.ts';
+import type { PeerFilter } from '../src/pipe/messages/message-filter.ts';
 import { A, B, inbox, rest } from './helpers/inbox.ts';
 
 describe('a subscription', () => {

@@ -14,7 +14,7 @@ const LIBRARY = 'src/index.ts';
 /** Each of these gets files of its own. Of the library they import `../index.ts`, and copies of small things that it does not export. */
 const OTHERS = ['src/testing/index.ts', 'src/cli/main.ts'];
 /** What may be there twice: what it exports has no state, or is told apart by a symbol and not by its class. */
-const MAY_BE_COPIED = ['src/errors.ts', 'src/families.ts', 'src/verdict.ts'];
+const MAY_BE_COPIED = ['src/errors/errors.ts', 'src/address/family.ts', 'src/validate/verdict.ts'];
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true });
@@ -51,7 +51,7 @@ chmodSync(new URL('../dist/cli/main.js', import.meta.url), 0o755);
 /** The library is not bundled into the other entries: there is one class `Interface` in a process. */
 function libraryOnce(context) {
   // Entries and chunks are all one folder deep in dist/.
-  context.onResolve({ filter: /^\.\.\/index\.ts$/ }, () => ({ path: '../index.js', external: true }));
+  context.onResolve({ filter: /^(\.\.\/)+index\.ts$/ }, () => ({ path: '../index.js', external: true }));
 }
 
 /**

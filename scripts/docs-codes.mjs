@@ -13,7 +13,7 @@ const { values: { check } } = readArguments({
 });
 
 // Read from the sources, so that no build can be older than the documents.
-const tables = `export { ERROR_CODES } from './src/error-codes.ts'; export { BAD_REPLIES, REFUSALS, UNKNOWNS } from './src/verdict.ts';`;
+const tables = `export { ERROR_CODES } from './src/errors/error-codes.ts'; export { BAD_REPLIES, REFUSALS, UNKNOWNS } from './src/validate/verdict.ts';`;
 const { outputFiles } = buildSync({ stdin: { contents: tables, resolveDir: '.' }, bundle: true, platform: 'node', format: 'esm', write: false });
 const { BAD_REPLIES, ERROR_CODES, REFUSALS, UNKNOWNS } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 
@@ -92,12 +92,12 @@ function documented() {
 const files = thrown();
 const where = documented();
 const faults = [];
-for (const [code, by] of files) if (!(code in ERROR_CODES)) faults.push(`${code} is thrown by ${by[0]}, and src/error-codes.ts lacks it`);
+for (const [code, by] of files) if (!(code in ERROR_CODES)) faults.push(`${code} is thrown by ${by[0]}, and src/errors/error-codes.ts lacks it`);
 for (const code of Object.keys(ERROR_CODES)) {
-  if (!files.has(code)) faults.push(`${code} is in src/error-codes.ts, and nothing throws it`);
+  if (!files.has(code)) faults.push(`${code} is in src/errors/error-codes.ts, and nothing throws it`);
   if (!where.has(code) && code !== 'ERR_ROUTEPOOL_INTERNAL' && code !== 'ERR_ROUTEPOOL_BINDING') faults.push(`${code} is in no @throws of a public function`);
 }
-for (const code of where.keys()) if (!(code in ERROR_CODES)) faults.push(`${code} is in a @throws, and src/error-codes.ts lacks it`);
+for (const code of where.keys()) if (!(code in ERROR_CODES)) faults.push(`${code} is in a @throws, and src/errors/error-codes.ts lacks it`);
 
 const places = (code) => [...(where.get(code) ?? [])].toSorted().map((name) => `\`${name}\``).join(', ');
 const ANYWHERE = { ERR_ROUTEPOOL_BINDING: 'the first call of anything', ERR_ROUTEPOOL_INTERNAL: 'anything' };

@@ -2,7 +2,7 @@
  * Modules of Node that only some calls need, loaded by the first of these: `http`, `https`, `net`, `tls` and `dns` together take
  * longer than all of routepool. What is loaded in every process anyway is imported as usual.
  */
-import type { LookupFunction } from './options.ts';
+import type { LookupFunction } from './options/check.ts';
 
 /** Gives a module of Node, which is loaded when it is first asked for. */
 function later<T>(load: () => T): () => T {

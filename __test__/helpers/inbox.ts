@@ -1,7 +1,7 @@
 /** An inbox without a pipe, and what reads it. */
 import { expect } from 'vitest';
-import { Inbox } from '../../src/pipe/inbox.ts';
-import type { Message, MessagePattern, PeerFilter } from '../../src/pipe/message-filter.ts';
+import { Inbox } from '../../src/pipe/messages/inbox.ts';
+import type { Message, MessagePattern, PeerFilter } from '../../src/pipe/messages/message-filter.ts';
 
 export const here = () => undefined;
 export const A = { address: '192.0.2.1', port: 53 };

@@ -1,4 +1,4 @@
-// What the package of a binary says of the file, so that the loader (src/loader/packed-binary.ts) can tell a damaged one: its size, a
+// What the package of a binary says of the file, so that the loader (src/native/loader/packed-binary.ts) can tell a damaged one: its size, a
 // checksum, and a few of its bytes. Reading all of the file at each import would cost 2 ms; so many samples cost 0.3 ms.
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { EXIT } from './exit-codes.ts';
 import { HELP_OF } from './help.ts';
-import { OutputWatch } from './output-stream.ts';
+import { OutputWatch } from './text/output-stream.ts';
 import { UsageError } from './usage-error.ts';
 
 const HELP = `routepool: which external IP each of your IPs leaves as, and which of them really work

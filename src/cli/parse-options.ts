@@ -1,7 +1,7 @@
 /** Options of a command, with errors that say what to write instead. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { RoutePoolError } from '../errors.ts';
-import { nearestName } from '../nearest-name.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { nearestName } from '../options/nearest-name.ts';
 import { UsageError } from './usage-error.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;

@@ -1,9 +1,9 @@
 /** What `routepool validate` is given: blocks, names of interfaces, or the pool. */
-import { RoutePoolError } from '../errors.ts';
-import type { Family } from '../families.ts';
-import { rangeText } from '../address-text.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import type { Family } from '../address/family.ts';
+import { rangeText } from '../address/text.ts';
 import { Interface, listInterfaces, type InterfaceFacts } from '../index.ts';
-import { isIP } from '../is-ip.ts';
+import { isIP } from '../address/is-ip.ts';
 import { UsageError } from './usage-error.ts';
 
 /**

@@ -1,8 +1,8 @@
 /** Opens the sockets for what is to be served: all of them, or, if that is allowed, those that can be. */
-import { planListeners } from '../binding.ts';
+import { planListeners } from '../native/binding.ts';
 import { PORT_TRIES } from '../defaults.ts';
-import { RoutePoolError, unwrap } from '../errors.ts';
-import { Endpoint } from '../pipe/endpoint.ts';
+import { RoutePoolError, unwrap } from '../errors/errors.ts';
+import { Endpoint } from '../address/endpoint.ts';
 import { type Protocol, TCP, UDP } from '../pipe/protocol.ts';
 import { AddressSet } from './address-set.ts';
 import type { CheckedListenOptions } from './options.ts';

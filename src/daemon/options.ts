@@ -1,6 +1,6 @@
 /** Options of daemons, checked by name before a socket is opened. */
 import { ACCEPT_BACKLOG, CLOSE_TIMEOUT_MS, MAX_PEERS, PEER_TIMEOUT_MS } from '../defaults.ts';
-import { checkChoice, checkNames, checkNumber, checkText, wrong } from '../options.ts';
+import { checkChoice, checkNames, checkNumber, checkText, wrong } from '../options/check.ts';
 import { checkPipeOptions, type CheckedPipeOptions, type PipeOptions } from '../pipe/pipe-options.ts';
 
 const PIPE_OPTIONS = ['recvTimeoutMs', 'linger', 'noDelay', 'keepAlive', 'sendBuffer', 'receiveBuffer', 'highWaterMark', 'maxMessage', 'allowHalfOpen', 'reuseAddress', 'broadcast'] as const;

@@ -1,12 +1,12 @@
 /** One socket of a daemon, and those that came through it. */
 import { inspect } from 'node:util';
-import type { Endpoint } from '../pipe/endpoint.ts';
-import { ListenerChannel } from '../pipe/listener-channel.ts';
+import type { Endpoint } from '../address/endpoint.ts';
+import { ListenerChannel } from '../pipe/sockets/listener-channel.ts';
 import { Pipe } from '../pipe/pipe.ts';
 import { type Protocol, TCP } from '../pipe/protocol.ts';
-import { SocketChannel } from '../pipe/socket-channel.ts';
-import type { SocketOptions } from '../pipe/socket-request.ts';
-import type { Route } from '../route.ts';
+import { SocketChannel } from '../pipe/sockets/socket-channel.ts';
+import type { SocketOptions } from '../pipe/sockets/socket-request.ts';
+import type { Route } from '../routes/route.ts';
 import type { AddressSet } from './address-set.ts';
 import type { CheckedDaemonOptions } from './options.ts';
 import { UdpPeers, type PeerChannel } from './udp-peers.ts';

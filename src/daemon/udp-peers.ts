@@ -1,8 +1,8 @@
 /** The peers of a UDP server: each is a channel of its own over the one socket. */
-import type { Channel, ChannelEvents } from '../pipe/channel.ts';
-import type { Endpoint } from '../pipe/endpoint.ts';
+import type { Channel, ChannelEvents } from '../pipe/sockets/channel.ts';
+import type { Endpoint } from '../address/endpoint.ts';
 import { type Protocol, UDP } from '../pipe/protocol.ts';
-import type { SocketChannel } from '../pipe/socket-channel.ts';
+import type { SocketChannel } from '../pipe/sockets/socket-channel.ts';
 
 /** One peer of a server, as it talks to one of the server's addresses. */
 export class PeerChannel implements Channel {

@@ -1,14 +1,14 @@
 /** Where a daemon listens: addresses, blocks, routes, pools and interfaces, as users give them. */
 import { inspect } from 'node:util';
-import { rangeText } from '../address-text.ts';
-import { BoundRoute } from '../bound-route.ts';
-import { RoutePoolError } from '../errors.ts';
-import { FAMILIES } from '../families.ts';
-import { Interface } from '../interface.ts';
-import { isIP } from '../is-ip.ts';
-import { canonicalAddress } from '../pipe/host-text.ts';
-import { Route } from '../route.ts';
-import { RoutePool } from '../route-pool.ts';
+import { rangeText } from '../address/text.ts';
+import { BoundRoute } from '../routes/bound-route.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { FAMILIES } from '../address/family.ts';
+import { Interface } from '../interface/interface.ts';
+import { isIP } from '../address/is-ip.ts';
+import { canonicalAddress } from '../address/host.ts';
+import { Route } from '../routes/route.ts';
+import { RoutePool } from '../routes/route-pool.ts';
 
 /**
  * Addresses of this machine: an address (`'192.0.2.1'`, `'fe80::1%eth0'`), a prefix (`'198.18.0.0/16'`), a range

@@ -2,12 +2,12 @@
 import { inspect } from 'node:util';
 import { domainToASCII } from 'node:url';
 import type { SocketAddress } from 'node:net';
-import { BoundRoute } from '../bound-route.ts';
-import { RoutePoolError } from '../errors.ts';
+import { BoundRoute } from '../routes/bound-route.ts';
+import { RoutePoolError } from '../errors/errors.ts';
 import { STUN_PORT } from '../defaults.ts';
-import { ipv4Bits } from '../is-ip.ts';
+import { ipv4Bits } from '../address/is-ip.ts';
 import { net } from '../node-modules.ts';
-import { canonicalAddress, familyOf } from './host-text.ts';
+import { canonicalAddress, familyOf } from '../address/host.ts';
 
 /**
  * Where a pipe leads to: `[host, port]`, `'host:port'`, `'[v6]:port'`, `{ host, port }`, what `server.address()` of Node gives,

@@ -1,10 +1,10 @@
 /** What the socket of a pipe is bound to. */
-import { BoundRoute } from '../bound-route.ts';
-import { RoutePoolError } from '../errors.ts';
-import type { Family } from '../families.ts';
-import type { Route } from '../route.ts';
-import { Endpoint } from './endpoint.ts';
-import type { LocalOptions } from './socket-request.ts';
+import { BoundRoute } from '../routes/bound-route.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import type { Family } from '../address/family.ts';
+import type { Route } from '../routes/route.ts';
+import { Endpoint } from '../address/endpoint.ts';
+import type { LocalOptions } from './sockets/socket-request.ts';
 
 /** The system chooses. */
 const ANYWHERE: LocalOptions = {};

@@ -1,6 +1,6 @@
 /** A pipe's descriptor in a `net.Socket`. */
 import type { Socket } from 'node:net';
-import { RoutePoolError } from '../errors.ts';
+import { RoutePoolError } from '../errors/errors.ts';
 import { net } from '../node-modules.ts';
 import type { Pipe } from './pipe.ts';
 import { TCP } from './protocol.ts';

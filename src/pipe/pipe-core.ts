@@ -1,17 +1,17 @@
 /** What happens in a pipe: from its channel to whoever receives, from whoever sends to its channel, and the end of both. */
-import { RoutePoolError } from '../errors.ts';
-import { wrong } from '../options.ts';
-import type { Channel, ChannelEvents } from './channel.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { wrong } from '../options/check.ts';
+import type { Channel, ChannelEvents } from './sockets/channel.ts';
 import { pipeChannel } from './diagnostics.ts';
-import type { Endpoint } from './endpoint.ts';
-import { type Flow, Inbox, UNHEARD } from './inbox.ts';
-import type { Message } from './message-filter.ts';
-import { Outgoing, type OutgoingEvents } from './outgoing.ts';
+import type { Endpoint } from '../address/endpoint.ts';
+import { type Flow, Inbox, UNHEARD } from './messages/inbox.ts';
+import type { Message } from './messages/message-filter.ts';
+import { Outgoing, type OutgoingEvents } from './messages/outgoing.ts';
 import type { Pipe } from './pipe.ts';
 import type { PipeSettings } from './pipe-options.ts';
 import { TCP } from './protocol.ts';
 import type { Relayed } from './relay.ts';
-import type { SocketChannel } from './socket-channel.ts';
+import type { SocketChannel } from './sockets/socket-channel.ts';
 import { isIcmp, NOT_CONNECTED, systemError } from './system-errors.ts';
 
 /** What a pipe has done so far. */

@@ -1,8 +1,8 @@
 /** What users hand to a pipe: bytes, peers, reasons. */
 import { inspect } from 'node:util';
-import { RoutePoolError } from '../errors.ts';
-import { wrong } from '../options.ts';
-import { Endpoint } from './endpoint.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { wrong } from '../options/check.ts';
+import { Endpoint } from '../address/endpoint.ts';
 import { type Protocol, TCP } from './protocol.ts';
 
 /** A peer, for UDP pipes that talk to more than one: what `recvFrom` and events give, or an address with a port. */

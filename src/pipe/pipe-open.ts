@@ -1,22 +1,22 @@
 /** Opens pipes. */
-import { ConnectAttempts } from '../binding.ts';
-import { BoundRoute } from '../bound-route.ts';
+import { ConnectAttempts } from '../native/binding.ts';
+import { BoundRoute } from '../routes/bound-route.ts';
 import { ENDPOINT_BYTES } from '../defaults.ts';
-import { abortError, RoutePoolError, withStackOf } from '../errors.ts';
-import type { Family } from '../families.ts';
-import { Interface } from '../interface.ts';
-import { asCaller, wrong } from '../options.ts';
-import { Route } from '../route.ts';
+import { abortError, RoutePoolError, withStackOf } from '../errors/errors.ts';
+import type { Family } from '../address/family.ts';
+import { Interface } from '../interface/interface.ts';
+import { asCaller, wrong } from '../options/check.ts';
+import { Route } from '../routes/route.ts';
 import { type Destination, parseDestination, type ParsedDestination } from './destination.ts';
 import { pipeChannel } from './diagnostics.ts';
-import { Endpoint } from './endpoint.ts';
+import { Endpoint } from '../address/endpoint.ts';
 import { Pipe } from './pipe.ts';
 import { type CheckedPipeOptions, checkPipeOptions, type PipeOptions } from './pipe-options.ts';
 import { type Protocol, TCP, UDP } from './protocol.ts';
 import { resolveDestination } from './resolve.ts';
 import { localSide } from './local-side.ts';
-import { SocketChannel } from './socket-channel.ts';
-import type { LocalOptions } from './socket-request.ts';
+import { SocketChannel } from './sockets/socket-channel.ts';
+import type { LocalOptions } from './sockets/socket-request.ts';
 import { systemError, TIMED_OUT } from './system-errors.ts';
 import { secure } from './tls-channel.ts';
 

@@ -1,9 +1,9 @@
 /** Options of pipes. */
 import type { ConnectionOptions } from 'node:tls';
 import { CONNECT_TIMEOUT_MS, DNS_TIMEOUT_MS, PIPE_HIGH_WATER_MARK } from '../defaults.ts';
-import { checkTlsOptions } from '../node-options.ts';
-import { checkNames, checkNumber, wrong, type LookupFunction } from '../options.ts';
-import type { SocketOptions } from './socket-request.ts';
+import { checkTlsOptions } from '../http/options.ts';
+import { checkNames, checkNumber, wrong, type LookupFunction } from '../options/check.ts';
+import type { SocketOptions } from './sockets/socket-request.ts';
 
 /** How a pipe is opened. Everything is optional. */
 export interface PipeOptions {

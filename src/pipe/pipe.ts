@@ -2,22 +2,22 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { inspect } from 'node:util';
-import { BoundRoute } from '../bound-route.ts';
-import { asCaller, checkBoolean, checkListener, checkNumber, wrong } from '../options.ts';
-import type { Route } from '../route.ts';
-import type { Channel } from './channel.ts';
-import type { Endpoint } from './endpoint.ts';
-import type { EndListener, MessageListener } from './inbox.ts';
-import type { Message, MessagePattern, PeerFilter } from './message-filter.ts';
+import { BoundRoute } from '../routes/bound-route.ts';
+import { asCaller, checkBoolean, checkListener, checkNumber, wrong } from '../options/check.ts';
+import type { Route } from '../routes/route.ts';
+import type { Channel } from './sockets/channel.ts';
+import type { Endpoint } from '../address/endpoint.ts';
+import type { EndListener, MessageListener } from './messages/inbox.ts';
+import type { Message, MessagePattern, PeerFilter } from './messages/message-filter.ts';
 import { toNetSocket } from './net-socket.ts';
 import { misuse, PipeCore, type PipeCounters, type PipeSink } from './pipe-core.ts';
 import { toError, type Data, type Peer, toBytes, toPeer } from './pipe-input.ts';
 import type { PipeSettings } from './pipe-options.ts';
 import type { Protocol } from './protocol.ts';
-import type { ReceiveOptions } from './receive-options.ts';
+import type { ReceiveOptions } from './messages/receive-options.ts';
 import { relayPipes } from './relay.ts';
 import { PipeStream } from './stream.ts';
-import { Subscription, type SubscriptionOptions } from './subscription.ts';
+import { Subscription, type SubscriptionOptions } from './messages/subscription.ts';
 
 /** Events of a pipe. */
 export interface PipeEvents {

@@ -1,8 +1,8 @@
 /** Bytes of one pipe to the other, both ways, without crossing into JavaScript. */
-import { RoutePoolError } from '../errors.ts';
+import { RoutePoolError } from '../errors/errors.ts';
 import type { Pipe } from './pipe.ts';
-import type { Message } from './message-filter.ts';
-import type { SocketChannel } from './socket-channel.ts';
+import type { Message } from './messages/message-filter.ts';
+import type { SocketChannel } from './sockets/socket-channel.ts';
 import { isIcmp, systemError } from './system-errors.ts';
 
 /** How long to wait for room in a socket that nobody watches any more, in milliseconds. */

@@ -1,14 +1,14 @@
 /** Names of destinations, resolved for the families that a route has. */
 import type { LookupAddress } from 'node:dns';
 import { constants } from 'node:os';
-import { askLookup } from '../ask-lookup.ts';
+import { askLookup } from '../servers/lookup.ts';
 import { DNS_TIMEOUT_MS } from '../defaults.ts';
-import { abortError, RoutePoolError, withStackOf } from '../errors.ts';
-import type { Family } from '../families.ts';
+import { abortError, RoutePoolError, withStackOf } from '../errors/errors.ts';
+import type { Family } from '../address/family.ts';
 import { dnsLookup } from '../node-modules.ts';
-import type { LookupFunction } from '../options.ts';
+import type { LookupFunction } from '../options/check.ts';
 import type { ParsedDestination } from './destination.ts';
-import { canonicalAddress, endpointText, familyOf } from './host-text.ts';
+import { canonicalAddress, endpointText, familyOf } from '../address/host.ts';
 
 /** How a name is resolved. */
 export interface ResolveOptions {

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import type * as NodeStream from 'node:stream';
 import { STREAM_BATCH_BYTES } from '../defaults.ts';
 import { laterClass, stream } from '../node-modules.ts';
-import { checkNumber } from '../options.ts';
-import type { Sender } from './message-filter.ts';
+import { checkNumber } from '../options/check.ts';
+import type { Sender } from './messages/message-filter.ts';
 
 /** Node's, whose module is loaded with the first stream. */
 const Duplex: typeof NodeStream.Duplex = laterClass(() => stream().Duplex);

@@ -1,7 +1,7 @@
 /** Error numbers of the system, and the errors that Node makes of them. */
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from '../address/endpoint.ts';
 
 const { EAGAIN, EWOULDBLOCK, ENOBUFS, ENOMEM, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET } = constants.errno;
 

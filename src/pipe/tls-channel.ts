@@ -1,10 +1,10 @@
 /** TLS over a pipe, as a channel for another pipe. */
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { abortError } from '../errors.ts';
-import { isIP } from '../is-ip.ts';
+import { abortError } from '../errors/errors.ts';
+import { isIP } from '../address/is-ip.ts';
 import { tls } from '../node-modules.ts';
-import type { Channel, ChannelEvents } from './channel.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Channel, ChannelEvents } from './sockets/channel.ts';
+import type { Endpoint } from '../address/endpoint.ts';
 import type { Pipe } from './pipe.ts';
 import { type Protocol, TCP } from './protocol.ts';
 import { PipeStream } from './stream.ts';

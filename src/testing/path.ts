@@ -1,5 +1,5 @@
 /** A way that loses, delays and doubles datagrams. */
-import { checkNames, checkNumber, wrong } from '../options.ts';
+import { checkNames, checkNumber, wrong } from '../options/check.ts';
 
 /** What a way does to datagrams, each way. By default nothing. */
 export interface PathOptions {

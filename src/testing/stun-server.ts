@@ -1,7 +1,7 @@
 /** A STUN server with faults as told. */
-import { StunRules } from '../binding.ts';
-import { isIPv4 } from '../is-ip.ts';
-import { asCaller, checkNames, checkNumber, wrong } from '../options.ts';
+import { StunRules } from '../native/binding.ts';
+import { isIPv4 } from '../address/is-ip.ts';
+import { asCaller, checkNames, checkNumber, wrong } from '../options/check.ts';
 import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts';
 import { checkPath, Path, type PathOptions } from './path.ts';
 

@@ -1,0 +1,59 @@
+/** A change in words. */
+import type { DefaultWay, NetworkChange } from '../../watch/change.ts';
+import { rangeText } from '../../address/text.ts';
+import type { Style } from './style.ts';
+
+/** Addresses that are listed before the rest is only counted. */
+const SHOWN = 4;
+
+/** One line without its end. */
+export function describeChange(change: NetworkChange, style: Style): string {
+  switch (change.type) {
+    case 'interface-added':
+      return `${style.good('+')} interface ${change.interface} is new`;
+    case 'interface-removed':
+      return `${style.bad('-')} interface ${change.interface} is gone`;
+    case 'interface-renamed':
+      return `${style.doubtful('~')} interface ${change.previous} is called ${change.interface} now`;
+    case 'interface-up':
+      return `${style.good('+')} interface ${change.interface} is up`;
+    case 'interface-down':
+      return `${style.bad('-')} interface ${change.interface} is down: switched off, or without a link`;
+    case 'address-added':
+      return `${style.good('+')} address ${change.ip}/${change.prefixLength}${scope(change.scope)} is new on ${change.interface}`;
+    case 'address-removed':
+      return `${style.bad('-')} address ${change.ip}/${change.prefixLength}${scope(change.scope)} is gone from ${change.interface}`;
+    case 'block-added':
+      return `${style.good('+')} block ${rangeText(change.block)} is held now, by ${change.interface}`;
+    case 'block-removed':
+      return `${style.bad('-')} block ${rangeText(change.block)} is held no more, by ${change.interface}`;
+    case 'default-changed':
+      return `${style.doubtful('~')} IPv${change.family} leaves ${way(change.now)} now; before ${way(change.previous)}`;
+    case 'external-changed': {
+      const more = change.locals.length - SHOWN;
+      const locals = change.locals.slice(0, SHOWN).map(rangeText).join(', ') + (more > 0 ? ` and ${more} more` : '');
+      const leaves = change.locals.length > 1 ? 'leave' : 'leaves';
+      const sure = change.certainty === 'agreed' ? '' : ', as one server says';
+      const before = change.previous === undefined ? 'before it was not known' : `before as ${rangeText(change.previous)}`;
+      return `${style.doubtful('~')} ${locals} ${leaves} as ${rangeText(change.external)} now${sure}; ${before}`;
+    }
+    case 'woken':
+      return `${style.doubtful('~')} the machine was asleep for ${duration(change.sleptMs)}`;
+  }
+}
+
+function scope(text: string): string {
+  return text === 'global' ? '' : ` (${text})`;
+}
+
+function way(to: DefaultWay | undefined): string {
+  if (to === undefined) return 'by no default route';
+  return to.gateway === undefined ? `by ${to.interface}` : `by ${to.interface} through ${to.gateway}`;
+}
+
+function duration(ms: number): string {
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} minutes` : `${Math.round(minutes / 60)} hours`;
+}

@@ -1,0 +1,69 @@
+/** One line on the terminal that is written over and over. */
+import type { ValidationProgress, ValidationRun } from '../../validate/run.ts';
+
+const WIDTH = 24;
+
+/** Follows a run on a terminal; nothing is written where there is none. */
+export class ProgressBar {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #run: ValidationRun;
+  #shown = false;
+  readonly #onProgress = (progress: ValidationProgress): void => this.#show(progress);
+
+  private constructor(stream: NodeJS.WriteStream, run: ValidationRun) {
+    this.#stream = stream;
+    this.#run = run;
+    run.on('progress', this.#onProgress);
+  }
+
+  /** A bar for the stream, if it is a terminal. */
+  static for(stream: NodeJS.WriteStream, run: ValidationRun): ProgressBar | undefined {
+    return stream.isTTY && process.env['TERM'] !== 'dumb' ? new ProgressBar(stream, run) : undefined;
+  }
+
+  /** Takes the line away. Twice is fine. */
+  end(): void {
+    this.#run.off('progress', this.#onProgress);
+    if (this.#shown) this.#stream.write('\r\u001B[K');
+    this.#shown = false;
+  }
+
+  #show(progress: ValidationProgress): void {
+    const line = progressLine(progress).slice(0, Math.max(20, (this.#stream.columns || 80) - 1));
+    this.#stream.write(`\r\u001B[K${line}`);
+    this.#shown = true;
+  }
+}
+
+/** The line for a moment of a run. */
+function progressLine(progress: ValidationProgress): string {
+  const { done, total, found, lost, ratePerSecond, etaMs, paused, phase, pass } = progress;
+  const share = total === 0 ? 0 : done / total;
+  const filled = Math.round(share * WIDTH);
+  const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`;
+  const parts = [`${bar} ${Math.floor(share * 100)} %`, `${count(found)} ok`];
+  if (lost > 0) parts.push(`${count(lost)} not`);
+  if (phase === 'resolving') parts.push('resolving the servers');
+  else if (phase === 'preflight') parts.push('asking the servers');
+  else if (paused) parts.push('the network is gone, waiting for it');
+  else if (phase === 'waiting') parts.push('waiting for late replies');
+  else parts.push(`${count(Math.round(ratePerSecond))} a second`);
+  if (pass > 1) parts.push(`pass ${pass}`);
+  if (etaMs !== undefined && etaMs >= 1_000 && !paused) parts.push(`${duration(etaMs)} left`);
+  return parts.join('  ');
+}
+
+/** A count with thousands apart. */
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+/** A duration as people say it. */
+export function duration(ms: number): string {
+  if (ms < 1) return `${ms.toFixed(2)} ms`;
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 0)} s`;
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 60) return `${minutes} min ${Math.round((ms % 60_000) / 1_000)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

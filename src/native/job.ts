@@ -1,0 +1,60 @@
+/** Waits for a job on a native thread. */
+import type { Failure } from './binding.ts';
+import { abortError, isFailure, toError, withStackOf } from '../errors/errors.ts';
+
+/** A job of the addon: `result` is null until its bell has rung. */
+export interface NativeJob<T> {
+  result(): T | Failure | null;
+  stop(): void;
+}
+
+/** Longer than any job: the timer only keeps the process alive while somebody waits. */
+const HOLD_MS = 2 ** 30;
+
+/**
+ * Starts a job and waits for its result; the process is kept alive meanwhile, unless `holds` is false. An abort stops the job
+ * and rejects at once. Errors get the stack of `origin`, the call that began it. `stop` ends the job too, and what it has found
+ * until then is its result.
+ */
+export function finished<T>(
+  start: (bell: () => void) => NativeJob<T> | Failure,
+  signal: AbortSignal | undefined,
+  origin: { readonly stack?: string },
+  holds = true,
+  stop?: AbortSignal,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    if (signal?.aborted) return reject(withStackOf(abortError(signal), origin));
+    const hold = setInterval(() => undefined, HOLD_MS);
+    if (!holds) hold.unref();
+    const end = () => {
+      clearInterval(hold);
+      signal?.removeEventListener('abort', onAbort);
+      stop?.removeEventListener('abort', onStop);
+    };
+    const fail = (failure: Failure) => reject(withStackOf(toError(failure), origin));
+    const job = start(() => {
+      const result = isFailure(job) ? null : job.result();
+      if (result === null) return;
+      end();
+      if (isFailure(result)) fail(result);
+      else resolve(result);
+    });
+    const onAbort = () => {
+      end();
+      if (!isFailure(job)) job.stop();
+      if (signal) reject(withStackOf(abortError(signal), origin));
+    };
+    const onStop = () => {
+      if (!isFailure(job)) job.stop();
+    };
+    if (isFailure(job)) {
+      end();
+      fail(job);
+    } else {
+      signal?.addEventListener('abort', onAbort, { once: true });
+      stop?.addEventListener('abort', onStop, { once: true });
+      if (stop?.aborted) onStop();
+    }
+  });
+}
