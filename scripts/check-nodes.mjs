@@ -14,9 +14,10 @@ import { npmNode } from './targets/nodes.mjs';
 const LINES = ['22', '24', '26'];
 /** What meets Node itself: the addon and how it is found, its event loop, its sockets and streams, workers, exits, the package. */
 const SPECS = [
-  'agents', 'built-names', 'cli', 'daemon', 'daemon-connections', 'daemon-udp', 'hostile', 'interface-dict', 'loader', 'lookups', 'package',
-  'pipes-direct', 'pipes-portable', 'pipes-tls', 'probe-channel', 'process', 'route-pool', 'run', 'stream', 'streams-portable', 'stun-server',
-  'subscriptions', 'testing', 'verdict', 'watch',
+  'cli/cli', 'daemon/connections', 'daemon/daemon', 'daemon/udp', 'diagnostics', 'http/agents', 'interface/dict', 'native/loader',
+  'package/built-names', 'package/package', 'pipe/direct', 'pipe/messages/subscriptions', 'pipe/portable', 'pipe/stream', 'pipe/streams-portable',
+  'pipe/tls', 'routes/route-pool', 'servers/lookups', 'stun-server/stun-server', 'testing/testing', 'validate/hostile', 'validate/process',
+  'validate/run', 'validate/verdict', 'watch/watch',
 ];
 
 const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
