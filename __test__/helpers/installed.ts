@@ -21,7 +21,7 @@ export class Project {
     const quiet: ExecFileSyncOptions = { stdio: ['ignore', 'pipe', 'pipe'] };
     const packed = process.env['ROUTEPOOL_TEST_PACKAGES'];
     if (packed === undefined) {
-      execFileSync(process.execPath, ['scripts/pack-local.mjs', join(folder, 'tarballs')], { cwd: root, ...quiet });
+      execFileSync(process.execPath, ['scripts/release/pack-local.mjs', join(folder, 'tarballs')], { cwd: root, ...quiet });
     } else {
       const wanted = new RegExp(`^routepool-(${process.platform}-${process.arch}(-gnu|-msvc)?-)?\\d.*\\.tgz$`);
       cpSync(packed, join(folder, 'tarballs'), { recursive: true, filter: (from) => from === packed || wanted.test(basename(from)) });

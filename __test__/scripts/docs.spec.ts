@@ -1,13 +1,13 @@
 /**
  * The documents tell the truth: their commands print what is printed there, their links lead somewhere, and what they say of
- * error codes is what the code says. (`scripts/run-examples.mjs` runs their JavaScript.) `ROUTEPOOL_WRITE_DOCS=1` writes outputs anew.
+ * error codes is what the code says. (`scripts/docs/run-examples.mjs` runs their JavaScript.) `ROUTEPOOL_WRITE_DOCS=1` writes outputs anew.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { blocksOf, DOCUMENTS } from '../../scripts/doc-blocks.mjs';
+import { blocksOf, DOCUMENTS } from '../../scripts/docs/doc-blocks.mjs';
 import { DocsLab } from '../lab/docs-lab.ts';
 import { whyNoNamespaces } from '../lab/namespaces.ts';
 
@@ -114,7 +114,7 @@ it('JavaScript in the documents has the right types', () => {
 });
 
 it('error codes and reasons in the documents are those of the code', () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/docs-codes.mjs', '--check'], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/docs/codes.mjs', '--check'], { encoding: 'utf8' });
   expect(stderr).toBe('');
   expect(status, stdout).toBe(0);
 });

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { binaryFault, describeBinary } from '../../scripts/supply/binary.mjs';
-import { billOf } from '../../scripts/supply/bill.mjs';
-import { linkedCrates } from '../../scripts/supply/linked.mjs';
-import { chosen } from '../../scripts/supply/notices.mjs';
-import { notesOf, releaseSet } from '../../scripts/supply/release-set.mjs';
-import { VERSION, versionMismatches, withVersion } from '../../scripts/supply/versions.mjs';
-import { packPackages } from '../../scripts/pack-packages.mjs';
+import { binaryFault, describeBinary } from '../../scripts/release/supply/binary.mjs';
+import { billOf } from '../../scripts/release/supply/bill.mjs';
+import { linkedCrates } from '../../scripts/release/supply/linked.mjs';
+import { chosen } from '../../scripts/release/supply/notices.mjs';
+import { notesOf, releaseSet } from '../../scripts/release/supply/release-set.mjs';
+import { VERSION, versionMismatches, withVersion } from '../../scripts/release/supply/versions.mjs';
+import { packPackages } from '../../scripts/release/pack-packages.mjs';
 import { headers, newGlibc, unsigned } from '../helpers/headers.ts';
 import { NpmRegistry } from '../helpers/npm-registry.ts';
 
@@ -204,7 +204,7 @@ describe.runIf(existsSync(join(root, own)) && ownPlatform in headers)('publishin
     const [stdout, stderr, status] = await Promise.all([text(child.stdout), text(child.stderr), exit]);
     return { status, stdout, stderr };
   }
-  const publish = (...args: string[]) => run(process.execPath, ['scripts/publish-release.mjs', '--from', packages, ...args], root);
+  const publish = (...args: string[]) => run(process.execPath, ['scripts/release/publish.mjs', '--from', packages, ...args], root);
   const count = (output: string, what: string): number => output.split('\n').filter((line) => line.endsWith(what)).length;
 
   it('goes on where it stopped, routepool last; what was published can be installed and works', async () => {
@@ -262,7 +262,7 @@ describe.runIf(existsSync(join(root, own)) && ownPlatform in headers)('publishin
     const changed = join(folder, 'changed');
     cpSync(packages, changed, { recursive: true });
     writeFileSync(join(changed, `routepool-${version}.tgz`), 'x', { flag: 'a' });
-    const { status, stderr } = await run(process.execPath, ['scripts/publish-release.mjs', '--from', changed], root);
+    const { status, stderr } = await run(process.execPath, ['scripts/release/publish.mjs', '--from', changed], root);
     expect([status, registry.published]).toEqual([1, []]);
     expect(stderr).toMatch(/is not the file that packages\.json describes/);
   }, 60_000);

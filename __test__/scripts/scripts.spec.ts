@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { crateAdvisories, npmAdvisories, verdict } from '../../scripts/supply/advisories.mjs';
-import { isLower } from '../../scripts/supply/versions.mjs';
+import { crateAdvisories, npmAdvisories, verdict } from '../../scripts/release/supply/advisories.mjs';
+import { isLower } from '../../scripts/release/supply/versions.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { scripts, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string>; version: string };
@@ -26,7 +26,7 @@ function script(file: string, args: string[], cwd: string = root): Promise<Ended
 }
 
 /** Looks for a compiler, before anything is installed; takes nothing. The smoke test is run by its path, on machines that have no more. */
-const OTHERS = ['scripts/check-toolchain.mjs', 'scripts/targets/smoke.mjs'];
+const OTHERS = ['scripts/build/toolchain.mjs', 'scripts/build/targets/smoke.mjs'];
 const files = [...new Set(Object.values(scripts).flatMap((command) => [...command.matchAll(/node (scripts\/\S+\.mjs)/g)].map(([, file = '']) => file)))].filter((file) => !OTHERS.includes(file));
 
 describe('each script', () => {
@@ -42,11 +42,11 @@ describe('each script', () => {
   }, 60_000);
 
   it.concurrent.each([
-    ['scripts/pack-release.mjs', [], 'An argument is missing\nusage: npm run pack:release -- vX.Y.Z'],
-    ['scripts/pack-local.mjs', ['a', 'b'], 'Not expected: b\nusage: npm run pack:local DIR'],
-    ['scripts/sbom.mjs', ['x86_64-unknown-linux-gnu', 'z80'], 'Not one of x86_64-unknown-linux-gnu, '],
-    ['scripts/check-nodes.mjs', ['soon'], 'not a version of Node: soon. Expected 22'],
-    ['scripts/publish-release.mjs', ['--from'], "Option '--from <value>' argument missing\nusage: npm run publish:release"],
+    ['scripts/release/pack-release.mjs', [], 'An argument is missing\nusage: npm run pack:release -- vX.Y.Z'],
+    ['scripts/release/pack-local.mjs', ['a', 'b'], 'Not expected: b\nusage: npm run pack:local DIR'],
+    ['scripts/release/sbom.mjs', ['x86_64-unknown-linux-gnu', 'z80'], 'Not one of x86_64-unknown-linux-gnu, '],
+    ['scripts/check/nodes.mjs', ['soon'], 'not a version of Node: soon. Expected 22'],
+    ['scripts/release/publish.mjs', ['--from'], "Option '--from <value>' argument missing\nusage: npm run publish:release"],
   ])('%s %j', async (file, args, message) => {
     const { status, stdout, stderr } = await script(file, args);
     expect([status, stdout]).toEqual([2, '']);
@@ -56,7 +56,7 @@ describe('each script', () => {
 
 it('npm run sbom describes the target that it is given, and puts the document where it is told', async () => {
   const out = join(folder, 'sbom');
-  const { status, stdout, stderr } = await script('scripts/sbom.mjs', ['--out', out, '--binaries', folder, 'aarch64-apple-darwin']);
+  const { status, stdout, stderr } = await script('scripts/release/sbom.mjs', ['--out', out, '--binaries', folder, 'aarch64-apple-darwin']);
   expect([status, stderr]).toEqual([0, '']);
   expect(stdout).toMatch(/^\S+routepool-aarch64-apple-darwin\.cdx\.json {2}\d+ components, no binary: no checksum of it\n$/);
   expect(JSON.parse(readFileSync(join(out, 'routepool-aarch64-apple-darwin.cdx.json'), 'utf8'))).toMatchObject({ bomFormat: 'CycloneDX' });
@@ -76,13 +76,13 @@ describe('npm run version:set', () => {
     for (const name of ['scripts', 'crates']) cpSync(join(root, name), join(copy, name), { recursive: true, filter: (from) => !/\/(src|tests|benches)$/.test(from) });
     const manifest = join(copy, 'package.json');
     const written = () => (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
-    const refused = await script('scripts/version-set.mjs', ['0.0.1'], copy);
+    const refused = await script('scripts/release/version-set.mjs', ['0.0.1'], copy);
     expect(refused).toEqual({ status: 2, stdout: '', stderr: `0.0.1 is lower than ${version}, which this is: npm and Cargo would take the older release for the newer. If it is meant, add --force.\n` });
     expect(written()).toBe(version);
-    expect((await script('scripts/version-set.mjs', ['v99.0.0'], copy)).stderr).toMatch(/^expected a version such as 1\.2\.3 .* received v99\.0\.0\n$/);
-    expect(await script('scripts/version-set.mjs', ['0.0.1', '--force'], copy)).toMatchObject({ status: 0, stderr: '' });
+    expect((await script('scripts/release/version-set.mjs', ['v99.0.0'], copy)).stderr).toMatch(/^expected a version such as 1\.2\.3 .* received v99\.0\.0\n$/);
+    expect(await script('scripts/release/version-set.mjs', ['0.0.1', '--force'], copy)).toMatchObject({ status: 0, stderr: '' });
     expect(written()).toBe('0.0.1');
-    expect(await script('scripts/version-set.mjs', ['99.0.0'], copy)).toMatchObject({ status: 0, stderr: '' });
+    expect(await script('scripts/release/version-set.mjs', ['99.0.0'], copy)).toMatchObject({ status: 0, stderr: '' });
     expect(written()).toBe('99.0.0');
   }, 60_000);
 });

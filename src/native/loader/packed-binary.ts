@@ -9,7 +9,7 @@ export interface PackedBinary {
   readonly contents: Contents | undefined;
 }
 
-/** As `scripts/supply/contents.mjs` writes it into the package's `package.json`. */
+/** As `scripts/release/supply/contents.mjs` writes it into the package's `package.json`. */
 interface Contents {
   readonly bytes: number;
   /** Of the whole file, in hexadecimal. */
