@@ -1,4 +1,4 @@
-/** The channel of `node:diagnostics_channel` that tells of questions to STUN servers. */
+/** Channels of `node:diagnostics_channel`: what is asked of STUN servers, and pipes. */
 import { channel, type Channel } from 'node:diagnostics_channel';
 
 /** What asks: `Interface.load`, `Route.observe`, `Interface.loadNat`, a validation. */
@@ -24,3 +24,9 @@ export async function probed<T>(kind: ProbeKind, subject: unknown, work: () => P
     throw error;
   }
 }
+
+/**
+ * `routepool:pipe`: `{ event: 'open' | 'close', pipe, error? }`, and `{ event: 'failed', destination, error }` for a pipe that could
+ * not be opened. Costs nothing while nobody subscribes.
+ */
+export const pipeChannel: Channel = channel('routepool:pipe');

@@ -16,15 +16,12 @@ export { ERROR_CODES, type ErrorCodeFacts, type RoutePoolErrorCode } from './err
 export { RoutePoolError } from './errors/errors.ts';
 export { IP4, IP6, type Family } from './address/family.ts';
 export { Interface } from './interface/interface.ts';
-export type { AddressRange, Dialect, NatData, RouteData } from './interface/dict.ts';
-export {
-  listInterfaces,
-  type InterfaceAddress,
-  type InterfaceFacts,
-  type InterfaceGateway,
-  type InterfaceKind,
-  type Scope,
-} from './interface/facts.ts';
+export type { Dialect } from './interface/dict.ts';
+export type { RouteData } from './routes/data.ts';
+export type { NatData } from './nat/data.ts';
+export type { AddressRange } from './address/range.ts';
+export { listInterfaces, type InterfaceAddress, type InterfaceFacts, type InterfaceGateway, type InterfaceKind } from './interface/facts.ts';
+export type { Scope } from './address/range.ts';
 export { loadInterfaces, type LoadedInterfaces } from './interface/load-all.ts';
 export type { LoadOptions } from './servers/options.ts';
 export { describeNat, Nat } from './nat/nat.ts';
@@ -63,7 +60,8 @@ export type {
   Woken,
 } from './watch/change.ts';
 export { NetworkWatch, type WatchCounters, type WatchEvents } from './watch/network-watch.ts';
-export type { LookupFunction, Sample, ValidateOptions, HostPolicy } from './options/check.ts';
+export type { LookupFunction } from './options/check.ts';
+export type { Sample, ValidateOptions, HostPolicy } from './validate/options.ts';
 export type { Destination } from './pipe/destination.ts';
 export { Endpoint } from './address/endpoint.ts';
 export type { Message, MessagePattern, PeerFilter, Sender } from './pipe/messages/message-filter.ts';
@@ -81,7 +79,8 @@ export type { PipeStream } from './pipe/stream.ts';
 export type { Subscription, SubscriptionOptions } from './pipe/messages/subscription.ts';
 export type { Pick, PickOptions } from './http/pick.ts';
 export { TCP, UDP, type Protocol } from './pipe/protocol.ts';
-export { Route, type Certainty, type Evidence, type Observation, type ServerAnswer } from './routes/route.ts';
+export { Route } from './routes/route.ts';
+export type { Certainty, Evidence, Observation, ServerAnswer } from './routes/observation.ts';
 export { RoutePool } from './routes/route-pool.ts';
 export { chooseStunAddresses, type StunAddressChoice } from './stun-server/choose-addresses.ts';
 export { StunServer, type StunEndpoint, type StunIgnoredReason, type StunServerCounters, type StunServerOptions } from './stun-server/stun-server.ts';

@@ -1,6 +1,9 @@
 /** Interfaces made up for tests: by hand, and at random from a seed. */
 import ipaddr from 'ipaddr.js';
-import type { AddressRange, InterfaceData, NatData, RouteData } from '../../src/interface/dict.ts';
+import type { InterfaceData } from '../../src/interface/dict.ts';
+import type { RouteData } from '../../src/routes/data.ts';
+import type { NatData } from '../../src/nat/data.ts';
+import type { AddressRange } from '../../src/address/range.ts';
 
 /** The dict as P2PD's documentation has it: written on Windows, where AF_INET6 is 23. */
 export const DOCUMENTED = {

@@ -1,7 +1,8 @@
 /** Against P2PD itself: its from_dict takes the full dict that we write, and we read what it prints. */
 import { beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { familyNumber } from '../../src/address/af-numbers.ts';
-import { readDict, writeDict, type InterfaceData, type RouteData } from '../../src/interface/dict.ts';
+import { readDict, writeDict, type InterfaceData } from '../../src/interface/dict.ts';
+import type { RouteData } from '../../src/routes/data.ts';
 import { isP2pdRoute } from '../../src/interface/p2pd-route.ts';
 import { DOCUMENTED, nic, randomNic, range, route, seeded } from '../helpers/interface-data.ts';
 import { askP2pd, MAKING_MS, whyNoP2pd } from '../lab/p2pd.ts';

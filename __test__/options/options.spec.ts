@@ -31,7 +31,7 @@ const RECEIVE = ['timeoutMs', 'filter', 'signal'];
 /** Each call with options: its name in the report of the API, the call, and its options, all of them but for those that Node alone judges. */
 const CALLS: [name: string, call: Call, options: readonly string[]][] = [
   ['validate', (options) => validate('127.88.0.0/30', options), ['server', 'ratePerSecond', 'passes', 'timeoutMs', 'hosts', 'sample', 'interface', 'seed', 'state', 'receiveBuffer', 'sockets', 'signal', 'lookup']],
-  ['RoutePool.validate', (options) => pool.validate(options), ['server', 'ratePerSecond', 'lookup']],
+  ['validate, of a pool', (options) => validate(pool, options), ['server', 'ratePerSecond', 'lookup']],
   ['Interface.load', (options) => Interface.load('lo', options), ASKING],
   ['Interface.loadNat', (options) => lo().loadNat(options), ['servers', 'profile', 'lifetime', 'lifetimeMaxMs', 'hairpin', 'tcp', 'from', 'portal', 'signal', 'lookup']],
   ['Interface.toDict', (options) => lo().toDict(options), ['dialect', 'platform']],

@@ -4,7 +4,7 @@ import http from 'node:http';
 import { lookup as dnsLookup } from 'node:dns/promises';
 import { Agent as UndiciAgent, request as undiciRequest } from 'undici';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { chooseStunAddresses, Interface, listInterfaces, loadInterfaces, pipeOpen, TCP, UDP, validate, type LookupFunction, type Route } from '../../src/index.ts';
+import { chooseStunAddresses, Interface, listInterfaces, loadInterfaces, pipeOpen, TCP, UDP, validate, watch, type LookupFunction, type Route } from '../../src/index.ts';
 import { turn } from '../pipe/suite/peers.ts';
 
 const unhandled: unknown[] = [];
@@ -82,4 +82,50 @@ it('a lookup that is async and calls back is as good as another', async () => {
   const pipe = await pipeOpen(UDP, [host, 9], undefined, { lookup });
   expect(pipe.remoteAddress).toBe('127.0.0.1');
   await pipe.close();
+});
+
+describe('a lookup that never answers', () => {
+  const lookup: LookupFunction = () => undefined;
+  const timeoutMs = 200;
+  /** Every call that takes servers; where the time limit is an option, it is short. */
+  const SILENT: [name: string, call: () => Promise<unknown>][] = [
+    ['validate, its summary', () => validate('127.0.0.0/30', { server: host, lookup }).summary()],
+    ['validate, its loop', () => validate('127.0.0.0/30', { server: host, lookup })[Symbol.asyncIterator]().next()],
+    ['validate, its pool', () => validate('127.0.0.0/30', { server: host, lookup }).pool()],
+    ['validate of a pool', async () => validate(await validate('127.87.0.1').pool(), { server: host, lookup }).summary()],
+    ['Route.observe', () => route.observe({ stunServers: host, lookup, timeoutMs })],
+    ['Interface.loadNat', async () => { throw new Error(`${(await Interface.find('lo').loadNat({ servers: host, lookup })).families[0]?.connectivity.value} was not resolved within`); }],
+    ['watch', async () => {
+      await using changes = watch({ external: { stunServers: host, lookup, timeoutMs, interfaces: [nic ?? 'lo'] } });
+      changes.on('change', () => undefined);
+      for (;;) {
+        const { externalError } = changes.counters();
+        if (externalError !== undefined) throw externalError;
+        await new Promise((resolve) => void setTimeout(resolve, 10));
+      }
+    }],
+    ['pipeOpen', () => pipeOpen(TCP, [host, 80], undefined, { lookup, dnsTimeoutMs: timeoutMs })],
+    ...(nic === undefined ? [] : ([
+      ['Interface.load', () => Interface.load(nic, { stunServers: host, lookup, timeoutMs })],
+      ['loadInterfaces', async () => { throw (await loadInterfaces([nic], { stunServers: host, lookup, timeoutMs })).failed[0]?.error ?? new Error('it was loaded'); }],
+      ['chooseStunAddresses', () => chooseStunAddresses({ stunServers: host, lookup, timeoutMs })],
+    ] as [string, () => Promise<unknown>][])),
+  ];
+
+  it('is given up by each call that takes servers, with one error', async () => {
+    const told = await Promise.all(SILENT.map(async ([name, call]) => [name, await call().then(() => 'it did not fail', (error: Error) => error.message)]));
+    for (const [name, message] of told) expect(message, name).toMatch(name === 'pipeOpen' ? /ETIMEDOUT/ : /(The server name 'x\.test'|dns-failed) was not resolved within/);
+    expect(told).toHaveLength(SILENT.length);
+  });
+
+  it('is not waited for by validate after an abort or a stop', async () => {
+    const controller = new AbortController();
+    const run = validate('127.0.0.0/30', { server: host, lookup, signal: controller.signal });
+    const rejected = expect(run.summary()).rejects.toMatchObject({ name: 'AbortError' });
+    controller.abort();
+    await rejected;
+    const stopped = validate('127.0.0.0/30', { server: host, lookup });
+    stopped.stop();
+    expect(await stopped.summary()).toMatchObject({ stopped: true, untested: 4 });
+  });
 });

@@ -1,5 +1,5 @@
 /** Addresses as text, from packed bytes. Called once for each verdict that somebody looks at, so it is kept fast. */
-import type { AddressRange } from '../interface/dict.ts';
+import type { AddressRange } from './range.ts';
 
 /** Dotted decimal form of the four bytes at `at`. */
 export function ipv4Text(bytes: Uint8Array, at: number): string {

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { inspect } from 'node:util';
 import { ACCEPT_QUEUE } from '../defaults.ts';
+import { callSite } from '../errors/call-site.ts';
 import { RoutePoolError } from '../errors/errors.ts';
 import { FAMILIES } from '../address/family.ts';
 import { listInterfaces, type InterfaceFacts } from '../interface/facts.ts';
@@ -266,8 +267,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
    */
   async accept(options: Pick<ReceiveOptions, 'timeoutMs' | 'signal'> = {}): Promise<Pipe | undefined | null> {
     const wait = asCaller(this.accept, () => checkReceive(options, undefined));
-    const origin: { stack?: string } = {};
-    Error.captureStackTrace(origin, this.accept);
+    const origin = callSite(this.accept);
     const arrival = await this.#arrivals.next({ timeoutMs: wait.timeoutMs, signal: wait.signal }, origin);
     return arrival && this.#accepted(arrival);
   }

@@ -1,7 +1,8 @@
 /** Opens the sockets for what is to be served: all of them, or, if that is allowed, those that can be. */
 import { planListeners } from '../native/binding.ts';
 import { PORT_TRIES } from '../defaults.ts';
-import { RoutePoolError, unwrap } from '../errors/errors.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
 import { Endpoint } from '../address/endpoint.ts';
 import { type Protocol, TCP, UDP } from '../pipe/protocol.ts';
 import { AddressSet } from './address-set.ts';

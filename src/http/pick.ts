@@ -1,7 +1,8 @@
 /** Which route of a pool is next. */
 import { RoutePoolError } from '../errors/errors.ts';
 import { wrong } from '../options/check.ts';
-import { Route } from '../routes/route.ts';
+import { isRoute } from '../pipe/local-side.ts';
+import type { Route } from '../routes/route.ts';
 import type { RoutePool } from '../routes/route-pool.ts';
 
 /**
@@ -35,7 +36,7 @@ export function picker(pool: RoutePool, pick: Pick): (request: unknown) => Route
     if (typeof pick === 'function') route = pick(pool, request);
     else if (pick === 'random') route = pool.random();
     else if (pool.size > 0n) route = pool.at(next++ % pool.size);
-    if (route instanceof Route) return route;
+    if (isRoute(route)) return route;
     const why = pool.size === 0n ? 'this pool has no address' : '`pick` gave no route of the pool';
     throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', why, typeof pick === 'function' ? { option: 'pick' } : {});
   };

@@ -1,40 +1,15 @@
 /** The dict of an interface: P2PD's form of it, written in two dialects and read in both. */
+import type { AddressRange } from '../address/range.ts';
 import { AF_INET, AF_INET6_ANYWHERE, familyNumber } from '../address/af-numbers.ts';
 import { networkOf, parseAddress } from '../address/parse.ts';
 import { addressText, ipv6LongText } from '../address/text.ts';
 import { own, readInteger, readObject, wrong, type Fields } from '../options/fields.ts';
 import { RoutePoolError } from '../errors/errors.ts';
+import type { NatData } from '../nat/data.ts';
+import type { RouteData } from '../routes/data.ts';
 import { readNatData } from '../nat/dict.ts';
-import { DELTA_INFO, NAT_INFO, type DeltaType, type NatType } from '../nat/p2pd-types.ts';
+import { DELTA_INFO, NAT_INFO } from '../nat/p2pd-types.ts';
 import { isP2pdRoute } from './p2pd-route.ts';
-
-/** A block of addresses, or with the longest prefix a single one. */
-export interface AddressRange {
-  /** The first address, in canonical form (RFC 5952). */
-  readonly ip: string;
-  /** Length of the prefix. */
-  readonly cidr: number;
-}
-
-/** Addresses of an interface and the external ones that they leave as. */
-export interface RouteData {
-  /** The family. */
-  readonly af: 4 | 6;
-  /** The interface's side. */
-  readonly nicIps: readonly AddressRange[];
-  /** Empty as long as nobody outside was asked. */
-  readonly extIps: readonly AddressRange[];
-  /** Link-local IPv6 addresses of the interface; empty for IPv4. */
-  readonly linkLocalIps: readonly AddressRange[];
-}
-
-/** A NAT by P2PD's numbers. */
-export interface NatData {
-  /** P2PD's number, 1 to 7. */
-  readonly type: NatType;
-  /** `value` is the step between mapped ports for types 4 and 5, otherwise 0. */
-  readonly delta: { readonly type: DeltaType; readonly value: number };
-}
 
 /** What the dict of an interface holds. */
 export interface InterfaceData {

@@ -1,27 +1,12 @@
 /** What the system says of an interface. */
+import type { Scope, AddressRange } from '../address/range.ts';
 import { enumerateInterfaces, interfaceNames, type NativeInterface } from '../native/binding.ts';
-import { unwrap } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
 import type { Family } from '../address/family.ts';
-import type { AddressRange } from './dict.ts';
 import { asCaller, checkBoolean, checkNames } from '../options/check.ts';
 
 /** What kind of interface it is, by the system's own type and not by its name. */
 export type InterfaceKind = 'ethernet' | 'wifi' | 'loopback' | 'bridge' | 'tunnel' | 'virtual' | 'other';
-
-/** What kind an address is, by IANA's special-purpose registries. */
-export type Scope =
-  | 'global'
-  | 'private'
-  | 'shared-nat'
-  | 'unique-local'
-  | 'link-local'
-  | 'loopback'
-  | 'unspecified'
-  | 'multicast'
-  | 'documentation'
-  | 'benchmark'
-  | 'translation'
-  | 'reserved';
 
 /** An address of an interface. */
 export interface InterfaceAddress {

@@ -1,9 +1,12 @@
 /** A network interface with its routes. */
 import { inspect } from 'node:util';
 import { planLoad, type LoadedFamily, type LoadedInterface, type NativeLoad } from '../native/binding.ts';
-import { isFailure, RoutePoolError, unwrap } from '../errors/errors.ts';
+import { callSite, type CallSite } from '../errors/call-site.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { isFailure, unwrap } from '../native/failure.ts';
 import { FAMILIES, type Family } from '../address/family.ts';
-import { DIALECTS, readDict, writeDict, type Dialect, type InterfaceData, type RouteData } from './dict.ts';
+import { DIALECTS, readDict, writeDict, type Dialect, type InterfaceData } from './dict.ts';
+import type { RouteData } from '../routes/data.ts';
 import { toFacts, type InterfaceFacts } from './facts.ts';
 import { asCaller, checkChoice, checkDetail, checkNames, checkText } from '../options/check.ts';
 import { checkLoadOptions, type CheckedLoadOptions, type LoadOptions } from '../servers/options.ts';
@@ -11,10 +14,12 @@ import { measureNat } from '../nat/measure.ts';
 import { Nat, NAT_NOT_LOOKED_AT } from '../nat/nat.ts';
 import { checkNatOptions, type LoadNatOptions } from '../nat/options.ts';
 import { finished } from '../native/job.ts';
+import { defineLocalSide, sideOf } from '../pipe/local-side.ts';
 import { probed } from '../diagnostics.ts';
 import { resolveAll } from '../servers/resolve.ts';
 import { RoutePool } from '../routes/route-pool.ts';
-import { Route, toObservation, type Certainty, type RouteSource } from '../routes/route.ts';
+import { Route, type RouteSource } from '../routes/route.ts';
+import { toObservation, type Certainty } from '../routes/observation.ts';
 
 /** Version of {@link Interface.toJSON} with `detail`. */
 const DETAIL_VERSION = 1;
@@ -65,8 +70,7 @@ export class Interface {
    *   `ERR_ROUTEPOOL_RESOLVE`, `ERR_ROUTEPOOL_OPTION`; AbortError
    */
   static async load(which?: string | LoadOptions, options: LoadOptions = {}): Promise<Interface> {
-    const origin: { stack?: string } = {};
-    Error.captureStackTrace(origin, Interface.load);
+    const origin = callSite(Interface.load);
     if (typeof which === 'object' && which !== null) return Interface.#load(undefined, checkLoadOptions(which, Interface.load), origin);
     if (which !== undefined && typeof which !== 'string') wrongName(which);
     return Interface.#load(which, checkLoadOptions(options, Interface.load), origin);
@@ -77,18 +81,18 @@ export class Interface {
    *
    * @internal
    */
-  static loadFor(which: string, options: CheckedLoadOptions, origin: { readonly stack?: string }, onJob: (job: NativeLoad) => void): Promise<Interface> {
+  static loadFor(which: string, options: CheckedLoadOptions, origin: CallSite, onJob: (job: NativeLoad) => void): Promise<Interface> {
     return Interface.#load(which, options, origin, onJob);
   }
 
-  static async #load(which: string | undefined, options: CheckedLoadOptions, origin: { readonly stack?: string }, onJob?: (job: NativeLoad) => void): Promise<Interface> {
+  static async #load(which: string | undefined, options: CheckedLoadOptions, origin: CallSite, onJob?: (job: NativeLoad) => void): Promise<Interface> {
     const plan = unwrap(
       planLoad({ ...(which === undefined ? {} : { interface: which }), ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }) }),
       Interface.load,
     );
     const { asksIpv4, asksIpv6 } = plan.facts();
     const families = FAMILIES.filter((family) => (family === 4 ? asksIpv4 : asksIpv6));
-    const { servers, isPublic, unresolved } = await resolveAll(options, families, origin);
+    const { servers, isPublic, unresolved } = await resolveAll({ ...options, holds: onJob === undefined }, families, origin);
     const start = (bell: () => void) => {
       const job = plan.start(servers, isPublic, bell);
       if (!isFailure(job)) onJob?.(job);
@@ -153,8 +157,7 @@ export class Interface {
    *   does not hold, `ERR_ROUTEPOOL_MISUSE` for an interface that was restored from a dict; AbortError, which leaves `nat` as it was
    */
   async loadNat(options: LoadNatOptions = {}): Promise<Nat> {
-    const origin: { stack?: string } = {};
-    Error.captureStackTrace(origin, this.loadNat);
+    const origin = callSite(this.loadNat);
     const checked = checkNatOptions(options, this.loadNat);
     const { facts } = this;
     if (facts === undefined) {
@@ -228,6 +231,10 @@ export class Interface {
   }
 
   static {
+    // What a pipe that leaves by it is bound to: that of its first route.
+    defineLocalSide(this.prototype, function (this: Interface) {
+        return sideOf(this.route());
+    });
     Object.defineProperty(this.prototype, inspect.custom, {
       value(this: Interface): string {
         return `Interface.fromDict(${JSON.stringify(this.toDict(), null, 2)})`;

@@ -1,6 +1,6 @@
 /** Which routes P2PD 3.1.9 takes. One that it does not take makes its `from_dict` refuse the whole interface. */
 import { networkOf, parseAddress } from '../address/parse.ts';
-import type { RouteData } from './dict.ts';
+import type { RouteData } from '../routes/data.ts';
 
 /**
  * What Python's `ipaddress` calls private, and zero, which P2PD refuses itself. Python's list differs from version to version:

@@ -1,8 +1,8 @@
 /** A NAT's behaviour in a few words: what two machines tell each other of their NATs. */
 import { behaviourOfType, natNumbers, type NatBehaviour as NativeBehaviour } from '../native/binding.ts';
 import type { Filtering, Hairpin, Mapping, NatNumbers, PortAllocation, Pooling } from './report.ts';
-import { unwrap } from '../errors/errors.ts';
-import type { NatData } from '../interface/dict.ts';
+import { unwrap } from '../native/failure.ts';
+import type { NatData } from './data.ts';
 
 /** The axes that decide how two peers can connect. What is left out is not known. */
 export interface NatBehaviour {

@@ -1,6 +1,6 @@
 /** Which ways of connecting work between two NATs. */
 import { canConnect as matchNats } from '../native/binding.ts';
-import { unwrap } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
 import { FAMILIES, type Family } from '../address/family.ts';
 import type { Interface } from '../interface/interface.ts';
 import { asNat, type Nat } from './nat.ts';

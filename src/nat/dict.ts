@@ -2,7 +2,7 @@
 import { own, readInteger, readObject, wrong, type Fields } from '../options/fields.ts';
 import { RoutePoolError } from '../errors/errors.ts';
 import { FAMILIES } from '../address/family.ts';
-import type { NatData } from '../interface/dict.ts';
+import type { NatData } from './data.ts';
 import { BEHAVIOUR_FIELDS, type NatBehaviour } from './behaviour.ts';
 import { DEFAULT_DELTA_TYPE, DEFAULT_NAT_TYPE, isDeltaType, isNatType } from './p2pd-types.ts';
 import type { NatSource } from './nat.ts';

@@ -1,9 +1,12 @@
 /** Finds out what kind of NAT an interface is behind. */
 import { chooseServers, classifyNat } from '../native/binding.ts';
 import { PORTAL_URL } from '../defaults.ts';
-import { RoutePoolError, unwrap } from '../errors/errors.ts';
+import type { CallSite } from '../errors/call-site.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
 import { FAMILIES, type Family } from '../address/family.ts';
-import type { InterfaceFacts, Scope } from '../interface/facts.ts';
+import type { InterfaceFacts } from '../interface/facts.ts';
+import type { Scope } from '../address/range.ts';
 import { isIP } from '../address/is-ip.ts';
 import { finished } from '../native/job.ts';
 import { probed } from '../diagnostics.ts';
@@ -12,7 +15,7 @@ import { toBehaviour } from './behaviour.ts';
 import type { CheckedNatOptions } from './options.ts';
 import { toReport } from './report.ts';
 import { defined } from '../options/check.ts';
-import { resolveThoseThatDo } from '../servers/resolve.ts';
+import { resolveAvailable } from '../servers/resolve.ts';
 import type { Route } from '../routes/route.ts';
 
 /** Asks from the interface's addresses. @internal */
@@ -20,7 +23,7 @@ export async function measureNat(
   facts: InterfaceFacts,
   routes: { readonly 4: readonly Route[]; readonly 6: readonly Route[] },
   options: CheckedNatOptions,
-  origin: { readonly stack?: string },
+  origin: CallSite,
   caller: (...args: never[]) => unknown,
 ): Promise<Nat> {
   const locals = options.from ?? FAMILIES.flatMap((family) => localOf(facts, routes[family], family) ?? []);
@@ -33,7 +36,7 @@ export async function measureNat(
   const isPublic = choice.origin === 'public';
   const { profile, lifetime, lifetimeMaxMs, hairpin, tcp, signal, stop } = options;
   const names = { lookup: options.lookup, signal: either(signal, stop) };
-  const [{ servers, unresolved }, portal] = await Promise.all([resolveThoseThatDo(choice.servers, families, names, origin), resolvePortal(options.portal, names, isPublic, families, origin)]);
+  const [{ servers, unresolved }, portal] = await Promise.all([resolveAvailable(choice.servers, families, names, origin), resolvePortal(options.portal, names, isPublic, families, origin)]);
   const question = {
     locals,
     public: isPublic,
@@ -63,12 +66,12 @@ function localOf(facts: InterfaceFacts, routes: readonly Route[], family: Family
 }
 
 /** The portal's address. One whose name does not resolve is not asked: that much STUN has said already. */
-async function resolvePortal(portal: URL | false | undefined, names: Pick<CheckedNatOptions, 'lookup' | 'signal'>, isPublic: boolean, families: readonly Family[], origin: { readonly stack?: string }) {
+async function resolvePortal(portal: URL | false | undefined, names: Pick<CheckedNatOptions, 'lookup' | 'signal'>, isPublic: boolean, families: readonly Family[], origin: CallSite) {
   const url = portal ?? (isPublic ? new URL(PORTAL_URL) : false);
   if (url === false) return undefined;
   const host = url.hostname.replaceAll(/^\[|\]$/g, '');
   const port = url.port === '' ? 80 : Number(url.port);
-  const { servers } = await resolveThoseThatDo([{ text: host, host, port }], families, names, origin);
+  const { servers } = await resolveAvailable([{ text: host, host, port }], families, names, origin);
   const address = servers[0]?.address;
   return address === undefined ? undefined : { address, port, host: url.host, path: `${url.pathname}${url.search}` };
 }

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { RoutePoolError } from '../errors/errors.ts';
 import { checkDetail } from '../options/check.ts';
 import type { Family } from '../address/family.ts';
-import type { NatData } from '../interface/dict.ts';
+import type { NatData } from './data.ts';
 import { behaviourOf, numbersOf, type NatBehaviour } from './behaviour.ts';
 import { readNat } from './dict.ts';
 import { explainNat, explanationText, type NatExplanation } from './explain.ts';

@@ -1,6 +1,8 @@
 /** Waits for a job on a native thread. */
 import type { Failure } from './binding.ts';
-import { abortError, isFailure, toError, withStackOf } from '../errors/errors.ts';
+import { withStackOf, type CallSite } from '../errors/call-site.ts';
+import { abortError } from '../errors/errors.ts';
+import { isFailure, toError } from './failure.ts';
 
 /** A job of the addon: `result` is null until its bell has rung. */
 export interface NativeJob<T> {
@@ -19,7 +21,7 @@ const HOLD_MS = 2 ** 30;
 export function finished<T>(
   start: (bell: () => void) => NativeJob<T> | Failure,
   signal: AbortSignal | undefined,
-  origin: { readonly stack?: string },
+  origin: CallSite,
   holds = true,
   stop?: AbortSignal,
 ): Promise<T> {

@@ -2,7 +2,8 @@
 import { inspect } from 'node:util';
 import { domainToASCII } from 'node:url';
 import type { SocketAddress } from 'node:net';
-import { BoundRoute } from '../routes/bound-route.ts';
+import type { BoundRoute } from '../routes/bound-route.ts';
+import { isBoundRoute } from './local-side.ts';
 import { RoutePoolError } from '../errors/errors.ts';
 import { STUN_PORT } from '../defaults.ts';
 import { ipv4Bits } from '../address/is-ip.ts';
@@ -56,7 +57,7 @@ const MAX_NAME = 253;
 export function parseDestination(dest: unknown, protocol: Protocol): ParsedDestination {
   if (typeof dest === 'string') return parseText(dest, protocol);
   if (dest instanceof URL) return parseText(dest.href, protocol);
-  if (dest instanceof BoundRoute) {
+  if (isBoundRoute(dest)) {
     if (dest.port === 0) wrong(dest, 'this route is bound to port 0, which the system replaces when a socket is made: bind it with a `port`, or name the port that the server listens at');
     return fromParts(dest.address, dest.port, dest);
   }

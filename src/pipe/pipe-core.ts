@@ -2,7 +2,7 @@
 import { RoutePoolError } from '../errors/errors.ts';
 import { wrong } from '../options/check.ts';
 import type { Channel, ChannelEvents } from './sockets/channel.ts';
-import { pipeChannel } from './diagnostics.ts';
+import { pipeChannel } from '../diagnostics.ts';
 import type { Endpoint } from '../address/endpoint.ts';
 import { type Flow, Inbox, UNHEARD } from './messages/inbox.ts';
 import type { Message } from './messages/message-filter.ts';

@@ -1,7 +1,7 @@
 /** Options of pipes. */
 import type { ConnectionOptions } from 'node:tls';
 import { CONNECT_TIMEOUT_MS, DNS_TIMEOUT_MS, PIPE_HIGH_WATER_MARK } from '../defaults.ts';
-import { checkTlsOptions } from '../http/options.ts';
+import { checkTlsOptions } from '../options/tls.ts';
 import { checkNames, checkNumber, wrong, type LookupFunction } from '../options/check.ts';
 import type { SocketOptions } from './sockets/socket-request.ts';
 

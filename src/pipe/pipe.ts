@@ -2,7 +2,6 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { inspect } from 'node:util';
-import { BoundRoute } from '../routes/bound-route.ts';
 import { asCaller, checkBoolean, checkListener, checkNumber, wrong } from '../options/check.ts';
 import type { Route } from '../routes/route.ts';
 import type { Channel } from './sockets/channel.ts';
@@ -52,9 +51,9 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   #stream: PipeStream | undefined;
 
   /** @internal */
-  constructor(channel: Channel, settings: PipeSettings, route: Route | BoundRoute | undefined, isInner = false) {
+  constructor(channel: Channel, settings: PipeSettings, route: Route | undefined, isInner = false) {
     super();
-    this.#route = route instanceof BoundRoute ? route.route : route;
+    this.#route = route;
     this.core = new PipeCore(this, channel, settings, isInner);
   }
 

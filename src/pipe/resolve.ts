@@ -2,8 +2,10 @@
 import type { LookupAddress } from 'node:dns';
 import { constants } from 'node:os';
 import { askLookup } from '../servers/lookup.ts';
+import { withTimeout } from '../servers/with-timeout.ts';
 import { DNS_TIMEOUT_MS } from '../defaults.ts';
-import { abortError, RoutePoolError, withStackOf } from '../errors/errors.ts';
+import { withStackOf, type CallSite } from '../errors/call-site.ts';
+import { abortError, RoutePoolError } from '../errors/errors.ts';
 import type { Family } from '../address/family.ts';
 import { dnsLookup } from '../node-modules.ts';
 import type { LookupFunction } from '../options/check.ts';
@@ -34,7 +36,7 @@ export interface ResolvedAddress {
  * @throws what the resolver says (`getaddrinfo ENOTFOUND`), `getaddrinfo ETIMEDOUT`; RoutePoolError `ERR_ROUTEPOOL_RESOLVE` if
  *   there is no address of these families; AbortError
  */
-export async function resolveDestination(dest: ParsedDestination, families: readonly Family[], options: ResolveOptions, origin: { readonly stack?: string }): Promise<ResolvedAddress[]> {
+export async function resolveDestination(dest: ParsedDestination, families: readonly Family[], options: ResolveOptions, origin: CallSite): Promise<ResolvedAddress[]> {
   const { signal } = options;
   if (signal?.aborted) throw withStackOf(abortError(signal), origin);
   if (dest.family !== 0) {
@@ -43,7 +45,7 @@ export async function resolveDestination(dest: ParsedDestination, families: read
     }
     throw withStackOf(noAddress(`${endpointText(dest.host, dest.port)} is an IPv${dest.family} address`, families), origin);
   }
-  const found = await ask(dest.host, families, options).catch((error: unknown) => {
+  const found = await ask(dest.host, families, options, origin).catch((error: unknown) => {
     throw withStackOf(error instanceof Error ? error : new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', `'${dest.host}' does not resolve: ${String(error)}`, { option: 'dest', cause: error }), origin);
   });
   const seen = new Set<string>();
@@ -65,23 +67,12 @@ function noAddress(what: string, families: readonly Family[]): RoutePoolError {
 }
 
 /** One question to the resolver, which may be slow, silent, or not what it should be. */
-function ask(host: string, families: readonly Family[], options: ResolveOptions): Promise<LookupAddress[]> {
+function ask(host: string, families: readonly Family[], options: ResolveOptions, origin: CallSite): Promise<LookupAddress[]> {
   const { lookup = dnsLookup, dnsTimeoutMs = DNS_TIMEOUT_MS, signal } = options;
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => end(() => reject(timedOut(host))), dnsTimeoutMs);
-    const onAbort = () => end(() => signal && reject(abortError(signal)));
-    // Only the first answer counts; `lookup` itself cannot be cancelled.
-    const end = (settle: () => void) => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      settle();
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
-    askLookup(lookup, host, families.length === 1 ? (families[0] ?? 0) : 0).then(
-      (found) => end(() => resolve(found)),
-      (error: unknown) => end(() => reject(error)),
-    );
-  });
+  const late = (): never => {
+    throw timedOut(host);
+  };
+  return withTimeout(askLookup(lookup, host, families.length === 1 ? (families[0] ?? 0) : 0), { timeoutMs: dnsTimeoutMs, signal }, late, origin);
 }
 
 function timedOut(host: string): Error {

@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { isIP } from '../address/is-ip.ts';
 import { asCaller, checkChoice, checkNames, checkNumber, wrong } from '../options/check.ts';
+import { defineLocalSide } from '../pipe/local-side.ts';
 import type { Route } from './route.ts';
 
 /** How a route is bound. */
@@ -70,6 +71,10 @@ export class BoundRoute {
   }
 
   static {
+    // What a pipe that leaves by it is bound to.
+    defineLocalSide(this.prototype, function (this: BoundRoute) {
+        return { route: this.route, address: this.address, port: this.port, interface: this.interface, bestEffort: this.interfaceRefused !== undefined };
+    });
     Object.defineProperty(this.prototype, inspect.custom, {
       value(this: BoundRoute): string {
         return `BoundRoute ${String(this)}`;

@@ -6,14 +6,13 @@ import { poolAgent, type RouteAgentOptions, type RouteHttpsAgentOptions } from '
 import { AddressPool, makePool, type NativePool } from '../native/binding.ts';
 import { poolConnector, type Connector, type ConnectorOptions } from '../http/connectors.ts';
 import { ITEM_BYTES, POOL_CHUNK } from '../defaults.ts';
-import { RoutePoolError, unwrap } from '../errors/errors.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
 import type { Family } from '../address/family.ts';
-import type { RouteData } from '../interface/dict.ts';
-import { asCaller, wrong, type ValidateOptions } from '../options/check.ts';
+import type { RouteData } from './data.ts';
+import { asCaller, wrong } from '../options/check.ts';
 import type { PickOptions } from '../http/pick.ts';
 import { Route, type RouteSource } from './route.ts';
-import { validate } from '../validate/validate.ts';
-import type { ValidationRun } from '../validate/run.ts';
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 
@@ -51,7 +50,6 @@ export class RoutePool implements Iterable<Route> {
   readonly #sources: ReadonlyMap<number, RouteSource>;
   /** The size as a number; infinite where a number is not exact. */
   readonly #count: number;
-  #run: ValidationRun | undefined;
 
   private constructor(af: Family, routes: readonly Route[], native: AddressPool, sources: ReadonlyMap<number, RouteSource>) {
     this.af = af;
@@ -127,6 +125,19 @@ export class RoutePool implements Iterable<Route> {
       return route?.local() === ip ? route : undefined;
     };
     return { ranges, routeOf };
+  }
+
+  /** The addresses that are bound as themselves, as ranges: what can be proven of it. @internal */
+  static blocksOf(pool: RoutePool): string[] {
+    const runs = pool.#native.runs(MAX_RUNS + 1);
+    if (runs.length > MAX_RUNS) {
+      throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', `this pool is scattered over more than ${MAX_RUNS} ranges: validate the blocks that it came from`);
+    }
+    const blocks = runs.filter((run) => run.same).map((run) => (run.first === run.last ? run.first : `${run.first}-${run.last}`));
+    if (blocks.length === 0) {
+      throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'no address of this pool is held by this machine itself: they are those of a NAT, which leaves nothing to validate');
+    }
+    return blocks;
   }
 
   /**
@@ -328,36 +339,6 @@ export class RoutePool implements Iterable<Route> {
    */
   connector(options: ConnectorOptions & PickOptions = {}): Connector {
     return poolConnector(this, options, this.connector);
-  }
-
-  /**
-   * Validates the addresses that are bound as themselves; see {@link validate}. Afterwards {@link RoutePool.proven} has those
-   * that were proven.
-   *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if every address is behind a NAT: then there is nothing to prove;
-   *   `ERR_ROUTEPOOL_BLOCK` for a pool that is scattered over too many ranges; what {@link validate} throws
-   */
-  validate(options: ValidateOptions = {}): ValidationRun {
-    const runs = this.#native.runs(MAX_RUNS + 1);
-    if (runs.length > MAX_RUNS) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', `this pool is scattered over more than ${MAX_RUNS} ranges: validate the blocks that it came from`);
-    }
-    const blocks = runs.filter((run) => run.same).map((run) => (run.first === run.last ? run.first : `${run.first}-${run.last}`));
-    if (blocks.length === 0) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'no address of this pool is held by this machine itself: they are those of a NAT, which leaves nothing to validate');
-    }
-    this.#run = validate(blocks, options);
-    return this.#run;
-  }
-
-  /**
-   * The addresses that the last {@link RoutePool.validate} of this pool has proven; waits for its end.
-   *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` if it was not validated; what the validation failed with
-   */
-  async proven(): Promise<RoutePool> {
-    if (this.#run === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'this pool was not validated: call `validate()` first');
-    return this.intersection(await this.#run.pool());
   }
 
   /** Family, size, routes as the dict of an interface has them, and the external addresses as ranges. */

@@ -4,63 +4,21 @@ import type { Agent as HttpsAgent } from 'node:https';
 import { inspect } from 'node:util';
 import { addressText, rangeText } from '../address/text.ts';
 import { routeAgent, type RouteAgentOptions, type RouteHttpsAgentOptions } from '../http/agents.ts';
-import { checkBind, observe, type AddressSeen } from '../native/binding.ts';
+import { checkBind, observe } from '../native/binding.ts';
 import { BoundRoute, checkBindOptions, type BindOptions } from './bound-route.ts';
 import { routeConnector, type Connector, type ConnectorOptions } from '../http/connectors.ts';
-import { RoutePoolError, unwrap } from '../errors/errors.ts';
+import { callSite } from '../errors/call-site.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
 import type { Family } from '../address/family.ts';
-import type { AddressRange, RouteData } from '../interface/dict.ts';
+import type { RouteData } from './data.ts';
+import type { AddressRange } from '../address/range.ts';
 import { checkLoadOptions, type LoadOptions } from '../servers/options.ts';
+import { defineLocalSide } from '../pipe/local-side.ts';
 import { finished } from '../native/job.ts';
+import { toObservation, type Certainty, type Evidence, type Observation } from './observation.ts';
 import { probed } from '../diagnostics.ts';
 import { resolveAll } from '../servers/resolve.ts';
-
-/** How sure an external address is. */
-export type Certainty = 'agreed' | 'single-server' | 'unsure' | 'unverified';
-
-/** What one server did with the requests of one address. */
-export interface ServerAnswer {
-  /** The server, as it was named. */
-  readonly server: string;
-  /** The address and port that it saw; undefined if it did not answer. */
-  readonly external: string | undefined;
-  /** The port that it saw; undefined if it did not answer. */
-  readonly externalPort: number | undefined;
-  /** From the request that was answered to the answer. */
-  readonly roundTripMs: number | undefined;
-  /** How often it was asked. */
-  readonly attempts: number;
-  /** Error number of a refused send. */
-  readonly errno: number | undefined;
-  /** Error response. */
-  readonly errorCode: number | undefined;
-}
-
-/** What was seen of one address. */
-export interface Observation {
-  /** The local address. */
-  readonly ip: string;
-  /** The local port that was asked from. */
-  readonly port: number;
-  /** What it leaves as, if that is known. */
-  readonly external: string | undefined;
-  /** How sure `external` is. */
-  readonly certainty: Certainty;
-  /** Whether all servers saw the port that was sent from. */
-  readonly portPreserved: boolean | undefined;
-  /** What each server did. */
-  readonly answers: readonly ServerAnswer[];
-}
-
-/** Why a route is believed. */
-export interface Evidence {
-  /** When it was asked, in milliseconds since 1970; undefined for a restored route. */
-  readonly at: number | undefined;
-  /** What was seen of each address that was asked. */
-  readonly observations: readonly Observation[];
-  /** Why the sockets could not be tied to the interface; undefined if they were, or need not be. */
-  readonly interfaceRefused: string | undefined;
-}
 
 /** What all items of a route share. @internal */
 export interface RouteSource {
@@ -208,8 +166,7 @@ export class Route {
    *   `ERR_ROUTEPOOL_RESOLVE`, `ERR_ROUTEPOOL_OPTION`; AbortError
    */
   async observe(options: LoadOptions = {}): Promise<Observation> {
-    const origin: { stack?: string } = {};
-    Error.captureStackTrace(origin, this.observe);
+    const origin = callSite(this.observe);
     const checked = checkLoadOptions(options, this.observe);
     const address = this.local();
     if (address === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'this route has no local address to ask from');
@@ -278,6 +235,10 @@ export class Route {
   }
 
   static {
+    // What a pipe that leaves by it is bound to.
+    defineLocalSide(this.prototype, function (this: Route) {
+        return { route: this, address: this.local(), port: 0, interface: this.interface, bestEffort: false };
+    });
     Object.defineProperty(this.prototype, inspect.custom, {
       value(this: Route): string {
         const doubt = this.certainty === 'agreed' ? '' : ` (${this.certainty})`;
@@ -289,24 +250,4 @@ export class Route {
 
 function single(ip: string, af: Family): AddressRange {
   return { ip, cidr: af === 6 ? 128 : 32 };
-}
-
-/** What the addon says of an address, with the servers' names. */
-export function toObservation(seen: AddressSeen, servers: readonly string[]): Observation {
-  return {
-    ip: seen.ip,
-    port: seen.port,
-    external: seen.external ?? undefined,
-    certainty: seen.certainty as Certainty,
-    portPreserved: seen.portPreserved ?? undefined,
-    answers: seen.answers.map((answer) => ({
-      server: servers[answer.server] ?? '',
-      external: answer.external ?? undefined,
-      externalPort: answer.externalPort ?? undefined,
-      roundTripMs: answer.roundTripMs ?? undefined,
-      attempts: answer.attempts,
-      errno: answer.errno ?? undefined,
-      errorCode: answer.errorCode ?? undefined,
-    })),
-  };
 }

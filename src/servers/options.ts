@@ -22,6 +22,8 @@ export interface CheckedLoadOptions {
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly lookup: LookupFunction | undefined;
+  /** Whether the process stays alive meanwhile; true by default. */
+  readonly holds?: boolean | undefined;
 }
 
 /** @internal */

@@ -1,14 +1,27 @@
-/** STUN servers for asking what addresses leave as, resolved once for each family. */
-import { chooseServers, type ResolvedServer, type ServerTarget } from '../native/binding.ts';
-import { DNS_TIMEOUT_MS } from '../defaults.ts';
-import { RoutePoolError, unwrap, withStackOf } from '../errors/errors.ts';
-import type { Family } from '../address/family.ts';
-import { inTime } from './with-timeout.ts';
+/** The one place where names of STUN servers are resolved: each within a time limit, until an abort, and with one error. */
 import { isIP } from '../address/is-ip.ts';
-import type { CheckedLoadOptions } from './options.ts';
+import type { Family } from '../address/family.ts';
+import { DNS_TIMEOUT_MS } from '../defaults.ts';
+import { withStackOf, type CallSite } from '../errors/call-site.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { chooseServers, type PlanFacts, type ResolvedServer, type ServerTarget } from '../native/binding.ts';
+import { unwrap } from '../native/failure.ts';
 import { dnsLookup } from '../node-modules.ts';
 import type { LookupFunction } from '../options/check.ts';
-import { resolveServer } from '../validate/validate.ts';
+import { askLookup } from './lookup.ts';
+import type { CheckedLoadOptions } from './options.ts';
+import { withTimeout } from './with-timeout.ts';
+
+/** How names are resolved. */
+export interface ResolveOptions {
+  /** `dns.lookup` by default. */
+  readonly lookup?: LookupFunction | undefined;
+  /** How long one name may take; {@link DNS_TIMEOUT_MS} by default. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Whether the process stays alive meanwhile; true by default. */
+  readonly holds?: boolean | undefined;
+}
 
 /** Servers with their addresses, of one family or of both. */
 export interface Resolution {
@@ -19,18 +32,37 @@ export interface Resolution {
 }
 
 /**
- * Resolves the servers for the families. A name that resolves for one family alone is asked over that; one that resolves for
- * none is an error if the user named it, and left out of the public ones.
+ * Resolves the servers that a user named, or the public ones, for the families. A name that resolves for one family alone is asked over
+ * that; one that resolves for none is an error if the user named it, and left out of the public ones.
+ *
+ * @throws RoutePoolError `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_RESOLVE`; AbortError
  */
-export async function resolveAll(options: CheckedLoadOptions, families: readonly Family[], origin: { readonly stack?: string }): Promise<Resolution> {
+export async function resolveAll(options: CheckedLoadOptions, families: readonly Family[], origin: CallSite): Promise<Resolution> {
   const choice = unwrap(chooseServers(options.servers ?? []), resolveAll);
   const isPublic = choice.origin === 'public';
-  const lookup = options.lookup ?? dnsLookup;
-  const { signal, timeoutMs = DNS_TIMEOUT_MS } = options;
-  const results = await resolveEach(choice.servers, families, lookup, timeoutMs, signal, origin);
+  const results = await resolveEach(choice.servers, families, options, origin);
   const failed = results.find((result) => result instanceof Error);
   if (failed instanceof Error && !isPublic && families.length > 0) throw withStackOf(failed, origin);
-  return { servers: results.flatMap((result) => (result instanceof Error ? [] : result)), isPublic, unresolved: failed instanceof Error ? failed.message : undefined };
+  const servers = results.flatMap((result) => (result instanceof Error ? [] : result));
+  return { servers: servers.filter(({ address }) => isOneOf(families, address)), isPublic, unresolved: failed instanceof Error ? failed.message : undefined };
+}
+
+/**
+ * Resolves the servers of a sweep, which has one family. Of the public ones one is enough; what the user named must be there. An address
+ * of the other family is given as it is: the sweep refuses it by name.
+ *
+ * @throws RoutePoolError `ERR_ROUTEPOOL_RESOLVE`; AbortError
+ */
+export async function resolveForSweep(
+  sweep: Pick<PlanFacts, 'servers' | 'serverOrigin' | 'family'>,
+  options: ResolveOptions,
+  origin: CallSite,
+): Promise<ResolvedServer[]> {
+  const results = await resolveEach(sweep.servers, [sweep.family === 6 ? 6 : 4], options, origin);
+  const servers = results.flatMap((result) => (result instanceof Error ? [] : result));
+  const failed = results.find((result) => result instanceof Error);
+  if (failed instanceof Error && (sweep.serverOrigin !== 'public' || servers.length === 0)) throw withStackOf(failed, origin);
+  return servers;
 }
 
 /**
@@ -38,40 +70,56 @@ export async function resolveAll(options: CheckedLoadOptions, families: readonly
  *
  * @throws AbortError
  */
-export async function resolveThoseThatDo(
+export async function resolveAvailable(
   servers: readonly ServerTarget[],
   families: readonly Family[],
-  options: { readonly lookup?: LookupFunction | undefined; readonly signal?: AbortSignal | undefined },
-  origin: { readonly stack?: string },
+  options: ResolveOptions,
+  origin: CallSite,
 ): Promise<{ servers: ResolvedServer[]; unresolved: string[] }> {
-  const results = await resolveEach(servers, families, options.lookup ?? dnsLookup, DNS_TIMEOUT_MS, options.signal, origin);
+  const results = await resolveEach(servers, families, options, origin);
   return {
-    servers: results.flatMap((result) => (result instanceof Error ? [] : result)),
+    servers: results.flatMap((result) => (result instanceof Error ? [] : result)).filter(({ address }) => isOneOf(families, address)),
     unresolved: servers.flatMap((server, i) => (results[i] instanceof Error ? [server.host] : [])),
   };
 }
 
-function resolveEach(
-  servers: readonly ServerTarget[],
-  families: readonly Family[],
-  lookup: LookupFunction,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-  origin: { readonly stack?: string },
-): Promise<(ResolvedServer[] | Error)[]> {
-  const late = (server: ServerTarget) => () => {
-    const message = `The server name '${server.host}' was not resolved within ${timeoutMs} ms. Check the resolver, or name the server by its address.`;
-    return new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'server' });
-  };
-  return Promise.all(servers.map((server) => inTime<ResolvedServer[] | Error>(resolveOne(server, families, lookup), timeoutMs, late(server), signal, origin)));
+/** All servers at the same time; for each its addresses, or why it has none. */
+function resolveEach(servers: readonly ServerTarget[], families: readonly Family[], options: ResolveOptions, origin: CallSite): Promise<(ResolvedServer[] | Error)[]> {
+  const { timeoutMs = DNS_TIMEOUT_MS, signal, holds } = options;
+  return Promise.all(
+    servers.map((server) => {
+      const late = () => resolveError(`The server name '${server.host}' was not resolved within ${timeoutMs} ms. Check the resolver, or name the server by its address.`);
+      return withTimeout<ResolvedServer[] | Error>(resolveOne(server, families, options.lookup ?? dnsLookup), { timeoutMs, signal, holds }, late, origin);
+    }),
+  );
 }
 
-async function resolveOne(server: ServerTarget, families: readonly Family[], lookup: NonNullable<CheckedLoadOptions['lookup']>): Promise<ResolvedServer[] | Error> {
-  const literal = isIP(server.host);
-  const wanted = literal === 0 ? families : families.filter((family) => family === literal);
-  const results = await Promise.allSettled(wanted.map((family) => resolveServer(server, family, lookup)));
-  const found = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (found.length > 0 || failed === undefined) return found;
-  return failed.reason instanceof Error ? failed.reason : new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', String(failed.reason));
+/** The addresses of a server, one for each family that it has. */
+async function resolveOne(server: ServerTarget, families: readonly Family[], lookup: LookupFunction): Promise<ResolvedServer[] | Error> {
+  if (isIP(server.host) !== 0) return [{ name: server.text, address: server.host, port: server.port }];
+  const results = await Promise.all(families.map((family) => resolveFor(server, family, lookup)));
+  const failed = results.find((result) => result instanceof Error);
+  const found = results.flatMap((result) => (result instanceof Error ? [] : [result]));
+  return found.length > 0 || failed === undefined ? found : failed;
+}
+
+async function resolveFor(server: ServerTarget, family: Family, lookup: LookupFunction): Promise<ResolvedServer | RoutePoolError> {
+  try {
+    const addresses = await askLookup(lookup, server.host, family);
+    const address = addresses.find((found) => found.family === family)?.address;
+    if (address !== undefined) return { name: server.text, address, port: server.port };
+    return resolveError(`The server '${server.text}' has no IPv${family} address: name a server that has one.`);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `The server name '${server.host}' could not be resolved to an IPv${family} address (${reason}). Check the name and the resolver, or name the server by its address.`;
+    return resolveError(message, { cause });
+  }
+}
+
+function resolveError(message: string, extra: { cause?: unknown } = {}): RoutePoolError {
+  return new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'server', ...extra });
+}
+
+function isOneOf(families: readonly Family[], address: string): boolean {
+  return families.includes(isIP(address) === 6 ? 6 : 4);
 }

@@ -5,7 +5,7 @@ import { listInterfaces, type InterfaceAddress } from '../interface/facts.ts';
 import { loadInterfaces } from '../interface/load-all.ts';
 import { checkLoadOptions, LOAD_OPTIONS, type LoadOptions } from '../servers/options.ts';
 import { asCaller, checkBoolean, checkNames } from '../options/check.ts';
-import type { Certainty } from '../routes/route.ts';
+import type { Certainty } from '../routes/observation.ts';
 
 /** Addresses for {@link StunServer.listen}, and what is to be known about them. */
 export interface StunAddressChoice {

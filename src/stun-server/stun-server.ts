@@ -1,6 +1,6 @@
 /** A STUN server, with one address or with two and all of RFC 5780. */
 import { type NativeResponder, type NativeStunConfig, startStunServer, stunIgnoredReasons } from '../native/binding.ts';
-import { unwrap } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
 import { metricsText } from './metrics.ts';
 import { asCaller, checkBoolean, checkNames, checkNumber, checkString, defined, wrong } from '../options/check.ts';
 

@@ -1,6 +1,7 @@
 /** A NAT in this process, with real sockets on loopback addresses. */
 import { simulateNat, type NatRules } from '../native/binding.ts';
-import { RoutePoolError, unwrap } from '../errors/errors.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
 import { asCaller, checkBoolean, checkChoice, checkNames, checkNumber, wrong } from '../options/check.ts';
 import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts';
 import { checkPath, Path, type PathOptions } from './path.ts';

@@ -2,7 +2,9 @@
 import { addAbortListener, EventEmitter } from 'node:events';
 import type { Failure, NativePlan, NativeResult, NativeSweep, ResolvedServer } from '../native/binding.ts';
 import { BATCH_RECORDS, PROGRESS_MS, RECORD_BYTES } from '../defaults.ts';
-import { abortError, isFailure, RoutePoolError, toError, withStackOf } from '../errors/errors.ts';
+import { withStackOf, type CallSite } from '../errors/call-site.ts';
+import { abortError, RoutePoolError } from '../errors/errors.ts';
+import { isFailure, toError } from '../native/failure.ts';
 import { RoutePool } from '../routes/route-pool.ts';
 import { probeChannel } from '../diagnostics.ts';
 import { toSummary, type ValidationSummary } from './summary.ts';
@@ -31,6 +33,13 @@ export interface ValidationProgress {
   readonly paused: boolean;
   /** What is being done. */
   readonly phase: 'resolving' | 'preflight' | 'pass' | 'waiting' | 'done';
+}
+
+/** What a run belongs to. @internal */
+export interface RunContext {
+  readonly signal: AbortSignal | undefined;
+  readonly pool: RoutePool | undefined;
+  readonly origin: CallSite;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -71,8 +80,10 @@ function weakInterval(call: () => boolean): NodeJS.Timeout {
 export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress] }> implements AsyncIterable<Verdict>, AsyncDisposable {
   readonly #started: Promise<NativeSweep>;
   readonly #signal: AbortSignal | undefined;
+  /** What is validated, if that is a pool. */
+  readonly #of: RoutePool | undefined;
   readonly #sources: number;
-  readonly #origin: { readonly stack?: string };
+  readonly #origin: CallSite;
   #native: NativeSweep | undefined;
   #stopped = false;
   #leave: () => void = () => undefined;
@@ -94,8 +105,9 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
   static readonly #bell = (run: ValidationRun): void => run.#wake();
 
   /** @internal */
-  constructor(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>, signal: AbortSignal | undefined, origin: { readonly stack?: string }) {
+  constructor(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>, { signal, pool, origin }: RunContext) {
     super();
+    this.#of = pool;
     this.#signal = signal;
     this.#origin = origin;
     this.#sources = plan.facts()?.sources ?? 0;
@@ -208,12 +220,13 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     return (this.#summary ??= toSummary(result));
   }
 
-  /** The proven sources, once the run is over: each leaves as itself. Waits and fails as {@link ValidationRun.summary}. */
+  /** The proven sources, once the run is over: each leaves as itself. Of a pool it is the part that was proven. Waits and fails as {@link ValidationRun.summary}. */
   async pool(): Promise<RoutePool> {
     await this.#result();
     const pool = this.#native?.pool();
     if (!pool) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'the run is over and has no pool');
-    return RoutePool.ofProven(pool);
+    const proven = RoutePool.ofProven(pool);
+    return this.#of === undefined ? proven : this.#of.intersection(proven);
   }
 
   /**

@@ -1,10 +1,12 @@
 /** The main job. */
-import { askLookup } from '../servers/lookup.ts';
-import { planSweep, type PlanFacts, type ResolvedServer } from '../native/binding.ts';
-import { abortError, RoutePoolError, unwrap } from '../errors/errors.ts';
-import { isIP } from '../address/is-ip.ts';
-import { dnsLookup } from '../node-modules.ts';
-import { checkOptions, type LookupFunction, type ValidateOptions } from '../options/check.ts';
+import { planSweep } from '../native/binding.ts';
+import { callSite } from '../errors/call-site.ts';
+import { abortError, RoutePoolError } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
+import { asCaller } from '../options/check.ts';
+import { RoutePool } from '../routes/route-pool.ts';
+import { resolveForSweep } from '../servers/resolve.ts';
+import { checkOptions, type ValidateOptions } from './options.ts';
 import { ValidationRun } from './run.ts';
 
 /**
@@ -18,51 +20,27 @@ import { ValidationRun } from './run.ts';
  * Linux: one socket for all sources, blocks held by a local route included. Elsewhere: one socket per source. An abort of
  * `options.signal` rejects the loop and the summary with an AbortError; {@link ValidationRun.stop} keeps what was found.
  *
- * @param blocks CIDR (`10.0.0.0/16`, `fd00::/112`), range (`10.0.0.5-10.0.1.9`) or address, of one family; one or a list
+ * @param blocks CIDR (`10.0.0.0/16`, `fd00::/112`), range (`10.0.0.5-10.0.1.9`) or address, of one family; one or a list. Or a pool: those
+ *   of its addresses that are bound as themselves; {@link ValidationRun.pool} is then the proven part of it, with its routes
  * @param options see {@link ValidateOptions}
  * @throws RoutePoolError `ERR_ROUTEPOOL_BLOCK`, `ERR_ROUTEPOOL_NOT_LOCAL` (with the command that adds the block),
- *   `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_STATE`; AbortError if the signal is aborted already
+ *   `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_STATE`, `ERR_ROUTEPOOL_NO_ROUTE` for a pool whose every address is behind
+ *   a NAT: then there is nothing to prove; AbortError if the signal is aborted already
  *
  * @example
  * for await (const verdict of validate('127.16.0.0/16')) {
  *   if (verdict.status !== 'ok') console.log(verdict.ip, verdict.status);
  * }
  */
-export function validate(blocks: string | readonly string[], options: ValidateOptions = {}): ValidationRun {
-  const native = checkOptions(blocks, options, validate);
-  const { signal, lookup = dnsLookup } = options;
+export function validate(blocks: string | readonly string[] | RoutePool, options: ValidateOptions = {}): ValidationRun {
+  const pool = blocks instanceof RoutePool ? blocks : undefined;
+  const native = checkOptions(pool === undefined ? blocks : asCaller(validate, () => RoutePool.blocksOf(pool)), options, validate);
+  const { signal, lookup } = options;
   if (signal?.aborted) throw abortError(signal);
   const plan = unwrap(planSweep(native), validate);
   const facts = plan.facts();
   if (!facts) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a new plan has no facts');
-  const origin: { stack?: string } = {};
-  Error.captureStackTrace(origin, validate);
-  return new ValidationRun(plan, () => resolveServers(facts, lookup), signal, origin);
-}
-
-/** Resolves each server once, all at the same time, for the family of the blocks. */
-async function resolveServers(facts: PlanFacts, lookup: LookupFunction): Promise<ResolvedServer[]> {
-  const family = facts.family === 6 ? 6 : 4;
-  const results = await Promise.allSettled(facts.servers.map((server) => resolveServer(server, family, lookup)));
-  const resolved = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  const failed = results.find((result) => result.status === 'rejected');
-  // Of the public servers one is enough; what the user named must be there.
-  if (failed && (facts.serverOrigin !== 'public' || resolved.length === 0)) throw failed.reason;
-  return resolved;
-}
-
-export async function resolveServer(server: PlanFacts['servers'][number], family: 4 | 6, lookup: LookupFunction): Promise<ResolvedServer> {
-  // Nothing to look up. An address of the other family is refused by name when the sweep begins.
-  if (isIP(server.host) !== 0) return { name: server.text, address: server.host, port: server.port };
-  const addresses = await askLookup(lookup, server.host, family).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `The server name '${server.host}' could not be resolved to an IPv${family} address (${reason}). Check the name and the resolver, or name the server by its address.`;
-    throw new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'server', cause });
-  });
-  const address = addresses.find((found) => found.family === family)?.address;
-  if (address === undefined) {
-    const message = `The server '${server.text}' has no IPv${family} address, but the blocks are IPv${family}: name a server that has one.`;
-    throw new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'server' });
-  }
-  return { name: server.text, address, port: server.port };
+  const origin = callSite(validate);
+  // The run itself keeps the process alive while somebody waits for it.
+  return new ValidationRun(plan, () => resolveForSweep(facts, { lookup, signal, holds: false }, origin), { signal, pool, origin });
 }

@@ -1,9 +1,9 @@
 /** What a watch tells. */
 import type { NativeChange } from '../native/binding.ts';
 import type { Family } from '../address/family.ts';
-import type { AddressRange } from '../interface/dict.ts';
-import type { Scope } from '../interface/facts.ts';
-import type { Certainty, Route } from '../routes/route.ts';
+import type { AddressRange, Scope } from '../address/range.ts';
+import type { Route } from '../routes/route.ts';
+import type { Certainty } from '../routes/observation.ts';
 
 /** An interface has come, has gone, or passes packets from now on or no more (switched off, or no link). */
 export interface InterfaceChange {

@@ -1,4 +1,5 @@
 /** Asks now and then what addresses leave as, for a watch. */
+import type { CallSite } from '../errors/call-site.ts';
 import type { NativeLoad, NativeWatch } from '../native/binding.ts';
 import { INTERVAL_JITTER, PUBLIC_CHECK_GAP_MS } from '../defaults.ts';
 import { Interface } from '../interface/interface.ts';
@@ -22,7 +23,7 @@ export class ExternalCheck {
   readonly #options: CheckedExternalOptions;
   readonly #listener: ExternalListener;
   readonly #abort = new AbortController();
-  readonly #origin: { readonly stack?: string };
+  readonly #origin: CallSite;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
   #again = false;
@@ -35,7 +36,7 @@ export class ExternalCheck {
   /** Why, the last time. */
   lastError: Error | undefined;
 
-  constructor(options: CheckedExternalOptions, origin: { readonly stack?: string }, listener: ExternalListener) {
+  constructor(options: CheckedExternalOptions, origin: CallSite, listener: ExternalListener) {
     this.#options = options;
     this.#origin = origin;
     this.#listener = listener;

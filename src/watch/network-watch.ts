@@ -2,7 +2,9 @@
 import { addAbortListener, EventEmitter } from 'node:events';
 import { startWatch, type NativeWatch } from '../native/binding.ts';
 import { WATCH_BATCH } from '../defaults.ts';
-import { abortError, RoutePoolError, toError, unwrap, withStackOf } from '../errors/errors.ts';
+import { withStackOf, type CallSite } from '../errors/call-site.ts';
+import { abortError, RoutePoolError } from '../errors/errors.ts';
+import { toError, unwrap } from '../native/failure.ts';
 import { ExternalCheck } from './external-check.ts';
 import { CHANGE_TYPES, toChange, type NetworkChange } from './change.ts';
 import type { CheckedExternalOptions, CheckedWatchOptions } from './options.ts';
@@ -74,7 +76,7 @@ function weakly(target: { readonly watch: WeakRef<NetworkWatch> | undefined }, c
 export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIterable<NetworkChange>, AsyncDisposable {
   readonly #native: NativeWatch;
   readonly #hold: NodeJS.Timeout = setInterval(() => undefined, HOLD_MS).unref();
-  readonly #origin: { readonly stack?: string };
+  readonly #origin: CallSite;
   readonly #external: ExternalCheck | undefined;
   readonly #signal: AbortSignal | undefined;
   #abortListener: Disposable | undefined;
@@ -93,7 +95,7 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
   static readonly #told = (watch: NetworkWatch, changes: readonly NetworkChange[]): void => watch.#tell(changes);
   static readonly #keepsUp = (watch: NetworkWatch): boolean => watch.#pending.length === 0;
 
-  private constructor(native: NativeWatch, options: CheckedWatchOptions, origin: { readonly stack?: string }, self: { watch: WeakRef<NetworkWatch> | undefined }) {
+  private constructor(native: NativeWatch, options: CheckedWatchOptions, origin: CallSite, self: { watch: WeakRef<NetworkWatch> | undefined }) {
     super();
     this.#native = native;
     this.#origin = origin;
@@ -108,7 +110,7 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
   }
 
   /** @internal */
-  static start(options: CheckedWatchOptions, origin: { readonly stack?: string }, caller: (...args: never[]) => unknown): NetworkWatch {
+  static start(options: CheckedWatchOptions, origin: CallSite, caller: (...args: never[]) => unknown): NetworkWatch {
     const self: { watch: WeakRef<NetworkWatch> | undefined } = { watch: undefined };
     const native = unwrap(startWatch(options.pollMs, weakly(self, NetworkWatch.#bell)), caller);
     return new NetworkWatch(native, options, origin, self);
@@ -304,7 +306,7 @@ interface ExternalUser {
   readonly keepsUp: (watch: NetworkWatch) => boolean;
 }
 
-function externalCheck({ weak, native, tell, keepsUp }: ExternalUser, options: CheckedExternalOptions, origin: { readonly stack?: string }): ExternalCheck {
+function externalCheck({ weak, native, tell, keepsUp }: ExternalUser, options: CheckedExternalOptions, origin: CallSite): ExternalCheck {
   return new ExternalCheck(options, origin, {
     compare: (load) => native.externals(load),
     keepsUp: () => {

@@ -1,7 +1,7 @@
 /** Options of a watch. */
 import { chooseServers } from '../native/binding.ts';
 import { PUBLIC_INTERVAL_MS } from '../defaults.ts';
-import { unwrap } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
 import { checkLoadOptions, type CheckedLoadOptions, type LoadOptions } from '../servers/options.ts';
 import { asCaller, checkNames, checkNumber, wrong } from '../options/check.ts';
 

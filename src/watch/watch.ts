@@ -1,4 +1,5 @@
 /** Changes of the network. */
+import { callSite } from '../errors/call-site.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { checkWatchOptions, type WatchOptions } from './options.ts';
 
@@ -16,7 +17,6 @@ import { checkWatchOptions, type WatchOptions } from './options.ts';
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_SERVER`; a system error if interfaces cannot be read
  */
 export function watch(options: WatchOptions = {}): NetworkWatch {
-  const origin: { stack?: string } = {};
-  Error.captureStackTrace(origin, watch);
+  const origin = callSite(watch);
   return NetworkWatch.start(checkWatchOptions(options, watch), origin, watch);
 }

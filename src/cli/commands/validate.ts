@@ -1,6 +1,6 @@
 /** `routepool validate`. */
 import type { Family } from '../../address/family.ts';
-import type { ValidateOptions } from '../../options/check.ts';
+import type { ValidateOptions } from '../../validate/options.ts';
 import { validate } from '../../index.ts';
 import type { ValidationRun } from '../../validate/run.ts';
 import { type Status, STATUSES } from '../../validate/verdict.ts';

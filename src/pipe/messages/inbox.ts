@@ -1,5 +1,6 @@
 /** What a pipe has received: its own queue, and the subscriptions. */
 import { OWN_QUEUE_MESSAGES } from '../../defaults.ts';
+import { callSite } from '../../errors/call-site.ts';
 import { RoutePoolError } from '../../errors/errors.ts';
 import { asCaller } from '../../options/check.ts';
 import { matcher, MessageText, type Message, type MessagePattern, type PeerFilter, type Sender } from './message-filter.ts';
@@ -226,8 +227,7 @@ export class Inbox {
     if (options === undefined) return await this.#own.next({ timeoutMs: this.#timeoutMs });
     const wait = asCaller(caller, () => checkReceive(options, this.#timeoutMs));
     if (wait.signal === undefined) return await this.#own.next(wait);
-    const origin: { stack?: string } = {};
-    Error.captureStackTrace(origin, caller);
+    const origin = callSite(caller);
     return await this.#own.next(wait, origin);
   }
 

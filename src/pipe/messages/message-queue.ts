@@ -1,5 +1,6 @@
 /** Messages that wait for somebody, and somebodies that wait for messages. */
-import { abortError, withStackOf } from '../../errors/errors.ts';
+import { withStackOf, type CallSite } from '../../errors/call-site.ts';
+import { abortError } from '../../errors/errors.ts';
 import { forWaiter } from '../system-errors.ts';
 
 /** What a queue holds. */
@@ -212,7 +213,7 @@ export class MessageQueue<M extends Queued> {
    *
    * @throws AbortError; the error that the queue has failed with; what `filter` throws
    */
-  async next(wait: Wait<M> = {}, origin?: { readonly stack?: string }): Promise<M | null | undefined> {
+  async next(wait: Wait<M> = {}, origin?: CallSite): Promise<M | null | undefined> {
     const { timeoutMs, filter, signal } = wait;
     if (signal?.aborted) throw named(abortError(signal), origin);
     const message = this.take(filter);
@@ -226,7 +227,7 @@ export class MessageQueue<M extends Queued> {
     }
   }
 
-  #wait({ timeoutMs, filter, signal, owner }: Wait<M>, origin: { readonly stack?: string } | undefined): Promise<M | null | undefined> {
+  #wait({ timeoutMs, filter, signal, owner }: Wait<M>, origin: CallSite | undefined): Promise<M | null | undefined> {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
       const onAbort = () => signal && waiter.settle({ error: named(abortError(signal), origin) });
@@ -291,6 +292,6 @@ function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason), { cause: reason });
 }
 
-function named(error: Error, origin: { readonly stack?: string } | undefined): Error {
+function named(error: Error, origin: CallSite | undefined): Error {
   return origin === undefined ? error : withStackOf(error, origin);
 }

@@ -1,6 +1,6 @@
 /** What a pipe sends, in order: at once where the kernel takes it, else from a queue. */
 import { SENDS_PER_TURN } from '../../defaults.ts';
-import { withStackOf } from '../../errors/errors.ts';
+import { callSite, withStackOf } from '../../errors/call-site.ts';
 import type { Channel } from '../sockets/channel.ts';
 import type { Endpoint } from '../../address/endpoint.ts';
 import { TCP } from '../protocol.ts';
@@ -66,8 +66,7 @@ export class Outgoing {
       }
       data = data.subarray(taken);
     }
-    const origin: { stack?: string } = {};
-    Error.captureStackTrace(origin, caller);
+    const origin = callSite(caller);
     return new Promise((resolve, reject) => {
       this.#wait(data, to, (error) => (error === undefined ? resolve() : reject(withStackOf(again(error), origin))));
     });

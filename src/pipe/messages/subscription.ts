@@ -1,4 +1,5 @@
 /** Some of a pipe's messages, in a queue of their own. */
+import { callSite } from '../../errors/call-site.ts';
 import { inspect } from 'node:util';
 import { SUBSCRIPTION_BYTES, SUBSCRIPTION_MESSAGES } from '../../defaults.ts';
 import { asCaller, checkChoice, checkNames, checkNumber } from '../../options/check.ts';
@@ -92,8 +93,7 @@ export class Subscription implements AsyncIterable<Message>, Disposable {
   #next(options: ReceiveOptions | undefined, caller: (...args: never[]) => unknown): Promise<Message | undefined | null> {
     const wait = asCaller(caller, () => checkReceive(options, this.#timeoutMs));
     if (wait.signal === undefined) return this.#queue.next(wait);
-    const origin: { stack?: string } = {};
-    Error.captureStackTrace(origin, caller);
+    const origin = callSite(caller);
     return this.#queue.next(wait, origin);
   }
 

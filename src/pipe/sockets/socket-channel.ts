@@ -1,6 +1,6 @@
 /** One native socket: an outgoing or accepted connection, or a UDP socket. */
 import { socketClose, socketSend, socketSendTo, socketWatch, type UntiedSocket } from '../../native/binding.ts';
-import { isFailure, toError } from '../../errors/errors.ts';
+import { isFailure, toError } from '../../native/failure.ts';
 import type { Channel, ChannelEvents } from './channel.ts';
 import type { Endpoint } from '../../address/endpoint.ts';
 import { type Protocol, TCP, UDP } from '../protocol.ts';

@@ -1,7 +1,7 @@
 /** The native sockets of this environment (the main thread, or a worker), and what happens to them. */
 import { type NativeSockets, openSockets, socketClose, socketDrain, socketOpen, type UntiedSocket } from '../../native/binding.ts';
 import { ENDPOINT_BYTES, RECORD_HEAD_BYTES, SLAB_BYTES, SLAB_ROOM } from '../../defaults.ts';
-import { isFailure, toError } from '../../errors/errors.ts';
+import { isFailure, toError } from '../../native/failure.ts';
 import { Endpoint } from '../../address/endpoint.ts';
 import { LISTENER, LOCAL_AT, type LocalOptions, request, type SocketOptions, writeRequest } from './socket-request.ts';
 
