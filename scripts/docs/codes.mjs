@@ -4,6 +4,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import ts from 'typescript';
+import { format, resolveConfig } from 'prettier';
 import { readArguments } from '../common/arguments.mjs';
 
 const { values: { check } } = readArguments({
@@ -111,6 +112,8 @@ const reasons = [
   ...rows(['`unknown` for the reason', 'what it means'], named(UNKNOWNS)), '',
   ...rows(['`send-error`, `bind-error` with the code', 'what it means'], named(REFUSALS)),
 ];
+/** As `npm run format` leaves it. */
+const formatted = async (file, text) => format(text, { ...(await resolveConfig(file)), filepath: file });
 const parts = {
   'error codes': { 'docs/troubleshooting.md': full },
   'common error codes': { 'README.md': rows(['code', 'what happened', 'what to do'], COMMON.map((code) => [`\`${code}\``, ERROR_CODES[code].what, ERROR_CODES[code].advice])) },
@@ -122,8 +125,9 @@ for (const [part, documents] of Object.entries(parts)) {
     const [begin, end] = [`<!-- ${part}, from the code: npm run docs:codes -->\n`, `\n<!-- end of ${part} -->`];
     const [from, to] = [text.indexOf(begin), text.indexOf(end)];
     if (from < 0 || to < from) throw new Error(`${file} has no place for ${part}: ${begin}`);
-    const fresh = `${text.slice(0, from)}${begin}\n${lines.join('\n').trimEnd()}\n${text.slice(to)}`;
-    if (fresh === text) continue;
+    const written = `${text.slice(0, from)}${begin}\n${lines.join('\n').trimEnd()}\n${text.slice(to)}`;
+    const fresh = await formatted(file, written);
+    if (fresh === (await formatted(file, text))) continue;
     if (check) faults.push(`${file} is not what the code says: npm run docs:codes`);
     else {
       writeFileSync(file, fresh);
