@@ -40,7 +40,10 @@ try {
     }
     const medians = times.map((list) => list.toSorted((a, b) => a - b)[list.length >> 1]);
     const [empty] = medians;
-    const figures = names.map((name, i) => `${name} ${medians[i].toFixed(1)} ms${i === 0 ? '' : ` (${medians[i] < empty ? '' : '+'}${(medians[i] - empty).toFixed(1)})`}`);
+    const figures = names.map(
+      (name, i) =>
+        `${name} ${medians[i].toFixed(1)} ms${i === 0 ? '' : ` (${medians[i] < empty ? '' : '+'}${(medians[i] - empty).toFixed(1)})`}`,
+    );
     console.log(`${way}: ${figures.join(', ')}; Node ${process.version}, medians of ${rounds}`);
   }
 } finally {

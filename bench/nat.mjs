@@ -26,7 +26,17 @@ const LABS = [
 ].filter(([name]) => !smoke || name === 'open' || name === 'portRestricted');
 
 console.log(describeMachine());
-const rows = [['NAT', 'routepool normal', 'routepool fast', 'routepool nat (process)', 'turnutils_natdiscovery -m -f', 'stun (Debian)', ...(stuntman ? ['stunclient --mode full'] : [])]];
+const rows = [
+  [
+    'NAT',
+    'routepool normal',
+    'routepool fast',
+    'routepool nat (process)',
+    'turnutils_natdiscovery -m -f',
+    'stun (Debian)',
+    ...(stuntman ? ['stunclient --mode full'] : []),
+  ],
+];
 for (const [name, silence] of LABS) {
   const lab = await NatLab.create(name);
   try {
@@ -57,7 +67,9 @@ for (const [name, silence] of LABS) {
       `${name} (${silence})`,
       ...times.map((each, i) => {
         const seconds = (median(each) / 1_000).toFixed(3);
-        return i < 2 ? `${seconds} s` : `${seconds} s, ${median(each.map((ms, round) => ms / base[round])).toFixed(1)} ×`;
+        return i < 2
+          ? `${seconds} s`
+          : `${seconds} s, ${median(each.map((ms, round) => ms / base[round])).toFixed(1)} ×`;
       }),
     ]);
   } finally {
@@ -65,6 +77,14 @@ for (const [name, silence] of LABS) {
   }
 }
 const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-for (const row of rows) console.log(row.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd());
-console.log(`medians of ${rounds} round${rounds === 1 ? '' : 's'}, × of routepool's normal profile in the same round; routepool also tells ports and TCP`);
+for (const row of rows)
+  console.log(
+    row
+      .map((cell, i) => cell.padEnd(widths[i]))
+      .join('  ')
+      .trimEnd(),
+  );
+console.log(
+  `medians of ${rounds} round${rounds === 1 ? '' : 's'}, × of routepool's normal profile in the same round; routepool also tells ports and TCP`,
+);
 console.log(`the bound where something is silent: ${(ONE_SILENCE_MS / 1_000).toFixed(3)} s, one silence`);

@@ -6,7 +6,11 @@ const { STUN_SERVER: stunServers } = process.env;
 const nic = await Interface.load({ stunServers });
 console.log(nic);
 for (const route of nic.rp[IP4].routes) {
-  console.log(route, route.certainty, route.evidence.observations.map(({ ip, answers }) => `${ip}: ${answers.length} asked`));
+  console.log(
+    route,
+    route.certainty,
+    route.evidence.observations.map(({ ip, answers }) => `${ip}: ${answers.length} asked`),
+  );
 }
 
 // The dict can be saved and restored; nothing is asked then.

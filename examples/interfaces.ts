@@ -5,6 +5,10 @@ const { STUN_SERVER: stunServers } = process.env;
 console.log(listInterfaces());
 const { loaded, failed } = await loadInterfaces(undefined, { stunServers, timeoutMs: 2_000 });
 for (const nic of loaded) {
-  console.log(nic.name, nic.facts?.kind, nic.supported().map((af) => `IPv${af}: ${String(nic.rp[af])}`));
+  console.log(
+    nic.name,
+    nic.facts?.kind,
+    nic.supported().map((af) => `IPv${af}: ${String(nic.rp[af])}`),
+  );
 }
 for (const { name, error } of failed) console.log(name, error.message);

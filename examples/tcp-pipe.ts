@@ -5,7 +5,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { Interface, IP4, pipeOpen, TCP, validate, type BoundRoute } from 'routepool';
 
 async function talk(route: BoundRoute): Promise<void> {
-  const server = createServer((socket) => socket.on('data', () => socket.end(`you are ${socket.remoteAddress}\n`))).listen(0, route.address);
+  const server = createServer((socket) =>
+    socket.on('data', () => socket.end(`you are ${socket.remoteAddress}\n`)),
+  ).listen(0, route.address);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
 
@@ -24,6 +26,8 @@ if (nic.supported().includes(IP4)) await talk(await nic.route(IP4).bind());
 else console.log(`no IPv4 route: ${nic.whyNone(IP4)}`);
 
 // The same by a route that was proven, over IPv6.
-const six = await validate('::1').pool().catch((error: Error) => console.log(`no IPv6: ${error.message}`));
+const six = await validate('::1')
+  .pool()
+  .catch((error: Error) => console.log(`no IPv6: ${error.message}`));
 const route = six?.at(0);
 if (route !== undefined) await talk(await route.bind());

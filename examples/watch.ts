@@ -3,10 +3,13 @@ import { watch } from 'routepool';
 
 const { STUN_SERVER: stunServers, SECONDS = '1' } = process.env;
 const changes = watch({ external: { stunServers } });
-changes.on('external-changed', ({ route, previous }) => console.log(`${String(route)}, before ${previous?.ip ?? 'unknown'}`));
+changes.on('external-changed', ({ route, previous }) =>
+  console.log(`${String(route)}, before ${previous?.ip ?? 'unknown'}`),
+);
 setTimeout(() => void changes.close(), Number(SECONDS) * 1_000);
 for await (const change of changes) {
-  if (change.type === 'address-added' || change.type === 'address-removed') console.log(change.type, change.ip, change.interface);
+  if (change.type === 'address-added' || change.type === 'address-removed')
+    console.log(change.type, change.ip, change.interface);
   else console.log(change);
 }
 const { method, looks, externalChecks, externalFailures } = changes.counters();

@@ -20,7 +20,13 @@ export type { Dialect } from './interface/dict.ts';
 export type { RouteData } from './routes/data.ts';
 export type { NatData } from './nat/data.ts';
 export type { AddressRange } from './address/range.ts';
-export { listInterfaces, type InterfaceAddress, type InterfaceFacts, type InterfaceGateway, type InterfaceKind } from './interface/facts.ts';
+export {
+  listInterfaces,
+  type InterfaceAddress,
+  type InterfaceFacts,
+  type InterfaceGateway,
+  type InterfaceKind,
+} from './interface/facts.ts';
 export type { Scope } from './address/range.ts';
 export { loadInterfaces, type LoadedInterfaces } from './interface/load-all.ts';
 export type { LoadOptions } from './servers/options.ts';
@@ -83,7 +89,13 @@ export { Route } from './routes/route.ts';
 export type { Certainty, Evidence, Observation, ServerAnswer } from './routes/observation.ts';
 export { RoutePool } from './routes/route-pool.ts';
 export { chooseStunAddresses, type StunAddressChoice } from './stun-server/choose-addresses.ts';
-export { StunServer, type StunEndpoint, type StunIgnoredReason, type StunServerCounters, type StunServerOptions } from './stun-server/stun-server.ts';
+export {
+  StunServer,
+  type StunEndpoint,
+  type StunIgnoredReason,
+  type StunServerCounters,
+  type StunServerOptions,
+} from './stun-server/stun-server.ts';
 export type { ValidationSummary } from './validate/summary.ts';
 export { validate } from './validate/validate.ts';
 export type { ValidationProgress, ValidationRun } from './validate/run.ts';

@@ -11,7 +11,11 @@ import { Running } from '../helpers/running.ts';
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 function cli(...args: string[]): SpawnSyncReturns<string> {
-  return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', maxBuffer: 1 << 28, env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined } });
+  return spawnSync(process.execPath, [main, ...args], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined },
+  });
 }
 
 const BLOCK = '127.70.0.0/24';
@@ -36,10 +40,19 @@ describe('routepool validate', () => {
     const csv = cli('validate', BLOCK, '--csv', '--quiet').stdout.trimEnd().split('\n');
     expect([csv.length, csv[0]]).toEqual([257, 'ip,status,external,external_port,error,reason,asked,rtt_ms']);
     expect(csv[1]).toMatch(/^127\.70\.0\.\d+,ok,127\.70\.0\.\d+,\d+,,,1,[\d.]+$/);
-    const lines = cli('validate', BLOCK, '--ndjson', '--quiet').stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as { status: string });
+    const lines = cli('validate', BLOCK, '--ndjson', '--quiet')
+      .stdout.trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { status: string });
     expect([lines.length, lines.every(({ status }) => status === 'ok')]).toEqual([256, true]);
-    const document = JSON.parse(cli('validate', BLOCK, '--json', '--seed', '18446744073709551615', '--quiet').stdout) as { verdicts: unknown[]; summary: { seed: string; counts: { ok: number } } };
-    expect([document.verdicts.length, document.summary.seed, document.summary.counts.ok]).toEqual([256, '18446744073709551615', 256]);
+    const document = JSON.parse(
+      cli('validate', BLOCK, '--json', '--seed', '18446744073709551615', '--quiet').stdout,
+    ) as { verdicts: unknown[]; summary: { seed: string; counts: { ok: number } } };
+    expect([document.verdicts.length, document.summary.seed, document.summary.counts.ok]).toEqual([
+      256,
+      '18446744073709551615',
+      256,
+    ]);
   });
 
   it('prints addresses alone with --only', () => {
@@ -85,21 +98,42 @@ describe('routepool validate', () => {
   it('has help and a version', () => {
     expect(cli('--help').stdout).toContain('validate BLOCK');
     expect(cli('validate', '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('--rate N') });
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
     expect(cli('--version').stdout).toBe(`${version}\n`);
   });
 
   it('says in one line that the addon cannot be loaded', () => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'validate', '127.16.0.0/24'], { encoding: 'utf8', env: { ...process.env, ROUTEPOOL_BINDING: '/no/such/file.node' } });
-    expect([status, stdout, stderr]).toEqual([1, '', expect.stringMatching(/^routepool: ROUTEPOOL_BINDING names \/no\/such\/file\.node, .*\n$/)]);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'validate', '127.16.0.0/24'], {
+      encoding: 'utf8',
+      env: { ...process.env, ROUTEPOOL_BINDING: '/no/such/file.node' },
+    });
+    expect([status, stdout, stderr]).toEqual([
+      1,
+      '',
+      expect.stringMatching(/^routepool: ROUTEPOOL_BINDING names \/no\/such\/file\.node, .*\n$/),
+    ]);
   });
 
   it('tells of itself without the addon', () => {
-    const said = (...args: string[]) => spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', env: { ...process.env, ROUTEPOOL_BINDING: '/no/such/file.node' } });
+    const said = (...args: string[]) =>
+      spawnSync(process.execPath, [main, ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, ROUTEPOOL_BINDING: '/no/such/file.node' },
+      });
     expect(said('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('validate BLOCK'), stderr: '' });
-    expect(said('--version')).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/), stderr: '' });
+    expect(said('--version')).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/),
+      stderr: '',
+    });
     for (const name of ['interfaces', 'nat', 'stun-server', 'validate', 'watch']) {
-      expect(said(name, '--help')).toMatchObject({ status: 0, stdout: expect.stringMatching(`^routepool ${name}: `), stderr: '' });
+      expect(said(name, '--help')).toMatchObject({
+        status: 0,
+        stdout: expect.stringMatching(`^routepool ${name}: `),
+        stderr: '',
+      });
     }
     expect(said('help', 'validate').stdout, 'each status').toContain(STATUSES.join(', '));
   });
@@ -114,7 +148,9 @@ describe('routepool validate', () => {
     const state = join(mkdtempSync(join(tmpdir(), 'routepool-')), 'sweep.state');
     const script = '{ "$@"; echo "exit $?" >&2; } | head -n 3';
     const args = ['validate', '127.64.0.0/12', '--csv', '--quiet', '--state', state];
-    const { stdout, stderr, status } = spawnSync('sh', ['-c', script, 'sh', process.execPath, main, ...args], { encoding: 'utf8' });
+    const { stdout, stderr, status } = spawnSync('sh', ['-c', script, 'sh', process.execPath, main, ...args], {
+      encoding: 'utf8',
+    });
     expect([stdout.trimEnd().split('\n').length, stderr, status]).toEqual([3, 'exit 3\n', 0]);
     expect(statSync(state).size).toBeGreaterThan(1 << 17);
   });
@@ -122,26 +158,41 @@ describe('routepool validate', () => {
   it.each(['--csv', '--json', '--ndjson', '--seed=1'])('a full disk is a failure in one line: %s', (format) => {
     const state = join(mkdtempSync(join(tmpdir(), 'routepool-')), 'sweep.state');
     const args = ['validate', '127.71.0.0/18', format, '--quiet', '--state', state];
-    const { stderr, status } = spawnSync('sh', ['-c', '"$@" >/dev/full', 'sh', process.execPath, main, ...args], { encoding: 'utf8' });
-    expect([stderr, status]).toEqual(['routepool: standard output could not be written: ENOSPC: no space left on device\n', 1]);
+    const { stderr, status } = spawnSync('sh', ['-c', '"$@" >/dev/full', 'sh', process.execPath, main, ...args], {
+      encoding: 'utf8',
+    });
+    expect([stderr, status]).toEqual([
+      'routepool: standard output could not be written: ENOSPC: no space left on device\n',
+      1,
+    ]);
     // What was found is kept: nothing proven is asked again.
     expect(cli(...args.filter((arg) => arg !== format), '--only', 'ok', '--csv').stdout).toMatch(/,ok,[^,]+,,,,0,$/m);
   });
 
   it('colours only where it is wanted', () => {
-    const run = (env: NodeJS.ProcessEnv) => spawnSync(process.execPath, [main, 'validate', '127.70.0.0/30'], { encoding: 'utf8', env: { ...process.env, ...env } }).stdout;
+    const run = (env: NodeJS.ProcessEnv) =>
+      spawnSync(process.execPath, [main, 'validate', '127.70.0.0/30'], {
+        encoding: 'utf8',
+        env: { ...process.env, ...env },
+      }).stdout;
     expect(run({ FORCE_COLOR: '1', NO_COLOR: '' })).toContain('\u001B[32m');
     expect(run({ FORCE_COLOR: '1', NO_COLOR: '1' })).not.toContain('\u001B[');
   });
 
   // util-linux's script(1) gives it a terminal; that of other systems has other options.
-  const noTerminal = spawnSync('script', ['-qec', 'exit 0', '/dev/null']).status === 0 ? undefined : "util-linux's command 'script' is not here";
+  const noTerminal =
+    spawnSync('script', ['-qec', 'exit 0', '/dev/null']).status === 0
+      ? undefined
+      : "util-linux's command 'script' is not here";
   if (noTerminal) console.warn(`SKIPPED: the test on a terminal, because ${noTerminal}`);
 
   it.skipIf(noTerminal)('shows its progress in one line of a terminal, and takes it away', () => {
     const onTerminal = (columns: number, env: NodeJS.ProcessEnv = {}) => {
       const command = `stty cols ${columns}; '${process.execPath}' '${main}' validate 127.70.0.0/22 --rate 1500`;
-      return spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', env: { ...process.env, TERM: 'xterm', NO_COLOR: '1', ...env } }).stdout;
+      return spawnSync('script', ['-qec', command, '/dev/null'], {
+        encoding: 'utf8',
+        env: { ...process.env, TERM: 'xterm', NO_COLOR: '1', ...env },
+      }).stdout;
     };
     for (const columns of [100, 30]) {
       const shown = onTerminal(columns);
@@ -149,35 +200,60 @@ describe('routepool validate', () => {
       // Begun anew each time, and empty before the summary.
       expect([lines[0], lines.at(-1), lines.length > 3]).toEqual(['', '', true]);
       for (const line of lines) expect(line.length).toBeLessThan(columns);
-      if (columns === 100) expect(lines).toContainEqual(expect.stringMatching(/^█+░+ \d+ % {2}[\d,]+ ok {2}[\d,]+ a second$/));
+      if (columns === 100)
+        expect(lines).toContainEqual(expect.stringMatching(/^█+░+ \d+ % {2}[\d,]+ ok {2}[\d,]+ a second$/));
       expect(shown).toContain('✔ 1,024 of 1,024 sources');
     }
     expect(onTerminal(100, { TERM: 'dumb' })).toMatch(/^✔ /);
   });
 
   it('finishes with the partial result when interrupted', async () => {
-    const run = new Running(spawn(process.execPath, [main, 'validate', '127.72.0.0/16', '--rate', '2000', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] }));
+    const run = new Running(
+      spawn(process.execPath, [main, 'validate', '127.72.0.0/16', '--rate', '2000', '--json'], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
     // The first verdicts are written once 64 KiB of them have gathered.
     await run.until('the first verdicts', () => run.stdout !== '');
     run.child.kill('SIGINT');
     const [code] = await run.closed;
-    const { verdicts, summary } = JSON.parse(run.stdout) as { verdicts: unknown[]; summary: { stopped: boolean; untested: number } };
+    const { verdicts, summary } = JSON.parse(run.stdout) as {
+      verdicts: unknown[];
+      summary: { stopped: boolean; untested: number };
+    };
     expect([code, summary.stopped, verdicts.length + summary.untested]).toEqual([3, true, 65_536]);
     expect(run.stderr).toContain('interrupt again to leave at once');
     expect(run.stderr).toMatch(/stopped: [\d,]+ not tested/);
   });
 
   it('that dies at its start fails a test at once, with what it has said', async () => {
-    const run = new Running(spawn(process.execPath, [main, 'validate', 'no-block', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] }));
-    await expect(run.until('the first verdicts', () => run.stdout !== '')).rejects.toThrow(/ended \(exit code 2\) before the first verdicts[^]*'no-block'/);
+    const run = new Running(
+      spawn(process.execPath, [main, 'validate', 'no-block', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] }),
+    );
+    await expect(run.until('the first verdicts', () => run.stdout !== '')).rejects.toThrow(
+      /ended \(exit code 2\) before the first verdicts[^]*'no-block'/,
+    );
   });
 
   it('goes on after SIGKILL and ends with the table of a run that was not killed', async () => {
     const state = join(mkdtempSync(join(tmpdir(), 'routepool-')), 'sweep.state');
-    const table = (csv: string) => csv.trimEnd().split('\n').slice(1).map((line) => line.split(',').filter((_, i) => [0, 1, 2, 4, 5].includes(i)).join()).toSorted();
+    const table = (csv: string) =>
+      csv
+        .trimEnd()
+        .split('\n')
+        .slice(1)
+        .map((line) =>
+          line
+            .split(',')
+            .filter((_, i) => [0, 1, 2, 4, 5].includes(i))
+            .join(),
+        )
+        .toSorted();
     const args = ['validate', '127.73.0.0/18', '--state', state, '--csv', '--quiet'];
     for (const until of [1, 2]) {
-      const run = new Running(spawn(process.execPath, [main, ...args, '--rate', '2000'], { stdio: ['ignore', 'pipe', 'pipe'] }));
+      const run = new Running(
+        spawn(process.execPath, [main, ...args, '--rate', '2000'], { stdio: ['ignore', 'pipe', 'pipe'] }),
+      );
       // Killed when the state has been written a few times: it is swapped in, so each write is another file.
       const seen = new Set<number>();
       await run.until('its state was written', () => {
@@ -194,6 +270,8 @@ describe('routepool validate', () => {
     expect(table(resumed.stdout)).toEqual(table(whole.stdout));
     const again = cli(...args);
     expect(table(again.stdout)).toEqual(table(whole.stdout));
-    expect(resumed.stdout.split('\n').filter((line) => line.includes(',ok,') && line.endsWith(',0,')).length).toBeGreaterThan(1_000);
+    expect(
+      resumed.stdout.split('\n').filter((line) => line.includes(',ok,') && line.endsWith(',0,')).length,
+    ).toBeGreaterThan(1_000);
   });
 });

@@ -16,7 +16,10 @@ function cli(...args: string[]) {
 describe('routepool interfaces', () => {
   it('tells what the system says without asking anybody', () => {
     const { status, stdout } = cli('--offline');
-    expect([status, stdout]).toEqual([0, expect.stringMatching(/^lo {2}loopback\n {2}addresses {2}127\.0\.0\.1\/8 \(loopback\)/m)]);
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^lo {2}loopback\n {2}addresses {2}127\.0\.0\.1\/8 \(loopback\)/m),
+    ]);
     const json = JSON.parse(cli('interfaces', 'lo', '--offline', '--json').stdout) as { name: string; kind: string }[];
     expect(json).toMatchObject([{ name: 'lo', kind: 'loopback' }]);
   });
@@ -45,22 +48,30 @@ describe.skipIf(why !== undefined)('behind a gateway', { timeout: 60_000 }, () =
   it('says in words what each address leaves as', async () => {
     lab = await RouteLab.create({ families: [4] });
     lab.hold('8.8.0.0/16');
-    lab.gateway.filter('table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ip saddr 10.99.1.2 snat to 1.3.3.7; } }');
+    lab.gateway.filter(
+      'table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ip saddr 10.99.1.2 snat to 1.3.3.7; } }',
+    );
     await lab.startServers(SERVERS.slice(0, 2));
     const servers = SERVERS.slice(0, 2).flatMap((ip) => ['--stun-server', ip]);
     const { status, stdout, stderr } = inside(...servers);
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^c0 {2}virtual, default for IPv4$/m);
     expect(stdout).toMatch(/^ {2}✔ 10\.99\.1\.2 leaves as 1\.3\.3\.7$/m);
-    expect(stdout).toMatch(/^ {2}✔ 8\.8\.0\.0\/16 each leaves as itself \(5 asked, the rest assumed; routepool validate proves each\)$/m);
-    const json = JSON.parse(inside('interfaces', 'c0', '--json', ...servers).stdout) as { interfaces: { routes: { 4: { certainty: string }[] } }[] };
+    expect(stdout).toMatch(
+      /^ {2}✔ 8\.8\.0\.0\/16 each leaves as itself \(5 asked, the rest assumed; routepool validate proves each\)$/m,
+    );
+    const json = JSON.parse(inside('interfaces', 'c0', '--json', ...servers).stdout) as {
+      interfaces: { routes: { 4: { certainty: string }[] } }[];
+    };
     expect(json.interfaces[0]?.routes[4].map(({ certainty }) => certainty)).toEqual(['agreed', 'agreed']);
   });
 
   it('validates all that an interface holds, and the pool', async () => {
     lab = await RouteLab.create({ families: [4] });
     lab.hold('8.8.0.0/22');
-    lab.gateway.filter('table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ip saddr 10.99.1.2 snat to 1.3.3.7; } }');
+    lab.gateway.filter(
+      'table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ip saddr 10.99.1.2 snat to 1.3.3.7; } }',
+    );
     await lab.startServers(SERVERS.slice(0, 2));
     const servers = SERVERS.slice(0, 2).flatMap((ip) => ['--server', ip]);
     const whole = inside('validate', 'c0', ...servers, '--csv', '--quiet');
@@ -69,6 +80,9 @@ describe.skipIf(why !== undefined)('behind a gateway', { timeout: 60_000 }, () =
     expect([lines.length, lines.filter((line) => line.includes(',ok,')).length]).toEqual([1_025, 1_024]);
     expect(lines.find((line) => line.startsWith('10.99.1.2,'))).toMatch(/^10\.99\.1\.2,mapped,1\.3\.3\.7/);
     const pool = inside('validate', 'pool', ...servers);
-    expect([pool.status, pool.stdout]).toEqual([0, expect.stringMatching(/^✔ 1,024 of 1,024 sources of 8\.8\.0\.0\/22 proven/)]);
+    expect([pool.status, pool.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^✔ 1,024 of 1,024 sources of 8\.8\.0\.0\/22 proven/),
+    ]);
   });
 });

@@ -23,7 +23,9 @@ afterEach(() => {
 
 /** Starts the command with --json; gives its first line and how to end it. */
 async function start(...args: string[]) {
-  const child = spawn(process.execPath, [main, 'stun-server', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, 'stun-server', '--json', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   running.push(child);
   const errors = text(child.stderr);
   let out = '';
@@ -31,11 +33,20 @@ async function start(...args: string[]) {
   await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
   const [first] = out.split('\n');
   if (!first) throw new Error(await errors);
-  const info = JSON.parse(first) as { endpoints: { address: string; port: number; advertised: string }[]; notes: string[]; workers: number; tcp: boolean };
+  const info = JSON.parse(first) as {
+    endpoints: { address: string; port: number; advertised: string }[];
+    notes: string[];
+    workers: number;
+    tcp: boolean;
+  };
   const end = async () => {
     child.kill('SIGTERM');
     const [code] = (await once(child, 'close')) as [number];
-    return { code, counters: JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as { replies: number }, errors: await errors };
+    return {
+      code,
+      counters: JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as { replies: number },
+      errors: await errors,
+    };
   };
   return { info, end };
 }
@@ -48,7 +59,10 @@ async function ask(to: { address: string; port: number }): Promise<void> {
 }
 
 function fails(...args: string[]) {
-  const { status, stderr } = spawnSync(process.execPath, [main, 'stun-server', ...args], { encoding: 'utf8', timeout: 20_000 });
+  const { status, stderr } = spawnSync(process.execPath, [main, 'stun-server', ...args], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
   return { status, stderr };
 }
 
@@ -69,7 +83,11 @@ test('with one address it says what it cannot do', async () => {
 });
 
 test('serves metrics', async () => {
-  const run = new Running(spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', '--metrics', '0', '--quiet'], { stdio: ['ignore', 'pipe', 'pipe'] }));
+  const run = new Running(
+    spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', '--metrics', '0', '--quiet'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
   running.push(run.child);
   await run.until('it told where its metrics are', () => run.stderr.includes('\n'));
   const [url] = /http:\S+/.exec(run.stderr) ?? [];
@@ -95,7 +113,11 @@ test('wrong usage is told in the words of the command', () => {
     [['127.0.0.1', '--allow', 'me'], 2, '--allow'],
     [['--advertise', '192.0.2.1'], 2, 'name the addresses too'],
     [['127.0.0.1', '--nat'], 2, '--nat'],
-    [['::ffff:127.0.0.1'], 2, 'for ADDRESS but received the IPv4 address 127.0.0.1 in the form of IPv6: name 127.0.0.1'],
+    [
+      ['::ffff:127.0.0.1'],
+      2,
+      'for ADDRESS but received the IPv4 address 127.0.0.1 in the form of IPv6: name 127.0.0.1',
+    ],
     [['fe80::1%lo'], 2, 'for ADDRESS but received the link-local address fe80::1, which is valid on one link only'],
     [['203.0.113.77'], 1, 'does not hold that address'],
   ] as const) {
@@ -129,11 +151,21 @@ describe.skipIf(why !== undefined)('without addresses', () => {
       }`);
       await lab.startServers(SERVERS.slice(0, 2));
       const asked = SERVERS.slice(0, 2).flatMap((ip) => ['--stun-server', ip]);
-      const started = await lab.client.start([process.execPath, main, 'stun-server', '--no-tcp', ...asked], /STUN server[\s\S]*one to one[\s\S]*one to one/);
+      const started = await lab.client.start(
+        [process.execPath, main, 'stun-server', '--no-tcp', ...asked],
+        /STUN server[\s\S]*one to one[\s\S]*one to one/,
+      );
       const client = createClient('203.0.113.254');
-      expect(lab.server.try(process.execPath, '--input-type=module', '-e', client).stdout.trim().split('\n')).toEqual(['203.0.113.254:3478', '203.0.113.254:3479', '203.0.113.250:3478', '203.0.113.250:3479']);
+      expect(lab.server.try(process.execPath, '--input-type=module', '-e', client).stdout.trim().split('\n')).toEqual([
+        '203.0.113.254:3478',
+        '203.0.113.254:3479',
+        '203.0.113.250:3478',
+        '203.0.113.250:3479',
+      ]);
       lab.close();
-      expect(await started.ended).toContain('IPv4  10.99.1.2 (203.0.113.254) and 10.99.1.4 (203.0.113.250), ports 3478 and 3479');
+      expect(await started.ended).toContain(
+        'IPv4  10.99.1.2 (203.0.113.254) and 10.99.1.4 (203.0.113.250), ports 3478 and 3479',
+      );
     } finally {
       lab.close();
     }
@@ -144,7 +176,16 @@ describe.skipIf(why !== undefined)('without addresses', () => {
     const peer = await space.beside();
     try {
       space.connect('d0', ['10.1.2.3/24'], peer, 'd1', ['10.1.2.4/24']);
-      const options = ['10.1.2.3', '--rate-per-prefix', '10', '--metrics', '10.1.2.3:9464', '--workers', '2', '--no-tcp'];
+      const options = [
+        '10.1.2.3',
+        '--rate-per-prefix',
+        '10',
+        '--metrics',
+        '10.1.2.3:9464',
+        '--workers',
+        '2',
+        '--no-tcp',
+      ];
       await space.start([process.execPath, main, 'stun-server', ...options], /STUN server/);
       const { stdout, stderr } = peer.try(process.execPath, '--input-type=module', '-e', BURST);
       const [, answered] = /replies_total\{class="success"\} (\d+)/.exec(stdout) ?? [undefined, stderr];
@@ -205,29 +246,48 @@ describe('the files that start it for good', () => {
   const unit = readFileSync(join(root, 'examples/stun-server.service'), 'utf8');
   const container = readFileSync(join(root, 'examples/stun-server.Containerfile'), 'utf8');
 
-  test.for(['stun-server.service', 'block-route.service', 'validate-block.service'])('systemd accepts %s', (name, context) => {
-    if (spawnSync('systemd-analyze', ['--version']).error) return context.skip('systemd-analyze is not installed');
-    const folder = mkdtempSync(join(tmpdir(), 'routepool-unit-'));
-    try {
-      const file = join(folder, name);
-      // It looks for the programs, which are elsewhere in a checkout, and for the units that this one needs.
-      for (const one of [name, 'block-route.service']) {
-        const text = readFileSync(join(root, 'examples', one), 'utf8').replace(/^ExecStart=\S*routepool/m, `ExecStart=${process.execPath} ${main}`).replaceAll('=/sbin/ip', `=${process.execPath}`);
-        writeFileSync(join(folder, one), text);
+  test.for(['stun-server.service', 'block-route.service', 'validate-block.service'])(
+    'systemd accepts %s',
+    (name, context) => {
+      if (spawnSync('systemd-analyze', ['--version']).error) return context.skip('systemd-analyze is not installed');
+      const folder = mkdtempSync(join(tmpdir(), 'routepool-unit-'));
+      try {
+        const file = join(folder, name);
+        // It looks for the programs, which are elsewhere in a checkout, and for the units that this one needs.
+        for (const one of [name, 'block-route.service']) {
+          const text = readFileSync(join(root, 'examples', one), 'utf8')
+            .replace(/^ExecStart=\S*routepool/m, `ExecStart=${process.execPath} ${main}`)
+            .replaceAll('=/sbin/ip', `=${process.execPath}`);
+          writeFileSync(join(folder, one), text);
+        }
+        const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], {
+          encoding: 'utf8',
+          timeout: 30_000,
+        });
+        // What it says of other units of the machine is no concern of ours.
+        expect(
+          stderr
+            .split('\n')
+            .filter((line) => line.includes(name))
+            .join('\n'),
+        ).toBe('');
+        expect(status).toBe(0);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
       }
-      const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], { encoding: 'utf8', timeout: 30_000 });
-      // What it says of other units of the machine is no concern of ours.
-      expect(stderr.split('\n').filter((line) => line.includes(name)).join('\n')).toBe('');
-      expect(status).toBe(0);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
+    },
+  );
 
   test('the command of the unit starts and ends in order', async () => {
     const args = /^ExecStart=\/usr\/local\/bin\/routepool stun-server (.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
     expect(args).toContain('--metrics');
-    const run = new Running(spawn(process.execPath, [main, 'stun-server', '127.0.0.1', '--port', '0', ...args.map((arg) => (arg === '9464' ? '0' : arg))], { stdio: ['ignore', 'pipe', 'pipe'] }));
+    const run = new Running(
+      spawn(
+        process.execPath,
+        [main, 'stun-server', '127.0.0.1', '--port', '0', ...args.map((arg) => (arg === '9464' ? '0' : arg))],
+        { stdio: ['ignore', 'pipe', 'pipe'] },
+      ),
+    );
     running.push(run.child);
     await run.until('it told where it listens', () => run.stdout.includes('\n'));
     run.child.kill('SIGTERM');
@@ -239,11 +299,20 @@ describe('the files that start it for good', () => {
     try {
       for (const [, sources = '', target = ''] of container.matchAll(/^COPY --from=build (.+) \/app\/(\S*)$/gm)) {
         for (const source of sources.split(' ').map((path) => path.replace('/src/', ''))) {
-          const names = source.startsWith('*') ? readdirSync(root).filter((name) => name.endsWith(source.slice(1))) : [source];
-          for (const name of names) cpSync(join(root, name), join(folder, target, name.endsWith('/') ? '' : basename(name)), { recursive: true });
+          const names = source.startsWith('*')
+            ? readdirSync(root).filter((name) => name.endsWith(source.slice(1)))
+            : [source];
+          for (const name of names)
+            cpSync(join(root, name), join(folder, target, name.endsWith('/') ? '' : basename(name)), {
+              recursive: true,
+            });
         }
       }
-      const { status, stdout } = spawnSync(process.execPath, [join(folder, 'dist/cli/main.js'), 'validate', '127.16.0.0/28', '--json'], { encoding: 'utf8', timeout: 30_000 });
+      const { status, stdout } = spawnSync(
+        process.execPath,
+        [join(folder, 'dist/cli/main.js'), 'validate', '127.16.0.0/28', '--json'],
+        { encoding: 'utf8', timeout: 30_000 },
+      );
       expect(status).toBe(0);
       expect((JSON.parse(stdout) as { summary: { sources: number } }).summary.sources).toBe(16);
       expect(container).toContain('ENTRYPOINT ["node", "/app/dist/cli/main.js", "stun-server"]');

@@ -13,7 +13,10 @@ describe('routepool watch', () => {
   it.each<[string[], RegExp]>([
     [['eth0'], /takes no argument but received 'eth0'/],
     [['--interval', '30'], /need --external/],
-    [['--external', '--interval', '1'], /at least 20000 with public servers .* for --interval \(in milliseconds\) but received 1000/],
+    [
+      ['--external', '--interval', '1'],
+      /at least 20000 with public servers .* for --interval \(in milliseconds\) but received 1000/,
+    ],
     [['--external', '--stun-server', 'http://x'], /http/],
     [['--count', '0'], /a positive integer for --count/],
     [['--poll', '1'], /from 10 to 86400000 for --poll/],
@@ -47,7 +50,10 @@ describe.skipIf(why !== undefined)('routepool watch in a namespace', () => {
 
   /** The thread that watches is there: what happens from now on is told. */
   async function watches(child: ChildProcessWithoutNullStreams): Promise<void> {
-    const named = () => spawnSync('sh', ['-c', `cat /proc/${child.pid}/task/*/comm`], { encoding: 'utf8' }).stdout.includes('routepool-watch');
+    const named = () =>
+      spawnSync('sh', ['-c', `cat /proc/${child.pid}/task/*/comm`], { encoding: 'utf8' }).stdout.includes(
+        'routepool-watch',
+      );
     while (child.exitCode === null && !named()) await new Promise((resolve) => setImmediate(resolve));
   }
 
@@ -65,9 +71,21 @@ describe.skipIf(why !== undefined)('routepool watch in a namespace', () => {
     while (!output.text.includes('\n')) await once(child.stdout, 'data');
     child.kill('SIGINT');
     expect(await ended).toEqual([0, null]);
-    const lines = output.text.trimEnd().split('\n').map((line) => JSON.parse(line) as object);
+    const lines = output.text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
     expect(lines).toEqual([
-      { time: expect.stringMatching(/^\d{4}-.*Z$/), type: 'address-added', interface: 'c0', index: expect.any(Number), ip: '8.8.8.7', prefixLength: 24, family: 4, scope: 'global' },
+      {
+        time: expect.stringMatching(/^\d{4}-.*Z$/),
+        type: 'address-added',
+        interface: 'c0',
+        index: expect.any(Number),
+        ip: '8.8.8.7',
+        prefixLength: 24,
+        family: 4,
+        scope: 'global',
+      },
     ]);
     expect(output.errors).toBe('');
   });

@@ -51,7 +51,13 @@ describe('connections', () => {
     server.on('pipe', (pipe) => {
       most = Math.max(most, ++open);
       pipe.once('close', () => open--);
-      pipe.addMessageListener((data) => void pipe.send(data).then(() => pipe.close()).then(() => served++));
+      pipe.addMessageListener(
+        (data) =>
+          void pipe
+            .send(data)
+            .then(() => pipe.close())
+            .then(() => served++),
+      );
     });
     const answers = Array.from({ length: 40 }, async (_, i) => {
       const socket = await client(`127.86.0.${1 + (i % 2)}`, group.port);
@@ -92,7 +98,9 @@ describe('connections', () => {
   it('are not given to what is no function', () => {
     const daemon = new Daemon();
     for (const add of ['addMessageListener', 'addUpListener', 'addEndListener'] as const) {
-      expect(() => daemon[add](undefined as never), add).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option: 'listener' }));
+      expect(() => daemon[add](undefined as never), add).toThrow(
+        expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option: 'listener' }),
+      );
     }
   });
 
@@ -119,8 +127,17 @@ describe('the end', () => {
     let closes = 0;
     server.on('close', () => closes++);
     const [received] = await Promise.all([text(socket), server.close(), server.close()]);
-    expect([received.length, closes, pipe?.closed, server.servers, server.connections]).toEqual([3_000_000, 1, true, [], 0]);
-    const again = () => daemon().listen(TCP, group.port, '127.86.0.2').catch(() => undefined);
+    expect([received.length, closes, pipe?.closed, server.servers, server.connections]).toEqual([
+      3_000_000,
+      1,
+      true,
+      [],
+      0,
+    ]);
+    const again = () =>
+      daemon()
+        .listen(TCP, group.port, '127.86.0.2')
+        .catch(() => undefined);
     while ((await again()) === undefined) await new Promise(setImmediate);
   });
 
@@ -172,24 +189,32 @@ describe('the end', () => {
     expect(stdout).toBe('listening\nanswered\n');
   });
 
-  const whyNoLimit = spawnSync('sh', ['-c', 'ulimit -n 80']).status === 0 ? undefined : 'the shell cannot limit descriptors';
+  const whyNoLimit =
+    spawnSync('sh', ['-c', 'ulimit -n 80']).status === 0 ? undefined : 'the shell cannot limit descriptors';
   if (whyNoLimit !== undefined) console.warn(`skipped: want of descriptors, since ${whyNoLimit}`);
-  it.skipIf(whyNoLimit !== undefined)('is not near when descriptors run out: it goes on when there are some again', async () => {
-    const child = spawn('sh', ['-c', `ulimit -n 80; exec "${process.execPath}" "${script}" descriptors`]);
-    const lines: string[] = [];
-    const ended = once(child, 'close');
-    const port = new Promise<number>((resolve) => {
-      child.stdout.on('data', (chunk: Buffer) => {
-        lines.push(...String(chunk).split('\n').filter((line) => line !== ''));
-        if (lines.length >= 2) resolve(Number(lines[1]));
+  it.skipIf(whyNoLimit !== undefined)(
+    'is not near when descriptors run out: it goes on when there are some again',
+    async () => {
+      const child = spawn('sh', ['-c', `ulimit -n 80; exec "${process.execPath}" "${script}" descriptors`]);
+      const lines: string[] = [];
+      const ended = once(child, 'close');
+      const port = new Promise<number>((resolve) => {
+        child.stdout.on('data', (chunk: Buffer) => {
+          lines.push(
+            ...String(chunk)
+              .split('\n')
+              .filter((line) => line !== ''),
+          );
+          if (lines.length >= 2) resolve(Number(lines[1]));
+        });
       });
-    });
-    const sockets = await Promise.all(Array.from({ length: 300 }, async () => client('127.0.0.1', await port)));
-    for (const socket of sockets) socket.write('x');
-    expect(await Promise.all(sockets.map(text))).toEqual(sockets.map(() => 'x'));
-    child.stdin.end();
-    expect([(await ended)[0], lines[2]]).toEqual([0, 'EMFILE accept']);
-  });
+      const sockets = await Promise.all(Array.from({ length: 300 }, async () => client('127.0.0.1', await port)));
+      for (const socket of sockets) socket.write('x');
+      expect(await Promise.all(sockets.map(text))).toEqual(sockets.map(() => 'x'));
+      child.stdin.end();
+      expect([(await ended)[0], lines[2]]).toEqual([0, 'EMFILE accept']);
+    },
+  );
 });
 
 describe('accept', () => {
@@ -204,7 +229,10 @@ describe('accept', () => {
     // The one that waited is closed with the daemon, and not given to anybody.
     expect([await server.accept(), await server.accept({ timeoutMs: 0 })]).toEqual([null, null]);
     await closing;
-    expect([await server.accept(), await server[Symbol.asyncIterator]().next()]).toEqual([null, { done: true, value: undefined }]);
+    expect([await server.accept(), await server[Symbol.asyncIterator]().next()]).toEqual([
+      null,
+      { done: true, value: undefined },
+    ]);
     await expect(server.listen(TCP, 0, '127.86.0.1')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED' });
   });
 

@@ -16,8 +16,21 @@ describe('a TCP daemon', () => {
     const server = daemon();
     const group = await server.listen(TCP, 0, pool);
     expect(group.servers.length).toBe(1);
-    expect(group.servers[0]).toMatchObject({ protocol: 'tcp', address: '0.0.0.0', family: 4, isShared: true, externalAddress: undefined, closed: false });
-    server.on('pipe', (pipe) => void pipe.send(`${pipe.localAddress} ${pipe.externalAddress} ${pipe.route?.ext()} ${pipe.remoteAddress}`).then(() => pipe.close()));
+    expect(group.servers[0]).toMatchObject({
+      protocol: 'tcp',
+      address: '0.0.0.0',
+      family: 4,
+      isShared: true,
+      externalAddress: undefined,
+      closed: false,
+    });
+    server.on(
+      'pipe',
+      (pipe) =>
+        void pipe
+          .send(`${pipe.localAddress} ${pipe.externalAddress} ${pipe.route?.ext()} ${pipe.remoteAddress}`)
+          .then(() => pipe.close()),
+    );
     for (const host of ['127.86.0.0', '127.86.0.77', '127.86.0.255']) {
       const socket = await client(host, group.port, '127.87.0.1');
       expect([socket.remoteAddress, await text(socket)]).toEqual([host, `${host} ${host} ${host} 127.87.0.1`]);
@@ -36,18 +49,41 @@ describe('a TCP daemon', () => {
 
   it('at a few addresses has a socket for each, all at one port, each with its external address', async () => {
     const group = await daemon().listen(TCP, 0, pool.slice(3, 6));
-    const facts = group.servers.map(({ address, port, externalAddress, isShared }) => ({ address, port, externalAddress, isShared }));
-    expect(facts).toEqual([3, 4, 5].map((k) => ({ address: `127.86.0.${k}`, port: group.port, externalAddress: `127.86.0.${k}`, isShared: false })));
+    const facts = group.servers.map(({ address, port, externalAddress, isShared }) => ({
+      address,
+      port,
+      externalAddress,
+      isShared,
+    }));
+    expect(facts).toEqual(
+      [3, 4, 5].map((k) => ({
+        address: `127.86.0.${k}`,
+        port: group.port,
+        externalAddress: `127.86.0.${k}`,
+        isShared: false,
+      })),
+    );
   });
 
   it('listens at routes, bound routes, addresses and ranges alike, each address once', async () => {
     const bound = await pool.at(9)?.bind();
-    const group = await daemon().listen(TCP, 0, [pool.at(8) ?? '', bound ?? '', '127.86.0.8', '127.86.0.10-127.86.0.11', '127.86.0.12/31']);
-    expect(group.servers.map((each) => each.address).toSorted()).toEqual(['8', '9', '10', '11', '12', '13'].map((k) => `127.86.0.${k}`).toSorted());
+    const group = await daemon().listen(TCP, 0, [
+      pool.at(8) ?? '',
+      bound ?? '',
+      '127.86.0.8',
+      '127.86.0.10-127.86.0.11',
+      '127.86.0.12/31',
+    ]);
+    expect(group.servers.map((each) => each.address).toSorted()).toEqual(
+      ['8', '9', '10', '11', '12', '13'].map((k) => `127.86.0.${k}`).toSorted(),
+    );
     const port = group.port;
     await group.close();
     const again = (await pool.at(9)?.bind({ port })) ?? '';
-    const listened = () => daemon().listen(TCP, 0, again).catch(() => undefined);
+    const listened = () =>
+      daemon()
+        .listen(TCP, 0, again)
+        .catch(() => undefined);
     let second: Awaited<ReturnType<typeof listened>>;
     while ((second = await listened()) === undefined) await new Promise(setImmediate);
     expect(second.port).toBe(port);
@@ -68,7 +104,9 @@ describe('a TCP daemon', () => {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     closers.push(() => agent.destroy());
     for (const path of ['/a', '/b']) {
-      const [response] = (await once(http.get({ host: '127.86.0.5', port, path, agent }), 'response')) as [http.IncomingMessage];
+      const [response] = (await once(http.get({ host: '127.86.0.5', port, path, agent }), 'response')) as [
+        http.IncomingMessage,
+      ];
       expect(await text(response)).toBe(`127.86.0.5 ${path}`);
       await new Promise(setImmediate);
     }
@@ -92,7 +130,8 @@ describe('a TCP daemon', () => {
     server.on('pipe', (pipe) => void pipe.send(`${pipe.localAddress} ${pipe.remoteAddress}`).then(() => pipe.close()));
     const group = await server.listenAll(TCP, 0, v6only === undefined ? {} : { v6only });
     expect(group.servers.map((each) => each.address)).toEqual(addresses);
-    for (const host of ['127.0.0.1', '127.86.0.3', '::1']) expect((await text(await client(host, group.port))).split(' ')[0]).toBe(host);
+    for (const host of ['127.0.0.1', '127.86.0.3', '::1'])
+      expect((await text(await client(host, group.port))).split(' ')[0]).toBe(host);
   });
 
   it.skipIf(!hasIpv6)('at :: alone takes IPv4 only when told so', async () => {
@@ -116,11 +155,21 @@ describe('what cannot be listened at', () => {
     const port = await occupy('127.86.0.2');
     const server = daemon();
     const error: unknown = await server.listen(TCP, port, three).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'EADDRINUSE', address: '127.86.0.2', port, message: `bind EADDRINUSE 127.86.0.2:${port}` });
-    expect((error as { failures: unknown[] }).failures).toMatchObject([{ address: '127.86.0.2', port, error: { code: 'EADDRINUSE' } }]);
+    expect(error).toMatchObject({
+      code: 'EADDRINUSE',
+      address: '127.86.0.2',
+      port,
+      message: `bind EADDRINUSE 127.86.0.2:${port}`,
+    });
+    expect((error as { failures: unknown[] }).failures).toMatchObject([
+      { address: '127.86.0.2', port, error: { code: 'EADDRINUSE' } },
+    ]);
     expect(String((error as Error).stack)).toContain('daemon.spec.ts');
     expect(server.servers).toEqual([]);
-    const others = () => daemon().listen(TCP, port, ['127.86.0.1', '127.86.0.3']).catch(() => undefined);
+    const others = () =>
+      daemon()
+        .listen(TCP, port, ['127.86.0.1', '127.86.0.3'])
+        .catch(() => undefined);
     while ((await others()) === undefined) await new Promise(setImmediate);
   });
 
@@ -128,13 +177,21 @@ describe('what cannot be listened at', () => {
     const port = await occupy('127.86.0.2');
     const group = await daemon().listen(TCP, port, three, { allowPartial: true });
     expect(group.servers.map((each) => each.address)).toEqual(['127.86.0.1', '127.86.0.3']);
-    expect(group.failed).toMatchObject([{ address: '127.86.0.2', port, error: { code: 'EADDRINUSE', syscall: 'bind' } }]);
+    expect(group.failed).toMatchObject([
+      { address: '127.86.0.2', port, error: { code: 'EADDRINUSE', syscall: 'bind' } },
+    ]);
     await client('127.86.0.3', port);
-    await expect(daemon().listen(TCP, port, '127.86.0.2', { allowPartial: true })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(daemon().listen(TCP, port, '127.86.0.2', { allowPartial: true })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    });
   });
 
   it.each<[string, unknown[], object]>([
-    ['an address of somebody else', [TCP, 0, '203.0.113.7'], { code: 'EADDRNOTAVAIL', syscall: 'bind', address: '203.0.113.7' }],
+    [
+      'an address of somebody else',
+      [TCP, 0, '203.0.113.7'],
+      { code: 'EADDRNOTAVAIL', syscall: 'bind', address: '203.0.113.7' },
+    ],
     ['a block of somebody else', [UDP, 0, '203.0.113.0/24'], { code: 'ERR_ROUTEPOOL_NOT_LOCAL' }],
     ['a port of root', [TCP, 65_536, '127.0.0.1'], { code: 'ERR_ROUTEPOOL_OPTION', option: 'port' }],
     ['a port that is none', [TCP, '80', '127.0.0.1'], { code: 'ERR_ROUTEPOOL_OPTION', option: 'port' }],
@@ -144,19 +201,43 @@ describe('what cannot be listened at', () => {
     ['a name', [TCP, 0, 'localhost'], { code: 'ERR_ROUTEPOOL_OPTION', option: 'where' }],
     ['a number', [TCP, 0, 7], { code: 'ERR_ROUTEPOOL_OPTION', option: 'where' }],
     ['a prefix that is too long', [TCP, 0, '10.0.0.0/33'], { code: 'ERR_ROUTEPOOL_BLOCK', option: 'where' }],
-    ['more sockets than there can be', [TCP, 0, '127.0.0.0/8', { sockets: 'per-address' }], { code: 'ERR_ROUTEPOOL_OPTION', option: 'sockets' }],
-    ['an option that there is not', [TCP, 0, '127.0.0.1', { partial: true }], { code: 'ERR_ROUTEPOOL_OPTION', message: expect.stringMatching(/allowPartial/) as string }],
-    ['an interface with a NUL in its name', [TCP, 0, '127.0.0.1', { interface: 'lo\0' }], { code: 'ERR_ROUTEPOOL_OPTION', option: 'interface' }],
-    ['an interface that there is not', [TCP, 0, '127.0.0.1', { interface: 'no-such0' }], { code: 'ENODEV', syscall: 'setsockopt' }],
+    [
+      'more sockets than there can be',
+      [TCP, 0, '127.0.0.0/8', { sockets: 'per-address' }],
+      { code: 'ERR_ROUTEPOOL_OPTION', option: 'sockets' },
+    ],
+    [
+      'an option that there is not',
+      [TCP, 0, '127.0.0.1', { partial: true }],
+      { code: 'ERR_ROUTEPOOL_OPTION', message: expect.stringMatching(/allowPartial/) as string },
+    ],
+    [
+      'an interface with a NUL in its name',
+      [TCP, 0, '127.0.0.1', { interface: 'lo\0' }],
+      { code: 'ERR_ROUTEPOOL_OPTION', option: 'interface' },
+    ],
+    [
+      'an interface that there is not',
+      [TCP, 0, '127.0.0.1', { interface: 'no-such0' }],
+      { code: 'ENODEV', syscall: 'setsockopt' },
+    ],
   ])('%s', async (_name, args, error) => {
     const listen = (...all: unknown[]) => daemon().listen(...(all as Parameters<Daemon['listen']>));
     await expect(listen(...args)).rejects.toMatchObject(error);
   });
 
   it('an empty pool, a closed daemon, and an interface of another name say so', async () => {
-    await expect(daemon().listen(TCP, 0, pool.slice(0, 0))).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_ROUTE', message: expect.stringMatching(/no address to listen at/) as string });
-    await expect(daemon().listenAll(TCP, 0, null as never)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', option: 'options' });
-    await expect(daemon().listenLocal(TCP, 0, 'no-such0')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_INTERFACE' });
+    await expect(daemon().listen(TCP, 0, pool.slice(0, 0))).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_NO_ROUTE',
+      message: expect.stringMatching(/no address to listen at/) as string,
+    });
+    await expect(daemon().listenAll(TCP, 0, null as never)).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_OPTION',
+      option: 'options',
+    });
+    await expect(daemon().listenLocal(TCP, 0, 'no-such0')).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_NO_INTERFACE',
+    });
     await expect(daemon().listenLocal(TCP, 0, 'lo')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_ROUTE' });
     const over = new Daemon();
     await over.close();
@@ -168,9 +249,23 @@ describe('what cannot be listened at', () => {
 
 it('a set of ranges knows what is in it', () => {
   const packed = (text: string) => Endpoint.of(text, 0).packed.slice(0, 16);
-  const ranges = [['10.0.0.5', '10.0.0.9'], ['10.0.1.0', '10.0.1.0'], ['200.0.0.0', '255.255.255.255']];
+  const ranges = [
+    ['10.0.0.5', '10.0.0.9'],
+    ['10.0.1.0', '10.0.1.0'],
+    ['200.0.0.0', '255.255.255.255'],
+  ];
   const set = new AddressSet(Buffer.concat(ranges.flat().map(packed)));
-  const known: [string, boolean][] = [['10.0.0.4', false], ['10.0.0.5', true], ['10.0.0.9', true], ['10.0.0.10', false], ['10.0.1.0', true], ['10.0.1.1', false], ['199.255.255.255', false], ['255.255.255.255', true], ['0.0.0.0', false]];
+  const known: [string, boolean][] = [
+    ['10.0.0.4', false],
+    ['10.0.0.5', true],
+    ['10.0.0.9', true],
+    ['10.0.0.10', false],
+    ['10.0.1.0', true],
+    ['10.0.1.1', false],
+    ['199.255.255.255', false],
+    ['255.255.255.255', true],
+    ['0.0.0.0', false],
+  ];
   for (const [ip, want] of known) expect([ip, set.has(packed(ip))]).toEqual([ip, want]);
   expect(new AddressSet(new Uint8Array(0)).has(packed('10.0.0.5'))).toBe(false);
 });

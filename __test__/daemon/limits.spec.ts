@@ -14,7 +14,12 @@ cleanUp();
 function watched(options: DaemonOptions): { server: Daemon; most(): number } {
   const server = daemon(options);
   let most = 0;
-  const look = () => (most = Math.max(most, server.connections, server.servers.reduce((sum, each) => sum + each.connections, 0)));
+  const look = () =>
+    (most = Math.max(
+      most,
+      server.connections,
+      server.servers.reduce((sum, each) => sum + each.connections, 0),
+    ));
   server.on('pipe', (pipe) => {
     look();
     pipe.on('close', look);
@@ -24,7 +29,13 @@ function watched(options: DaemonOptions): { server: Daemon; most(): number } {
 
 /** Once it is closed, by whatever reason. */
 function gone(socket: Socket): Promise<void> {
-  return new Promise((resolve) => void socket.on('error', () => undefined).resume().on('close', () => resolve()));
+  return new Promise(
+    (resolve) =>
+      void socket
+        .on('error', () => undefined)
+        .resume()
+        .on('close', () => resolve()),
+  );
 }
 
 async function clients(count: number, port: number, host = '127.86.0.1'): Promise<Socket[]> {
@@ -56,7 +67,9 @@ describe('maxConnections', () => {
     server.on('pipe', (pipe) => void pipe.recv().then(() => pipe.close()));
     const group = await server.listen(TCP, 0, ['127.86.0.1', '127.86.0.2', '127.86.0.3']);
     const served = Array.from({ length: 90 }, async (_, i) => {
-      const socket = connect(group.port, `127.86.0.${1 + (i % 3)}`).end('x').resume();
+      const socket = connect(group.port, `127.86.0.${1 + (i % 3)}`)
+        .end('x')
+        .resume();
       await once(socket, 'close');
     });
     await Promise.all(served);

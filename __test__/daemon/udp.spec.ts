@@ -8,14 +8,19 @@ import { ask, cleanUp, closers, daemon, hasIpv6, pool } from '../helpers/daemons
 cleanUp();
 
 describe('a UDP daemon', () => {
-  const mirror = (pipe: Pipe) => void pipe.addMessageListener((data) => void pipe.send(`${String(data)} ${pipe.localAddress} ${pipe.externalAddress}`));
+  const mirror = (pipe: Pipe) =>
+    void pipe.addMessageListener(
+      (data) => void pipe.send(`${String(data)} ${pipe.localAddress} ${pipe.externalAddress}`),
+    );
 
   it('at a block is one socket, and answers from the address that was asked', async () => {
     const server = daemon().addUpListener(mirror);
     const group = await server.listen(UDP, 0, pool);
     expect(group.servers.map((each) => [each.protocol, each.address])).toEqual([['udp', '0.0.0.0']]);
     const hosts = Array.from({ length: 40 }, (_, k) => `127.86.0.${k * 6}`);
-    expect(await Promise.all(hosts.map((host) => ask(host, group.port)))).toEqual(hosts.map((host) => `who ${host} ${host}`));
+    expect(await Promise.all(hosts.map((host) => ask(host, group.port)))).toEqual(
+      hosts.map((host) => `who ${host} ${host}`),
+    );
     expect(server.connections).toBe(40);
   });
 
@@ -25,10 +30,14 @@ describe('a UDP daemon', () => {
     expect(await ask('127.86.0.2', group.port)).toBe('who 127.86.0.2 undefined');
   });
 
-  it.skipIf(!hasIpv6).each([true, false])('at all addresses answers from the one that was asked (v6only %s)', async (v6only) => {
-    const group = await daemon().addUpListener(mirror).listenAll(UDP, 0, { v6only });
-    for (const host of ['127.0.0.1', '127.86.0.200', '::1']) expect(await ask(host, group.port)).toBe(`who ${host} undefined`);
-  });
+  it.skipIf(!hasIpv6).each([true, false])(
+    'at all addresses answers from the one that was asked (v6only %s)',
+    async (v6only) => {
+      const group = await daemon().addUpListener(mirror).listenAll(UDP, 0, { v6only });
+      for (const host of ['127.0.0.1', '127.86.0.200', '::1'])
+        expect(await ask(host, group.port)).toBe(`who ${host} undefined`);
+    },
+  );
 
   it('has one pipe for a peer and an address, and another for the same peer and another address', async () => {
     const server = daemon();
@@ -37,7 +46,8 @@ describe('a UDP daemon', () => {
     closers.push(() => new Promise<void>((done) => socket.close(done)));
     for (const host of ['127.86.0.1', '127.86.0.1', '127.86.0.2', '127.86.0.1']) socket.send(host, group.port, host);
     const [first, second] = [await server.accept(), await server.accept()];
-    const all = async (pipe: Pipe | null | undefined, count: number) => Promise.all(Array.from({ length: count }, async () => String(await pipe?.recv())));
+    const all = async (pipe: Pipe | null | undefined, count: number) =>
+      Promise.all(Array.from({ length: count }, async () => String(await pipe?.recv())));
     expect(await all(first, 3)).toEqual(['127.86.0.1', '127.86.0.1', '127.86.0.1']);
     expect(await all(second, 1)).toEqual(['127.86.0.2']);
     expect(first?.remotePort).toBe(second?.remotePort);
@@ -79,7 +89,7 @@ describe('a UDP daemon', () => {
     let news = 0;
     socket.on('message', () => news++);
     // More than three of the times that silence is given.
-    for (const end = performance.now() + 100; performance.now() < end; ) {
+    for (const end = performance.now() + 100; performance.now() < end;) {
       await Promise.all([once(socket, 'message'), pipe?.send('news')]);
     }
     expect([pipe?.closed, news > 3]).toEqual([false, true]);

@@ -44,5 +44,7 @@ export async function ask(host: string, port: number, question = 'who'): Promise
   return String(((await once(socket, 'message')) as [Buffer])[0]);
 }
 
-export const hasIpv6 = listInterfaces({ details: true }).some((facts) => facts.addresses.some((address) => address.ip === '::1'));
+export const hasIpv6 = listInterfaces({ details: true }).some((facts) =>
+  facts.addresses.some((address) => address.ip === '::1'),
+);
 if (!hasIpv6) console.warn('skipped: IPv6, since this machine has no ::1');

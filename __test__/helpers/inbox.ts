@@ -30,12 +30,16 @@ export function inbox(highWaterMark = 1_000, recvTimeoutMs?: number) {
       const message = await box.recv({ timeoutMs: 0, ...options }, here);
       return message && message.data.toString('latin1');
     },
-    subscribe: (pattern?: MessagePattern, from?: PeerFilter, options?: object) => box.subscribe(pattern, from, options, here),
+    subscribe: (pattern?: MessagePattern, from?: PeerFilter, options?: object) =>
+      box.subscribe(pattern, from, options, here),
   };
 }
 
 export const texts = (messages: Iterable<Message>) => [...messages].map((message) => message.data.toString('latin1'));
-export async function rest(subscription: { length: number; recvFrom(o: object): Promise<Message | undefined | null> }): Promise<string[]> {
+export async function rest(subscription: {
+  length: number;
+  recvFrom(o: object): Promise<Message | undefined | null>;
+}): Promise<string[]> {
   const all: Message[] = [];
   while (subscription.length > 0) all.push((await subscription.recvFrom({ timeoutMs: 0 })) as Message);
   return texts(all);

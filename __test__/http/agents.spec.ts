@@ -47,7 +47,8 @@ async function serve(server: Server | https.Server, host = '127.0.0.1'): Promise
   });
   return (server.address() as AddressInfo).port;
 }
-const httpServer = (listener: RequestListener = mirror) => serve(http.createServer({ keepAliveTimeout: 60_000 }, listener));
+const httpServer = (listener: RequestListener = mirror) =>
+  serve(http.createServer({ keepAliveTimeout: 60_000 }, listener));
 
 async function get(options: http.RequestOptions | https.RequestOptions, body?: string): Promise<string> {
   const { request } = 'ca' in options || options.protocol === 'https:' ? https : http;
@@ -87,7 +88,11 @@ describe('an http agent of a route', () => {
   it('leaves by the route, and keeps its connection alive', async () => {
     const port = await httpServer();
     const agent = closing(route(3).agent());
-    const seen = [await get({ port, agent }), await get({ port, agent }), await get({ port, agent }, 'x'.repeat(100_000))];
+    const seen = [
+      await get({ port, agent }),
+      await get({ port, agent }),
+      await get({ port, agent }, 'x'.repeat(100_000)),
+    ];
     expect(seen[0]).toMatch(/^127\.83\.0\.3 \d+$/);
     expect(new Set(seen).size).toBe(1);
     expect(Object.keys(agent.freeSockets)).toEqual([`127.0.0.1:${port}:127.83.0.3:`]);
@@ -122,7 +127,9 @@ describe('an http agent of a route', () => {
     });
     const port = await serve(server);
     const agent = closing(route(3).agent({ maxSockets: 2 }));
-    expect(await Promise.all(Array.from({ length: 20 }, () => get({ port, agent })))).toEqual(Array.from({ length: 20 }, () => 'x'));
+    expect(await Promise.all(Array.from({ length: 20 }, () => get({ port, agent })))).toEqual(
+      Array.from({ length: 20 }, () => 'x'),
+    );
     expect(most).toBe(2);
   });
 
@@ -150,8 +157,14 @@ describe('an http agent of a route', () => {
   it('a name that does not exist too, and a given lookup is asked', async () => {
     const port = await httpServer();
     const agent = closing(route(3).agent());
-    const lookup = ((host: string, _options: unknown, done: (error: Error | null, found: { address: string; family: number }[]) => void) =>
-      host === 'service.test' ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' }), [])) as never;
+    const lookup = ((
+      host: string,
+      _options: unknown,
+      done: (error: Error | null, found: { address: string; family: number }[]) => void,
+    ) =>
+      host === 'service.test'
+        ? done(null, [{ address: '127.0.0.1', family: 4 }])
+        : done(Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' }), [])) as never;
     expect(await get({ host: 'service.test', port, agent, lookup })).toMatch(/^127\.83\.0\.3 /);
     const request = http.get({ host: 'missing.test', port, agent, lookup });
     const [error] = (await once(request, 'error')) as [Error];
@@ -180,7 +193,10 @@ describe('an http agent of a route', () => {
 
   it('refuses a source or a socket file beside its route', async () => {
     const agent = closing(route(3).agent());
-    for (const [wrong, message] of [[{ localAddress: '127.0.0.9' }, /`localAddress`/], [{ socketPath: '/run/x' }, /`socketPath`/]] as const) {
+    for (const [wrong, message] of [
+      [{ localAddress: '127.0.0.9' }, /`localAddress`/],
+      [{ socketPath: '/run/x' }, /`socketPath`/],
+    ] as const) {
       const [error] = (await once(http.get({ host: '127.0.0.1', port: 1, agent, ...wrong }), 'error')) as [Error];
       expect(error).toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', message: expect.stringMatching(message) as string });
     }
@@ -213,7 +229,11 @@ describe('an http agent of a pool', () => {
 
   it('asks a function, which sees the request', async () => {
     const port = await httpServer();
-    const agent = closing(pool.agent({ pick: (all, request) => all.at(Number((request as { headers: Record<string, string> }).headers['x-source'])) }));
+    const agent = closing(
+      pool.agent({
+        pick: (all, request) => all.at(Number((request as { headers: Record<string, string> }).headers['x-source'])),
+      }),
+    );
     expect(await get({ port, agent, headers: { 'x-source': '9' } })).toMatch(/^127\.83\.0\.9 /);
     expect(await get({ port, agent, headers: { 'x-source': '-1' } })).toMatch(/^127\.83\.0\.15 /);
     const none = http.get({ host: '127.0.0.1', port, agent, headers: { 'x-source': '99' } });
@@ -232,7 +252,8 @@ describe('an http agent of a pool', () => {
 if (whyNoCertificate !== undefined) console.warn(`skipped: TLS, since ${whyNoCertificate}`);
 
 describe.skipIf(whyNoCertificate !== undefined)('https', () => {
-  const httpsServer = (listener: RequestListener = mirror) => serve(https.createServer({ ...secrets, keepAliveTimeout: 60_000 }, listener));
+  const httpsServer = (listener: RequestListener = mirror) =>
+    serve(https.createServer({ ...secrets, keepAliveTimeout: 60_000 }, listener));
 
   it('leaves by the routes, is verified, and keeps connections', async () => {
     const port = await httpsServer();
@@ -244,20 +265,30 @@ describe.skipIf(whyNoCertificate !== undefined)('https', () => {
   });
 
   it('takes up a session again', async () => {
-    const port = await httpsServer((request, response) => response.end(String((request.socket as never as { isSessionReused(): boolean }).isSessionReused())));
-    const agent = closing(route(2).agent({ protocol: 'https:', ca: secrets.cert, keepAlive: false, maxVersion: 'TLSv1.2' }));
+    const port = await httpsServer((request, response) =>
+      response.end(String((request.socket as never as { isSessionReused(): boolean }).isSessionReused())),
+    );
+    const agent = closing(
+      route(2).agent({ protocol: 'https:', ca: secrets.cert, keepAlive: false, maxVersion: 'TLSv1.2' }),
+    );
     const ask = () => get({ protocol: 'https:', port, agent, servername: 'service.test' });
     expect([await ask(), await ask()]).toEqual(['false', 'true']);
   });
 
   it('does not trust a certificate that nobody signed', async () => {
     const port = await httpsServer();
-    const [error] = (await once(https.get({ host: '127.0.0.1', port, agent: closing(route(2).agent({ protocol: 'https:' })) }), 'error')) as [Error];
+    const [error] = (await once(
+      https.get({ host: '127.0.0.1', port, agent: closing(route(2).agent({ protocol: 'https:' })) }),
+      'error',
+    )) as [Error];
     expect(error).toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
   });
 
   it('a refused connection keeps its code', async () => {
-    const [error] = (await once(https.get({ host: '127.0.0.1', port: 1, agent: closing(route(2).agent({ protocol: 'https:' })) }), 'error')) as [Error];
+    const [error] = (await once(
+      https.get({ host: '127.0.0.1', port: 1, agent: closing(route(2).agent({ protocol: 'https:' })) }),
+      'error',
+    )) as [Error];
     expect(error).toMatchObject({ code: 'ECONNREFUSED', address: '127.0.0.1', port: 1 });
   });
 
@@ -269,7 +300,9 @@ describe.skipIf(whyNoCertificate !== undefined)('https', () => {
       socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
     });
     const port = await serve(server);
-    const client = new WebSocket(`wss://127.0.0.1:${port}/`, { agent: route(11).agent({ protocol: 'https:', ca: secrets.cert, keepAlive: false }) });
+    const client = new WebSocket(`wss://127.0.0.1:${port}/`, {
+      agent: route(11).agent({ protocol: 'https:', ca: secrets.cert, keepAlive: false }),
+    });
     const next = async () => ((await once(client, 'message')) as [Buffer])[0];
     expect(String(await next())).toBe(ip(11));
     const large = Buffer.from(Uint8Array.from({ length: 1_000_000 }, (_, i) => i % 251));
@@ -284,7 +317,8 @@ describe('undici', () => {
   it('leaves by the route, which its own localAddress does not', async () => {
     const port = await httpServer();
     const url = `http://127.0.0.1:${port}/`;
-    const ask = async (dispatcher: UndiciAgent) => (await (await undiciRequest(url, { dispatcher: closing(dispatcher) })).body.text()).split(' ')[0];
+    const ask = async (dispatcher: UndiciAgent) =>
+      (await (await undiciRequest(url, { dispatcher: closing(dispatcher) })).body.text()).split(' ')[0];
     expect(await ask(new UndiciAgent({ connect: { localAddress: ip(6) } as never }))).toBe('127.0.0.1');
     expect(await ask(new UndiciAgent({ connect: route(6).connector() }))).toBe(ip(6));
   });
@@ -298,16 +332,29 @@ describe('undici', () => {
     expect(new Set(seen).size).toBe(1);
     expect(seen[0]).toMatch(/^127\.83\.0\.6 /);
     const many = closing(new UndiciAgent({ connect: pool.connector(), connections: 16 }));
-    const sources = await Promise.all(Array.from({ length: 16 }, async () => (await (await undiciFetch(url, { dispatcher: many })).text()).split(' ')[0]));
+    const sources = await Promise.all(
+      Array.from(
+        { length: 16 },
+        async () => (await (await undiciFetch(url, { dispatcher: many })).text()).split(' ')[0],
+      ),
+    );
     expect(new Set(sources).size).toBe(16);
   });
 
   it('tells refused connections and those that take too long', async () => {
-    const ask = (connect: ReturnType<Route['connector']>, url: string) => undiciRequest(url, { dispatcher: closing(new UndiciAgent({ connect })) });
-    await expect(ask(route(6).connector(), 'http://127.0.0.1:1/')).rejects.toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect' });
+    const ask = (connect: ReturnType<Route['connector']>, url: string) =>
+      undiciRequest(url, { dispatcher: closing(new UndiciAgent({ connect })) });
+    await expect(ask(route(6).connector(), 'http://127.0.0.1:1/')).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+      syscall: 'connect',
+    });
     const silent = () => undefined;
-    await expect(ask(route(6).connector({ lookup: silent, timeout: 20 }), 'http://silent.test/')).rejects.toMatchObject({ code: 'UND_ERR_CONNECT_TIMEOUT' });
-    await expect(ask(pool.connector({ pick: () => undefined }), 'http://127.0.0.1:1/')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NO_ROUTE' });
+    await expect(ask(route(6).connector({ lookup: silent, timeout: 20 }), 'http://silent.test/')).rejects.toMatchObject(
+      { code: 'UND_ERR_CONNECT_TIMEOUT' },
+    );
+    await expect(ask(pool.connector({ pick: () => undefined }), 'http://127.0.0.1:1/')).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_NO_ROUTE',
+    });
     expect(() => route(6).connector({ timeout: -1 })).toThrow(/for `timeout` but received -1/);
     expect(() => pool.connector({ pick: 7 as never })).toThrow(/for `pick`/);
   });
@@ -320,9 +367,12 @@ describe('undici', () => {
     };
     expect(await ask({ ca: secrets.cert })).toBe(ip(6));
     await expect(ask({})).rejects.toMatchObject({ cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } });
-    const lookup = (_host: string, _options: unknown, done: (error: null, found: object[]) => void) => done(null, [{ address: '127.0.0.1', family: 4 }]);
+    const lookup = (_host: string, _options: unknown, done: (error: null, found: object[]) => void) =>
+      done(null, [{ address: '127.0.0.1', family: 4 }]);
     expect(await ask({ ca: secrets.cert, lookup }, 'service.test')).toBe(ip(6));
-    await expect(ask({ ca: secrets.cert, lookup }, 'other.test')).rejects.toMatchObject({ cause: { code: 'ERR_TLS_CERT_ALTNAME_INVALID' } });
+    await expect(ask({ ca: secrets.cert, lookup }, 'other.test')).rejects.toMatchObject({
+      cause: { code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
+    });
   });
 });
 
@@ -335,6 +385,10 @@ it.skipIf(!runsUndici8)('undici 8 leaves by the route too', async () => {
   const port = await httpServer();
   const script = fileURLToPath(new URL('../helpers/undici8.mjs', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [script, `http://127.0.0.1:${port}/`]);
-  expect(stdout.split('\n').slice(0, 2).map((line) => line.split(' ')[0])).toEqual(['127.84.0.3', '127.84.0.3']);
+  expect(
+    stdout
+      .split('\n')
+      .slice(0, 2)
+      .map((line) => line.split(' ')[0]),
+  ).toEqual(['127.84.0.3', '127.84.0.3']);
 });
-

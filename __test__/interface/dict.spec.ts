@@ -14,7 +14,12 @@ const MEASURED = {
   id: 'c0',
   mac: '9e-c6-00-11-22-33',
   is_default: { 2: true, 10: false },
-  nat: { type: 5, nat_info: 'restrict port', delta: { type: 2, value: 0 }, delta_info: 'equal delta (local port == mapped port)' },
+  nat: {
+    type: 5,
+    nat_info: 'restrict port',
+    delta: { type: 2, value: 0 },
+    delta_info: 'equal delta (local port == mapped port)',
+  },
   rp: {
     2: [
       {
@@ -99,7 +104,10 @@ describe('writing', () => {
     const short = writeDict(nic(ROUTES), { platform });
     expect(short).toHaveProperty(['rp', String(af6), 0, 'af'], af6);
     expect(short).toHaveProperty(['rp', String(af6), 0, 'nic_ips', 0, 'af'], af6);
-    expect(writeDict(nic(ROUTES), { platform, dialect: 'p2pd-3.1' })).toHaveProperty('is_default', { 2: true, [af6]: false });
+    expect(writeDict(nic(ROUTES), { platform, dialect: 'p2pd-3.1' })).toHaveProperty('is_default', {
+      2: true,
+      [af6]: false,
+    });
   });
 
   it('the short form has three fields and canonical addresses, the full one eight and long ones', () => {
@@ -147,7 +155,10 @@ describe('reading', () => {
     const routes = [{ af: af6, nic_ips: [range], ext_ips: [range] }];
     const expected = { 4: [], 6: [route(['2020::1'], ['2020::1'])] };
     expect(readDict({ name: 'a', rp: { [af6]: routes } }).routes).toEqual(expected);
-    expect(readDict({ name: 'a', rp: { 2: [], [String(af6)]: routes }, is_default: { [af6]: true } })).toMatchObject({ routes: expected, isDefault: { 4: false, 6: true } });
+    expect(readDict({ name: 'a', rp: { 2: [], [String(af6)]: routes }, is_default: { [af6]: true } })).toMatchObject({
+      routes: expected,
+      isDefault: { 4: false, 6: true },
+    });
   });
 
   it.each([
@@ -171,11 +182,22 @@ describe('reading', () => {
 
   it('takes what P2PD prints of an interface that was not started', () => {
     const dict = { netiface_index: null, name: 'eth0', nic_no: null, id: null, mac: null, rp: { 2: [], 10: [] } };
-    expect(readDict(dict)).toEqual(nic([], { index: 0, mac: null, isDefault: { 4: false, 6: false }, nat: { type: 5, delta: { type: 6, value: 0 } } }));
+    expect(readDict(dict)).toEqual(
+      nic([], {
+        index: 0,
+        mac: null,
+        isDefault: { 4: false, 6: false },
+        nat: { type: 5, delta: { type: 6, value: 0 } },
+      }),
+    );
   });
 
   it('ignores keys that it does not know, and takes texts of NAT and delta from nobody', () => {
-    const dict = { ...MEASURED, gateways: 5, nat: { ...MEASURED.nat, nat_info: 7, delta_info: null, range: [1, 65_535] } };
+    const dict = {
+      ...MEASURED,
+      gateways: 5,
+      nat: { ...MEASURED.nat, nat_info: 7, delta_info: null, range: [1, 65_535] },
+    };
     expect(readDict(dict)).toEqual(readDict(MEASURED));
   });
 
@@ -185,7 +207,9 @@ describe('reading', () => {
   });
 
   it('takes fields from the object alone, not from a prototype', () => {
-    const polluted: unknown = JSON.parse('{"__proto__": {"mac": "00-00-00-00-00-01", "polluted": true}, "name": "a", "rp": {"2": [], "__proto__": {"10": 5}}}');
+    const polluted: unknown = JSON.parse(
+      '{"__proto__": {"mac": "00-00-00-00-00-01", "polluted": true}, "name": "a", "rp": {"2": [], "__proto__": {"10": 5}}}',
+    );
     expect(readDict(polluted)).toMatchObject({ name: 'a', mac: null });
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
     expect(failure(Object.create(MEASURED)).message).toContain('at name but received undefined');
@@ -200,7 +224,9 @@ describe('refusing', () => {
     [[MEASURED], '[ [Object] ]'],
     [5, '5'],
   ])('%o', (value, received) => {
-    expect(failure(value).message).toBe(`expected an object like { name, nat, rp } as the dict but received ${received}`);
+    expect(failure(value).message).toBe(
+      `expected an object like { name, nat, rp } as the dict but received ${received}`,
+    );
   });
 
   it.each<[path: string, value: unknown, message: string]>([
@@ -211,7 +237,11 @@ describe('refusing', () => {
     ['nic_no', 0.5, 'expected an integer from 0 to 4294967295 at nic_no but received 0.5'],
     ['id', Number.NaN, 'expected an integer from 0 to 4294967295 at id but received NaN'],
     ['id', {}, 'expected a text or a number at id but received {}'],
-    ['mac', '9e-c6-00-11-22', "expected a hardware address like '9e-c6-00-11-22-33' or null at mac but received '9e-c6-00-11-22'"],
+    [
+      'mac',
+      '9e-c6-00-11-22',
+      "expected a hardware address like '9e-c6-00-11-22-33' or null at mac but received '9e-c6-00-11-22'",
+    ],
     ['is_default', true, 'expected an object at is_default but received true'],
     ['is_default.2', 1, 'expected true or false at is_default.2 but received 1'],
     ['is_default.23', true, "expected one key for IPv6 at is_default but received [ '10', '23' ]"],
@@ -236,7 +266,11 @@ describe('refusing', () => {
     ['rp.2.0.af', 10, 'expected the integer of AF_INET (2) at rp.2[0].af but received 10'],
     ['rp.10.0.af', 2, 'expected the integer of AF_INET6 (10, 23, 24, 26, 28, 30) at rp.10[0].af but received 2'],
     ['rp.2.0.nic_ips', undefined, 'expected a list at rp.2[0].nic_ips but received undefined'],
-    ['rp.2.1.nic_ips', [], 'expected at least one address (there are external ones) at rp.2[1].nic_ips but received []'],
+    [
+      'rp.2.1.nic_ips',
+      [],
+      'expected at least one address (there are external ones) at rp.2[1].nic_ips but received []',
+    ],
     ['rp.2.0.ext_ips', '1.3.3.7', "expected a list at rp.2[0].ext_ips but received '1.3.3.7'"],
     ['rp.2.0.nic_ips.2', '7.7.7.7', "expected an object at rp.2[0].nic_ips[2] but received '7.7.7.7'"],
     ['rp.2.0.nic_ips.1.ip', 'x', "expected an IP address at rp.2[0].nic_ips[1].ip but received 'x'"],
@@ -244,13 +278,29 @@ describe('refusing', () => {
     ['rp.2.0.nic_ips.1.ip', 134_744_072, 'expected an IP address at rp.2[0].nic_ips[1].ip but received 134744072'],
     ['rp.2.0.ext_ips.0.ip', '::1', "expected an IPv4 address at rp.2[0].ext_ips[0].ip but received '::1'"],
     ['rp.10.0.ext_ips.0.ip', '1.3.3.7', "expected an IPv6 address at rp.10[0].ext_ips[0].ip but received '1.3.3.7'"],
-    ['rp.10.0.link_local_ips.1.ip', 'fe80::1%eth0', "expected an IP address at rp.10[0].link_local_ips[1].ip but received 'fe80::1%eth0'"],
+    [
+      'rp.10.0.link_local_ips.1.ip',
+      'fe80::1%eth0',
+      "expected an IP address at rp.10[0].link_local_ips[1].ip but received 'fe80::1%eth0'",
+    ],
     ['rp.10.0.link_local_ips', null, 'expected a list at rp.10[0].link_local_ips but received null'],
-    ['rp.2.1.ext_ips.0.ip', '8.8.8.0', "expected the first address of a /16, such as 8.8.0.0, at rp.2[1].ext_ips[0].ip but received '8.8.8.0'"],
-    ['rp.10.0.nic_ips.0.cidr', 127, "expected the first address of a /127, such as fd00::4, at rp.10[0].nic_ips[0].ip but received 'fd00:0000:0000:0000:0000:0000:0000:0005'"],
+    [
+      'rp.2.1.ext_ips.0.ip',
+      '8.8.8.0',
+      "expected the first address of a /16, such as 8.8.0.0, at rp.2[1].ext_ips[0].ip but received '8.8.8.0'",
+    ],
+    [
+      'rp.10.0.nic_ips.0.cidr',
+      127,
+      "expected the first address of a /127, such as fd00::4, at rp.10[0].nic_ips[0].ip but received 'fd00:0000:0000:0000:0000:0000:0000:0005'",
+    ],
     ['rp.2.0.ext_ips.0.cidr', 33, 'expected an integer from 0 to 32 at rp.2[0].ext_ips[0].cidr but received 33'],
     ['rp.10.0.ext_ips.0.cidr', 129, 'expected an integer from 0 to 128 at rp.10[0].ext_ips[0].cidr but received 129'],
-    ['rp.2.0.ext_ips.0.cidr', undefined, 'expected an integer from 0 to 32 at rp.2[0].ext_ips[0].cidr but received undefined'],
+    [
+      'rp.2.0.ext_ips.0.cidr',
+      undefined,
+      'expected an integer from 0 to 32 at rp.2[0].ext_ips[0].cidr but received undefined',
+    ],
     ['rp.2.0.ext_ips.0.af', 10, 'expected the integer of AF_INET (2) at rp.2[0].ext_ips[0].af but received 10'],
   ])('%s: %o', (path, value, message) => {
     const error = failure(changed(path, value));
@@ -269,7 +319,15 @@ describe('the way there and back', () => {
   const cases = Array.from({ length: 1_000 }, () => randomNic(random));
   const short = (data: InterfaceData): InterfaceData => {
     const routes = (family: 4 | 6) => data.routes[family].map((each) => ({ ...each, linkLocalIps: [] }));
-    return { ...data, index: 0, id: data.name, nicNumber: 0, mac: null, isDefault: { 4: false, 6: false }, routes: { 4: routes(4), 6: routes(6) } };
+    return {
+      ...data,
+      index: 0,
+      id: data.name,
+      nicNumber: 0,
+      mac: null,
+      isDefault: { 4: false, 6: false },
+      routes: { 4: routes(4), 6: routes(6) },
+    };
   };
   const full = (data: InterfaceData): InterfaceData => ({
     ...data,
@@ -292,9 +350,16 @@ describe('the way there and back', () => {
   });
 
   it('long addresses are those of another library', () => {
-    const long = (ip: string) => ipaddr.IPv6.parse(ip).toNormalizedString().split(':').map((group) => group.padStart(4, '0')).join(':');
+    const long = (ip: string) =>
+      ipaddr.IPv6.parse(ip)
+        .toNormalizedString()
+        .split(':')
+        .map((group) => group.padStart(4, '0'))
+        .join(':');
     for (const data of cases) {
-      const { rp } = writeDict(data, { dialect: 'p2pd-3.1', platform: 'linux' }) as { rp: { 10: { nic_ips: { ip: string }[] }[] } };
+      const { rp } = writeDict(data, { dialect: 'p2pd-3.1', platform: 'linux' }) as {
+        rp: { 10: { nic_ips: { ip: string }[] }[] };
+      };
       const written = rp[10].flatMap(({ nic_ips }) => nic_ips.map(({ ip }) => ip));
       const expected = full(data).routes[6].flatMap(({ nicIps }) => nicIps.map(({ ip }) => long(ip)));
       expect(written).toEqual(expected);

@@ -26,8 +26,13 @@ async function expectTaken(interfaces: readonly InterfaceData[]): Promise<void> 
   const dicts = interfaces.map(write);
   const { answers, calls } = await askP2pd(dicts);
   expect(calls).toEqual([]);
-  expect(answers).toEqual(dicts.map((dict) => ({ printed: JSON.parse(JSON.stringify(dict)) as unknown, evaluated: true })));
-  const held = ({ routes, ...rest }: InterfaceData) => ({ ...rest, routes: { 4: routes[4].filter(isP2pdRoute), 6: routes[6].filter(isP2pdRoute) } });
+  expect(answers).toEqual(
+    dicts.map((dict) => ({ printed: JSON.parse(JSON.stringify(dict)) as unknown, evaluated: true })),
+  );
+  const held = ({ routes, ...rest }: InterfaceData) => ({
+    ...rest,
+    routes: { 4: routes[4].filter(isP2pdRoute), 6: routes[6].filter(isP2pdRoute) },
+  });
   expect(answers.map(({ printed }) => readDict(printed))).toEqual(interfaces.map(held));
 }
 
@@ -35,13 +40,31 @@ describe('P2PD takes our dict, prints the same one, and we read that', () => {
   it.for<[name: string, data: InterfaceData]>([
     ['an interface without routes', nic([])],
     ['IPv4 alone', nic([v4])],
-    ['IPv6 with link-local addresses', nic([route(['fd00::5'], ['2020:deed:beef::20'], ['fe80::1', 'fe80::9acb:c90e:7bf6:a093'])])],
-    ['IPv6 with the first and the last address', nic([route(['::'], ['2a00::', '2a00:ffff:ffff:ffff:ffff:ffff:ffff:ffff'])])],
+    [
+      'IPv6 with link-local addresses',
+      nic([route(['fd00::5'], ['2020:deed:beef::20'], ['fe80::1', 'fe80::9acb:c90e:7bf6:a093'])]),
+    ],
+    [
+      'IPv6 with the first and the last address',
+      nic([route(['::'], ['2a00::', '2a00:ffff:ffff:ffff:ffff:ffff:ffff:ffff'])]),
+    ],
     ['a /16 block', nic([route(['8.8.0.0/16'], ['8.8.0.0/16'])])],
     ['IPv6 blocks: any within, a /65 outside', nic([route(['2020:deed:deed::/48', '::/0'], ['2020:deed:deed::/65'])])],
-    ['several routes', nic([route(['192.168.0.20', '193.168.0.0/16', '7.7.7.7'], ['1.3.3.7']), route(['8.8.0.0/16'], ['8.8.0.0/16', '10.0.0.1']), v4, v6, v6])],
+    [
+      'several routes',
+      nic([
+        route(['192.168.0.20', '193.168.0.0/16', '7.7.7.7'], ['1.3.3.7']),
+        route(['8.8.0.0/16'], ['8.8.0.0/16', '10.0.0.1']),
+        v4,
+        v6,
+        v6,
+      ]),
+    ],
     ['no hardware address', nic([v4], { mac: null })],
-    ['a name with spaces and quotes', nic([v4], { name: `Intel(R) "Wi-Fi" 6 'AX200'`, id: '{4D36E972}', index: 7, nicNumber: 12 })],
+    [
+      'a name with spaces and quotes',
+      nic([v4], { name: `Intel(R) "Wi-Fi" 6 'AX200'`, id: '{4D36E972}', index: 7, nicNumber: 12 }),
+    ],
     ['default for IPv6 alone', nic([v4, v6], { isDefault: { 4: false, 6: true } })],
   ])('%s', async ([, data], context) => {
     needsP2pd(context);
@@ -51,7 +74,11 @@ describe('P2PD takes our dict, prints the same one, and we read that', () => {
   it('every NAT type with every delta type, texts included', async (context) => {
     needsP2pd(context);
     const steps = [1, 2, 3, 4, 5, 6] as const;
-    const all = ([1, 2, 3, 4, 5, 6, 7] as const).flatMap((type) => steps.map((delta) => nic([v4], { nat: { type, delta: { type: delta, value: delta === 4 || delta === 5 ? 2 : 0 } } })));
+    const all = ([1, 2, 3, 4, 5, 6, 7] as const).flatMap((type) =>
+      steps.map((delta) =>
+        nic([v4], { nat: { type, delta: { type: delta, value: delta === 4 || delta === 5 ? 2 : 0 } } }),
+      ),
+    );
     await expectTaken(all);
   });
 
@@ -79,7 +106,12 @@ describe('P2PD takes our dict, prints the same one, and we read that', () => {
       10.255.255.255 127.255.255.255 169.254.255.255 172.31.255.255 192.0.0.0 192.0.0.171 192.0.2.255 192.168.255.255
       198.19.255.255 198.51.100.255 203.0.113.255 64:ff9b:1:ffff:: 100::ffff:ffff:ffff:ffff 2001:1ff:ffff:: 2001:db8:ffff::
       2002:ffff:: 3fff:fff:ffff:: fdff:ffff:: febf:ffff::`;
-    const data = nic(borders.trim().split(/\s+/).map((ip) => route([ip], [ip])));
+    const data = nic(
+      borders
+        .trim()
+        .split(/\s+/)
+        .map((ip) => route([ip], [ip])),
+    );
     expect(data.routes[4].filter(isP2pdRoute)).toHaveLength(24);
     expect(data.routes[6].filter(isP2pdRoute)).toHaveLength(14);
     await expectTaken([data]);
@@ -101,7 +133,11 @@ describe('what P2PD refuses, so that the full dict is without it', () => {
     ['a private external address', { ...v4, extIps: [range('10.0.0.1')] }, 'AssertionError()'],
     ['all of IPv4', { ...v4, extIps: [range('0.0.0.0/0')] }, 'AssertionError()'],
     ['a unique local external address', { ...v6, extIps: [range('fd00::1')] }, 'AssertionError()'],
-    ['an IPv6 /64, as its own documentation has', { ...v6, extIps: [range('2020:deed:deed::/64')] }, 'OverflowError("cannot fit \'int\' into an index-sized integer")'],
+    [
+      'an IPv6 /64, as its own documentation has',
+      { ...v6, extIps: [range('2020:deed:deed::/64')] },
+      'OverflowError("cannot fit \'int\' into an index-sized integer")',
+    ],
   ])('%s', async ([, given, why], context) => {
     needsP2pd(context);
     const { answers, calls } = await askP2pd([refused(given)]);

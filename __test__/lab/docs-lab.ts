@@ -49,12 +49,21 @@ export class DocsLab {
 
   async #wire(client: Namespace, gateway: Namespace, server: Namespace): Promise<void> {
     for (const space of [client, gateway, server]) {
-      space.run('sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad');
+      space.run(
+        'sh',
+        '-c',
+        'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad',
+      );
     }
     // No link-local address, whose digits would be others each time.
     client.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode');
     client.connect('eth0', ['10.99.1.2/24', '2001:db8:99::2/64'], gateway, 'g0', ['10.99.1.1/24', '2001:db8:99::1/64']);
-    gateway.connect('g1', ['203.0.113.254/24', '192.0.2.1/32', '2001:db8:5::fe/64'], server, 's0', [...[1, 2, 3, 4, 5].map((n) => `203.0.113.${n}/24`), '2001:db8:5::1/64', '2001:db8:5::2/64', '2001:db8:5::4/64']);
+    gateway.connect('g1', ['203.0.113.254/24', '192.0.2.1/32', '2001:db8:5::fe/64'], server, 's0', [
+      ...[1, 2, 3, 4, 5].map((n) => `203.0.113.${n}/24`),
+      '2001:db8:5::1/64',
+      '2001:db8:5::2/64',
+      '2001:db8:5::4/64',
+    ]);
     client.batch(['route add default via 10.99.1.1']);
     client.batch(['route add default via 2001:db8:99::1'], '-6');
     gateway.batch(['route add 198.18.0.0/16 via 10.99.1.2']);

@@ -61,7 +61,8 @@ export const NAT_KINDS = {
     what: 'one-to-one NAT that lets hosts inside reach each other by their external addresses',
     family: 4,
     rules: table(
-      post(`${SNAT} oifname "g0" ip saddr ${INSIDE[4]} snat to ${OUTSIDE[4]};`) + pre(`ip daddr ${OUTSIDE[4]} dnat to ${INSIDE[4]};`),
+      post(`${SNAT} oifname "g0" ip saddr ${INSIDE[4]} snat to ${OUTSIDE[4]};`) +
+        pre(`ip daddr ${OUTSIDE[4]} dnat to ${INSIDE[4]};`),
     ),
   },
   addressRestricted: {
@@ -69,7 +70,11 @@ export const NAT_KINDS = {
     family: 4,
     rules: table(LEARNED + post(SNAT) + pre(OPEN_IN) + BY_ADDRESS),
   },
-  portRestricted: { what: 'home router (Linux masquerade)', family: 4, rules: table(post('oifname "g1" masquerade;') + input) },
+  portRestricted: {
+    what: 'home router (Linux masquerade)',
+    family: 4,
+    rules: table(post('oifname "g1" masquerade;') + input),
+  },
   symmetricRandom: {
     what: 'a port at random for each destination (masquerade fully-random, BSD firewalls)',
     family: 4,
@@ -78,12 +83,20 @@ export const NAT_KINDS = {
   symmetricStep: {
     what: 'the next port for each destination',
     family: 4,
-    rules: table(post(`oifname "g1" meta l4proto udp snat to ${OUTSIDE[4]} : numgen inc mod 2000 map { ${STEPS} }; oifname "g1" snat to ${OUTSIDE[4]};`) + input),
+    rules: table(
+      post(
+        `oifname "g1" meta l4proto udp snat to ${OUTSIDE[4]} : numgen inc mod 2000 map { ${STEPS} }; oifname "g1" snat to ${OUTSIDE[4]};`,
+      ) + input,
+    ),
   },
   addressDependent: {
     what: 'a port for each destination address',
     family: 4,
-    rules: table(post(`oifname "g1" meta l4proto udp snat to ${OUTSIDE[4]} : jhash ip daddr . udp sport mod 20000 seed 0x7 offset 30000; oifname "g1" snat to ${OUTSIDE[4]};`) + input),
+    rules: table(
+      post(
+        `oifname "g1" meta l4proto udp snat to ${OUTSIDE[4]} : jhash ip daddr . udp sport mod 20000 seed 0x7 offset 30000; oifname "g1" snat to ${OUTSIDE[4]};`,
+      ) + input,
+    ),
   },
   arbitraryPool: {
     what: 'an external address at random for each connection',
@@ -114,12 +127,20 @@ export const NAT_KINDS = {
     what: 'IPv6 prefix translation (RFC 6296)',
     family: 6,
     rules: table(
-      post(`oifname "g1" ip6 saddr fd00:99::/64 snat ip6 prefix to ip6 saddr map { fd00:99::/64 : ${TRANSLATED_PREFIX}/64 };`) +
-        pre(`iifname "g1" ip6 daddr ${TRANSLATED_PREFIX}/64 dnat ip6 prefix to ip6 daddr map { ${TRANSLATED_PREFIX}/64 : fd00:99::/64 };`),
+      post(
+        `oifname "g1" ip6 saddr fd00:99::/64 snat ip6 prefix to ip6 saddr map { fd00:99::/64 : ${TRANSLATED_PREFIX}/64 };`,
+      ) +
+        pre(
+          `iifname "g1" ip6 daddr ${TRANSLATED_PREFIX}/64 dnat ip6 prefix to ip6 daddr map { ${TRANSLATED_PREFIX}/64 : fd00:99::/64 };`,
+        ),
       6,
     ),
   },
-  nat66: { what: 'IPv6 behind masquerade', family: 6, rules: table(post(`oifname "g1" meta l4proto { tcp, udp } snat to ${OUTSIDE[6]};`) + input, 6) },
+  nat66: {
+    what: 'IPv6 behind masquerade',
+    family: 6,
+    rules: table(post(`oifname "g1" meta l4proto { tcp, udp } snat to ${OUTSIDE[6]};`) + input, 6),
+  },
 } as const satisfies Record<string, NatKind>;
 
 export type NatKindName = keyof typeof NAT_KINDS;

@@ -80,7 +80,11 @@ export class Watching {
   #until(what: string, fulfilled: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const fail = () => {
-        reject(new Error(`waited in vain for ${what}; told so far: ${JSON.stringify(this.changes.slice(-20))} ${this.#errors}`));
+        reject(
+          new Error(
+            `waited in vain for ${what}; told so far: ${JSON.stringify(this.changes.slice(-20))} ${this.#errors}`,
+          ),
+        );
         clearTimeout(timer);
         this.#look = () => undefined;
       };

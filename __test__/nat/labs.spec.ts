@@ -12,7 +12,10 @@ else if (noCoturn !== undefined) console.warn(`real NATs with coturn: SKIPPED, $
 else if (noStun !== undefined) console.warn(`Debian's stun client: SKIPPED, ${noStun}`);
 
 /** What an expert with a packet capture says of each: mapping, filtering, allocation, P2PD's type and delta. */
-const EXPECTED: Record<NatKindName, [mapping: string, filtering: string, allocation: string, type: number, delta: number]> = {
+const EXPECTED: Record<
+  NatKindName,
+  [mapping: string, filtering: string, allocation: string, type: number, delta: number]
+> = {
   open: ['none', 'endpoint-independent', 'not-applicable', 1, 1],
   firewall: ['none', 'address-and-port-dependent', 'not-applicable', 2, 1],
   fullCone: ['endpoint-independent', 'endpoint-independent', 'equal', 3, 2],
@@ -43,29 +46,46 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
   const kinds = Object.keys(NAT_KINDS) as NatKindName[];
   const servers = (['coturn', 'ours'] as const).filter((server) => server === 'ours' || noCoturn === undefined);
 
-  it.each(servers.flatMap((server) => kinds.map((kind) => ({ kind, server }))))('are told by what they do: $kind, asked at $server', async ({ kind, server }) => {
-    lab = await NatLab.create(kind);
-    await (server === 'coturn' ? lab.startCoturn() : lab.startOurs());
-    // One silent server may be dead; two that are silent are not.
-    const found = lab.load(kind === 'blocked' ? { servers: lab.servers.slice(0, 2) } : {});
-    expect(found.error).toBeUndefined();
-    const [family] = found.report.families;
-    const { mapping, filtering, allocation, connectivity } = family!;
-    expect([mapping.value, filtering.value, allocation.value, found.type, found.delta.type], JSON.stringify(family, null, 1)).toEqual(EXPECTED[kind]);
-    expect(found.assumed).toBe(false);
-    expect(found.dict).toMatchObject({ nat: { type: found.type, delta: found.delta } });
-    if (kind === 'blocked') {
-      expect(connectivity.value).toMatch(/^(udp-blocked|no-reply)$/);
-      return;
-    }
-    expect(family!.externals).toContain(lab.external);
-    if (kind === 'symmetricStep') expect(found.delta.value).toBe(STEP);
-    if (kind === 'arbitraryPool') expect([family!.pooling.value, family!.externals.toSorted()]).toEqual(['arbitrary', ['1.3.3.7', '1.3.3.8']]);
-    else if (mapping.value !== 'none') expect(family!.pooling.value).toBe('paired');
-  });
+  it.each(servers.flatMap((server) => kinds.map((kind) => ({ kind, server }))))(
+    'are told by what they do: $kind, asked at $server',
+    async ({ kind, server }) => {
+      lab = await NatLab.create(kind);
+      await (server === 'coturn' ? lab.startCoturn() : lab.startOurs());
+      // One silent server may be dead; two that are silent are not.
+      const found = lab.load(kind === 'blocked' ? { servers: lab.servers.slice(0, 2) } : {});
+      expect(found.error).toBeUndefined();
+      const [family] = found.report.families;
+      const { mapping, filtering, allocation, connectivity } = family!;
+      expect(
+        [mapping.value, filtering.value, allocation.value, found.type, found.delta.type],
+        JSON.stringify(family, null, 1),
+      ).toEqual(EXPECTED[kind]);
+      expect(found.assumed).toBe(false);
+      expect(found.dict).toMatchObject({ nat: { type: found.type, delta: found.delta } });
+      if (kind === 'blocked') {
+        expect(connectivity.value).toMatch(/^(udp-blocked|no-reply)$/);
+        return;
+      }
+      expect(family!.externals).toContain(lab.external);
+      if (kind === 'symmetricStep') expect(found.delta.value).toBe(STEP);
+      if (kind === 'arbitraryPool')
+        expect([family!.pooling.value, family!.externals.toSorted()]).toEqual(['arbitrary', ['1.3.3.7', '1.3.3.8']]);
+      else if (mapping.value !== 'none') expect(family!.pooling.value).toBe('paired');
+    },
+  );
 
   // Each silence costs it three seconds: one of each kind is enough.
-  it.skipIf(noCoturn !== undefined).each<NatKindName>(['open', 'fullCone', 'addressRestricted', 'portRestricted', 'symmetricRandom', 'addressDependent', 'nptv6'])('are told as turnutils_natdiscovery tells them: %s', async (kind) => {
+  it
+    .skipIf(noCoturn !== undefined)
+    .each<NatKindName>([
+      'open',
+      'fullCone',
+      'addressRestricted',
+      'portRestricted',
+      'symmetricRandom',
+      'addressDependent',
+      'nptv6',
+    ])('are told as turnutils_natdiscovery tells them: %s', async (kind) => {
     lab = await NatLab.create(kind);
     await lab.startCoturn();
     const theirs = lab.client.run('turnutils_natdiscovery', '-m', '-f', lab.servers[0] ?? '').toLowerCase();
@@ -96,7 +116,10 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     const [first = '', second = ''] = lab.servers;
     for (const order of [[first], [second], [first, second], [second, first], [`${second}:3479`, `${first}:3479`]]) {
       const found = lab.load({ servers: order });
-      expect([found.type, found.report.families[0]?.filtering.value], order.join(' ')).toEqual([4, 'address-dependent']);
+      expect([found.type, found.report.families[0]?.filtering.value], order.join(' ')).toEqual([
+        4,
+        'address-dependent',
+      ]);
     }
   });
 
@@ -105,13 +128,19 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     await lab.startPlain(...lab.servers);
     const symmetric = lab.load({ servers: lab.servers });
     expect(symmetric.report.families[0]?.servers.map(({ canTest }) => canTest)).toEqual([false, false, false]);
-    expect([symmetric.type, symmetric.rfc3489, symmetric.report.families[0]?.filtering.value]).toEqual([6, 'symmetric', 'unknown']);
+    expect([symmetric.type, symmetric.rfc3489, symmetric.report.families[0]?.filtering.value]).toEqual([
+      6,
+      'symmetric',
+      'unknown',
+    ]);
     lab.close();
     lab = await NatLab.create('portRestricted');
     await lab.startPlain(...lab.servers);
     const cone = lab.load({ servers: lab.servers });
     const [family] = cone.report.families;
-    expect([cone.type, cone.assumed, family?.mapping.value, family?.filtering.value, family?.filtering.reason]).toEqual([5, true, 'endpoint-independent', 'unknown', 'cannot-test']);
+    expect([cone.type, cone.assumed, family?.mapping.value, family?.filtering.value, family?.filtering.reason]).toEqual(
+      [5, true, 'endpoint-independent', 'unknown', 'cannot-test'],
+    );
     expect(cone.explained).toMatch(/whom it lets in could not be found out/);
   });
 
@@ -130,7 +159,11 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
   it('with the time that an idle mapping is kept', async () => {
     lab = await NatLab.create('portRestricted');
     await lab.startOurs();
-    lab.router.run('sh', '-c', 'for t in udp_timeout udp_timeout_stream; do echo 3 > /proc/sys/net/netfilter/nf_conntrack_$t; done');
+    lab.router.run(
+      'sh',
+      '-c',
+      'for t in udp_timeout udp_timeout_stream; do echo 3 > /proc/sys/net/netfilter/nf_conntrack_$t; done',
+    );
     const found = lab.load({ lifetime: true, lifetimeMaxMs: 10_000, tcp: false });
     const { lifetime } = found.report.families[0]!;
     expect(lifetime.value, JSON.stringify(lifetime)).toBe('measured');
@@ -149,7 +182,9 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     lab = await NatLab.create('portRestricted');
     await lab.startOurs();
     const without = lab.load({ hairpin: true });
-    expect([without.report.families[0]?.hairpin.value, without.breaches.map(({ requirement }) => requirement)]).toEqual(['no', ['REQ-8', 'REQ-9']]);
+    expect([without.report.families[0]?.hairpin.value, without.breaches.map(({ requirement }) => requirement)]).toEqual(
+      ['no', ['REQ-8', 'REQ-9']],
+    );
   });
 
   it('and told apart from what is no NAT: a captive portal, UDP that is blocked, no route', async () => {
@@ -163,7 +198,10 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     ];
     await lab.server.start(node(302), /up/);
     const captive = lab.load({ portal });
-    expect([captive.report.families[0]?.connectivity.value, captive.explained.split('\n')[0]]).toEqual(['captive-portal', expect.stringMatching(/captive portal/)]);
+    expect([captive.report.families[0]?.connectivity.value, captive.explained.split('\n')[0]]).toEqual([
+      'captive-portal',
+      expect.stringMatching(/captive portal/),
+    ]);
     const blocked = lab.load({ portal: false, servers: lab.servers.slice(0, 2) });
     expect(blocked.report.families[0]?.connectivity.value).toMatch(/udp-blocked|no-reply/);
     // Without a route Linux looks for every address on the link that a socket is tied to: sending succeeds, into nothing.

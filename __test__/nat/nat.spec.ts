@@ -9,7 +9,8 @@ import { SimulatedNat, StunServer } from '../../src/testing/index.ts';
 import { DOCUMENTED } from '../helpers/interface-data.ts';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const cli = (...args: string[]) => spawnSync(process.execPath, [main, 'nat', ...args], { encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });
+const cli = (...args: string[]) =>
+  spawnSync(process.execPath, [main, 'nat', ...args], { encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });
 
 const open: AsyncDisposable[] = [];
 afterEach(async () => {
@@ -20,15 +21,21 @@ const simulate = async (options: Parameters<typeof SimulatedNat.listen>[0] = {})
   open.push(nat);
   return nat;
 };
-const look = (nat: SimulatedNat, options: LoadNatOptions = {}) => Interface.find('lo').loadNat({ from: nat.host(1), servers: nat.servers, ...options });
+const look = (nat: SimulatedNat, options: LoadNatOptions = {}) =>
+  Interface.find('lo').loadNat({ from: nat.host(1), servers: nat.servers, ...options });
 
 /** Whether a STUN request has RESPONSE-PORT (RFC 5780, section 7.5) as its first attribute. */
 const asksForAPort = (bytes: Uint8Array) => bytes.length > 20 && bytes[20] === 0x00 && bytes[21] === 0x27;
 
 describe('Nat', () => {
-  it('is P2PD\'s default until somebody looks', () => {
+  it("is P2PD's default until somebody looks", () => {
     const { nat } = Interface.find('lo');
-    expect([nat.type, nat.natInfo, nat.delta, nat.deltaInfo]).toEqual([5, 'restrict port', { type: 6, value: 0 }, 'random delta (local port == rand port)']);
+    expect([nat.type, nat.natInfo, nat.delta, nat.deltaInfo]).toEqual([
+      5,
+      'restrict port',
+      { type: 6, value: 0 },
+      'random delta (local port == rand port)',
+    ]);
     expect([nat.assumed, nat.measured, nat.families, nat.evidence, nat.at]).toEqual([true, false, [], [], undefined]);
     expect(nat.explain()).toMatch(/was not looked at/);
     expect(JSON.parse(JSON.stringify(nat))).toEqual(DOCUMENTED.nat);
@@ -39,29 +46,60 @@ describe('Nat', () => {
     const nic = Interface.find('lo');
     const nat = await nic.loadNat({ from: simulated.host(1), servers: simulated.servers });
     expect(nic.nat).toBe(nat);
-    expect([nat.type, nat.delta, nat.rfc3489, nat.assumed, nat.measured]).toEqual([6, { type: 4, value: 4 }, 'symmetric', false, true]);
+    expect([nat.type, nat.delta, nat.rfc3489, nat.assumed, nat.measured]).toEqual([
+      6,
+      { type: 4, value: 4 },
+      'symmetric',
+      false,
+      true,
+    ]);
     expect(nic.toDict()).toMatchObject({ nat: { type: 6, nat_info: 'symetric', delta: { type: 4, value: 4 } } });
     expect(nat.evidence.length).toBeGreaterThan(8);
     for (const { family, local, server, attempts } of nat.evidence) {
-      expect([family, local.split(':')[0], server.startsWith('127.'), attempts > 0]).toEqual([4, simulated.host(1), true, true]);
+      expect([family, local.split(':')[0], server.startsWith('127.'), attempts > 0]).toEqual([
+        4,
+        simulated.host(1),
+        true,
+        true,
+      ]);
     }
     const restored = Interface.fromDict(JSON.parse(JSON.stringify(nic)));
     expect([restored.nat.toDict(), restored.nat.measured]).toEqual([nat.toDict(), false]);
-    const detail = JSON.parse(JSON.stringify(nic.toJSON({ detail: true }))) as { nat: { version: number; report: { families: object[] } } };
+    const detail = JSON.parse(JSON.stringify(nic.toJSON({ detail: true }))) as {
+      nat: { version: number; report: { families: object[] } };
+    };
     expect([detail.nat.version, detail.nat.report.families.length]).toEqual([1, 1]);
     const whole = Nat.fromDict(detail);
-    expect([whole.mapping, whole.filtering, whole.allocation, whole.assumed]).toEqual(['address-and-port-dependent', 'address-and-port-dependent', 'independent', false]);
+    expect([whole.mapping, whole.filtering, whole.allocation, whole.assumed]).toEqual([
+      'address-and-port-dependent',
+      'address-and-port-dependent',
+      'independent',
+      false,
+    ]);
   });
 
   it.each([1, 2, 3, 4, 5, 6, 7] as const)('says of type %i in plain words what it means', (type) => {
     const text = describeNat({ type, delta: { type: 6, value: 0 } });
-    expect(text).toMatch([/^No NAT and no filter/, /^No NAT, but a firewall/, /^A full cone/, /^An address-restricted/, /^A port-restricted/, /^A symmetric/, /^UDP is blocked/][type - 1]!);
-    for (const question of ['Can others reach me?', 'Can two peers connect directly?', 'Will a port mapping survive?']) expect(text).toContain(question);
+    expect(text).toMatch(
+      [
+        /^No NAT and no filter/,
+        /^No NAT, but a firewall/,
+        /^A full cone/,
+        /^An address-restricted/,
+        /^A port-restricted/,
+        /^A symmetric/,
+        /^UDP is blocked/,
+      ][type - 1]!,
+    );
+    for (const question of ['Can others reach me?', 'Can two peers connect directly?', 'Will a port mapping survive?'])
+      expect(text).toContain(question);
     expect(text).not.toMatch(/undefined|null|NaN|\[object/);
   });
 
   it('names the requirements of RFC 4787 that are not met', async () => {
-    const nat = await look(await simulate({ mapping: 'address-dependent', pooling: 'arbitrary', externals: 3 }), { hairpin: true });
+    const nat = await look(await simulate({ mapping: 'address-dependent', pooling: 'arbitrary', externals: 3 }), {
+      hairpin: true,
+    });
     expect(nat.breaches.map(({ requirement }) => requirement)).toEqual(expect.arrayContaining(['REQ-1', 'REQ-8']));
     expect(nat.explain()).toMatch(/It breaks RFC 4787, REQ-1: a NAT must use the same mapping/);
     expect((await look(await simulate({ mapping: 'none' }))).breaches).toEqual([]);
@@ -85,12 +123,22 @@ describe('Nat', () => {
   it('without any server that answers is unknown everywhere, with the default type and the reason', async () => {
     const nat = await look(await simulate({ faults: ['dead'] }), { profile: 'fast' });
     const [family] = nat.families;
-    expect([nat.type, nat.assumed, nat.mapping, nat.filtering, nat.allocation]).toEqual([5, true, 'unknown', 'unknown', 'unknown']);
-    expect([family?.connectivity.value, family?.mapping.reason]).toEqual([expect.stringMatching(/no-reply|udp-blocked/), expect.any(String)]);
+    expect([nat.type, nat.assumed, nat.mapping, nat.filtering, nat.allocation]).toEqual([
+      5,
+      true,
+      'unknown',
+      'unknown',
+      'unknown',
+    ]);
+    expect([family?.connectivity.value, family?.mapping.reason]).toEqual([
+      expect.stringMatching(/no-reply|udp-blocked/),
+      expect.any(String),
+    ]);
   });
 
   it('tells names that do not resolve from servers that are silent', async () => {
-    const lookup: NonNullable<LoadNatOptions['lookup']> = (_name, _options, callback) => callback(Object.assign(new Error('queryA ESERVFAIL'), { code: 'ESERVFAIL' }), []);
+    const lookup: NonNullable<LoadNatOptions['lookup']> = (_name, _options, callback) =>
+      callback(Object.assign(new Error('queryA ESERVFAIL'), { code: 'ESERVFAIL' }), []);
     const nat = await Interface.find('lo').loadNat({ servers: 'stun.example.test', lookup });
     expect([nat.families[0]?.connectivity.value, nat.type]).toEqual(['dns-failed', 5]);
     expect(nat.explain()).toMatch(/names of the servers do not resolve/);
@@ -101,7 +149,12 @@ describe('Nat', () => {
     const nic = Interface.find('lo');
     const before = nic.nat;
     const ended = new AbortController();
-    const looking = nic.loadNat({ from: simulated.host(1), servers: simulated.servers, profile: 'patient', signal: ended.signal });
+    const looking = nic.loadNat({
+      from: simulated.host(1),
+      servers: simulated.servers,
+      profile: 'patient',
+      signal: ended.signal,
+    });
     ended.abort(new Error('enough'));
     await expect(looking).rejects.toMatchObject({ name: 'AbortError', code: 'ABORT_ERR' });
     expect(nic.nat).toBe(before);
@@ -112,19 +165,41 @@ describe('Nat', () => {
     // The first answer to a mapping of some age: all else is known by then, and the lifetime is not.
     const server = await StunServer.listen({ script: ({ bytes }) => void (asksForAPort(bytes) && ended.abort()) });
     open.push(server);
-    const nat = await Interface.find('lo').loadNat({ servers: server.url, from: '127.0.0.1', lifetime: true, stop: ended.signal });
+    const nat = await Interface.find('lo').loadNat({
+      servers: server.url,
+      from: '127.0.0.1',
+      lifetime: true,
+      stop: ended.signal,
+    });
     const [family] = nat.families;
-    expect([nat.mapping, nat.filtering, nat.assumed, family?.lifetime.value]).toEqual(['none', 'endpoint-independent', false, expect.stringMatching(/unknown|at-least/)]);
+    expect([nat.mapping, nat.filtering, nat.assumed, family?.lifetime.value]).toEqual([
+      'none',
+      'endpoint-independent',
+      false,
+      expect.stringMatching(/unknown|at-least/),
+    ]);
     expect(nat.evidence.some(({ test }) => test === 'mapping-4')).toBe(true);
 
     const silent = await StunServer.listen({ fault: 'dead', script: () => void early.abort() });
     open.push(silent);
     const early = new AbortController();
-    const nothing = await Interface.find('lo').loadNat({ servers: silent.url, from: '127.0.0.1', profile: 'patient', stop: early.signal });
-    expect([nothing.families[0]?.connectivity.value, nothing.families[0]?.mapping]).toEqual(['stopped', expect.objectContaining({ value: 'unknown', reason: 'stopped' })]);
+    const nothing = await Interface.find('lo').loadNat({
+      servers: silent.url,
+      from: '127.0.0.1',
+      profile: 'patient',
+      stop: early.signal,
+    });
+    expect([nothing.families[0]?.connectivity.value, nothing.families[0]?.mapping]).toEqual([
+      'stopped',
+      expect.objectContaining({ value: 'unknown', reason: 'stopped' }),
+    ]);
     expect(nothing.families[0]?.tcpMapping.value).toBe('unknown');
 
-    const before = Interface.find('lo').loadNat({ servers: 'stun.example.test', lookup: () => undefined, stop: AbortSignal.abort() });
+    const before = Interface.find('lo').loadNat({
+      servers: 'stun.example.test',
+      lookup: () => undefined,
+      stop: AbortSignal.abort(),
+    });
     await expect(before).rejects.toMatchObject({ name: 'AbortError' });
   });
 
@@ -132,11 +207,21 @@ describe('Nat', () => {
     const closed = await StunServer.listen();
     await closed.close();
     const nat = await Interface.find('lo').loadNat({ servers: closed.url, from: '127.0.0.1', tcp: false });
-    expect([nat.families[0]?.connectivity, nat.type, nat.assumed]).toEqual([expect.objectContaining({ value: 'no-reply', reason: 'server-refused' }), 5, true]);
-    expect(nat.explain()).toMatch(/^The servers refuse to answer.*\nEvery server that was asked refuses: nothing listens/s);
+    expect([nat.families[0]?.connectivity, nat.type, nat.assumed]).toEqual([
+      expect.objectContaining({ value: 'no-reply', reason: 'server-refused' }),
+      5,
+      true,
+    ]);
+    expect(nat.explain()).toMatch(
+      /^The servers refuse to answer.*\nEvery server that was asked refuses: nothing listens/s,
+    );
     const server = await StunServer.listen();
     open.push(server);
-    const other = await Interface.find('lo').loadNat({ servers: [closed.url, server.url], from: '127.0.0.1', tcp: false });
+    const other = await Interface.find('lo').loadNat({
+      servers: [closed.url, server.url],
+      from: '127.0.0.1',
+      tcp: false,
+    });
     expect([other.type, other.families[0]?.servers.map(({ answered }) => answered)]).toEqual([1, [false, true]]);
     expect(other.families[0]?.servers[0]?.cannotTest).toMatch(/^it refuses: nothing listens/);
   });
@@ -156,8 +241,13 @@ describe('Nat', () => {
   });
 
   it('refuses an address that this machine does not hold, and an interface that is a dict only', async () => {
-    await expect(Interface.find('lo').loadNat({ from: '203.0.113.77', servers: '127.0.0.1:9' })).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_NOT_LOCAL' });
-    await expect(Interface.fromDict(DOCUMENTED).loadNat()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_MISUSE', message: expect.stringMatching(/Interface\.load/) as string });
+    await expect(Interface.find('lo').loadNat({ from: '203.0.113.77', servers: '127.0.0.1:9' })).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_NOT_LOCAL',
+    });
+    await expect(Interface.fromDict(DOCUMENTED).loadNat()).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_MISUSE',
+      message: expect.stringMatching(/Interface\.load/) as string,
+    });
   });
 });
 
@@ -173,11 +263,19 @@ describe('canConnect', () => {
   });
 
   it('takes the better one of the families that both have', () => {
-    const behaviour = { 4: { mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent', allocation: 'random' }, 6: { mapping: 'none', filtering: 'endpoint-independent' } };
+    const behaviour = {
+      4: { mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent', allocation: 'random' },
+      6: { mapping: 'none', filtering: 'endpoint-independent' },
+    };
     const both = { type: 6, behaviour };
     expect(canConnect(both, both)).toMatchObject({ verdict: 'direct', family: 6 });
-    expect(canConnect(both, { type: 6, behaviour: { 4: behaviour[4] } })).toMatchObject({ verdict: 'relay', family: 4 });
-    expect(canConnect({ type: 1, behaviour: { 6: behaviour[6] } }, { type: 6, behaviour: { 4: behaviour[4] } })).toMatchObject({ verdict: 'relay', family: undefined });
+    expect(canConnect(both, { type: 6, behaviour: { 4: behaviour[4] } })).toMatchObject({
+      verdict: 'relay',
+      family: 4,
+    });
+    expect(
+      canConnect({ type: 1, behaviour: { 6: behaviour[6] } }, { type: 6, behaviour: { 4: behaviour[4] } }),
+    ).toMatchObject({ verdict: 'relay', family: undefined });
   });
 });
 
@@ -187,7 +285,11 @@ describe('routepool nat', () => {
     const run = async (...args: string[]) => {
       // The NAT lives in this process: it must be free to answer.
       const child = spawn(process.execPath, [main, 'nat', ...args], { env: { ...process.env, NO_COLOR: '1' } });
-      const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<[number]>((resolve) => child.on('close', (status: number) => resolve([status])))]);
+      const [stdout, stderr, [code]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        new Promise<[number]>((resolve) => child.on('close', (status: number) => resolve([status]))),
+      ]);
       return { stdout, stderr, code };
     };
     const server = simulated.servers[0] ?? '';
@@ -198,12 +300,30 @@ describe('routepool nat', () => {
     expect(words.stdout).toMatch(/mapping endpoint-independent; filtering address-and-port-dependent; ports equal/);
     expect(words.stdout).toMatch(/Can others reach me\? {2,}Not unasked/);
     expect(words.stdout).toMatch(/^IPv4 {4}mapping-1 /m);
-    const json = await run('127.0.0.1', '--from', simulated.host(1), '--server', server, '--json', '--profile', 'fast', '--no-tcp');
-    expect(JSON.parse(json.stdout)).toMatchObject({ interface: 'lo', type: 5, rfc3489: 'port restricted cone', report: { profile: 'fast' } });
+    const json = await run(
+      '127.0.0.1',
+      '--from',
+      simulated.host(1),
+      '--server',
+      server,
+      '--json',
+      '--profile',
+      'fast',
+      '--no-tcp',
+    );
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      interface: 'lo',
+      type: 5,
+      rfc3489: 'port restricted cone',
+      report: { profile: 'fast' },
+    });
     const direct = await StunServer.listen();
     open.push(direct);
     const oneFamily = await run('lo', '--server', direct.url, '--profile', 'fast');
-    expect([oneFamily.code, oneFamily.stdout], 'a family that no server was named for is not missing').toEqual([0, expect.stringMatching(/No NAT and no filter/)]);
+    expect([oneFamily.code, oneFamily.stdout], 'a family that no server was named for is not missing').toEqual([
+      0,
+      expect.stringMatching(/No NAT and no filter/),
+    ]);
     const silent = await StunServer.listen({ fault: 'dead' });
     open.push(silent);
     const nothing = await run('lo', '--server', silent.url, '--profile', 'fast');
@@ -212,14 +332,24 @@ describe('routepool nat', () => {
 
   it('gives what it has found when it is interrupted', async () => {
     const child: { kill?: (signal: 'SIGINT') => boolean } = {};
-    const server = await StunServer.listen({ script: ({ bytes }) => void (asksForAPort(bytes) && child.kill?.('SIGINT')) });
+    const server = await StunServer.listen({
+      script: ({ bytes }) => void (asksForAPort(bytes) && child.kill?.('SIGINT')),
+    });
     open.push(server);
     const run = (...args: string[]) => {
       const started = spawn(process.execPath, [main, 'nat', ...args], { env: { ...process.env, NO_COLOR: '1' } });
       child.kill = started.kill.bind(started);
       return Promise.all([text(started.stdout), text(started.stderr), once(started, 'close')]);
     };
-    const [words, errors, [code]] = await run('lo', '--from', '127.0.0.1', '--server', server.url, '--lifetime', '--evidence');
+    const [words, errors, [code]] = await run(
+      'lo',
+      '--from',
+      '127.0.0.1',
+      '--server',
+      server.url,
+      '--lifetime',
+      '--evidence',
+    );
     expect([code, words]).toEqual([3, expect.stringMatching(/✔ No NAT and no filter[^]*^IPv4 {4}lifetime-plain /m)]);
     expect(errors).toMatch(/interrupt again to leave at once\nroutepool: stopped: what was found/);
     const [json, , [status]] = await run('lo', '--from', '127.0.0.1', '--server', server.url, '--lifetime', '--json');
@@ -229,11 +359,14 @@ describe('routepool nat', () => {
   it('says of a family that no server was named for what to do', async () => {
     const server = await StunServer.listen();
     open.push(server);
-    const child = spawn(process.execPath, [main, 'nat', 'lo', '--server', server.url, '--profile', 'fast'], { env: { ...process.env, NO_COLOR: '1' } });
+    const child = spawn(process.execPath, [main, 'nat', 'lo', '--server', server.url, '--profile', 'fast'], {
+      env: { ...process.env, NO_COLOR: '1' },
+    });
     const [words] = await Promise.all([text(child.stdout), once(child, 'close')]);
     expect(words).toMatch(/No NAT and no filter/);
     expect(words).not.toMatch(/no server to ask/);
-    if (Interface.find('lo').facts?.addresses.some(({ family }) => family === 6)) expect(words).toMatch(/IPv6 was not looked at: none of the servers has an IPv6 address\. Name one that has/);
+    if (Interface.find('lo').facts?.addresses.some(({ family }) => family === 6))
+      expect(words).toMatch(/IPv6 was not looked at: none of the servers has an IPv6 address\. Name one that has/);
   });
 
   it.each<[string[], RegExp]>([
@@ -245,7 +378,10 @@ describe('routepool nat', () => {
     [['--lifetime-max', '5000'], /name that too/],
     [['--lifetime', '--lifetime-max', 'soon'], /a number for --lifetime-max but received 'soon'/],
     [['--portal', 'ftp://x'], /for --portal/],
-    [['lo', '--from', 'fe80::1', '--server', '[::1]:9'], /for --from but received the link-local address fe80::1, which is valid on one link only/],
+    [
+      ['lo', '--from', 'fe80::1', '--server', '[::1]:9'],
+      /for --from but received the link-local address fe80::1, which is valid on one link only/,
+    ],
     [['lo', '--from', '::ffff:127.0.0.1', '--server', '[::1]:9'], /for --from but .* name 127\.0\.0\.1/],
     [['lo', '--from', 'here'], /an IP address, or one for each family, for --from but received 'here'/],
     [['--server', 'http://x'], /http/],

@@ -1,6 +1,15 @@
 /** Each way in which the addon cannot be loaded, provoked in a project that has routepool installed. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -35,7 +44,8 @@ const cases: Case[] = [
   {
     name: 'node_modules was copied from another system',
     provoke: (project) => pretend(project, 'routepool-win32-arm64-msvc'),
-    message: /not installed, but routepool-win32-arm64-msvc is\. The folder node_modules seems to come from another system\..*npm ci/s,
+    message:
+      /not installed, but routepool-win32-arm64-msvc is\. The folder node_modules seems to come from another system\..*npm ci/s,
   },
   {
     name: 'the package for the other C library is installed',
@@ -46,12 +56,14 @@ const cases: Case[] = [
   {
     name: 'the file is cut short',
     provoke: (project) => truncateSync(project.binary, 1000),
-    message: /\.node is damaged: it has 1000 bytes in place of \d+\. Delete the folder \S+[\\/]routepool-\S+, then run: npm install --include=optional routepool@\d/,
+    message:
+      /\.node is damaged: it has 1000 bytes in place of \d+\. Delete the folder \S+[\\/]routepool-\S+, then run: npm install --include=optional routepool@\d/,
   },
   {
     name: 'the file is something else',
     provoke: (project) => writeFileSync(project.binary, Buffer.alloc(readFileSync(project.binary).length, 'x')),
-    message: /\.node is damaged: its bytes at 0 are not those that were packed\. Delete the folder .* on purpose, such as strip, patchelf or codesign, name it in ROUTEPOOL_BINDING/,
+    message:
+      /\.node is damaged: its bytes at 0 are not those that were packed\. Delete the folder .* on purpose, such as strip, patchelf or codesign, name it in ROUTEPOOL_BINDING/,
   },
   {
     name: 'the last part of the file was never written',
@@ -60,7 +72,8 @@ const cases: Case[] = [
   },
   {
     name: 'some of the file was never written',
-    provoke: (project) => damage(project, (file) => file.fill(0, Math.floor(file.length * 0.5), Math.floor(file.length * 0.57))),
+    provoke: (project) =>
+      damage(project, (file) => file.fill(0, Math.floor(file.length * 0.5), Math.floor(file.length * 0.57))),
     message: /\.node is damaged: its bytes at \d{6,} are not those that were packed\. Delete the folder/,
   },
   {
@@ -80,14 +93,16 @@ const cases: Case[] = [
   {
     name: 'the system has an older glibc',
     provoke: (project) => needNewerGlibc(project),
-    message: /needs glibc 2\.99 or newer, and this system has 2\.\d+\. Use a newer system or base image, or build it from source/,
+    message:
+      /needs glibc 2\.99 or newer, and this system has 2\.\d+\. Use a newer system or base image, or build it from source/,
     skip: process.platform !== 'linux' || !compiler,
   },
   {
     name: 'the binary is of another version',
     provoke: (project) => writeFileSync(project.path('other.cjs'), 'module.exports = { planSweep() {} };'),
     env: { ROUTEPOOL_BINDING: './other.cjs' },
-    message: /ROUTEPOOL_BINDING names \S+other\.cjs, which is not the addon of routepool \d\S+: it lacks the call .* or unset it/,
+    message:
+      /ROUTEPOOL_BINDING names \S+other\.cjs, which is not the addon of routepool \d\S+: it lacks the call .* or unset it/,
   },
   { name: '--no-addons', flags: ['--no-addons'], message: /started with --no-addons/ },
   {
@@ -98,12 +113,14 @@ const cases: Case[] = [
   {
     name: 'a processor without a binary',
     flags: ['--import', 'data:text/javascript,Object.defineProperty(process,"arch",{value:"riscv64"})'],
-    message: /There is no binary of routepool for \w+-riscv64.*There are binaries for linux-x64-gnu, .*build it from source/,
+    message:
+      /There is no binary of routepool for \w+-riscv64.*There are binaries for linux-x64-gnu, .*build it from source/,
   },
   {
     name: 'ROUTEPOOL_BINDING names nothing',
     env: { ROUTEPOOL_BINDING: '/no/such/file.node' },
-    message: /ROUTEPOOL_BINDING names \/no\/such\/file\.node, which cannot be loaded: Cannot find module .* or unset it/,
+    message:
+      /ROUTEPOOL_BINDING names \/no\/such\/file\.node, which cannot be loaded: Cannot find module .* or unset it/,
   },
   {
     name: 'ROUTEPOOL_BINDING names a text',
@@ -147,7 +164,9 @@ function withoutContents(project: Project): void {
 }
 
 function manifestOf(project: Project): { contents: { places: number[]; samples: string } } {
-  return JSON.parse(readFileSync(project.path('node_modules', project.binaryPackage, 'package.json'), 'utf8')) as { contents: { places: number[]; samples: string } };
+  return JSON.parse(readFileSync(project.path('node_modules', project.binaryPackage, 'package.json'), 'utf8')) as {
+    contents: { places: number[]; samples: string };
+  };
 }
 
 /** Changes the binary, whose size stays. Another file in its place: the installed one may be linked from the cache. */
@@ -187,7 +206,9 @@ describe('the addon cannot be loaded', () => {
     damageBetweenSamples(project);
     const { stdout, stderr, status, signal } = project.node(['node_modules/routepool/dist/cli/main.js', '--offline']);
     expect({ status, signal, stdout }).toEqual({ status: 1, signal: null, stdout: '' });
-    expect(stderr).toMatch(/^routepool: \S+\.node is damaged: its checksum \(CRC-32\) is [0-9a-f]{8} in place of [0-9a-f]{8}\. Delete the folder [^\n]+\n$/);
+    expect(stderr).toMatch(
+      /^routepool: \S+\.node is damaged: its checksum \(CRC-32\) is [0-9a-f]{8} in place of [0-9a-f]{8}\. Delete the folder [^\n]+\n$/,
+    );
     project.remove();
   });
 
@@ -196,7 +217,14 @@ describe('the addon cannot be loaded', () => {
     const moved = project.path('elsewhere.node');
     cpSync(project.binary, moved);
     rmSync(project.path('node_modules', project.binaryPackage), { recursive: true });
-    const { stdout } = project.node(['--input-type=module', '-e', `import { listInterfaces } from 'routepool'; console.log(listInterfaces().length > 0)`], { ROUTEPOOL_BINDING: moved });
+    const { stdout } = project.node(
+      [
+        '--input-type=module',
+        '-e',
+        `import { listInterfaces } from 'routepool'; console.log(listInterfaces().length > 0)`,
+      ],
+      { ROUTEPOOL_BINDING: moved },
+    );
     expect(stdout).toBe('true\n');
     project.remove();
   });
@@ -204,7 +232,9 @@ describe('the addon cannot be loaded', () => {
 
 describe('what a package says of its binary', () => {
   it('is its size, its checksum, and samples that are no filling', () => {
-    const { contents } = manifestOf(installed) as { contents: { bytes: number; crc32: string; places: number[]; samples: string } };
+    const { contents } = manifestOf(installed) as {
+      contents: { bytes: number; crc32: string; places: number[]; samples: string };
+    };
     const file = readFileSync(installed.binary);
     expect([contents.bytes, contents.crc32]).toEqual([file.length, crc32(file).toString(16).padStart(8, '0')]);
     expect(contents.places).toHaveLength(16);
@@ -232,12 +262,42 @@ describe('reasons that this machine cannot provoke', () => {
     messages: [],
   };
   it.each([
-    ['a checkout without a build', { checkout: true, installed: [], file: undefined, messages: ["Cannot find module './x.node'"] }, 'not-installed', /npm run build$/],
-    ['what nobody has thought of', { messages: ['Error relocating: boom: symbol not found'] }, 'load-failed', /could not be loaded: Error relocating/],
-    ['a bundle away from its package', { bundled: true, installed: [], file: undefined, messages: ["Cannot find module '/index.js'"] }, 'bundled', /--external:routepool/],
-    ['the binary of another version', { messages: ["it lacks the call 'x'"] }, 'other-version', /is of another version than routepool 1\.2\.3.*npm install routepool@1\.2\.3$/],
-    ['files that may not be read', { messages: ['Access to this API has been restricted'] }, 'permission', /--allow-fs-read/],
-    ['Windows', { messages: ['\\\\?\\C:\\x.node is not a valid Win32 application.'] }, 'damaged', /made for another system/],
+    [
+      'a checkout without a build',
+      { checkout: true, installed: [], file: undefined, messages: ["Cannot find module './x.node'"] },
+      'not-installed',
+      /npm run build$/,
+    ],
+    [
+      'what nobody has thought of',
+      { messages: ['Error relocating: boom: symbol not found'] },
+      'load-failed',
+      /could not be loaded: Error relocating/,
+    ],
+    [
+      'a bundle away from its package',
+      { bundled: true, installed: [], file: undefined, messages: ["Cannot find module '/index.js'"] },
+      'bundled',
+      /--external:routepool/,
+    ],
+    [
+      'the binary of another version',
+      { messages: ["it lacks the call 'x'"] },
+      'other-version',
+      /is of another version than routepool 1\.2\.3.*npm install routepool@1\.2\.3$/,
+    ],
+    [
+      'files that may not be read',
+      { messages: ['Access to this API has been restricted'] },
+      'permission',
+      /--allow-fs-read/,
+    ],
+    [
+      'Windows',
+      { messages: ['\\\\?\\C:\\x.node is not a valid Win32 application.'] },
+      'damaged',
+      /made for another system/,
+    ],
   ] as const)('%s', (_, change, reason, message) => {
     const failure = explainLoadFailure({ ...facts, ...change });
     expect(failure.reason).toBe(reason);

@@ -1,7 +1,8 @@
 /** The package as it is published: what bundling could change. */
 import { describe, expect, it } from 'vitest';
 
-const isClass = (value: unknown): value is { name: string } => typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
+const isClass = (value: unknown): value is { name: string } =>
+  typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
 
 describe('the built package', () => {
   // `util.inspect`, stacks and errors show them: a bundler may write `class _Pipe`.

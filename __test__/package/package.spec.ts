@@ -25,40 +25,84 @@ afterAll(() => project.remove());
 
 function prints(expected: string, ...args: string[]): void {
   const { stdout, stderr } = project.node(args);
-  expect({ stdout, stderr: stderr.replaceAll(/^\(node.*|^\(Use `node.*/gm, '').trim() }).toEqual({ stdout: `${expected}\n`, stderr: '' });
+  expect({ stdout, stderr: stderr.replaceAll(/^\(node.*|^\(Use `node.*/gm, '').trim() }).toEqual({
+    stdout: `${expected}\n`,
+    stderr: '',
+  });
 }
 
 describe('an installed package', () => {
-  it('works from ES modules', () => prints('1024', '--input-type=module', '-e', `import { validate } from 'routepool'; ${SWEEP}`));
+  it('works from ES modules', () =>
+    prints('1024', '--input-type=module', '-e', `import { validate } from 'routepool'; ${SWEEP}`));
 
-  it('works from CommonJS', () => prints('1024', project.write('main.cjs', `const { validate } = require('routepool'); ${SWEEP}`)));
+  it('works from CommonJS', () =>
+    prints('1024', project.write('main.cjs', `const { validate } = require('routepool'); ${SWEEP}`)));
 
   it('works in a worker', () => {
     const worker = `import { parentPort } from 'node:worker_threads'; import { validate } from 'routepool'; parentPort.postMessage((await validate('127.16.0.0/22').summary()).counts.ok)`;
     project.write('worker.mjs', worker);
-    prints('1024', project.write('main.mjs', `import { Worker } from 'node:worker_threads'; new Worker('./worker.mjs').on('message', console.log)`));
+    prints(
+      '1024',
+      project.write(
+        'main.mjs',
+        `import { Worker } from 'node:worker_threads'; new Worker('./worker.mjs').on('message', console.log)`,
+      ),
+    );
   });
 
   it("works under Node's permission model", () => {
-    prints('1024', PERMISSION, '--allow-addons', `--allow-fs-read=${project.folder}/*`, project.write('allowed.cjs', `const { validate } = require('routepool'); ${SWEEP}`));
+    prints(
+      '1024',
+      PERMISSION,
+      '--allow-addons',
+      `--allow-fs-read=${project.folder}/*`,
+      project.write('allowed.cjs', `const { validate } = require('routepool'); ${SWEEP}`),
+    );
   });
 
   it('has the command', () => {
-    const { stdout, status } = spawnSync(project.path('node_modules/.bin/routepool'), ['validate', '127.16.0.0/22', '--json'], { encoding: 'utf8' });
-    expect([status, (JSON.parse(stdout) as { summary: { counts: { ok: number } } }).summary.counts.ok]).toEqual([0, 1024]);
+    const { stdout, status } = spawnSync(
+      project.path('node_modules/.bin/routepool'),
+      ['validate', '127.16.0.0/22', '--json'],
+      { encoding: 'utf8' },
+    );
+    expect([status, (JSON.parse(stdout) as { summary: { counts: { ok: number } } }).summary.counts.ok]).toEqual([
+      0, 1024,
+    ]);
   });
 
   it.each(['nodenext', 'bundler'])('has types for "moduleResolution": "%s"', (resolution) => {
-    project.write('main.ts', `import { validate, type Verdict } from 'routepool';\nexport async function* dead(): AsyncGenerator<Verdict> {\n  for await (const verdict of validate('127.0.0.1')) if (verdict.status !== 'ok') yield verdict;\n}\n// @ts-expect-error a number is no block\nvalidate(7);\n`);
+    project.write(
+      'main.ts',
+      `import { validate, type Verdict } from 'routepool';\nexport async function* dead(): AsyncGenerator<Verdict> {\n  for await (const verdict of validate('127.0.0.1')) if (verdict.status !== 'ok') yield verdict;\n}\n// @ts-expect-error a number is no block\nvalidate(7);\n`,
+    );
     const module = resolution === 'nodenext' ? 'nodenext' : 'esnext';
-    project.write('tsconfig.json', JSON.stringify({ compilerOptions: { strict: true, noEmit: true, target: 'es2023', module, moduleResolution: resolution, types: ['node'], typeRoots: [`${root}/node_modules/@types`] }, files: ['main.ts'] }));
+    project.write(
+      'tsconfig.json',
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          target: 'es2023',
+          module,
+          moduleResolution: resolution,
+          types: ['node'],
+          typeRoots: [`${root}/node_modules/@types`],
+        },
+        files: ['main.ts'],
+      }),
+    );
     const { stdout } = project.node([bin('typescript/bin/tsc'), '-p', 'tsconfig.json']);
     expect(stdout).toBe('');
   });
 
   it('is left alone by a bundler that is told that it is external', () => {
     project.write('app.ts', `import { validate } from 'routepool'; ${SWEEP}`);
-    execFileSync(bin('esbuild/bin/esbuild'), ['app.ts', '--bundle', '--platform=node', '--format=esm', '--packages=external', '--outfile=app.mjs'], { cwd: project.folder, stdio: 'ignore' });
+    execFileSync(
+      bin('esbuild/bin/esbuild'),
+      ['app.ts', '--bundle', '--platform=node', '--format=esm', '--packages=external', '--outfile=app.mjs'],
+      { cwd: project.folder, stdio: 'ignore' },
+    );
     prints('1024', 'app.mjs');
   });
 
@@ -66,7 +110,11 @@ describe('an installed package', () => {
     const name = `bundle.${format === 'cjs' ? 'cjs' : 'mjs'}`;
     beforeAll(() => {
       project.write('whole.ts', `import { validate } from 'routepool'; ${SWEEP}`);
-      execFileSync(bin('esbuild/bin/esbuild'), ['whole.ts', '--bundle', '--platform=node', `--format=${format}`, `--outfile=${name}`], { cwd: project.folder, stdio: 'ignore' });
+      execFileSync(
+        bin('esbuild/bin/esbuild'),
+        ['whole.ts', '--bundle', '--platform=node', `--format=${format}`, `--outfile=${name}`],
+        { cwd: project.folder, stdio: 'ignore' },
+      );
     });
 
     it('finds its addon where that is installed', () => prints('1024', name));
@@ -77,14 +125,17 @@ describe('an installed package', () => {
       const { status, stdout, stderr } = spawnSync(process.execPath, [name], { cwd: elsewhere, encoding: 'utf8' });
       rmSync(elsewhere, { recursive: true });
       expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-      expect(stderr).toMatch(/^RoutePoolError: routepool was bundled into another file, away from its addon\. Leave it out of the bundle \(esbuild: --external:routepool/m);
+      expect(stderr).toMatch(
+        /^RoutePoolError: routepool was bundled into another file, away from its addon\. Leave it out of the bundle \(esbuild: --external:routepool/m,
+      );
       expect(stderr).toMatch(/code: 'ERR_ROUTEPOOL_BINDING'/);
     });
   });
 });
 
 describe('what is published', () => {
-  const manifest = () => JSON.parse(readFileSync(project.path('node_modules/routepool/package.json'), 'utf8')) as Record<string, unknown>;
+  const manifest = () =>
+    JSON.parse(readFileSync(project.path('node_modules/routepool/package.json'), 'utf8')) as Record<string, unknown>;
 
   it('runs nothing when it is installed, and needs nothing but its binary', () => {
     expect(manifest()).not.toHaveProperty('scripts');
@@ -105,15 +156,27 @@ describe('what is published', () => {
     const tarball = project.path('tarballs', `routepool-${String(manifest()['version'])}.tgz`);
     const publint = project.node([`${root}/node_modules/.bin/publint`, 'run', tarball, '--strict']);
     expect(publint.stdout + publint.stderr).toMatch(/All good!/);
-    const attw = project.node([`${root}/node_modules/.bin/attw`, tarball, '--profile', 'esm-only', '--format', 'table-flipped', '--no-color']);
+    const attw = project.node([
+      `${root}/node_modules/.bin/attw`,
+      tarball,
+      '--profile',
+      'esm-only',
+      '--format',
+      'table-flipped',
+      '--no-color',
+    ]);
     expect({ status: attw.status, output: attw.status === 0 ? '' : attw.stdout }).toEqual({ status: 0, output: '' });
   });
 
   it('has what its README and guides link to', () => {
     const folder = project.path('node_modules/routepool');
-    const guides = readdirSync(join(folder, 'docs')).filter((name) => name.endsWith('.md')).map((name) => join('docs', name));
+    const guides = readdirSync(join(folder, 'docs'))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join('docs', name));
     const links = ['README.md', ...guides].flatMap((file) =>
-      [...readFileSync(join(folder, file), 'utf8').matchAll(/\]\((?!https:|#)([^)#]+)/g)].map(([, link = '']) => join(dirname(file), link)),
+      [...readFileSync(join(folder, file), 'utf8').matchAll(/\]\((?!https:|#)([^)#]+)/g)].map(([, link = '']) =>
+        join(dirname(file), link),
+      ),
     );
     expect(links.length).toBeGreaterThan(20);
     expect(links.filter((link) => !existsSync(join(folder, link)))).toEqual([]);
@@ -122,7 +185,10 @@ describe('what is published', () => {
   it('is small', () => {
     expect(statSync(project.binary).size).toBeLessThan(3_000_000);
     for (const name of ['routepool', project.binaryPackage]) {
-      expect(statSync(project.path('tarballs', `${name}-${String(manifest()['version'])}.tgz`)).size, name).toBeLessThan(1_500_000);
+      expect(
+        statSync(project.path('tarballs', `${name}-${String(manifest()['version'])}.tgz`)).size,
+        name,
+      ).toBeLessThan(1_500_000);
     }
   });
 
@@ -134,7 +200,9 @@ describe('what is published', () => {
     const allowed = ['diagnostics_channel', 'events', 'fs', 'module', 'os', 'path', 'url', 'util'];
     // Not imported: the facade that importing `node:fs` makes loads the streams. But a file is: Node loads something for the first.
     project.write('empty.mjs', '');
-    const without = loaded(`import './empty.mjs'; ${allowed.map((name) => `process.getBuiltinModule('node:${name}')`).join(';')}`);
+    const without = loaded(
+      `import './empty.mjs'; ${allowed.map((name) => `process.getBuiltinModule('node:${name}')`).join(';')}`,
+    );
     expect(without).not.toContain('stream');
     expect(loaded(`import 'routepool'`).filter((name) => !without.includes(name))).toEqual([]);
     // The comparison sees what is loaded.
@@ -147,7 +215,8 @@ describe('what is published', () => {
       if (files.has(file)) return;
       const text = readFileSync(file, 'utf8');
       files.set(file, text.length);
-      for (const [, next = ''] of text.matchAll(/^(?:import|export|\})[^;'"]*["'](\.\.?\/[^"']+)["']/gm)) follow(join(dirname(file), next));
+      for (const [, next = ''] of text.matchAll(/^(?:import|export|\})[^;'"]*["'](\.\.?\/[^"']+)["']/gm))
+        follow(join(dirname(file), next));
     };
     follow(project.path('node_modules/routepool/dist/index.js'));
     expect(files.size, [...files.keys()].join(' ')).toBeLessThanOrEqual(IMPORTED_FILES);

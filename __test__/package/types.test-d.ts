@@ -1,5 +1,13 @@
 /** Compiled, never run: the public types say what is promised. */
-import { RoutePoolError, StunServer, validate, type RoutePool, type ValidationSummary, type Verdict, type VerdictOf } from '../../src/index.ts';
+import {
+  RoutePoolError,
+  StunServer,
+  validate,
+  type RoutePool,
+  type ValidationSummary,
+  type Verdict,
+  type VerdictOf,
+} from '../../src/index.ts';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_: Same<A, B>): void => undefined;
@@ -15,7 +23,8 @@ export async function promises(verdict: Verdict, error: unknown): Promise<void> 
   // A verdict has the facts of its status, and only those.
   if (verdict.status === 'mapped') same<typeof verdict.external, string>(true);
   if (verdict.status === 'send-error') same<typeof verdict.errno, number>(true);
-  if (verdict.status === 'unknown') same<typeof verdict.reason, 'loss' | 'nat-ports' | 'network-lost' | 'servers-disagree'>(true);
+  if (verdict.status === 'unknown')
+    same<typeof verdict.reason, 'loss' | 'nat-ports' | 'network-lost' | 'servers-disagree'>(true);
   if (verdict.status === 'ok') same<ReturnType<typeof verdict.toJSON>['external'], string>(true);
   // @ts-expect-error a silent source has no external address
   if (verdict.status === 'no-reply') void verdict.external;

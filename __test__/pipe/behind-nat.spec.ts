@@ -15,20 +15,35 @@ describe.skipIf(why !== undefined)('in a network of namespaces', () => {
   afterEach(() => lab.close());
 
   const out = (four: string, six: string, stunServers: readonly string[]) =>
-    JSON.parse(lab.client.run(process.execPath, file('pipe-out.mjs'), 'c0', stunServers.join(), PORT, four, six)) as { protocol: string; local: string; external: string; seen: string }[];
-  const mirror = (addresses: readonly string[]) => lab.server.start([process.execPath, file('mirror-server.mjs'), PORT, ...addresses], /listening/);
+    JSON.parse(lab.client.run(process.execPath, file('pipe-out.mjs'), 'c0', stunServers.join(), PORT, four, six)) as {
+      protocol: string;
+      local: string;
+      external: string;
+      seen: string;
+    }[];
+  const mirror = (addresses: readonly string[]) =>
+    lab.server.start([process.execPath, file('mirror-server.mjs'), PORT, ...addresses], /listening/);
 
   it('the server sees what the route says: a NAT for one address, and a block that leaves as itself', async () => {
     lab = await RouteLab.create({ families: [4] });
     lab.hold('8.8.0.0/16');
-    lab.gateway.filter('table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ip saddr 10.99.1.2 snat to 1.3.3.7; } }');
+    lab.gateway.filter(
+      'table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ip saddr 10.99.1.2 snat to 1.3.3.7; } }',
+    );
     lab.gateway.run('ip', 'addr', 'add', '1.3.3.7/32', 'dev', 'g1');
     await lab.startServers(SERVERS.slice(0, 2));
     await mirror([SERVERS[0]]);
     const seen = out(SERVERS[0], '-', SERVERS.slice(0, 2));
     expect(seen.map((each) => each.seen)).toEqual(seen.map((each) => each.external));
     expect(new Set(seen.map((each) => `${each.protocol} ${each.local} ${each.seen}`))).toEqual(
-      new Set(['tcp', 'udp'].flatMap((protocol) => [`${protocol} 10.99.1.2 1.3.3.7`, `${protocol} 8.8.0.0 8.8.0.0`, `${protocol} 8.8.1.44 8.8.1.44`, `${protocol} 8.8.255.255 8.8.255.255`])),
+      new Set(
+        ['tcp', 'udp'].flatMap((protocol) => [
+          `${protocol} 10.99.1.2 1.3.3.7`,
+          `${protocol} 8.8.0.0 8.8.0.0`,
+          `${protocol} 8.8.1.44 8.8.1.44`,
+          `${protocol} 8.8.255.255 8.8.255.255`,
+        ]),
+      ),
     );
   });
 
@@ -37,7 +52,11 @@ describe.skipIf(why !== undefined)('in a network of namespaces', () => {
     lab.hold('2020:deed:deed::/64');
     await lab.startServers(SERVERS6.slice(0, 2));
     await mirror([SERVERS6[0]]);
-    const seen = out('-', SERVERS6[0], SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`));
+    const seen = out(
+      '-',
+      SERVERS6[0],
+      SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`),
+    );
     expect(seen.map((each) => each.seen)).toEqual(seen.map((each) => each.external));
     expect(seen.map((each) => each.local)).toContain('2020:deed:deed::12c');
   });
@@ -47,16 +66,32 @@ describe.skipIf(why !== undefined)('in a network of namespaces', () => {
     lab.hold('8.8.0.0/16');
     lab.hold('2020:deed:deed::/64');
     const asked = ['8.8.0.1', '8.8.77.7', '8.8.255.255', '2020:deed:deed::1', '2020:deed:deed:0:ffff::77', '10.99.1.2'];
-    await lab.client.start([process.execPath, file('daemon.mjs'), PORT, '8.8.0.0/16', '2020:deed:deed::/64', '10.99.1.2'], /listening tcp 0\.0\.0\.0:7000 tcp \[::\]:7000 udp 0\.0\.0\.0:7000 udp \[::\]:7000/);
-    expect(lab.server.run(process.execPath, file('ask.mjs'), PORT, ...asked).trim().split('\n')).toEqual(asked.map((ip) => `${ip} ${ip}`));
+    await lab.client.start(
+      [process.execPath, file('daemon.mjs'), PORT, '8.8.0.0/16', '2020:deed:deed::/64', '10.99.1.2'],
+      /listening tcp 0\.0\.0\.0:7000 tcp \[::\]:7000 udp 0\.0\.0\.0:7000 udp \[::\]:7000/,
+    );
+    expect(
+      lab.server
+        .run(process.execPath, file('ask.mjs'), PORT, ...asked)
+        .trim()
+        .split('\n'),
+    ).toEqual(asked.map((ip) => `${ip} ${ip}`));
   });
 
   it('a daemon at IPv6 addresses that only a local route holds has a socket for each', async () => {
     lab = await RouteLab.create({ families: [6] });
     lab.hold('2020:deed:deed::/64');
     const asked = ['2020:deed:deed::1', '2020:deed:deed::2'];
-    await lab.client.start([process.execPath, file('daemon.mjs'), PORT, ...asked], /listening tcp \[2020:deed:deed::1\]:7000 tcp \[2020:deed:deed::2\]:7000/);
-    expect(lab.server.run(process.execPath, file('ask.mjs'), PORT, ...asked).trim().split('\n')).toEqual(asked.map((ip) => `${ip} ${ip}`));
+    await lab.client.start(
+      [process.execPath, file('daemon.mjs'), PORT, ...asked],
+      /listening tcp \[2020:deed:deed::1\]:7000 tcp \[2020:deed:deed::2\]:7000/,
+    );
+    expect(
+      lab.server
+        .run(process.execPath, file('ask.mjs'), PORT, ...asked)
+        .trim()
+        .split('\n'),
+    ).toEqual(asked.map((ip) => `${ip} ${ip}`));
     const other = lab.client.try(process.execPath, file('daemon.mjs'), '7001', '2020:dead::/64');
     expect([other.status, other.stderr]).toEqual([1, expect.stringMatching(/ERR_ROUTEPOOL_NOT_LOCAL/)]);
   });

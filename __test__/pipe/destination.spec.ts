@@ -8,9 +8,21 @@ import { resolveDestination } from '../../src/pipe/resolve.ts';
 import type { LookupFunction } from '../../src/options/check.ts';
 import { Route } from '../../src/routes/route.ts';
 
-const source = { af: 4, interface: undefined, index: 0, local: [], external: [], linkLocal: [], certainty: 'unverified', assumed: false, asked: new Set<string>(), evidence: { at: undefined, observations: [], interfaceRefused: undefined } } as const;
+const source = {
+  af: 4,
+  interface: undefined,
+  index: 0,
+  local: [],
+  external: [],
+  linkLocal: [],
+  certainty: 'unverified',
+  assumed: false,
+  asked: new Set<string>(),
+  evidence: { at: undefined, observations: [], interfaceRefused: undefined },
+} as const;
 const route = new Route(source);
-const bound = (address: string, port: number) => new BoundRoute(route, { address, port, interface: undefined, interfaceRefused: undefined });
+const bound = (address: string, port: number) =>
+  new BoundRoute(route, { address, port, interface: undefined, interfaceRefused: undefined });
 
 describe('a destination is read from', () => {
   it.each<[string, unknown, string, number, number]>([
@@ -45,7 +57,8 @@ describe('a destination is read from', () => {
   it('a UDP URL for UDP, and a link-local address with its interface', () => {
     expect(parseDestination('udp://192.0.2.1:53', 'udp').port).toBe(53);
     const want = { host: 'fe80::1', port: 80, family: 6, zone: 'eth0' };
-    for (const dest of [['fe80::1%eth0', 80], '[fe80::1%eth0]:80', 'tcp://[fe80::1%25eth0]:80']) expect(parseDestination(dest, 'tcp')).toEqual(want);
+    for (const dest of [['fe80::1%eth0', 80], '[fe80::1%eth0]:80', 'tcp://[fe80::1%25eth0]:80'])
+      expect(parseDestination(dest, 'tcp')).toEqual(want);
   });
 });
 
@@ -65,7 +78,11 @@ describe('what is no destination says why:', () => {
     ['a port in letters', 'example.net:http', /from 1 to 65535 but received 'http'/],
     ['a hexadecimal port', 'example.net:0x50', /from 1 to 65535 but received '0x50'/],
     ['no host', ':80', /the host is missing/],
-    ['IPv6 without brackets', '2001:db8::1:80', /leaves open where the address ends: write an IPv6 address in brackets/],
+    [
+      'IPv6 without brackets',
+      '2001:db8::1:80',
+      /leaves open where the address ends: write an IPv6 address in brackets/,
+    ],
     ['two ports', 'example.net:80:90', /more than one colon: write/],
     ['IPv6 without a port', '[2001:db8::1]', /the port is missing/],
     ['a bracket that stays open', '[2001:db8::1:80', /the bracket is not closed/],
@@ -93,7 +110,11 @@ describe('what is no destination says why:', () => {
     ['one item', ['example.net'], /expected two items/],
     ['three items', ['::1', 80, 0], /expected two items/],
     ['a pair the wrong way round', [80, 'example.net'], /expected text for the host but received 80/],
-    ['a port as text in a pair', ['example.net', '80'], /expected an integer from 1 to 65535 for the port but received '80'/],
+    [
+      'a port as text in a pair',
+      ['example.net', '80'],
+      /expected an integer from 1 to 65535 for the port but received '80'/,
+    ],
     ['a fraction', ['example.net', 80.5], /received 80\.5/],
     ['an empty host in a pair', ['', 80], /the host is missing/],
     ['colons in a name', ['exa:mple', 80], /neither an IPv6 address nor a name/],
@@ -122,8 +143,13 @@ it('addresses have one form', () => {
 describe('a name is resolved', () => {
   const name = parseDestination('service.test:80', 'tcp');
   const here = new Error('here');
-  const answer = (...addresses: string[]): LookupFunction => (_host, _options, done) =>
-    done(null, addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })));
+  const answer =
+    (...addresses: string[]): LookupFunction =>
+    (_host, _options, done) =>
+      done(
+        null,
+        addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+      );
 
   it('for the families that the route has, in the order of the resolver, each address once', async () => {
     const asked: unknown[] = [];
@@ -131,24 +157,39 @@ describe('a name is resolved', () => {
       asked.push([host, options.family, options.all]);
       answer('2001:db8::1', '192.0.2.1', '::ffff:192.0.2.1', '2001:db8::2')(host, options, done);
     };
-    const addresses = async (families: (4 | 6)[]) => (await resolveDestination(name, families, { lookup }, here)).map((found) => `${found.family} ${found.address}`);
+    const addresses = async (families: (4 | 6)[]) =>
+      (await resolveDestination(name, families, { lookup }, here)).map((found) => `${found.family} ${found.address}`);
     expect(await addresses([4, 6])).toEqual(['6 2001:db8::1', '4 192.0.2.1', '6 2001:db8::2']);
     expect(await addresses([4])).toEqual(['4 192.0.2.1']);
     expect(await addresses([6])).toEqual(['6 2001:db8::1', '6 2001:db8::2']);
-    expect(asked).toEqual([['service.test', 0, true], ['service.test', 4, true], ['service.test', 6, true]]);
+    expect(asked).toEqual([
+      ['service.test', 0, true],
+      ['service.test', 4, true],
+      ['service.test', 6, true],
+    ]);
   });
 
   it('not at all if it is an address', async () => {
     const lookup: LookupFunction = () => expect.unreachable('there is nothing to look up');
     const dest = parseDestination('[::ffff:127.0.0.1]:80', 'tcp');
-    expect(await resolveDestination(dest, [4, 6], { lookup }, here)).toEqual([{ address: '127.0.0.1', port: 80, family: 4 }]);
+    expect(await resolveDestination(dest, [4, 6], { lookup }, here)).toEqual([
+      { address: '127.0.0.1', port: 80, family: 4 },
+    ]);
     const near = parseDestination('[fe80::1%eth0]:80', 'tcp');
-    expect(await resolveDestination(near, [6], { lookup }, here)).toEqual([{ address: 'fe80::1%eth0', port: 80, family: 6 }]);
-    await expect(resolveDestination(dest, [6], { lookup }, here)).rejects.toThrow(/127\.0\.0\.1:80 is an IPv4 address, and the route has only IPv6/);
+    expect(await resolveDestination(near, [6], { lookup }, here)).toEqual([
+      { address: 'fe80::1%eth0', port: 80, family: 6 },
+    ]);
+    await expect(resolveDestination(dest, [6], { lookup }, here)).rejects.toThrow(
+      /127\.0\.0\.1:80 is an IPv4 address, and the route has only IPv6/,
+    );
   });
 
   it('or the error says what the resolver said, with the stack of the caller', async () => {
-    const missing = Object.assign(new Error('getaddrinfo ENOTFOUND service.test'), { code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'service.test' });
+    const missing = Object.assign(new Error('getaddrinfo ENOTFOUND service.test'), {
+      code: 'ENOTFOUND',
+      syscall: 'getaddrinfo',
+      hostname: 'service.test',
+    });
     const lookup: LookupFunction = (_host, _options, done) => done(missing, []);
     const error: unknown = await resolveDestination(name, [4], { lookup }, here).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'service.test' });
@@ -156,11 +197,36 @@ describe('a name is resolved', () => {
   });
 
   it.each<[string, LookupFunction, object]>([
-    ['has other families only', answer('2001:db8::1'), { code: 'ERR_ROUTEPOOL_RESOLVE', message: expect.stringMatching(/no address of that family, and the route has only IPv4/) as string }],
-    ['answers nothing', answer(), { code: 'ERR_ROUTEPOOL_RESOLVE', message: expect.stringMatching(/^the resolver gave no address for/) as string }],
-    ['answers in the form for one address', (_host, _options, done) => done(null, '192.0.2.1' as never), { message: expect.stringMatching(/gave '192\.0\.2\.1' in place of a list/) as string }],
-    ['answers no addresses', (_host, _options, done) => done(null, [{ address: 'x', family: 4 }]), { message: expect.stringMatching(/in place of a list/) as string }],
-    ['throws', () => { throw new TypeError('broken'); }, { message: 'broken' }],
+    [
+      'has other families only',
+      answer('2001:db8::1'),
+      {
+        code: 'ERR_ROUTEPOOL_RESOLVE',
+        message: expect.stringMatching(/no address of that family, and the route has only IPv4/) as string,
+      },
+    ],
+    [
+      'answers nothing',
+      answer(),
+      { code: 'ERR_ROUTEPOOL_RESOLVE', message: expect.stringMatching(/^the resolver gave no address for/) as string },
+    ],
+    [
+      'answers in the form for one address',
+      (_host, _options, done) => done(null, '192.0.2.1' as never),
+      { message: expect.stringMatching(/gave '192\.0\.2\.1' in place of a list/) as string },
+    ],
+    [
+      'answers no addresses',
+      (_host, _options, done) => done(null, [{ address: 'x', family: 4 }]),
+      { message: expect.stringMatching(/in place of a list/) as string },
+    ],
+    [
+      'throws',
+      () => {
+        throw new TypeError('broken');
+      },
+      { message: 'broken' },
+    ],
     ['says nothing', () => undefined, { code: 'ETIMEDOUT', syscall: 'getaddrinfo', hostname: 'service.test' }],
   ])('and fails if the resolver %s', async (_name, lookup, error) => {
     await expect(resolveDestination(name, [4], { lookup, dnsTimeoutMs: 20 }, here)).rejects.toMatchObject(error);
@@ -171,7 +237,9 @@ describe('a name is resolved', () => {
       answer('192.0.2.1')(host, options, done);
       done(new Error('late'), []);
     };
-    expect(await resolveDestination(name, [4], { lookup: twice }, here)).toEqual([{ address: '192.0.2.1', port: 80, family: 4 }]);
+    expect(await resolveDestination(name, [4], { lookup: twice }, here)).toEqual([
+      { address: '192.0.2.1', port: 80, family: 4 },
+    ]);
   });
 
   it('until it is aborted', async () => {
@@ -179,7 +247,13 @@ describe('a name is resolved', () => {
     const stop = new AbortController();
     const under_way = resolveDestination(name, [4], { lookup: silent, signal: stop.signal }, here);
     stop.abort(new Error('enough'));
-    await expect(under_way).rejects.toMatchObject({ name: 'AbortError', code: 'ABORT_ERR', cause: new Error('enough') });
-    await expect(resolveDestination(name, [4], { signal: stop.signal }, here)).rejects.toMatchObject({ code: 'ABORT_ERR' });
+    await expect(under_way).rejects.toMatchObject({
+      name: 'AbortError',
+      code: 'ABORT_ERR',
+      cause: new Error('enough'),
+    });
+    await expect(resolveDestination(name, [4], { signal: stop.signal }, here)).rejects.toMatchObject({
+      code: 'ABORT_ERR',
+    });
   });
 });

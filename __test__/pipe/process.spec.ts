@@ -18,29 +18,53 @@ describe.each(['direct', 'portable'])('a process with pipes, %s,', (reader) => {
   const run = (code: string) => program(`${SERVERS}\nsetReader('${reader}');\n${code}`);
 
   it.each([
-    ['that are unref\'d', 'for (const p of await Promise.all([pipeOpen(TCP, toTcp), pipeOpen(UDP, toUdp), pipeOpen(UDP, null)])) p.unref();'],
-    ['that are unref\'d, amid a recv', 'const p = await pipeOpen(UDP, toUdp); p.recv(); p.recv({ timeoutMs: 60_000 }); p.unref();'],
-    ['that are closed', 'for (const p of await Promise.all([pipeOpen(TCP, toTcp), pipeOpen(UDP, toUdp)])) await p.close();'],
-    ['that were ended by their peer', 'const p = await pipeOpen(TCP, toTcp); await p.end(); while (await p.recv() !== null);'],
-    ['that were destroyed', 'for (const p of await Promise.all([pipeOpen(TCP, toTcp), pipeOpen(UDP, toUdp)])) p.destroy();'],
+    [
+      "that are unref'd",
+      'for (const p of await Promise.all([pipeOpen(TCP, toTcp), pipeOpen(UDP, toUdp), pipeOpen(UDP, null)])) p.unref();',
+    ],
+    [
+      "that are unref'd, amid a recv",
+      'const p = await pipeOpen(UDP, toUdp); p.recv(); p.recv({ timeoutMs: 60_000 }); p.unref();',
+    ],
+    [
+      'that are closed',
+      'for (const p of await Promise.all([pipeOpen(TCP, toTcp), pipeOpen(UDP, toUdp)])) await p.close();',
+    ],
+    [
+      'that were ended by their peer',
+      'const p = await pipeOpen(TCP, toTcp); await p.end(); while (await p.recv() !== null);',
+    ],
+    [
+      'that were destroyed',
+      'for (const p of await Promise.all([pipeOpen(TCP, toTcp), pipeOpen(UDP, toUdp)])) p.destroy();',
+    ],
     ['that could not be opened', 'await pipeOpen(TCP, ["127.0.0.1", 1]).catch(() => {});'],
-    ['that are relayed and unref\'d', 'const [a, b] = await Promise.all([pipeOpen(UDP, toUdp), pipeOpen(UDP, toUdp)]); a.relay(b); a.unref(); b.unref();'],
+    [
+      "that are relayed and unref'd",
+      'const [a, b] = await Promise.all([pipeOpen(UDP, toUdp), pipeOpen(UDP, toUdp)]); a.relay(b); a.unref(); b.unref();',
+    ],
   ])('%s exits by itself', (_name, code) => {
     expect(run(code)).toMatchObject({ status: 0, signal: null, stderr: '' });
   });
 
   it('is held by an open pipe until it is closed', () => {
-    const { stdout } = run("const p = await pipeOpen(UDP, toUdp); setTimeout(() => { console.log('still here'); p.close(); }, 50).unref();");
+    const { stdout } = run(
+      "const p = await pipeOpen(UDP, toUdp); setTimeout(() => { console.log('still here'); p.close(); }, 50).unref();",
+    );
     expect(stdout).toBe('still here\n');
   });
 
   it('is held by a ref again', () => {
-    const { stdout } = run("const p = await pipeOpen(UDP, toUdp); p.unref().unref().ref(); setTimeout(() => { console.log('still here'); p.close(); }, 50).unref();");
+    const { stdout } = run(
+      "const p = await pipeOpen(UDP, toUdp); p.unref().unref().ref(); setTimeout(() => { console.log('still here'); p.close(); }, 50).unref();",
+    );
     expect(stdout).toBe('still here\n');
   });
 
-  it('an unref\'d pipe still receives', () => {
-    const { stdout } = run("const p = (await pipeOpen(UDP, toUdp)).unref(); const hold = setInterval(() => {}, 1000); await p.send('x'); console.log(String(await p.recv())); clearInterval(hold);");
+  it("an unref'd pipe still receives", () => {
+    const { stdout } = run(
+      "const p = (await pipeOpen(UDP, toUdp)).unref(); const hold = setInterval(() => {}, 1000); await p.send('x'); console.log(String(await p.recv())); clearInterval(hold);",
+    );
     expect(stdout).toBe('x\n');
   });
 

@@ -13,7 +13,11 @@ import { Daemon, pipeOpen, TCP, UDP, validate, type RoutePool } from '../../src/
 import { makeCertificate, whyNoCertificate } from '../helpers/certificate.ts';
 
 const isThere = (command: string, ...args: string[]) => spawnSync(command, args).error === undefined;
-const missing = [['curl', '--version'], ['socat', '-V'], ['dig', '-v']].flatMap(([command = '', arg = '']) => (isThere(command, arg) ? [] : [command]));
+const missing = [
+  ['curl', '--version'],
+  ['socat', '-V'],
+  ['dig', '-v'],
+].flatMap(([command = '', arg = '']) => (isThere(command, arg) ? [] : [command]));
 if (missing.length > 0) console.warn(`strangers: SKIPPED ${missing.join(', ')}, not installed`);
 const without = (...commands: string[]) => commands.some((command) => missing.includes(command));
 
@@ -64,7 +68,8 @@ async function socat(listen: string, then: string): Promise<void> {
     child.kill('SIGKILL');
     return ended;
   });
-  for await (const chunk of child.stderr ?? []) if (/listening on|receiving on|starting data transfer loop|successfully prepared/.test(String(chunk))) break;
+  for await (const chunk of child.stderr ?? [])
+    if (/listening on|receiving on|starting data transfer loop|successfully prepared/.test(String(chunk))) break;
   child.stderr?.resume();
 }
 
@@ -79,7 +84,9 @@ describe.skipIf(without('curl'))('curl', () => {
     server.on('pipe', (pipe) => web.emit('connection', pipe.stream()));
     const { port } = await server.listen(TCP, 0, pool);
     const url = `http://127.92.0.77:${port}`;
-    expect(String(await run('curl', ['-sS', '--interface', '127.93.0.5', `${url}/a`, `${url}/b`]))).toBe('/a for 127.93.0.5\n/b for 127.93.0.5\n');
+    expect(String(await run('curl', ['-sS', '--interface', '127.93.0.5', `${url}/a`, `${url}/b`]))).toBe(
+      '/a for 127.93.0.5\n/b for 127.93.0.5\n',
+    );
     expect(seen.size).toBe(1);
     expect([...seen][0]).toMatch(/^127\.93\.0\.5:\d+ -> 127\.92\.0\.77$/);
   });
@@ -90,13 +97,19 @@ describe.skipIf(without('curl'))('curl', () => {
     server.on('pipe', (pipe) => web.emit('connection', pipe.stream()));
     const { port } = await server.listen(TCP, 0, '127.92.0.1');
     const bytes = randomBytes(20_000_000);
-    const back = await run('curl', ['-sS', '-X', 'POST', '-H', 'Expect:', '--data-binary', '@-', `http://127.92.0.1:${port}/`], bytes);
+    const back = await run(
+      'curl',
+      ['-sS', '-X', 'POST', '-H', 'Expect:', '--data-binary', '@-', `http://127.92.0.1:${port}/`],
+      bytes,
+    );
     expect(back.equals(bytes)).toBe(true);
   });
 
   it.skipIf(whyNoCertificate !== undefined)('is served over TLS', async () => {
     const secrets = makeCertificate();
-    const web = https.createServer(secrets, (request, response) => response.end(`${request.socket.remoteAddress ?? 'secret'} ${request.headers.host}\n`));
+    const web = https.createServer(secrets, (request, response) =>
+      response.end(`${request.socket.remoteAddress ?? 'secret'} ${request.headers.host}\n`),
+    );
     const server = daemon();
     server.on('pipe', (pipe) => web.emit('connection', pipe.stream()));
     const { port } = await server.listen(TCP, 0, pool);
@@ -104,7 +117,9 @@ describe.skipIf(without('curl'))('curl', () => {
     closers.push(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, 'ca.pem'), secrets.cert);
     const to = ['--resolve', `service.test:${port}:127.92.0.9`, `https://service.test:${port}/`];
-    expect(String(await run('curl', ['-sS', '--cacert', join(folder, 'ca.pem'), ...to]))).toMatch(`service.test:${port}`);
+    expect(String(await run('curl', ['-sS', '--cacert', join(folder, 'ca.pem'), ...to]))).toMatch(
+      `service.test:${port}`,
+    );
     await expect(run('curl', ['-sS', ...to])).rejects.toThrow(/certificate/);
   });
 });
@@ -155,7 +170,12 @@ describe.skipIf(without('socat'))('socat', () => {
 
   it('as a client is answered by a daemon, from the address that it asked', async () => {
     const server = daemon();
-    server.addMessageListener((data, from, pipe) => void pipe.send(`${String(data).trim()} ${from.address} at ${pipe.localAddress}\n`).then(() => (pipe.protocol === TCP ? pipe.close() : undefined)));
+    server.addMessageListener(
+      (data, from, pipe) =>
+        void pipe
+          .send(`${String(data).trim()} ${from.address} at ${pipe.localAddress}\n`)
+          .then(() => (pipe.protocol === TCP ? pipe.close() : undefined)),
+    );
     for (const protocol of [TCP, UDP] as const) {
       const { port } = await server.listen(protocol, 0, pool);
       const to = `${protocol === TCP ? 'TCP4' : 'UDP4'}:127.92.0.66:${port},bind=127.93.0.7`;
@@ -189,11 +209,17 @@ function dnsAnswer(query: Buffer, address: string): Buffer {
   head.writeUInt16BE(0x8400 | (query.readUInt16BE(2) & 0x0100), 2);
   head.writeUInt16BE(1, 6);
   head.writeUInt32BE(0, 8);
-  return Buffer.concat([head, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...address.split('.').map(Number)])]);
+  return Buffer.concat([
+    head,
+    Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...address.split('.').map(Number)]),
+  ]);
 }
 
 describe.skipIf(without('dig'))('dig', () => {
-  const dig = async (host: string, port: number, ...more: string[]) => String(await run('dig', [`@${host}`, '-p', String(port), '+short', '+tries=1', '+time=5', ...more, 'example.test', 'A'])).trim();
+  const dig = async (host: string, port: number, ...more: string[]) =>
+    String(
+      await run('dig', [`@${host}`, '-p', String(port), '+short', '+tries=1', '+time=5', ...more, 'example.test', 'A']),
+    ).trim();
 
   it('is answered over UDP by a daemon at a block, and takes the answer: it is from the address that was asked', async () => {
     const server = daemon();
@@ -227,7 +253,10 @@ describe.skipIf(without('dig'))('dig', () => {
     outer.addMessageListener((data, _from, pipe) => {
       void pipeOpen(UDP, ['127.92.1.9', innerPort], pipe.route).then(async (onward) => {
         await onward.send(data);
-        const answer = await onward.recv({ timeoutMs: 5_000, filter: (message) => message.data.readUInt16BE(0) === data.readUInt16BE(0) });
+        const answer = await onward.recv({
+          timeoutMs: 5_000,
+          filter: (message) => message.data.readUInt16BE(0) === data.readUInt16BE(0),
+        });
         if (answer) await pipe.send(answer);
         await onward.close();
       });

@@ -32,7 +32,10 @@ async function listen(server: Server): Promise<number> {
 async function pair(options: PipeOptions = {}): Promise<{ stream: PipeStream; peer: Socket; errors: Error[] }> {
   const server = createServer({ allowHalfOpen: true });
   const port = await listen(server);
-  const [pipe, [peer]] = (await Promise.all([pipeOpen(TCP, ['127.0.0.1', port], route, options), once(server, 'connection')])) as [Pipe, [Socket]];
+  const [pipe, [peer]] = (await Promise.all([
+    pipeOpen(TCP, ['127.0.0.1', port], route, options),
+    once(server, 'connection'),
+  ])) as [Pipe, [Socket]];
   const stream = pipe.stream();
   const errors: Error[] = [];
   stream.on('error', (error) => errors.push(error));
@@ -45,10 +48,10 @@ async function pair(options: PipeOptions = {}): Promise<{ stream: PipeStream; pe
 const block = randomBytes(1_000_000);
 function* noise(total: number): Generator<Buffer> {
   let state = 7;
-  for (let sent = 0; sent < total; ) {
+  for (let sent = 0; sent < total;) {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
     const from = state % 850_000;
-    const size = Math.min(total - sent, 1 + (state >>> 8) % 150_000);
+    const size = Math.min(total - sent, 1 + ((state >>> 8) % 150_000));
     yield block.subarray(from, from + size);
     sent += size;
   }
@@ -75,14 +78,25 @@ function text(readable: Readable): Promise<string> {
 }
 
 /** Until it is closed, whatever happens before. */
-const closed = (stream: PipeStream | Socket) => new Promise<void>((resolve) => (stream.closed ? resolve() : stream.once('close', resolve)));
+const closed = (stream: PipeStream | Socket) =>
+  new Promise<void>((resolve) => (stream.closed ? resolve() : stream.once('close', resolve)));
 
 describe('a stream', () => {
   it('has the face of a socket', async () => {
     const { stream, peer } = await pair();
     expect(stream).toMatchObject({
-      localAddress: '127.85.0.2', localFamily: 'IPv4', localPort: peer.remotePort, remoteAddress: '127.0.0.1', remoteFamily: 'IPv4', remotePort: peer.localPort,
-      connecting: false, pending: false, readyState: 'open', destroyed: false, bytesRead: 0, bytesWritten: 0,
+      localAddress: '127.85.0.2',
+      localFamily: 'IPv4',
+      localPort: peer.remotePort,
+      remoteAddress: '127.0.0.1',
+      remoteFamily: 'IPv4',
+      remotePort: peer.localPort,
+      connecting: false,
+      pending: false,
+      readyState: 'open',
+      destroyed: false,
+      bytesRead: 0,
+      bytesWritten: 0,
     });
     expect(stream.address()).toEqual({ address: '127.85.0.2', family: 'IPv4', port: peer.remotePort });
     expect(stream.setNoDelay().setKeepAlive(true, 1_000).ref().unref().ref().setTimeout(0)).toBe(stream);
@@ -98,14 +112,29 @@ describe('a stream', () => {
     const { stream, peer } = await pair({ allowHalfOpen: true });
     const total = 24_000_000;
     const want = hash(noise(total));
-    const [there, back] = await Promise.all([hashOf(peer), hashOf(stream), pipeline(Readable.from(noise(total)), stream, { end: true }), pipeline(Readable.from(noise(total)), peer)]);
+    const [there, back] = await Promise.all([
+      hashOf(peer),
+      hashOf(stream),
+      pipeline(Readable.from(noise(total)), stream, { end: true }),
+      pipeline(Readable.from(noise(total)), peer),
+    ]);
     expect([there, back]).toEqual([want, want]);
   });
 
   it('is connecting at first; what is written meanwhile is sent', async () => {
     const server = createServer((socket) => socket.pipe(socket));
-    const stream = openStream(['127.0.0.1', await listen(server)], route, { noDelay: true, keepAlive: true, keepAliveInitialDelay: 1_000 });
-    expect([stream.connecting, stream.pending, stream.readyState, stream.localAddress, stream.bytesWritten]).toEqual([true, true, 'opening', undefined, 0]);
+    const stream = openStream(['127.0.0.1', await listen(server)], route, {
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 1_000,
+    });
+    expect([stream.connecting, stream.pending, stream.readyState, stream.localAddress, stream.bytesWritten]).toEqual([
+      true,
+      true,
+      'opening',
+      undefined,
+      0,
+    ]);
     stream.write('one ');
     stream.end('two');
     expect(await text(stream)).toBe('one two');
@@ -218,7 +247,11 @@ describe('a stream', () => {
     expect([stream.connecting, stream.pending, stream.readyState]).toEqual([false, true, 'closed']);
   });
 
-  it.each([['127.0.0.1', 1, 'ECONNREFUSED'], ['[', 1, 'ERR_ROUTEPOOL_OPTION'], ['127.0.0.1', 0, 'ERR_ROUTEPOOL_OPTION']])('that cannot connect to %s:%i fails with %s', async (host, port, code) => {
+  it.each([
+    ['127.0.0.1', 1, 'ECONNREFUSED'],
+    ['[', 1, 'ERR_ROUTEPOOL_OPTION'],
+    ['127.0.0.1', 0, 'ERR_ROUTEPOOL_OPTION'],
+  ])('that cannot connect to %s:%i fails with %s', async (host, port, code) => {
     const stream = openStream([host, port], route, {});
     const [error] = (await once(stream, 'error')) as [Error];
     expect(error).toMatchObject({ code });

@@ -30,13 +30,18 @@ describe.skipIf(whyNoCertificate !== undefined)('tls', () => {
     await once(server, 'close');
     await until(() => stats().open === 0);
   });
-  const lookup = (_: string, __: object, done: (error: null, found: { address: string; family: number }[]) => void) => done(null, [{ address: '127.0.0.1', family: 4 }]);
+  const lookup = (_: string, __: object, done: (error: null, found: { address: string; family: number }[]) => void) =>
+    done(null, [{ address: '127.0.0.1', family: 4 }]);
 
   it('encrypts, and the server is told the name', async () => {
     const pipe = await pipeOpen(TCP, ['service.test', port], undefined, { tls: { ca }, lookup });
     await pipe.send('secret');
     expect(String(await pipe.recv())).toBe('secret');
-    expect([pipe.remotePort, seen.at(-1)?.encrypted, (seen.at(-1) as unknown as { servername: string }).servername]).toEqual([port, true, 'service.test']);
+    expect([
+      pipe.remotePort,
+      seen.at(-1)?.encrypted,
+      (seen.at(-1) as unknown as { servername: string }).servername,
+    ]).toEqual([port, true, 'service.test']);
     const big = Buffer.alloc(3_000_000, 'x');
     const sending = pipe.send(big);
     let got = 0;
@@ -49,14 +54,20 @@ describe.skipIf(whyNoCertificate !== undefined)('tls', () => {
   });
 
   it('verifies: an unknown certificate and a wrong name are refused', async () => {
-    await expect(pipeOpen(TCP, ['127.0.0.1', port], undefined, { tls: true })).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
-    await expect(pipeOpen(TCP, ['other.test', port], undefined, { tls: { ca }, lookup })).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+    await expect(pipeOpen(TCP, ['127.0.0.1', port], undefined, { tls: true })).rejects.toMatchObject({
+      code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+    });
+    await expect(pipeOpen(TCP, ['other.test', port], undefined, { tls: { ca }, lookup })).rejects.toMatchObject({
+      code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+    });
     await until(() => stats().open === 0);
   });
 
   it('a peer that never answers is timed out, an abort gives up', async () => {
     const silent = await tcpServer((socket) => socket.resume());
-    await expect(pipeOpen(TCP, silent.dest, undefined, { tls: true, connectTimeoutMs: 50 })).rejects.toMatchObject({ code: 'ETIMEDOUT' });
+    await expect(pipeOpen(TCP, silent.dest, undefined, { tls: true, connectTimeoutMs: 50 })).rejects.toMatchObject({
+      code: 'ETIMEDOUT',
+    });
     const controller = new AbortController();
     const opening = pipeOpen(TCP, silent.dest, undefined, { tls: true, signal: controller.signal });
     await until(() => silent.sockets.size > 0);
@@ -68,8 +79,13 @@ describe.skipIf(whyNoCertificate !== undefined)('tls', () => {
 
   it('a plain peer is an error, and TLS over UDP is none', async () => {
     const plain = await tcpServer((socket) => socket.on('data', () => socket.end('HTTP/1.0 400 no\r\n\r\n')));
-    await expect(pipeOpen(TCP, plain.dest, undefined, { tls: true })).rejects.toMatchObject({ code: expect.stringMatching(/ERR_SSL|EPROTO/) });
-    await expect(pipeOpen(UDP, plain.dest, undefined, { tls: true })).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', option: 'tls' });
+    await expect(pipeOpen(TCP, plain.dest, undefined, { tls: true })).rejects.toMatchObject({
+      code: expect.stringMatching(/ERR_SSL|EPROTO/),
+    });
+    await expect(pipeOpen(UDP, plain.dest, undefined, { tls: true })).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_OPTION',
+      option: 'tls',
+    });
     await plain.close();
   });
 

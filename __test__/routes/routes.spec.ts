@@ -8,7 +8,8 @@ import { RouteLab, SERVERS, SERVERS6 } from '../lab/route-lab.ts';
 const why = whyNoNamespaces('nft');
 if (why !== undefined) console.warn(`routes behind gateways: SKIPPED, ${why}`);
 
-const snat = (rules: string) => `table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ${rules} } }`;
+const snat = (rules: string) =>
+  `table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ${rules} } }`;
 
 describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 }, () => {
   let lab: RouteLab;
@@ -30,15 +31,24 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
       lab.gateway.run('ip', 'route', 'replace', prefix, 'dev', 'g0');
     }
     const found = lab.load({ stunServers: SERVERS.slice(0, 2) });
-    const sides = found.routes[4].map((route) => route.split(' -> ').map((side) => side.slice(1, -1).split(', ').toSorted()));
+    const sides = found.routes[4].map((route) =>
+      route.split(' -> ').map((side) => side.slice(1, -1).split(', ').toSorted()),
+    );
     expect(sides).toEqual([
       [['192.168.0.20', '193.168.0.0/16', '7.7.7.7'], ['1.3.3.7']],
       [['8.8.0.0/16'], ['8.8.0.0/16']],
     ]);
-    expect([found.certainty[4], found.assumed[4]]).toEqual([['agreed', 'agreed'], [true, true]]);
+    expect([found.certainty[4], found.assumed[4]]).toEqual([
+      ['agreed', 'agreed'],
+      [true, true],
+    ]);
     const restored = Interface.fromDict(found.dict);
     expect(restored.rp[IP4].length).toBe(65_537);
-    expect([restored.rp[IP4].at(0)?.ext(), restored.rp[IP4].at(301)?.ext(), restored.rp[IP4].at(301)?.nic()]).toEqual(['1.3.3.7', '8.8.1.44', '8.8.1.44']);
+    expect([restored.rp[IP4].at(0)?.ext(), restored.rp[IP4].at(301)?.ext(), restored.rp[IP4].at(301)?.nic()]).toEqual([
+      '1.3.3.7',
+      '8.8.1.44',
+      '8.8.1.44',
+    ]);
   });
 
   it("holds the documentation's IPv6 example", async () => {
@@ -53,7 +63,10 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
       lab.gateway.run('ip', '-6', 'route', 'replace', prefix, 'via', linkLocal ?? '', 'dev', 'g0');
     }
     const found = lab.load({ stunServers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
-    expect(found.routes[6]).toEqual([`[${linkLocal}] -> [2020:deed:beef::]`, `[${linkLocal}] -> [2020:deed:deed::/64]`]);
+    expect(found.routes[6]).toEqual([
+      `[${linkLocal}] -> [2020:deed:beef::]`,
+      `[${linkLocal}] -> [2020:deed:deed::/64]`,
+    ]);
     expect(found.routes[4]).toEqual([]);
     expect(found.whyNone[4]).toMatch(/has no IPv4 address/);
     expect(Interface.fromDict(found.dict).rp[IP6].size).toBe(2n ** 64n + 1n);
@@ -65,7 +78,11 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     lab.gateway.filter(snat('snat to ip saddr map { 10.99.1.2 : 1.3.3.2, 10.99.2.3 : 1.3.3.3, 10.99.2.4 : 1.3.3.4 };'));
     await twoServers();
     const found = lab.load({ stunServers: SERVERS.slice(0, 2) });
-    expect(found.routes[4]).toEqual(['[10.99.1.2] -> [1.3.3.2]', '[10.99.2.3] -> [1.3.3.3]', '[10.99.2.4] -> [1.3.3.4]']);
+    expect(found.routes[4]).toEqual([
+      '[10.99.1.2] -> [1.3.3.2]',
+      '[10.99.2.3] -> [1.3.3.3]',
+      '[10.99.2.4] -> [1.3.3.4]',
+    ]);
   });
 
   it('sees through two NATs in a row, with shared addresses between', async () => {
@@ -104,14 +121,18 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
   it('is not misled by one dead server of three, and does not wait for it', async () => {
     lab = await RouteLab.create({ families: [4] });
     // Dropped, so that nothing tells it from a slow one.
-    lab.gateway.filter(`table ip dead { chain forward { type filter hook forward priority 0; policy accept; ip daddr ${SERVERS[0]} drop; } }`);
+    lab.gateway.filter(
+      `table ip dead { chain forward { type filter hook forward priority 0; policy accept; ip daddr ${SERVERS[0]} drop; } }`,
+    );
     await lab.startServers(SERVERS);
     const found = lab.load();
     expect([found.routes[4], found.certainty[4]]).toEqual([['[10.99.1.2] -> [10.99.1.2]'], ['agreed']]);
     // A silent server is asked for the fourth time after 3.5 seconds: nobody waited for that.
     const [dead, ...others] = found.observations[0]?.answers ?? [];
     expect([dead?.server, dead?.external, (dead?.attempts ?? 4) < 4]).toEqual([SERVERS[0], undefined, true]);
-    expect(others.map(({ server, external }) => [server, external])).toEqual(SERVERS.slice(1).map((server) => [server, '10.99.1.2']));
+    expect(others.map(({ server, external }) => [server, external])).toEqual(
+      SERVERS.slice(1).map((server) => [server, '10.99.1.2']),
+    );
   });
 
   it('is not misled by one lying server of three, and keeps its word as evidence', async () => {
@@ -121,8 +142,12 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     const found = lab.load();
     expect([found.routes[4], found.certainty[4]]).toEqual([['[10.99.1.2] -> [10.99.1.2]'], ['agreed']]);
     // The liar's word is kept if it came before the other two agreed; it must never count.
-    const words = found.observations[0]?.answers.flatMap(({ server, external }) => (external === undefined ? [] : [`${server} ${external}`]));
-    expect(words?.filter((word) => word !== `${SERVERS[0]} 6.6.6.6`)).toEqual(SERVERS.slice(1).map((server) => `${server} 10.99.1.2`));
+    const words = found.observations[0]?.answers.flatMap(({ server, external }) =>
+      external === undefined ? [] : [`${server} ${external}`],
+    );
+    expect(words?.filter((word) => word !== `${SERVERS[0]} 6.6.6.6`)).toEqual(
+      SERVERS.slice(1).map((server) => `${server} 10.99.1.2`),
+    );
   });
 
   it('is outvoted also where the liar answers first', async () => {
@@ -144,7 +169,10 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     const found = lab.load({ stunServers: SERVERS.slice(0, 2) });
     expect([found.routes[4], found.certainty[4]]).toEqual([['[10.99.1.2] -> []'], ['unsure']]);
     expect(found.whyNone[4]).toMatch(/contradict each other/);
-    expect(found.observations[0]?.answers.map((answer) => answer.external).toSorted()).toEqual(['10.99.1.2', '6.6.6.6']);
+    expect(found.observations[0]?.answers.map((answer) => answer.external).toSorted()).toEqual([
+      '10.99.1.2',
+      '6.6.6.6',
+    ]);
   });
 
   it('says single-server where one was named', async () => {
@@ -156,7 +184,9 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
   it('changes nothing when one packet in five is lost', async () => {
     lab = await RouteLab.create({ families: [4] });
     for (let n = 1; n <= 40; n++) lab.hold(`198.18.0.${n}/32`);
-    lab.gateway.filter('table ip loss { chain forward { type filter hook forward priority 0; policy accept; numgen random mod 10 0 drop; } }');
+    lab.gateway.filter(
+      'table ip loss { chain forward { type filter hook forward priority 0; policy accept; numgen random mod 10 0 drop; } }',
+    );
     await lab.startServers(SERVERS);
     const found = lab.load();
     expect(found.certainty[4].filter((certainty) => certainty === 'agreed')).toHaveLength(41);
@@ -170,7 +200,10 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     // The default interface, as `Interface.load()` without arguments finds it.
     const found = lab.load({ which: undefined, stunServers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
     const linkLocal = /inet6 (fe80\S+)\/64/.exec(lab.client.run('ip', '-6', 'addr', 'show', 'dev', 'c0'))?.[1];
-    expect([found.name, found.routes[6]]).toEqual(['c0', [`[${linkLocal}] -> [fd00:99::2]`, `[${linkLocal}] -> [2020:deed:deed::/64]`]]);
+    expect([found.name, found.routes[6]]).toEqual([
+      'c0',
+      [`[${linkLocal}] -> [fd00:99::2]`, `[${linkLocal}] -> [2020:deed:deed::/64]`],
+    ]);
     expect([found.certainty[6], found.assumed[6], found.routes[4]]).toEqual([['agreed', 'agreed'], [false, true], []]);
     expect(found.whyNone).toMatchObject({ 4: expect.stringMatching(/has no IPv4 address/) as string });
     expect(Interface.fromDict(found.dict).supported()).toEqual([IP6]);
@@ -181,12 +214,29 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     await lab.startServers(SERVERS6.slice(0, 2));
     lab.client.run('ip', '-6', 'addr', 'add', 'fd00:99::dead/64', 'dev', 'c0', 'preferred_lft', '0');
     // Asks for doubles a hundred times, so that it is tentative for a hundred seconds.
-    lab.client.run('sh', '-c', 'cd /proc/sys/net/ipv6/conf && for i in all c0; do echo 1 > $i/accept_dad; done && echo 100 > c0/dad_transmits');
+    lab.client.run(
+      'sh',
+      '-c',
+      'cd /proc/sys/net/ipv6/conf && for i in all c0; do echo 1 > $i/accept_dad; done && echo 100 > c0/dad_transmits',
+    );
     lab.client.run('ip', '-6', 'addr', 'add', 'fd00:99::7e57/64', 'dev', 'c0');
-    const shown = lab.client.run(process.execPath, fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)), 'interfaces', 'c0', '--offline', '--json');
+    const shown = lab.client.run(
+      process.execPath,
+      fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)),
+      'interfaces',
+      'c0',
+      '--offline',
+      '--json',
+    );
     const [facts] = JSON.parse(shown) as { addresses: { ip: string; deprecated: boolean; tentative: boolean }[] }[];
-    const flags = facts?.addresses.filter(({ ip }) => ip.startsWith('fd00')).map(({ ip, deprecated, tentative }) => `${ip} ${deprecated} ${tentative}`);
-    expect(flags?.toSorted()).toEqual(['fd00:99::2 false false', 'fd00:99::7e57 false true', 'fd00:99::dead true false']);
+    const flags = facts?.addresses
+      .filter(({ ip }) => ip.startsWith('fd00'))
+      .map(({ ip, deprecated, tentative }) => `${ip} ${deprecated} ${tentative}`);
+    expect(flags?.toSorted()).toEqual([
+      'fd00:99::2 false false',
+      'fd00:99::7e57 false true',
+      'fd00:99::dead true false',
+    ]);
     const found = lab.load({ stunServers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
     expect(found.observations.map(({ ip }) => ip)).toEqual(['fd00:99::2']);
   });
@@ -201,9 +251,14 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     const found = lab.load({ which: 'c1', stunServers: SERVERS.slice(0, 2) });
     expect(found.routes[4]).toEqual(['[10.88.1.2] -> [1.3.3.2]']);
     // The same address without its interface leaves by the first link.
-    const untied = lab.client.run(process.execPath, '--input-type=module', '-e', `
+    const untied = lab.client.run(
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      `
       import { validate } from 'routepool';
-      for await (const { ip, status, external } of validate('10.88.1.2', { server: ['${SERVERS[0]}', '${SERVERS[1]}'] })) console.log(ip, status, external);`);
+      for await (const { ip, status, external } of validate('10.88.1.2', { server: ['${SERVERS[0]}', '${SERVERS[1]}'] })) console.log(ip, status, external);`,
+    );
     expect(untied).toBe('10.88.1.2 mapped 1.3.3.1\n');
   });
 
@@ -212,22 +267,36 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     lab.client.connect('c1', ['10.88.1.2/24'], lab.gateway, 'g2', ['10.88.1.1/24']);
     lab.client.run('ip', 'route', 'add', 'default', 'via', '10.88.1.1', 'metric', '500');
     await twoServers();
-    const text = lab.client.run(process.execPath, '--input-type=module', '-e', `
+    const text = lab.client.run(
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      `
       import { loadInterfaces } from 'routepool';
       const stunServers = ${JSON.stringify(SERVERS.slice(0, 2))};
       const { loaded, failed } = await loadInterfaces(['c1', 'gone0', 'c0'], { stunServers });
       const all = await loadInterfaces(undefined, { stunServers });
-      console.log(JSON.stringify([loaded.map((nic) => nic.name + ' ' + nic.route().ext()), failed.map(({ name, error }) => [name, error.code]), all.loaded.map((nic) => nic.name)]));`);
-    expect(JSON.parse(text)).toEqual([['c1 10.88.1.2', 'c0 10.99.1.2'], [['gone0', 'ERR_ROUTEPOOL_NO_INTERFACE']], ['c0', 'c1']]);
+      console.log(JSON.stringify([loaded.map((nic) => nic.name + ' ' + nic.route().ext()), failed.map(({ name, error }) => [name, error.code]), all.loaded.map((nic) => nic.name)]));`,
+    );
+    expect(JSON.parse(text)).toEqual([
+      ['c1 10.88.1.2', 'c0 10.99.1.2'],
+      [['gone0', 'ERR_ROUTEPOOL_NO_INTERFACE']],
+      ['c0', 'c1'],
+    ]);
   });
 
   it('loads a machine that has loopback alone, and one whose servers have no name', async () => {
     lab = await RouteLab.create({ families: [4] });
     const alone = await lab.client.beside();
     try {
-      const load = "import { Interface } from 'routepool'; const nic = await Interface.load(); try { nic.route(); } catch (e) { console.log(nic.name, e.code, e.message); }";
-      expect(alone.run(process.execPath, '--input-type=module', '-e', load)).toMatch(/^lo ERR_ROUTEPOOL_NO_ROUTE lo has no IPv4 route: lo has no IPv4 address that could leave/);
-      expect(alone.run(process.execPath, fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)))).toMatch(/No interface of this machine is up/);
+      const load =
+        "import { Interface } from 'routepool'; const nic = await Interface.load(); try { nic.route(); } catch (e) { console.log(nic.name, e.code, e.message); }";
+      expect(alone.run(process.execPath, '--input-type=module', '-e', load)).toMatch(
+        /^lo ERR_ROUTEPOOL_NO_ROUTE lo has no IPv4 route: lo has no IPv4 address that could leave/,
+      );
+      expect(alone.run(process.execPath, fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)))).toMatch(
+        /No interface of this machine is up/,
+      );
     } finally {
       alone.close();
     }
@@ -255,6 +324,8 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     expect([found.routes[4], found.routes[6]]).toEqual([['[10.99.1.2] -> []'], ['[fd00:99::2] -> []']]);
     expect(found.whyNone[4]).toMatch(/no STUN server answered over IPv4/);
     lab.client.run('ip', 'link', 'set', 'c0', 'down');
-    expect(lab.load({ stunServers: SERVERS.slice(0, 1), timeoutMs: 300 }).whyNone[4]).toMatch(/refused to send over IPv4 from c0|no STUN server answered/);
+    expect(lab.load({ stunServers: SERVERS.slice(0, 1), timeoutMs: 300 }).whyNone[4]).toMatch(
+      /refused to send over IPv4 from c0|no STUN server answered/,
+    );
   });
 });

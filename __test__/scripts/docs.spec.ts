@@ -23,7 +23,10 @@ function settled(line: string): string {
     .replaceAll(/\b(seed|port|from port) \d+/g, '$1 #')
     .replaceAll(/; [\d.]+ % lost/g, '')
     .replaceAll(/^(elapsedMs): [\d.]+$/g, '$1: #')
-    .replaceAll(/"(\w*(?:Ms|Port|PerSecond|At)|seed|median|p99|max|port|at|received|probesSent|last|smallest|receiveBuffer)":"?[\d.]+"?/g, '"$1":#')
+    .replaceAll(
+      /"(\w*(?:Ms|Port|PerSecond|At)|seed|median|p99|max|port|at|received|probesSent|last|smallest|receiveBuffer)":"?[\d.]+"?/g,
+      '"$1":#',
+    )
     .replaceAll(/^(\d+(?:\.\d+){3},\w[\w-]*,[^,]*,)\d+(,.*,)[\d.]+$/g, '$1#$2#')
     .replaceAll(/\s+$/g, '');
 }
@@ -37,7 +40,12 @@ function matches(actual: string[], expected: string[]): boolean {
 }
 
 /** The lines of an output, without the note that a busy machine adds: that answers were lost in it and asked for again. */
-const linesOf = (text: string) => text.trimEnd().split('\n').map((line) => line.trimEnd()).filter((line) => !line.startsWith('  The kernel dropped'));
+const linesOf = (text: string) =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter((line) => !line.startsWith('  The kernel dropped'));
 
 describe.each(DOCUMENTS)('%s', (file) => {
   const text = readFileSync(file, 'utf8');
@@ -67,7 +75,8 @@ describe.each(DOCUMENTS)('%s', (file) => {
       lab?.close();
       if (!write) return;
       let written = readFileSync(file, 'utf8');
-      for (const [i, output] of [...fresh].toSorted(([a], [b]) => b - a)) written = `${written.slice(0, blocks[i]?.start)}${output}${written.slice(blocks[i]?.end)}`;
+      for (const [i, output] of [...fresh].toSorted(([a], [b]) => b - a))
+        written = `${written.slice(0, blocks[i]?.start)}${output}${written.slice(blocks[i]?.end)}`;
       writeFileSync(file, written);
     });
 
@@ -82,9 +91,11 @@ describe.each(DOCUMENTS)('%s', (file) => {
         // Random hosts of a block stand for it in `routepool interfaces`: now and then one is among those that the gateway filters.
         const tries = shown !== undefined && !write && /routepool *(#|$)/m.test(block.code) ? 4 : 1;
         let [status, actual] = run();
-        for (let i = 1; i < tries && !matches(linesOf(actual), linesOf(shown?.code ?? '')); i++) [status, actual] = run();
+        for (let i = 1; i < tries && !matches(linesOf(actual), linesOf(shown?.code ?? '')); i++)
+          [status, actual] = run();
         // 3 says that some sources are not ok: what the example is about.
-        if (status !== 0 && !(status === 3 && shown !== undefined) && !(shown?.code.startsWith('routepool: ') ?? false)) expect.fail(`${block.code} ended with ${status}: ${actual}`);
+        if (status !== 0 && !(status === 3 && shown !== undefined) && !(shown?.code.startsWith('routepool: ') ?? false))
+          expect.fail(`${block.code} ended with ${status}: ${actual}`);
         if (shown === undefined || matches(linesOf(actual), linesOf(shown.code))) return;
         if (write && !shown.code.includes('…\n')) fresh.set(i + 1, `${linesOf(actual).join('\n')}\n`);
         else expect(linesOf(actual).map(settled)).toEqual(linesOf(shown.code).map(settled));
@@ -97,24 +108,44 @@ it('JavaScript in the documents has the right types', () => {
   const folder = 'target/doc-blocks';
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const rootNames = DOCUMENTS.flatMap((file) => blocksOf(file)).filter(({ kind }) => kind === 'run' || kind === 'types').map(({ file, line, language, code }) => {
-    const name = join(folder, `${file.replaceAll(/[/.]/g, '-')}-${line}.${language === 'ts' ? 'mts' : 'mjs'}`);
-    writeFileSync(name, code);
-    return name;
-  });
+  const rootNames = DOCUMENTS.flatMap((file) => blocksOf(file))
+    .filter(({ kind }) => kind === 'run' || kind === 'types')
+    .map(({ file, line, language, code }) => {
+      const name = join(folder, `${file.replaceAll(/[/.]/g, '-')}-${line}.${language === 'ts' ? 'mts' : 'mjs'}`);
+      writeFileSync(name, code);
+      return name;
+    });
   expect(rootNames.length).toBeGreaterThan(10);
   // What JavaScript cannot say (the type of a parameter, that something is there) is no mistake in it.
-  const options: ts.CompilerOptions = { ...ts.convertCompilerOptionsFromJson({ target: 'es2023', lib: ['esnext'], module: 'nodenext', types: ['node'] }, '.').options, strict: true, noImplicitAny: false, strictNullChecks: false, strictFunctionTypes: false, allowJs: true, checkJs: true, noEmit: true, skipLibCheck: true };
+  const options: ts.CompilerOptions = {
+    ...ts.convertCompilerOptionsFromJson(
+      { target: 'es2023', lib: ['esnext'], module: 'nodenext', types: ['node'] },
+      '.',
+    ).options,
+    strict: true,
+    noImplicitAny: false,
+    strictNullChecks: false,
+    strictFunctionTypes: false,
+    allowJs: true,
+    checkJs: true,
+    noEmit: true,
+    skipLibCheck: true,
+  };
   const program = ts.createProgram(rootNames, options);
   const said = ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
-    const line = file === undefined || start === undefined ? '' : `${file.fileName} line ${file.getLineAndCharacterOfPosition(start).line + 1}: `;
+    const line =
+      file === undefined || start === undefined
+        ? ''
+        : `${file.fileName} line ${file.getLineAndCharacterOfPosition(start).line + 1}: `;
     return `${line}${ts.flattenDiagnosticMessageText(messageText, ' ')}`;
   });
   expect(said).toEqual([]);
 });
 
 it('error codes and reasons in the documents are those of the code', () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/docs/codes.mjs', '--check'], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/docs/codes.mjs', '--check'], {
+    encoding: 'utf8',
+  });
   expect(stderr).toBe('');
   expect(status, stdout).toBe(0);
 });
@@ -122,7 +153,9 @@ it('error codes and reasons in the documents are those of the code', () => {
 /** The targets of links and pictures, code left out. */
 function links(text: string): string[] {
   const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, '').replaceAll(/`[^`\n]*`/g, '');
-  return [...prose.matchAll(/\]\(([^)\s]+)\)/g), ...prose.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link = '']) => link);
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g), ...prose.matchAll(/(?:src|href)="([^"]+)"/g)].map(
+    ([, link = '']) => link,
+  );
 }
 
 /** Whether a relative link names a file that there is, and a heading in it. Others are not followed: nothing here asks the network. */
@@ -138,7 +171,12 @@ function leads(from: string, link: string): boolean {
 function anchors(text: string): Set<string> {
   const seen = new Map<string, number>();
   const names = [...text.replaceAll(/^```[\s\S]*?^```$/gm, '').matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = '']) => {
-    const name = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').trim().replaceAll(/\s/g, '-');
+    const name = heading
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(/\s/g, '-');
     const times = seen.get(name) ?? 0;
     seen.set(name, times + 1);
     return times === 0 ? name : `${name}-${times}`;

@@ -21,7 +21,10 @@ const read = (...path: string[]): string => readFileSync(join(root, ...path), 'u
 const { version } = JSON.parse(read('package.json')) as { version: string };
 const own = readdirSync(root).find((name) => /^routepool\..+\.node$/.test(name)) ?? 'routepool.none.node';
 const ownPlatform = own.slice('routepool.'.length, -'.node'.length);
-const targetOf: Record<string, string> = { 'linux-x64-gnu': 'x86_64-unknown-linux-gnu', 'linux-arm64-gnu': 'aarch64-unknown-linux-gnu' };
+const targetOf: Record<string, string> = {
+  'linux-x64-gnu': 'x86_64-unknown-linux-gnu',
+  'linux-arm64-gnu': 'aarch64-unknown-linux-gnu',
+};
 
 let folder: string;
 beforeAll(() => {
@@ -35,8 +38,12 @@ describe('the version', () => {
   it('is written into each of them', () => {
     const copy = join(folder, 'versions');
     mkdirSync(copy);
-    cpSync(join(root, 'crates'), join(copy, 'crates'), { recursive: true, filter: (from) => !/\/(src|tests)$/.test(from) });
-    for (const [file, content] of Object.entries(withVersion(root, '9.8.7-rc.1'))) writeFileSync(join(copy, file), content);
+    cpSync(join(root, 'crates'), join(copy, 'crates'), {
+      recursive: true,
+      filter: (from) => !/\/(src|tests)$/.test(from),
+    });
+    for (const [file, content] of Object.entries(withVersion(root, '9.8.7-rc.1')))
+      writeFileSync(join(copy, file), content);
     expect(versionMismatches(copy, '9.8.7-rc.1')).toEqual([]);
     expect(versionMismatches(copy, version)).toHaveLength(5);
     // Nothing but versions is another: written back, each file is what it was.
@@ -44,11 +51,15 @@ describe('the version', () => {
   });
 
   it.each(['1.2.3', '0.1.0-beta.1', '10.20.30'])('may be %s', (text) => expect(text).toMatch(VERSION));
-  it.each(['1.2', 'v1.2.3', '1.2.3+build', '01.2.3', '1.2.3-01', ''])('may not be %j', (text) => expect(text).not.toMatch(VERSION));
+  it.each(['1.2', 'v1.2.3', '1.2.3+build', '01.2.3', '1.2.3-01', ''])('may not be %j', (text) =>
+    expect(text).not.toMatch(VERSION),
+  );
 });
 
 describe('the lock files', () => {
-  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { integrity?: string; resolved?: string; link?: boolean }> };
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { integrity?: string; resolved?: string; link?: boolean }>;
+  };
   const entries = Object.entries(packages).filter(([name, { link }]) => name !== '' && link !== true);
 
   it('know the contents of every npm package', () => {
@@ -64,13 +75,17 @@ describe('the lock files', () => {
     const crates = read('Cargo.lock').split('[[package]]').slice(1);
     const foreign = crates.filter((crate) => crate.includes('\nsource = '));
     expect(foreign.length).toBeGreaterThan(50);
-    expect(foreign.filter((crate) => !/\nchecksum = "[0-9a-f]{64}"/.test(crate) || !/\nsource = "registry\+/.test(crate))).toEqual([]);
+    expect(
+      foreign.filter((crate) => !/\nchecksum = "[0-9a-f]{64}"/.test(crate) || !/\nsource = "registry\+/.test(crate)),
+    ).toEqual([]);
   });
 });
 
 describe("a binary's header", () => {
   it('tells what a binary is', () => {
-    expect(Object.entries(headers).map(([platform, file]) => [platform, binaryFault(file, platform, 17)])).toEqual(Object.keys(headers).map((platform) => [platform, undefined]));
+    expect(Object.entries(headers).map(([platform, file]) => [platform, binaryFault(file, platform, 17)])).toEqual(
+      Object.keys(headers).map((platform) => [platform, undefined]),
+    );
   });
 
   it('tells each binary from that of every other platform', () => {
@@ -82,7 +97,9 @@ describe("a binary's header", () => {
 
   it.runIf(existsSync(join(root, own)))('is read from a real binary as it is', () => {
     const [system, cpu, libc] = ownPlatform.split('-');
-    expect(describeBinary(readFileSync(join(root, own)))).toMatchObject(system === 'linux' ? { system, cpu, libc } : { system, cpu });
+    expect(describeBinary(readFileSync(join(root, own)))).toMatchObject(
+      system === 'linux' ? { system, cpu, libc } : { system, cpu },
+    );
   });
 
   const linux = headers['linux-x64-gnu'] ?? Buffer.alloc(0);
@@ -101,22 +118,31 @@ describe("a binary's header", () => {
 describe('a set of binaries', () => {
   const set = (change: (folder: string) => void, tag = `v${version}`): string[] => {
     const binaries = mkdtempSync(join(folder, 'set-'));
-    for (const [platform, file] of Object.entries(headers)) writeFileSync(join(binaries, `routepool.${platform}.node`), file);
+    for (const [platform, file] of Object.entries(headers))
+      writeFileSync(join(binaries, `routepool.${platform}.node`), file);
     change(binaries);
     // Whether this version has its section in the changelog yet is not what these rows are about.
     return releaseSet(root, binaries, tag).wrong.filter((line: string) => !line.startsWith('CHANGELOG.md'));
   };
 
   it('is taken when it is whole', () => expect(set(() => undefined)).toEqual([]));
-  it('is refused with a binary missing', () => expect(set((at) => rmSync(join(at, 'routepool.darwin-x64.node')))).toEqual([expect.stringMatching(/^missing: .*darwin-x64/)]));
-  it('is refused with another tag', () => expect(set(() => undefined, 'v9.9.9')).toEqual([expect.stringMatching(/the tag is v9\.9\.9/)]));
-  it('is refused without a tag', () => expect(releaseSet(root, folder, undefined).wrong[0]).toMatch(/the tag is missing/));
+  it('is refused with a binary missing', () =>
+    expect(set((at) => rmSync(join(at, 'routepool.darwin-x64.node')))).toEqual([
+      expect.stringMatching(/^missing: .*darwin-x64/),
+    ]));
+  it('is refused with another tag', () =>
+    expect(set(() => undefined, 'v9.9.9')).toEqual([expect.stringMatching(/the tag is v9\.9\.9/)]));
+  it('is refused without a tag', () =>
+    expect(releaseSet(root, folder, undefined).wrong[0]).toMatch(/the tag is missing/));
   it("is refused with one platform's binary under another's name", () => {
-    const swapped = set((at) => cpSync(join(at, 'routepool.linux-arm64-musl.node'), join(at, 'routepool.linux-x64-musl.node')));
+    const swapped = set((at) =>
+      cpSync(join(at, 'routepool.linux-arm64-musl.node'), join(at, 'routepool.linux-x64-musl.node')),
+    );
     expect(swapped).toEqual([expect.stringMatching(/linux-x64-musl\.node: it is for linux-arm64-musl/)]);
   });
 
-  const changelog = '# Changelog\n\n## Unreleased\n\n- next\n\n## 1.2.0 - 2026-01-02\n\n### Added\n\n- this\n\n## 1.1.0\n';
+  const changelog =
+    '# Changelog\n\n## Unreleased\n\n- next\n\n## 1.2.0 - 2026-01-02\n\n### Added\n\n- this\n\n## 1.1.0\n';
   it.each([
     ['1.2.0', '### Added\n\n- this'],
     ['1.1.0', ''],
@@ -131,7 +157,11 @@ describe('the bill of materials', () => {
   it.runIf(target !== undefined)('names every crate whose code is in the binary', () => {
     // Panic messages name the source files that they are from.
     const binary = readFileSync(join(root, own), 'latin1');
-    const seen = new Set([...binary.matchAll(/registry[\\/]src[\\/][^\\/\0]+[\\/]([\w-]+)-(\d+\.\d+\.\d+[\w.-]*)[\\/]/g)].map(([, name, number]) => `${name} ${number}`));
+    const seen = new Set(
+      [...binary.matchAll(/registry[\\/]src[\\/][^\\/\0]+[\\/]([\w-]+)-(\d+\.\d+\.\d+[\w.-]*)[\\/]/g)].map(
+        ([, name, number]) => `${name} ${number}`,
+      ),
+    );
     const listed = linkedCrates(target).map(({ key }: { key: string }) => key);
     expect(seen.size).toBeGreaterThan(5);
     expect([...seen].filter((crate) => !listed.includes(crate))).toEqual([]);
@@ -140,7 +170,8 @@ describe('the bill of materials', () => {
   it('has no crate that only tests or builds', () => {
     const listed = new Set(linkedCrates('x86_64-unknown-linux-gnu').map(({ name }: { name: string }) => name));
     for (const name of ['napi', 'tokio', 'routepool-core', 'routepool-udp']) expect(listed, name).toContain(name);
-    for (const name of ['proptest', 'stun-rs', 'tempfile', 'syn', 'napi-derive', 'napi-build']) expect(listed, name).not.toContain(name);
+    for (const name of ['proptest', 'stun-rs', 'tempfile', 'syn', 'napi-derive', 'napi-build'])
+      expect(listed, name).not.toContain(name);
   });
 
   it("has another platform's crates for another platform", () => {
@@ -151,9 +182,15 @@ describe('the bill of materials', () => {
   });
 
   it('refers to nothing that it does not list', () => {
-    const bill = billOf('aarch64-apple-darwin', version) as { metadata: { component: { 'bom-ref': string } }; components: { 'bom-ref': string }[]; dependencies: { ref: string; dependsOn: string[] }[] };
+    const bill = billOf('aarch64-apple-darwin', version) as {
+      metadata: { component: { 'bom-ref': string } };
+      components: { 'bom-ref': string }[];
+      dependencies: { ref: string; dependsOn: string[] }[];
+    };
     const refs = new Set([bill.metadata.component, ...bill.components].map((component) => component['bom-ref']));
-    expect(bill.dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn]).filter((ref) => !refs.has(ref))).toEqual([]);
+    expect(
+      bill.dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn]).filter((ref) => !refs.has(ref)),
+    ).toEqual([]);
     expect(refs.size).toBe(bill.components.length + 1);
   });
 
@@ -164,7 +201,9 @@ describe('the bill of materials', () => {
     ['ISC', ['ISC']],
     ['MIT/Apache-2.0', ['MIT']],
   ])('of a choice of licences, %s, takes one', (expression, taken) => expect(chosen(expression)).toEqual(taken));
-  it.each(['GPL-3.0', 'GPL-3.0 OR AGPL-3.0', 'MIT AND GPL-2.0'])('refuses %s', (expression) => expect(() => chosen(expression)).toThrow(/no notice is known/));
+  it.each(['GPL-3.0', 'GPL-3.0 OR AGPL-3.0', 'MIT AND GPL-2.0'])('refuses %s', (expression) =>
+    expect(() => chosen(expression)).toThrow(/no notice is known/),
+  );
 });
 
 describe.runIf(existsSync(join(root, own)) && ownPlatform in headers)('publishing', () => {
@@ -178,34 +217,59 @@ describe.runIf(existsSync(join(root, own)) && ownPlatform in headers)('publishin
   beforeAll(() => {
     const binaries = join(folder, 'binaries');
     mkdirSync(binaries);
-    for (const [platform, file] of Object.entries(headers)) writeFileSync(join(binaries, `routepool.${platform}.node`), file);
+    for (const [platform, file] of Object.entries(headers))
+      writeFileSync(join(binaries, `routepool.${platform}.node`), file);
     cpSync(join(root, own), join(binaries, own));
     packages = join(folder, 'packages');
     const files = readdirSync(binaries).map((name) => join(binaries, name));
-    const packed = packPackages(files, packages, { repository: REPOSITORY }) as { name: string; filename: string; integrity: string }[];
-    writeFileSync(join(packages, 'packages.json'), JSON.stringify(packed.map(({ name, filename, integrity }) => ({ name, version, filename, integrity }))));
+    const packed = packPackages(files, packages, { repository: REPOSITORY }) as {
+      name: string;
+      filename: string;
+      integrity: string;
+    }[];
+    writeFileSync(
+      join(packages, 'packages.json'),
+      JSON.stringify(packed.map(({ name, filename, integrity }) => ({ name, version, filename, integrity }))),
+    );
     few = join(folder, 'few');
     cpSync(packages, few, { recursive: true });
-    writeFileSync(join(few, 'packages.json'), JSON.stringify((JSON.parse(readFileSync(join(few, 'packages.json'), 'utf8')) as object[]).slice(-2)));
+    writeFileSync(
+      join(few, 'packages.json'),
+      JSON.stringify((JSON.parse(readFileSync(join(few, 'packages.json'), 'utf8')) as object[]).slice(-2)),
+    );
   }, 120_000);
 
   beforeEach(async () => {
     registry = await NpmRegistry.start();
     npmrc = join(folder, 'npmrc');
-    writeFileSync(npmrc, `registry=${registry.url}\n${registry.url.slice('http:'.length)}:_authToken=none\nfetch-retries=0\naudit=false\nfund=false\nupdate-notifier=false\n`);
+    writeFileSync(
+      npmrc,
+      `registry=${registry.url}\n${registry.url.slice('http:'.length)}:_authToken=none\nfetch-retries=0\naudit=false\nfund=false\nupdate-notifier=false\n`,
+    );
   });
   afterEach(() => registry.stop());
 
   /** Runs a command beside this process's registry: not spawnSync, which would keep it from answering. */
-  async function run(command: string, args: string[], cwd: string): Promise<{ status: number | null; stdout: string; stderr: string }> {
-    const env = { ...process.env, npm_config_userconfig: npmrc, npm_config_registry: registry.url, npm_config_cache: join(folder, 'cache') };
+  async function run(
+    command: string,
+    args: string[],
+    cwd: string,
+  ): Promise<{ status: number | null; stdout: string; stderr: string }> {
+    const env = {
+      ...process.env,
+      npm_config_userconfig: npmrc,
+      npm_config_registry: registry.url,
+      npm_config_cache: join(folder, 'cache'),
+    };
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
     const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
     const [stdout, stderr, status] = await Promise.all([text(child.stdout), text(child.stderr), exit]);
     return { status, stdout, stderr };
   }
-  const publish = (...args: string[]) => run(process.execPath, ['scripts/release/publish.mjs', '--from', packages, ...args], root);
-  const count = (output: string, what: string): number => output.split('\n').filter((line) => line.endsWith(what)).length;
+  const publish = (...args: string[]) =>
+    run(process.execPath, ['scripts/release/publish.mjs', '--from', packages, ...args], root);
+  const count = (output: string, what: string): number =>
+    output.split('\n').filter((line) => line.endsWith(what)).length;
 
   it('goes on where it stopped, routepool last; what was published can be installed and works', async () => {
     registry.healthyFor = 3;
@@ -229,16 +293,24 @@ describe.runIf(existsSync(join(root, own)) && ownPlatform in headers)('publishin
     writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true, "type": "module" }\n');
     const installed = await run('npm', ['install', 'routepool'], project);
     expect([installed.status, installed.stderr]).toEqual([0, '']);
-    expect(readdirSync(join(project, 'node_modules')).filter((name) => !name.startsWith('.'))).toEqual(['routepool', `routepool-${ownPlatform}`]);
+    expect(readdirSync(join(project, 'node_modules')).filter((name) => !name.startsWith('.'))).toEqual([
+      'routepool',
+      `routepool-${ownPlatform}`,
+    ]);
     const example = /^```js\n(.*?)^```/ms.exec(read('README.md'))?.[1] ?? '';
     expect(example).toMatch(/from 'routepool'/);
     writeFileSync(join(project, 'example.mjs'), example);
     const ran = spawnSync(process.execPath, ['example.mjs'], { cwd: project, encoding: 'utf8', timeout: 50_000 });
     expect([ran.status, ran.stderr]).toEqual([0, '']);
     expect(ran.stdout).not.toBe('');
-    const notices = readFileSync(join(project, `node_modules/routepool-${ownPlatform}/THIRD-PARTY-NOTICES.txt`), 'utf8');
+    const notices = readFileSync(
+      join(project, `node_modules/routepool-${ownPlatform}/THIRD-PARTY-NOTICES.txt`),
+      'utf8',
+    );
     for (const name of ['tokio', 'napi', 'libloading', "Rust's standard library"]) expect(notices).toContain(name);
-    const manifest = JSON.parse(readFileSync(join(project, 'node_modules/routepool/package.json'), 'utf8')) as { repository: unknown };
+    const manifest = JSON.parse(readFileSync(join(project, 'node_modules/routepool/package.json'), 'utf8')) as {
+      repository: unknown;
+    };
     expect(manifest.repository).toEqual({ type: 'git', url: 'git+https://git.example/routepool.git' });
   }, 180_000);
 
@@ -248,7 +320,11 @@ describe.runIf(existsSync(join(root, own)) && ownPlatform in headers)('publishin
   }, 60_000);
 
   it('stops where a version is published with other contents', async () => {
-    const [first] = JSON.parse(readFileSync(join(packages, 'packages.json'), 'utf8')) as { name: string; filename: string; integrity: string }[];
+    const [first] = JSON.parse(readFileSync(join(packages, 'packages.json'), 'utf8')) as {
+      name: string;
+      filename: string;
+      integrity: string;
+    }[];
     if (first === undefined) throw new Error('nothing was packed');
     const stranger = mkdtempSync(join(folder, 'stranger-'));
     writeFileSync(join(stranger, 'package.json'), JSON.stringify({ name: first.name, version }));

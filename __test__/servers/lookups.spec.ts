@@ -4,7 +4,19 @@ import http from 'node:http';
 import { lookup as dnsLookup } from 'node:dns/promises';
 import { Agent as UndiciAgent, request as undiciRequest } from 'undici';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { chooseStunAddresses, Interface, listInterfaces, loadInterfaces, pipeOpen, TCP, UDP, validate, watch, type LookupFunction, type Route } from '../../src/index.ts';
+import {
+  chooseStunAddresses,
+  Interface,
+  listInterfaces,
+  loadInterfaces,
+  pipeOpen,
+  TCP,
+  UDP,
+  validate,
+  watch,
+  type LookupFunction,
+  type Route,
+} from '../../src/index.ts';
 import { turn } from '../pipe/suite/peers.ts';
 
 const unhandled: unknown[] = [];
@@ -20,17 +32,49 @@ afterEach(async () => {
 const failure = Object.assign(new Error('queryA ESERVFAIL x.test'), { code: 'ESERVFAIL' });
 /** Ways to go wrong, and what is told of them. */
 const WAYS: [name: string, lookup: LookupFunction, told: RegExp][] = [
-  ['throws', () => { throw failure; }, /ESERVFAIL/],
-  ['is async and throws', (async () => { throw failure; }) as LookupFunction, /ESERVFAIL/],
+  [
+    'throws',
+    () => {
+      throw failure;
+    },
+    /ESERVFAIL/,
+  ],
+  [
+    'is async and throws',
+    (async () => {
+      throw failure;
+    }) as LookupFunction,
+    /ESERVFAIL/,
+  ],
   ['rejects later', (() => turn().then(() => Promise.reject(failure))) as LookupFunction, /ESERVFAIL/],
-  ['throws what is no error', () => { throw 'no resolver here'; }, /no resolver here/],
-  ['rejects after it has called back', (async (_host, _options, callback) => { callback(failure, []); throw new Error('too late'); }) as LookupFunction, /ESERVFAIL/],
-  ['is the one of dns.promises', ((host: string, options: object) => dnsLookup(host === 'x.test' ? '192.0.2.1' : host, options)) as unknown as LookupFunction, /must call its third argument back/],
+  [
+    'throws what is no error',
+    () => {
+      throw 'no resolver here';
+    },
+    /no resolver here/,
+  ],
+  [
+    'rejects after it has called back',
+    (async (_host, _options, callback) => {
+      callback(failure, []);
+      throw new Error('too late');
+    }) as LookupFunction,
+    /ESERVFAIL/,
+  ],
+  [
+    'is the one of dns.promises',
+    ((host: string, options: object) =>
+      dnsLookup(host === 'x.test' ? '192.0.2.1' : host, options)) as unknown as LookupFunction,
+    /must call its third argument back/,
+  ],
 ];
 
 const host = 'x.test';
 /** An interface whose addresses servers would be asked for. Nothing is sent: no name ever resolves. */
-const nic = listInterfaces({ details: true }).find((facts) => facts.up && facts.kind !== 'loopback' && facts.addresses.some(({ scope }) => scope !== 'link-local'))?.name;
+const nic = listInterfaces({ details: true }).find(
+  (facts) => facts.up && facts.kind !== 'loopback' && facts.addresses.some(({ scope }) => scope !== 'link-local'),
+)?.name;
 if (nic === undefined) console.warn('skipped: loading an interface, since this machine has none but loopback');
 let route: Route;
 beforeAll(async () => {
@@ -58,7 +102,10 @@ if (nic !== undefined) CALLS.push(['Interface.load', (lookup) => Interface.load(
 
 describe.each(WAYS)('a lookup that %s', (_name, lookup, told) => {
   it.each(CALLS)('fails %s with its reason', async (_call, call) => {
-    const error: unknown = await call(lookup).then(() => 'it did not fail', (reason: unknown) => reason);
+    const error: unknown = await call(lookup).then(
+      () => 'it did not fail',
+      (reason: unknown) => reason,
+    );
     expect(String((error as Error).message)).toMatch(told);
   });
 
@@ -92,29 +139,63 @@ describe('a lookup that never answers', () => {
     ['validate, its summary', () => validate('127.0.0.0/30', { server: host, lookup }).summary()],
     ['validate, its loop', () => validate('127.0.0.0/30', { server: host, lookup })[Symbol.asyncIterator]().next()],
     ['validate, its pool', () => validate('127.0.0.0/30', { server: host, lookup }).pool()],
-    ['validate of a pool', async () => validate(await validate('127.87.0.1').pool(), { server: host, lookup }).summary()],
+    [
+      'validate of a pool',
+      async () => validate(await validate('127.87.0.1').pool(), { server: host, lookup }).summary(),
+    ],
     ['Route.observe', () => route.observe({ stunServers: host, lookup, timeoutMs })],
-    ['Interface.loadNat', async () => { throw new Error(`${(await Interface.find('lo').loadNat({ servers: host, lookup })).families[0]?.connectivity.value} was not resolved within`); }],
-    ['watch', async () => {
-      await using changes = watch({ external: { stunServers: host, lookup, timeoutMs, interfaces: [nic ?? 'lo'] } });
-      changes.on('change', () => undefined);
-      for (;;) {
-        const { externalError } = changes.counters();
-        if (externalError !== undefined) throw externalError;
-        await new Promise((resolve) => void setTimeout(resolve, 10));
-      }
-    }],
+    [
+      'Interface.loadNat',
+      async () => {
+        throw new Error(
+          `${(await Interface.find('lo').loadNat({ servers: host, lookup })).families[0]?.connectivity.value} was not resolved within`,
+        );
+      },
+    ],
+    [
+      'watch',
+      async () => {
+        await using changes = watch({ external: { stunServers: host, lookup, timeoutMs, interfaces: [nic ?? 'lo'] } });
+        changes.on('change', () => undefined);
+        for (;;) {
+          const { externalError } = changes.counters();
+          if (externalError !== undefined) throw externalError;
+          await new Promise((resolve) => void setTimeout(resolve, 10));
+        }
+      },
+    ],
     ['pipeOpen', () => pipeOpen(TCP, [host, 80], undefined, { lookup, dnsTimeoutMs: timeoutMs })],
-    ...(nic === undefined ? [] : ([
-      ['Interface.load', () => Interface.load(nic, { stunServers: host, lookup, timeoutMs })],
-      ['loadInterfaces', async () => { throw (await loadInterfaces([nic], { stunServers: host, lookup, timeoutMs })).failed[0]?.error ?? new Error('it was loaded'); }],
-      ['chooseStunAddresses', () => chooseStunAddresses({ stunServers: host, lookup, timeoutMs })],
-    ] as [string, () => Promise<unknown>][])),
+    ...(nic === undefined
+      ? []
+      : ([
+          ['Interface.load', () => Interface.load(nic, { stunServers: host, lookup, timeoutMs })],
+          [
+            'loadInterfaces',
+            async () => {
+              throw (
+                (await loadInterfaces([nic], { stunServers: host, lookup, timeoutMs })).failed[0]?.error ??
+                new Error('it was loaded')
+              );
+            },
+          ],
+          ['chooseStunAddresses', () => chooseStunAddresses({ stunServers: host, lookup, timeoutMs })],
+        ] as [string, () => Promise<unknown>][])),
   ];
 
   it('is given up by each call that takes servers, with one error', async () => {
-    const told = await Promise.all(SILENT.map(async ([name, call]) => [name, await call().then(() => 'it did not fail', (error: Error) => error.message)]));
-    for (const [name, message] of told) expect(message, name).toMatch(name === 'pipeOpen' ? /ETIMEDOUT/ : /(The server name 'x\.test'|dns-failed) was not resolved within/);
+    const told = await Promise.all(
+      SILENT.map(async ([name, call]) => [
+        name,
+        await call().then(
+          () => 'it did not fail',
+          (error: Error) => error.message,
+        ),
+      ]),
+    );
+    for (const [name, message] of told)
+      expect(message, name).toMatch(
+        name === 'pipeOpen' ? /ETIMEDOUT/ : /(The server name 'x\.test'|dns-failed) was not resolved within/,
+      );
     expect(told).toHaveLength(SILENT.length);
   });
 

@@ -38,7 +38,8 @@ async function ask(bytes: Buffer, to: { address: string; port: number }, from = 
 /** The IPv4 attribute of a reply. */
 function address(reply: Buffer, wanted: number): string | undefined {
   for (let at = 20; at < reply.length; at += 4 + ((reply.readUInt16BE(at + 2) + 3) & ~3)) {
-    if (reply.readUInt16BE(at) === wanted) return `${[...reply.subarray(at + 8, at + 12)].join('.')}:${reply.readUInt16BE(at + 6)}`;
+    if (reply.readUInt16BE(at) === wanted)
+      return `${[...reply.subarray(at + 8, at + 12)].join('.')}:${reply.readUInt16BE(at + 6)}`;
   }
   return undefined;
 }
@@ -48,7 +49,13 @@ test('two addresses answer from the one, the other, and each of their ports', as
   expect(server.endpoints).toHaveLength(4);
   expect(server.endpoints[0]).toEqual({ address: server.address, port: server.port, advertised: '127.0.0.1' });
   const names = server.endpoints.map((endpoint) => `${endpoint.address}:${endpoint.port}`);
-  for (const [flags, differs] of [[undefined, 0], [0, 0], [2, 1], [4, 2], [6, 3]] as const) {
+  for (const [flags, differs] of [
+    [undefined, 0],
+    [0, 0],
+    [2, 1],
+    [4, 2],
+    [6, 3],
+  ] as const) {
     for (const [at, endpoint] of server.endpoints.entries()) {
       const { reply, sender } = await ask(request(flags), endpoint);
       expect(sender).toBe(names[at ^ differs]);
@@ -88,12 +95,15 @@ test('both families at once', async () => {
 });
 
 // Sharing a port is offered on Linux only.
-test.skipIf(process.platform !== 'linux')('several workers share the ports, and the counters are those of all', async () => {
-  const server = listen({ address: ['127.0.0.1', '127.0.0.2'], workers: 3 });
-  for (let i = 0; i < 30; i++) await ask(request(6), server, `127.0.1.${i}`);
-  await server.close();
-  expect(server.counters()).toMatchObject({ requests: 30, replies: 30 });
-});
+test.skipIf(process.platform !== 'linux')(
+  'several workers share the ports, and the counters are those of all',
+  async () => {
+    const server = listen({ address: ['127.0.0.1', '127.0.0.2'], workers: 3 });
+    for (let i = 0; i < 30; i++) await ask(request(6), server, `127.0.1.${i}`);
+    await server.close();
+    expect(server.counters()).toMatchObject({ requests: 30, replies: 30 });
+  },
+);
 
 test('clients of RFC 3489 are answered when that is on, and counted when it is off', async () => {
   const old = request();
@@ -132,11 +142,15 @@ test('what is wrong with the options is said by name, and nothing stays open', a
     [{ ratePerPrefix: -1 }, 'ratePerPrefix'],
     [{ hostname: '127.0.0.1' }, 'hostname'],
   ] as const) {
-    expect(wrong(options), JSON.stringify(options)).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option }));
+    expect(wrong(options), JSON.stringify(options)).toThrow(
+      expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option }),
+    );
   }
   // Addresses that nobody else has ports of.
   const server = listen({ address: '127.83.0.2' });
-  expect(wrong({ address: ['127.83.0.1', '127.83.0.2'], port: server.port })).toThrow(`bind EADDRINUSE 127.83.0.2:${server.port}`);
+  expect(wrong({ address: ['127.83.0.1', '127.83.0.2'], port: server.port })).toThrow(
+    `bind EADDRINUSE 127.83.0.2:${server.port}`,
+  );
 });
 
 test('over TCP, with TCP alone told of', async () => {
@@ -158,10 +172,15 @@ test('metrics are Prometheus text, and the counts are those of counters()', asyn
   stranger.send(request(), server.port, server.address);
   await expect.poll(() => server.counters().reasons['not-allowed']).toBe(1);
   const lines = server.metrics().trimEnd().split('\n');
-  for (const line of lines) expect(line).toMatch(/^(# (HELP|TYPE) routepool_stun_[a-z_]+ .+|routepool_stun_[a-z_]+(\{([a-z]+="[^"]*",?)+\})? \d+)$/);
+  for (const line of lines)
+    expect(line).toMatch(
+      /^(# (HELP|TYPE) routepool_stun_[a-z_]+ .+|routepool_stun_[a-z_]+(\{([a-z]+="[^"]*",?)+\})? \d+)$/,
+    );
   expect(lines).toContain('routepool_stun_requests_total 3');
   expect(lines).toContain('routepool_stun_replies_total{class="success"} 1');
   expect(lines).toContain('routepool_stun_replies_total{class="error"} 1');
   expect(lines).toContain('routepool_stun_ignored_total{reason="not-allowed"} 1');
-  expect(lines).toContain(`routepool_stun_endpoint_info{address="127.0.0.1",port="${server.port}",advertised="127.0.0.1"} 1`);
+  expect(lines).toContain(
+    `routepool_stun_endpoint_info{address="127.0.0.1",port="${server.port}",advertised="127.0.0.1"} 1`,
+  );
 });

@@ -16,7 +16,8 @@ afterEach(async () => {
 });
 
 const simulate = async (options: SimulatedNatOptions = {}) => closing(await SimulatedNat.listen(options));
-const look = (nat: SimulatedNat, options: object = {}) => Interface.find('lo').loadNat({ from: nat.host(1), servers: nat.servers, ...options });
+const look = (nat: SimulatedNat, options: object = {}) =>
+  Interface.find('lo').loadNat({ from: nat.host(1), servers: nat.servers, ...options });
 
 const MAPPINGS = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent'] as const;
 const FILTERINGS = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent'] as const;
@@ -29,9 +30,15 @@ describe('a simulated NAT', () => {
         FILTERINGS.map(async (filtering) => {
           const nat = await simulate({ mapping, filtering, allocation, step: 3 });
           const found = await look(nat);
-          expect([found.mapping, found.filtering], JSON.stringify(found.evidence, null, 1)).toEqual([mapping, filtering]);
+          expect([found.mapping, found.filtering], JSON.stringify(found.evidence, null, 1)).toEqual([
+            mapping,
+            filtering,
+          ]);
           expect(found.families[0]?.externals).toEqual(nat.externals);
-          const kind = mapping === 'endpoint-independent' ? { 'endpoint-independent': 3, 'address-dependent': 4, 'address-and-port-dependent': 5 }[filtering] : 6;
+          const kind =
+            mapping === 'endpoint-independent'
+              ? { 'endpoint-independent': 3, 'address-dependent': 4, 'address-and-port-dependent': 5 }[filtering]
+              : 6;
           expect(found.type).toBe(kind);
           if (mapping === 'endpoint-independent') expect(found.allocation).toBe(allocation);
         }),
@@ -42,7 +49,11 @@ describe('a simulated NAT', () => {
   it('may be a firewall without NAT, or let nothing through', async () => {
     for (const filtering of FILTERINGS) {
       const firewall = await look(await simulate({ mapping: 'none', filtering }));
-      expect([firewall.mapping, firewall.filtering, firewall.type]).toEqual(['none', filtering, filtering === 'endpoint-independent' ? 1 : 2]);
+      expect([firewall.mapping, firewall.filtering, firewall.type]).toEqual([
+        'none',
+        filtering,
+        filtering === 'endpoint-independent' ? 1 : 2,
+      ]);
     }
     expect((await look(await simulate({ blocked: true, servers: 2 }))).type).toBe(7);
   });
@@ -56,7 +67,9 @@ describe('a simulated NAT', () => {
     // However late a request was, since this process was busy.
     expect(lifetime.deadMs).toBeGreaterThanOrEqual(1_500);
     expect(found.breaches.map(({ requirement }) => requirement)).toEqual(['REQ-5']);
-    const pool = await look(await simulate({ pooling: 'arbitrary', externals: 4, mapping: 'address-and-port-dependent' }));
+    const pool = await look(
+      await simulate({ pooling: 'arbitrary', externals: 4, mapping: 'address-and-port-dependent' }),
+    );
     expect(pool.families[0]?.pooling.value).toBe('arbitrary');
   });
 
@@ -64,7 +77,12 @@ describe('a simulated NAT', () => {
     await Promise.all(
       Array.from({ length: 12 }, async (_, i) => {
         const [mapping, filtering] = [MAPPINGS[i % 3], FILTERINGS[Math.floor(i / 3) % 3]];
-        const nat = await simulate({ mapping, filtering, seed: i, path: { loss: 0.1, duplication: 0.2, delayMs: 5, jitterMs: 20 } });
+        const nat = await simulate({
+          mapping,
+          filtering,
+          seed: i,
+          path: { loss: 0.1, duplication: 0.2, delayMs: 5, jitterMs: 20 },
+        });
         const found = await look(nat);
         expect([mapping, 'unknown']).toContain(found.mapping);
         expect([filtering, 'unknown']).toContain(found.filtering);
@@ -234,21 +252,34 @@ async function punch(a: Peer, b: Peer): Promise<boolean> {
 function settled(from: Peer, to: Peer): boolean {
   const there = to.nat.counters();
   // Each has asked a server once, which answered once.
-  return from.nat.counters().outbound === from.host.sent && there.inbound + there.filtered === from.host.sent && to.host.got === there.inbound;
+  return (
+    from.nat.counters().outbound === from.host.sent &&
+    there.inbound + there.filtered === from.host.sent &&
+    to.host.got === there.inbound
+  );
 }
 
 describe('canConnect', () => {
   const kinds = MAPPINGS.flatMap((mapping) => FILTERINGS.map((filtering) => ({ mapping, filtering })));
   const pairs = kinds.flatMap((a, i) => kinds.slice(i).map((b) => ({ a, b })));
 
-  it.each(pairs)('is what happens when two peers punch through: $a.mapping/$a.filtering and $b.mapping/$b.filtering', async ({ a, b }) => {
-    const [natA, natB] = [await simulate({ ...a, allocation: 'random', seed: 1 }), await simulate({ ...b, allocation: 'random', seed: 2 })];
-    const told = (kind: object) => Nat.fromDict({ type: 5, behaviour: { 4: { ...kind, allocation: 'random' } } });
-    const { verdict, techniques } = canConnect(told(a), told(b));
-    const connected = await punch(await peer(natA), await peer(natB));
-    const said = techniques.some(({ name, works }) => name !== 'relay' && works === 'yes');
-    expect([connected, verdict === 'direct' || verdict === 'punch'], JSON.stringify(techniques)).toEqual([said, said]);
-  });
+  it.each(pairs)(
+    'is what happens when two peers punch through: $a.mapping/$a.filtering and $b.mapping/$b.filtering',
+    async ({ a, b }) => {
+      const [natA, natB] = [
+        await simulate({ ...a, allocation: 'random', seed: 1 }),
+        await simulate({ ...b, allocation: 'random', seed: 2 }),
+      ];
+      const told = (kind: object) => Nat.fromDict({ type: 5, behaviour: { 4: { ...kind, allocation: 'random' } } });
+      const { verdict, techniques } = canConnect(told(a), told(b));
+      const connected = await punch(await peer(natA), await peer(natB));
+      const said = techniques.some(({ name, works }) => name !== 'relay' && works === 'yes');
+      expect([connected, verdict === 'direct' || verdict === 'punch'], JSON.stringify(techniques)).toEqual([
+        said,
+        said,
+      ]);
+    },
+  );
 });
 
 describe('a scripted STUN server', () => {
@@ -268,17 +299,21 @@ describe('a scripted STUN server', () => {
     const nat = await simulate({ faults: [fault], filtering: 'address-dependent' });
     const found = await look(nat, { profile: 'fast' });
     const [family] = found.families;
-    if (outcome === 'same') expect([found.type, found.mapping, found.filtering]).toEqual([4, 'endpoint-independent', 'address-dependent']);
+    if (outcome === 'same')
+      expect([found.type, found.mapping, found.filtering]).toEqual([4, 'endpoint-independent', 'address-dependent']);
     else expect([found.filtering, family?.filtering.reason !== undefined]).toEqual(['unknown', true]);
     if (outcome === 'nothing') expect(family?.mapping.value).toBe('unknown');
     if (fault === 'rewritten') expect(family?.alg.value).toBe('rewrites');
-    if (fault === 'noise') expect(family!.ignored.garbage + family!.ignored.misdirected + family!.ignored.duplicates).toBeGreaterThan(0);
+    if (fault === 'noise')
+      expect(family!.ignored.garbage + family!.ignored.misdirected + family!.ignored.duplicates).toBeGreaterThan(0);
     if (fault === 'wrong-id-first') expect(family!.ignored.forged).toBeGreaterThan(0);
   });
 
   it('stands alone, counts what comes, and can be told anew for each request', async () => {
     const numbers: number[] = [];
-    const server = closing(await StunServer.listen({ script: ({ number }) => (numbers.push(number) === 1 ? 'dead' : undefined) }));
+    const server = closing(
+      await StunServer.listen({ script: ({ number }) => (numbers.push(number) === 1 ? 'dead' : undefined) }),
+    );
     const found = await Interface.find('lo').loadNat({ servers: server.url, profile: 'fast' });
     expect([found.type, found.mapping]).toEqual([1, 'none']);
     expect([server.requests, numbers.length]).toEqual([numbers.length, numbers.at(-1)! + 1]);

@@ -9,10 +9,14 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.close();
 });
 
-async function listen(onRequest?: (request: Buffer, from: RemoteInfo, reply: (bytes: Buffer) => void) => void): Promise<string> {
+async function listen(
+  onRequest?: (request: Buffer, from: RemoteInfo, reply: (bytes: Buffer) => void) => void,
+): Promise<string> {
   const socket = createSocket('udp4');
   sockets.push(socket);
-  socket.on('message', (request, from) => onRequest?.(request, from, (bytes) => socket.send(bytes, from.port, from.address)));
+  socket.on('message', (request, from) =>
+    onRequest?.(request, from, (bytes) => socket.send(bytes, from.port, from.address)),
+  );
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
   return `127.0.0.1:${socket.address().port}`;
@@ -37,11 +41,41 @@ describe('half of the sources get', () => {
     ['noise', () => [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')], 'bad-reply', 'not-stun', 'garbage'],
     ['an empty datagram', () => [Buffer.alloc(0)], 'bad-reply', 'not-stun', 'garbage'],
     ['a reply cut short', (good) => [good.subarray(0, 25)], 'bad-reply', 'not-stun', 'garbage'],
-    ['an id with one bit changed', (good) => [Buffer.from(good.map((byte, i) => (i === 17 ? byte ^ 1 : byte)))], 'no-reply', undefined, 'forged'],
-    ['the request as a reply', (good) => [Buffer.from([0, 1, 0, 0, ...good.subarray(4, 20)])], 'bad-reply', 'not-stun', 'garbage'],
-    ['error 400', (good) => [Buffer.from([1, 0x11, 0, 8, ...good.subarray(4, 20), 0, 9, 0, 4, 0, 0, 4, 0])], 'bad-reply', 'error-response', 'none'],
-    ['a success without an address', (good) => [Buffer.from([1, 1, 0, 0, ...good.subarray(4, 20)])], 'bad-reply', 'no-mapped-address', 'none'],
-    ['another address', (good) => [Buffer.from(good.map((byte, i) => (i === 31 ? byte ^ 0x80 : byte)))], 'mapped', undefined, 'none'],
+    [
+      'an id with one bit changed',
+      (good) => [Buffer.from(good.map((byte, i) => (i === 17 ? byte ^ 1 : byte)))],
+      'no-reply',
+      undefined,
+      'forged',
+    ],
+    [
+      'the request as a reply',
+      (good) => [Buffer.from([0, 1, 0, 0, ...good.subarray(4, 20)])],
+      'bad-reply',
+      'not-stun',
+      'garbage',
+    ],
+    [
+      'error 400',
+      (good) => [Buffer.from([1, 0x11, 0, 8, ...good.subarray(4, 20), 0, 9, 0, 4, 0, 0, 4, 0])],
+      'bad-reply',
+      'error-response',
+      'none',
+    ],
+    [
+      'a success without an address',
+      (good) => [Buffer.from([1, 1, 0, 0, ...good.subarray(4, 20)])],
+      'bad-reply',
+      'no-mapped-address',
+      'none',
+    ],
+    [
+      'another address',
+      (good) => [Buffer.from(good.map((byte, i) => (i === 31 ? byte ^ 0x80 : byte)))],
+      'mapped',
+      undefined,
+      'none',
+    ],
     ['noise before the truth', (good) => [Buffer.alloc(40, 0xff), good], 'ok', undefined, 'garbage'],
   ])('%s', async (_name, change, status, reason, counted) => {
     const server = await listen((request, from, reply) => {
@@ -62,14 +96,18 @@ describe('half of the sources get', () => {
 
 describe('no server', () => {
   it('silent: an error, since dead sources could not be told from it', async () => {
-    const error = await validate('127.61.0.0/16', { server: await listen(), timeoutMs: 200 }).summary().catch((reason: unknown) => reason);
+    const error = await validate('127.61.0.0/16', { server: await listen(), timeoutMs: 200 })
+      .summary()
+      .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'ERR_ROUTEPOOL_SERVER_SILENT' });
   });
 
   it('closed: another error', async () => {
     const server = await listen();
     sockets.pop()?.close();
-    await expect(validate('127.61.0.0/16', { server }).summary()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_SERVER_REFUSED' });
+    await expect(validate('127.61.0.0/16', { server }).summary()).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_SERVER_REFUSED',
+    });
   });
 
   it('one of two: the other is asked, and a note says so', async () => {

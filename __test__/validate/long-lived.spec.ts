@@ -57,8 +57,19 @@ describe.runIf(process.platform === 'linux')('threads', () => {
 describe('the signal', () => {
   it.each<[string, (run: ValidationRun) => Promise<unknown>]>([
     ['summary', (run) => run.summary()],
-    ['a whole loop', async (run) => { for await (const _ of run); }],
-    ['a loop that is left', async (run) => { for await (const _ of run) break; await run.summary(); }],
+    [
+      'a whole loop',
+      async (run) => {
+        for await (const _ of run);
+      },
+    ],
+    [
+      'a loop that is left',
+      async (run) => {
+        for await (const _ of run) break;
+        await run.summary();
+      },
+    ],
     ['dispose', (run) => run[Symbol.asyncDispose]()],
   ])('has no listener left after %s', async (_name, use) => {
     const { signal } = new AbortController();
@@ -70,7 +81,8 @@ describe('the signal', () => {
     const controller = new AbortController();
     let seen = 0;
     const loop = (async () => {
-      for await (const _ of validate('127.16.0.0/20', { signal: controller.signal })) if (++seen === 100) controller.abort();
+      for await (const _ of validate('127.16.0.0/20', { signal: controller.signal }))
+        if (++seen === 100) controller.abort();
     })();
     await expect(loop).rejects.toMatchObject({ code: 'ABORT_ERR' });
     expect(seen).toBe(100);
@@ -93,19 +105,26 @@ describe('the event loop', () => {
 
 describe('a summary', () => {
   it('can be written as JSON', async () => {
-    expect(JSON.parse(JSON.stringify(await validate('127.16.0.0/30', { seed: 2n ** 64n - 1n }).summary()))).toMatchObject({ seed: '18446744073709551615' });
+    expect(
+      JSON.parse(JSON.stringify(await validate('127.16.0.0/30', { seed: 2n ** 64n - 1n }).summary())),
+    ).toMatchObject({ seed: '18446744073709551615' });
   });
 });
 
 describe('errors that come up later', () => {
   it('show the line that began the run', async () => {
-    const run = validate('127.16.0.0/30', { server: 'x.test', lookup: (_n, _o, done) => setImmediate(() => done(new Error('no'), [])) });
+    const run = validate('127.16.0.0/30', {
+      server: 'x.test',
+      lookup: (_n, _o, done) => setImmediate(() => done(new Error('no'), [])),
+    });
     const error: unknown = await run.summary().catch((caught: unknown) => caught);
     expect((error as Error).stack).toContain('long-lived.spec.ts');
   });
 
   it('a server given by an address of the other family is a wrong server', async () => {
-    const error: unknown = await Promise.resolve().then(() => validate('127.16.0.0/30', { server: '[::1]:3478' }).summary()).catch((caught: unknown) => caught);
+    const error: unknown = await Promise.resolve()
+      .then(() => validate('127.16.0.0/30', { server: '[::1]:3478' }).summary())
+      .catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'ERR_ROUTEPOOL_SERVER', option: 'server' });
   });
 });

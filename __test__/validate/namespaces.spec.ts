@@ -43,7 +43,9 @@ interface Row {
 function rows(csv: string): Row[] {
   const [header = '', ...lines] = csv.trimEnd().split('\n');
   const names = header.split(',');
-  return lines.map((line) => Object.fromEntries(line.split(',').map((value, i) => [names[i], value])) as unknown as Row);
+  return lines.map(
+    (line) => Object.fromEntries(line.split(',').map((value, i) => [names[i], value])) as unknown as Row,
+  );
 }
 
 function validate(where: Namespace, ...args: string[]) {
@@ -120,14 +122,19 @@ describe.skipIf(noFilter)('through a gateway', () => {
   });
 
   it('calls the silent ones behind a NAT without ports unknown, not dead', async () => {
-    const made = await lab('198.18.0.0/20', 'table ip lab { chain post { type nat hook postrouting priority srcnat; ip saddr 198.18.0.0/16 meta l4proto udp snat to 192.0.2.1:40000-41999 } }');
+    const made = await lab(
+      '198.18.0.0/20',
+      'table ip lab { chain post { type nat hook postrouting priority srcnat; ip saddr 198.18.0.0/16 meta l4proto udp snat to 192.0.2.1:40000-41999 } }',
+    );
     await made.startStunServer();
     const run = validate(made.client, '198.18.0.0/20', '--server', SERVER, '--csv', '--quiet');
     const counts = count(run.rows);
     expect(counts['no-reply'] ?? 0).toBe(0);
     expect(counts['mapped']).toBeGreaterThan(1_900);
     expect(counts['mapped']).toBeLessThanOrEqual(2_000);
-    expect(run.rows.filter(({ status }) => status === 'unknown').every(({ reason }) => reason === 'nat-ports')).toBe(true);
+    expect(run.rows.filter(({ status }) => status === 'unknown').every(({ reason }) => reason === 'nat-ports')).toBe(
+      true,
+    );
   });
 
   it('waits out a network that goes away, and reports nobody dead', async () => {
@@ -148,13 +155,19 @@ describe.skipIf(noFilter)('through a gateway', () => {
     await new Promise((resolve) => setTimeout(resolve, 2_500)); // how long the network is gone
     made.gateway.run('ip', 'link', 'set', 'g1', 'up');
     const text = await child.ended;
-    const { counts, notes } = JSON.parse(text.slice(text.indexOf('{'))) as { counts: Record<string, number>; notes: string[] };
+    const { counts, notes } = JSON.parse(text.slice(text.indexOf('{'))) as {
+      counts: Record<string, number>;
+      notes: string[];
+    };
     expect(counts).toEqual({ ok: 16_384 });
     expect(notes.join()).toContain('The network went away once');
   });
 
   it('tells a silent server, a closed port and a missing route apart', async () => {
-    const made = await lab('198.18.0.0/24', 'table ip lab { chain f { type filter hook forward priority 0; udp dport 9 drop } }');
+    const made = await lab(
+      '198.18.0.0/24',
+      'table ip lab { chain f { type filter hook forward priority 0; udp dport 9 drop } }',
+    );
     const silent = validate(made.client, '198.18.0.0/24', '--server', `${SERVER}:9`, '--timeout', '300');
     const closed = validate(made.client, '198.18.0.0/24', '--server', `${SERVER}:3478`);
     made.client.run('ip', 'route', 'del', 'default');
@@ -168,23 +181,25 @@ describe.skipIf(noFilter)('through a gateway', () => {
   it('has a firewall of its own machine named, by errno', async () => {
     const made = await lab('198.18.0.0/24');
     await made.startStunServer();
-    made.client.filter('table ip own { chain o { type filter hook output priority 0; ip saddr 198.18.0.8/29 udp dport 3478 drop } }');
+    made.client.filter(
+      'table ip own { chain o { type filter hook output priority 0; ip saddr 198.18.0.8/29 udp dport 3478 drop } }',
+    );
     const run = validate(made.client, '198.18.0.0/24', '--server', SERVER, '--csv', '--quiet');
-    expect(count(run.rows)).toEqual({ ok: 248, 'send-error': 8 });
+    expect(count(run.rows)).toEqual({ 'ok': 248, 'send-error': 8 });
     expect(run.rows.filter(({ status }) => status !== 'ok').every(({ error }) => error === 'EPERM')).toBe(true);
   });
 });
 
 describe.skipIf(no)('in a namespace', () => {
-  it.each([['an unprivileged user, buffers of the default size', ['--receive-buffer', '106496']], ['an unprivileged user', []]])(
-    'reports no good source dead: %s',
-    async (_name, options) => {
-      const alone = await space({ unprivileged: true });
-      const run = validate(alone, '127.16.0.0/16', '--csv', '--quiet', ...options);
-      expect(run.stderr).toBe('');
-      expect(count(run.rows)).toEqual({ ok: 65_536 });
-    },
-  );
+  it.each([
+    ['an unprivileged user, buffers of the default size', ['--receive-buffer', '106496']],
+    ['an unprivileged user', []],
+  ])('reports no good source dead: %s', async (_name, options) => {
+    const alone = await space({ unprivileged: true });
+    const run = validate(alone, '127.16.0.0/16', '--csv', '--quiet', ...options);
+    expect(run.stderr).toBe('');
+    expect(count(run.rows)).toEqual({ ok: 65_536 });
+  });
 
   it('proves an IPv6 block held by a local route, and refuses one that is not', async () => {
     const alone = await space();
@@ -234,7 +249,10 @@ describe.skipIf(turnserver)('strangers', () => {
     const alone = await space();
     alone.run('ip', 'route', 'add', 'local', '198.18.0.0/24', 'dev', 'lo');
     const options = ['-S', '--no-tls', '--no-dtls', '--no-cli', '-L', '127.0.0.1', '-p', '3478'];
-    await alone.start(['turnserver', '-n', ...options, '--log-file', 'stdout', '--pidfile', '/dev/null'], /Listener address/);
+    await alone.start(
+      ['turnserver', '-n', ...options, '--log-file', 'stdout', '--pidfile', '/dev/null'],
+      /Listener address/,
+    );
     // It says that it will listen, not when it does.
     while (validate(alone, '198.18.0.1', '--server', '127.0.0.1:3478').stderr.includes('refused the probe'));
     const run = validate(alone, '198.18.0.0/24', '--server', '127.0.0.1:3478', '--csv', '--quiet');

@@ -9,14 +9,29 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 describe('a process', () => {
   it.each([
     ['that only imports', "import 'routepool';"],
-    ['that starts a run and forgets it', "import { validate } from 'routepool'; validate('127.80.0.0/16', { ratePerSecond: 10 });"],
-    ['that breaks out of a loop', "import { validate } from 'routepool'; for await (const v of validate('127.80.0.0/16')) break;"],
-    ['that leaves an unref\'d server open', "import { StunServer } from 'routepool'; StunServer.listen().unref();"],
+    [
+      'that starts a run and forgets it',
+      "import { validate } from 'routepool'; validate('127.80.0.0/16', { ratePerSecond: 10 });",
+    ],
+    [
+      'that breaks out of a loop',
+      "import { validate } from 'routepool'; for await (const v of validate('127.80.0.0/16')) break;",
+    ],
+    ["that leaves an unref'd server open", "import { StunServer } from 'routepool'; StunServer.listen().unref();"],
     ['that closes its server', "import { StunServer } from 'routepool'; await StunServer.listen().close();"],
     ['that uses up a run', "import { validate } from 'routepool'; await validate('127.80.0.0/20').summary();"],
-    ['that aborts', "import { validate } from 'routepool'; await validate('127.80.0.0/16', { signal: AbortSignal.timeout(20) }).summary().catch(() => {});"],
-    ['that aborts a lookup without an end', "import { validate } from 'routepool'; await validate('127.80.0.0/24', { server: 'x.example', lookup: () => {}, signal: AbortSignal.timeout(20) }).summary().catch(() => {});"],
-    ['whose error nobody awaits', "import { validate } from 'routepool'; validate('127.80.0.0/24', { server: 'x.invalid' });"],
+    [
+      'that aborts',
+      "import { validate } from 'routepool'; await validate('127.80.0.0/16', { signal: AbortSignal.timeout(20) }).summary().catch(() => {});",
+    ],
+    [
+      'that aborts a lookup without an end',
+      "import { validate } from 'routepool'; await validate('127.80.0.0/24', { server: 'x.example', lookup: () => {}, signal: AbortSignal.timeout(20) }).summary().catch(() => {});",
+    ],
+    [
+      'whose error nobody awaits',
+      "import { validate } from 'routepool'; validate('127.80.0.0/24', { server: 'x.invalid' });",
+    ],
   ])('%s exits by itself', (_name, code) => {
     expect(script(code)).toMatchObject({ status: 0, signal: null, stderr: '' });
   });
@@ -58,17 +73,25 @@ describe('a process', () => {
   });
 
   it('is held while somebody waits', () => {
-    const { stdout } = script("import { validate } from 'routepool'; const s = await validate('127.81.0.0/24', { ratePerSecond: 500 }).summary(); console.log(s.counts.ok);");
+    const { stdout } = script(
+      "import { validate } from 'routepool'; const s = await validate('127.81.0.0/24', { ratePerSecond: 500 }).summary(); console.log(s.counts.ok);",
+    );
     expect(stdout).toBe('256\n');
   });
 
   it('is held by a server until it is closed', () => {
-    const { stdout } = script("import { StunServer } from 'routepool'; const s = StunServer.listen(); setTimeout(() => { console.log('still here'); s.close(); }, 50).unref();");
+    const { stdout } = script(
+      "import { StunServer } from 'routepool'; const s = StunServer.listen(); setTimeout(() => { console.log('still here'); s.close(); }, 50).unref();",
+    );
     expect(stdout).toBe('still here\n');
   });
 
   it('is loaded by require() too', () => {
-    const { stdout, status } = spawnSync(process.execPath, ['-e', "console.log(typeof require('routepool').validate)"], { cwd: root, encoding: 'utf8' });
+    const { stdout, status } = spawnSync(
+      process.execPath,
+      ['-e', "console.log(typeof require('routepool').validate)"],
+      { cwd: root, encoding: 'utf8' },
+    );
     expect([stdout, status]).toEqual(['function\n', 0]);
   });
 

@@ -19,9 +19,19 @@ describe('a run', () => {
       expect(seen.has(verdict.ip)).toBe(false);
       seen.set(verdict.ip, verdict);
     }
-    expect([...seen.values()].every((v) => v.status === 'ok' && v.externalPort === (v.externalPort ?? 0) && !v.portRewritten)).toBe(true);
+    expect(
+      [...seen.values()].every(
+        (v) => v.status === 'ok' && v.externalPort === (v.externalPort ?? 0) && !v.portRewritten,
+      ),
+    ).toBe(true);
     const summary = await run.summary();
-    expect([seen.size, summary.counts.ok, summary.allOk, summary.seed, summary.sources]).toEqual([SIZE, SIZE, true, 7n, SIZE]);
+    expect([seen.size, summary.counts.ok, summary.allOk, summary.seed, summary.sources]).toEqual([
+      SIZE,
+      SIZE,
+      true,
+      7n,
+      SIZE,
+    ]);
     expect(summary.serverOrigin).toBe('embedded');
   });
 
@@ -43,13 +53,24 @@ describe('a run', () => {
     const ips = [...pool].map((route) => route.ext());
     expect([pool.length, ips.length, pool.af]).toEqual([4 * 254 + 5, 4 * 254 + 5, 4]);
     const at = (k: number) => pool.at(k)?.ext();
-    expect([at(0), at(254), at(-1), at(ips.length), at(-ips.length - 1)]).toEqual(['127.42.0.1', '127.42.1.1', '127.43.0.9', undefined, undefined]);
+    expect([at(0), at(254), at(-1), at(ips.length), at(-ips.length - 1)]).toEqual([
+      '127.42.0.1',
+      '127.42.1.1',
+      '127.43.0.9',
+      undefined,
+      undefined,
+    ]);
     for (const k of [0, 17, 500, 1_000, 1_020]) {
       expect(at(k)).toBe(ips[k]);
       expect(pool.at(k)?.local()).toBe(ips[k]);
       expect(pool.indexOf(ips[k] ?? '')).toBe(k);
     }
-    expect([pool.has('127.42.1.7'), pool.has('127.42.1.0'), pool.has('10.0.0.1'), pool.has('x')]).toEqual([true, false, false, false]);
+    expect([pool.has('127.42.1.7'), pool.has('127.42.1.0'), pool.has('10.0.0.1'), pool.has('x')]).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
     expect(inspect(pool)).toContain('127.42.0.1-127.42.0.254, 127.42.1.1-127.42.1.254');
     expect(JSON.parse(JSON.stringify(pool))).toMatchObject({ af: 4, size: '1021' });
   });
@@ -69,12 +90,25 @@ describe('a run', () => {
     expect(summary.notes.join()).toContain('One socket was opened for each source');
   });
 
-  it.runIf(process.platform === 'linux')('works with a socket per source where there are few descriptors: that is nothing of an address', () => {
-    const text = "import { validate } from 'routepool'; console.log((await validate('127.44.4.0/23', { sockets: 'per-source' }).summary()).counts.ok);";
-    const node = ['sh', '-c', 'ulimit -n 40; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', text] as const;
-    const { stdout, stderr } = spawnSync('env', node, { encoding: 'utf8' });
-    expect([stdout, stderr]).toEqual(['512\n', '']);
-  });
+  it.runIf(process.platform === 'linux')(
+    'works with a socket per source where there are few descriptors: that is nothing of an address',
+    () => {
+      const text =
+        "import { validate } from 'routepool'; console.log((await validate('127.44.4.0/23', { sockets: 'per-source' }).summary()).counts.ok);";
+      const node = [
+        'sh',
+        '-c',
+        'ulimit -n 40; exec "$@"',
+        'sh',
+        process.execPath,
+        '--input-type=module',
+        '-e',
+        text,
+      ] as const;
+      const { stdout, stderr } = spawnSync('env', node, { encoding: 'utf8' });
+      expect([stdout, stderr]).toEqual(['512\n', '']);
+    },
+  );
 
   it('tells its progress at most four times a second, and once at the end', async () => {
     const events: (ValidationProgress & { at: number })[] = [];
@@ -110,7 +144,9 @@ describe('a run', () => {
       },
     }).summary();
     expect([asked, summary.allOk, summary.serverOrigin]).toEqual([['stun.example.test 4 true'], true, 'named']);
-    expect(summary.servers).toEqual([{ name: `stun.example.test:${server.port}`, address: '127.0.0.1', port: server.port }]);
+    expect(summary.servers).toEqual([
+      { name: `stun.example.test:${server.port}`, address: '127.0.0.1', port: server.port },
+    ]);
     await server.close();
   });
 
@@ -119,13 +155,23 @@ describe('a run', () => {
     const { notes } = await validate('127.47.0.0/28', { server: `127.0.0.1:${server.port}` }).summary();
     await server.close();
     for (const each of [notes, (await validate('127.47.0.0/28').summary()).notes]) {
-      expect(each).toEqual([expect.stringMatching(/^The server was inside this machine.* nothing about the network beyond/)]);
+      expect(each).toEqual([
+        expect.stringMatching(/^The server was inside this machine.* nothing about the network beyond/),
+      ]);
     }
   });
 
   it('says which name does not resolve', async () => {
-    const run = validate('127.47.0.0/24', { server: 'nowhere.test', lookup: (_name, _options, callback) => callback(Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.test'), { code: 'ENOTFOUND' }), []) });
-    await expect(run.summary()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_RESOLVE', option: 'server', cause: { code: 'ENOTFOUND' } });
+    const run = validate('127.47.0.0/24', {
+      server: 'nowhere.test',
+      lookup: (_name, _options, callback) =>
+        callback(Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.test'), { code: 'ENOTFOUND' }), []),
+    });
+    await expect(run.summary()).rejects.toMatchObject({
+      code: 'ERR_ROUTEPOOL_RESOLVE',
+      option: 'server',
+      cause: { code: 'ENOTFOUND' },
+    });
     await expect(run.summary()).rejects.toThrow("'nowhere.test' could not be resolved");
   });
 });
@@ -169,13 +215,21 @@ describe('leaving a run', () => {
   });
 
   it('a signal that is aborted already throws, and a used one keeps no listener', async () => {
-    expect(() => validate(BLOCK, { signal: AbortSignal.abort() })).toThrowError(expect.objectContaining({ code: 'ABORT_ERR' }));
+    expect(() => validate(BLOCK, { signal: AbortSignal.abort() })).toThrowError(
+      expect.objectContaining({ code: 'ABORT_ERR' }),
+    );
     const controller = new AbortController();
     let listeners = 0;
     const { addEventListener, removeEventListener } = AbortSignal.prototype;
     Object.assign(controller.signal, {
-      addEventListener: (...args: Parameters<typeof addEventListener>) => (listeners++, addEventListener.apply(controller.signal, args)),
-      removeEventListener: (...args: Parameters<typeof removeEventListener>) => (listeners--, removeEventListener.apply(controller.signal, args)),
+      addEventListener: (...args: Parameters<typeof addEventListener>) => (
+        listeners++,
+        addEventListener.apply(controller.signal, args)
+      ),
+      removeEventListener: (...args: Parameters<typeof removeEventListener>) => (
+        listeners--,
+        removeEventListener.apply(controller.signal, args)
+      ),
     });
     await validate('127.0.0.0/28', { signal: controller.signal }).summary();
     expect(listeners).toBe(0);
@@ -197,10 +251,18 @@ describe('leaving a run', () => {
     controller.abort(reason);
     for (const end of [summary, loop]) await expect(end).rejects.toMatchObject({ code: 'ABORT_ERR', cause: reason });
     const stopped = validate('127.16.0.0/24', options);
-    const verdicts = (async () => { for await (const _ of stopped) expect.unreachable(); })();
+    const verdicts = (async () => {
+      for await (const _ of stopped) expect.unreachable();
+    })();
     stopped.stop();
     await verdicts;
-    expect(await stopped.summary()).toMatchObject({ stopped: true, untested: 256, allOk: false, servers: [], notes: [expect.stringContaining('before the servers')] });
+    expect(await stopped.summary()).toMatchObject({
+      stopped: true,
+      untested: 256,
+      allOk: false,
+      servers: [],
+      notes: [expect.stringContaining('before the servers')],
+    });
     expect((await stopped.pool()).length).toBe(0);
   });
 
@@ -221,7 +283,9 @@ describe('leaving a run', () => {
   });
 
   it('two at once do not disturb each other', async () => {
-    const summaries = await Promise.all(['127.52.0.0/17', '127.53.0.0/17', '127.54.0.0/20'].map((block) => validate(block).summary()));
+    const summaries = await Promise.all(
+      ['127.52.0.0/17', '127.53.0.0/17', '127.54.0.0/20'].map((block) => validate(block).summary()),
+    );
     expect(summaries.map((s) => s.counts.ok)).toEqual([32_768, 32_768, 4_096]);
   });
 
@@ -262,10 +326,16 @@ describe('a saved state', () => {
     }
     const summary = await second.summary();
     expect([ips.size, summary.allOk, summary.resumed, resumed]).toEqual([SIZE, true, true, partial.counts.ok]);
-    expect(() => validate('127.40.16.0/20', { state })).toThrowError(expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE', option: 'state' }));
-    expect(() => validate(BLOCK, { state, server: '127.0.0.1:3333' })).toThrow('its `server` is embedded, asked for was 127.0.0.1:3333');
+    expect(() => validate('127.40.16.0/20', { state })).toThrowError(
+      expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE', option: 'state' }),
+    );
+    expect(() => validate(BLOCK, { state, server: '127.0.0.1:3333' })).toThrow(
+      'its `server` is embedded, asked for was 127.0.0.1:3333',
+    );
     expect(() => validate(BLOCK, { state, interface: 'lo' })).toThrow('its `interface` is not set, asked for was lo');
-    expect(() => validate(BLOCK, { state: '/proc/nowhere/state' })).toThrowError(expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE' }));
+    expect(() => validate(BLOCK, { state: '/proc/nowhere/state' })).toThrowError(
+      expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE' }),
+    );
   });
 
   const place = () => join(mkdtempSync(join(tmpdir(), 'routepool-')), 'state');
@@ -278,8 +348,13 @@ describe('a saved state', () => {
     controller.abort();
     await run[Symbol.asyncDispose]();
     await expect(run.summary()).rejects.toMatchObject({ code: 'ABORT_ERR' });
-    const unresolved = { state: place(), server: 'x.test', lookup: (_n: string, _o: object, done: (error: Error, found: []) => void) => done(new Error('no'), []) };
-    for (let i = 0; i < 2; i++) await expect(validate(BLOCK, unresolved).summary()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_RESOLVE' });
+    const unresolved = {
+      state: place(),
+      server: 'x.test',
+      lookup: (_n: string, _o: object, done: (error: Error, found: []) => void) => done(new Error('no'), []),
+    };
+    for (let i = 0; i < 2; i++)
+      await expect(validate(BLOCK, unresolved).summary()).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_RESOLVE' });
     expect((await validate(BLOCK, { state }).summary()).allOk).toBe(true);
     expect(readdirSync(dirname(state))).toEqual(['state']);
   });
@@ -287,7 +362,8 @@ describe('a saved state', () => {
   it('is a regular file, or a link to one', async () => {
     const [pipe, link] = [place(), place()];
     expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
-    for (const state of [pipe, '/dev/full', tmpdir()]) expect(() => validate(BLOCK, { state })).toThrow('is not a regular file');
+    for (const state of [pipe, '/dev/full', tmpdir()])
+      expect(() => validate(BLOCK, { state })).toThrow('is not a regular file');
     symlinkSync('elsewhere', link);
     await validate('127.40.0.0/28', { state: link }).summary();
     expect([lstatSync(link).isSymbolicLink(), readdirSync(dirname(link))]).toEqual([true, ['elsewhere', 'state']]);

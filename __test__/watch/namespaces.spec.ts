@@ -7,7 +7,11 @@ import { inShort, Watching } from '../lab/watching.ts';
 const why = whyNoNamespaces('nft');
 if (why !== undefined) console.warn(`watching in namespaces: SKIPPED, ${why}`);
 
-const noDad = ['sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad'];
+const noDad = [
+  'sh',
+  '-c',
+  'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad',
+];
 
 describe.skipIf(why !== undefined)('interfaces', () => {
   let space: Namespace;
@@ -22,7 +26,10 @@ describe.skipIf(why !== undefined)('interfaces', () => {
     return space;
   }
 
-  it.each([['netlink', {}], ['polling', { pollMs: 20 }]] as const)('are told step by step (%s)', async (method, options) => {
+  it.each([
+    ['netlink', {}],
+    ['polling', { pollMs: 20 }],
+  ] as const)('are told step by step (%s)', async (method, options) => {
     await cable();
     const watching = await Watching.start(space, options);
     const ip = (...args: string[]) => space.run('ip', ...args);
@@ -63,7 +70,9 @@ describe.skipIf(why !== undefined)('interfaces', () => {
     space.run('ip', 'link', 'set', 'c0', 'up');
     space.run('ip', '-6', 'addr', 'add', '2001:db8::7/64', 'dev', 'c0');
     space.run('ip', '-6', 'route', 'add', 'default', 'via', '2001:db8::1');
-    const told = await watching.until('the default route', (changes) => changes.some(({ type }) => type === 'default-changed'));
+    const told = await watching.until('the default route', (changes) =>
+      changes.some(({ type }) => type === 'default-changed'),
+    );
     const texts = told.map(inShort);
     expect(texts).toEqual(expect.arrayContaining(['c0 up', 'c0 +2001:db8::7/64', 'IPv6 none > 2001:db8::1']));
     expect(texts.filter((text) => text.startsWith('c0 +fe80::'))).toHaveLength(1);
@@ -73,7 +82,19 @@ describe.skipIf(why !== undefined)('interfaces', () => {
     await cable();
     space.run('ip', 'addr', 'add', '10.0.0.1/24', 'dev', 'c0', 'valid_lft', '1000', 'preferred_lft', '500');
     const watching = await Watching.start(space);
-    for (let i = 0; i < 5; i++) space.run('ip', 'addr', 'change', '10.0.0.1/24', 'dev', 'c0', 'valid_lft', String(2000 + i), 'preferred_lft', '500');
+    for (let i = 0; i < 5; i++)
+      space.run(
+        'ip',
+        'addr',
+        'change',
+        '10.0.0.1/24',
+        'dev',
+        'c0',
+        'valid_lft',
+        String(2000 + i),
+        'preferred_lft',
+        '500',
+      );
     const counters = await watching.untilCounters(({ repeated }) => repeated >= 5);
     expect([counters.looks, counters.notices, watching.changes]).toEqual([1, 0, []]);
   });
@@ -109,14 +130,17 @@ describe.skipIf(why !== undefined)('interfaces', () => {
     expect(told.filter(({ type }) => type === 'woken')).toEqual([]);
     const from = watching.changes.length;
     space.run('ip', 'addr', 'add', '10.9.9.9/32', 'dev', 'c0');
-    expect((await watching.until('one more', (changes) => changes.length > 0, from)).map(inShort)).toEqual(['c0 +10.9.9.9/32']);
+    expect((await watching.until('one more', (changes) => changes.length > 0, from)).map(inShort)).toEqual([
+      'c0 +10.9.9.9/32',
+    ]);
   });
 });
 
 describe.skipIf(why !== undefined)('external addresses', { timeout: 90_000 }, () => {
   let lab: RouteLab;
   afterEach(() => lab.close());
-  const snat = (rules: string) => `flush ruleset; table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ${rules} } }`;
+  const snat = (rules: string) =>
+    `flush ruleset; table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ${rules} } }`;
   const stunServers = SERVERS.slice(0, 2);
 
   it("are told when the NAT's address changes, and the route stays the same", async () => {

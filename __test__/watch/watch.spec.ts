@@ -18,14 +18,38 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 describe('a process', () => {
   it.each([
     ['that watches and does not look', "import { watch } from 'routepool'; watch();"],
-    ['that leaves an unref\'d watch with a listener', "import { watch } from 'routepool'; watch().unref().on('change', () => {});"],
-    ['that takes its listener away', "import { watch } from 'routepool'; const f = () => {}; watch().on('change', f).off('change', f);"],
-    ['that takes all listeners away', "import { watch } from 'routepool'; watch().on('address-added', () => {}).removeAllListeners();"],
-    ['that closes while it iterates', "import { watch } from 'routepool'; const w = watch(); setTimeout(() => w.close(), 20); for await (const _ of w);"],
-    ['that disposes of it', "import { watch } from 'routepool'; const w = watch(); w.on('change', () => {}); await w[Symbol.asyncDispose]();"],
-    ['that aborts', "import { watch } from 'routepool'; try { for await (const _ of watch({ signal: AbortSignal.timeout(20) })); } catch (e) { if (e.code !== 'ABORT_ERR') throw e; }"],
-    ['whose abort has only listeners', "import { watch } from 'routepool'; watch({ signal: AbortSignal.timeout(20) }).on('change', () => {});"],
-    ['whose unref\'d watch waits for a name server', "import { watch } from 'routepool'; watch({ external: { stunServers: 'x.test', lookup: () => {} } }).unref().on('change', () => {});"],
+    [
+      "that leaves an unref'd watch with a listener",
+      "import { watch } from 'routepool'; watch().unref().on('change', () => {});",
+    ],
+    [
+      'that takes its listener away',
+      "import { watch } from 'routepool'; const f = () => {}; watch().on('change', f).off('change', f);",
+    ],
+    [
+      'that takes all listeners away',
+      "import { watch } from 'routepool'; watch().on('address-added', () => {}).removeAllListeners();",
+    ],
+    [
+      'that closes while it iterates',
+      "import { watch } from 'routepool'; const w = watch(); setTimeout(() => w.close(), 20); for await (const _ of w);",
+    ],
+    [
+      'that disposes of it',
+      "import { watch } from 'routepool'; const w = watch(); w.on('change', () => {}); await w[Symbol.asyncDispose]();",
+    ],
+    [
+      'that aborts',
+      "import { watch } from 'routepool'; try { for await (const _ of watch({ signal: AbortSignal.timeout(20) })); } catch (e) { if (e.code !== 'ABORT_ERR') throw e; }",
+    ],
+    [
+      'whose abort has only listeners',
+      "import { watch } from 'routepool'; watch({ signal: AbortSignal.timeout(20) }).on('change', () => {});",
+    ],
+    [
+      "whose unref'd watch waits for a name server",
+      "import { watch } from 'routepool'; watch({ external: { stunServers: 'x.test', lookup: () => {} } }).unref().on('change', () => {});",
+    ],
   ])('%s exits by itself', (_name, code) => {
     expect(program(code)).toMatchObject({ status: 0, signal: null, stderr: '' });
   });
@@ -97,7 +121,10 @@ describe('the end of a watch', () => {
     const loop = run[Symbol.asyncIterator]();
     const waiting = [loop.next(), loop.next()];
     await Promise.all([run.close(), run.close()]);
-    expect(await Promise.all(waiting)).toEqual([{ value: undefined, done: true }, { value: undefined, done: true }]);
+    expect(await Promise.all(waiting)).toEqual([
+      { value: undefined, done: true },
+      { value: undefined, done: true },
+    ]);
     await turn();
     expect([closes, run.closed]).toEqual([1, true]);
     expect(await loop.next()).toEqual({ value: undefined, done: true });
@@ -161,17 +188,28 @@ describe('a watch', () => {
     [{ pollMs: 1 }, /a number from 10 to 86400000 for `pollMs` but received 1/],
     [{ interval: 5 }, /did you mean `pollMs`\?/],
     [{ external: 7 }, /a boolean or an object like \{ intervalMs: 20000 \} for `external` but received 7/],
-    [{ external: { intervalMs: 1_000 } }, /at least 20000 with public servers .* for `external\.intervalMs` but received 1000/],
+    [
+      { external: { intervalMs: 1_000 } },
+      /at least 20000 with public servers .* for `external\.intervalMs` but received 1000/,
+    ],
     [{ external: { stunServers: 'stun.l.google.com:19302', intervalMs: 1_000 } }, /at least 20000 with public servers/],
     [{ external: { stunServers: '192.0.2.1', intervalMs: 50 } }, /from 100 to 86400000/],
-    [{ external: { interfaces: 'eth0' } }, /a list of names of interfaces for `external\.interfaces` but received 'eth0'/],
+    [
+      { external: { interfaces: 'eth0' } },
+      /a list of names of interfaces for `external\.interfaces` but received 'eth0'/,
+    ],
     [{ external: { stunServers: 'http://x' } }, /http/],
     [{ external: { servers: [] } }, /there is no option `servers`/],
     [{ signal: 1 }, /an AbortSignal for `signal`/],
   ])('refuses %j at once', async (options, message) => {
     // Those of earlier tests have gone: one that only begins has no name yet, and would seem to be of this test.
     await vi.waitFor(() => expect(threads()).toBe(0), 5_000);
-    expect(() => watch(options)).toThrow(expect.objectContaining({ message: expect.stringMatching(message), code: expect.stringMatching(/^ERR_ROUTEPOOL_(OPTION|SERVER)$/) }));
+    expect(() => watch(options)).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(message),
+        code: expect.stringMatching(/^ERR_ROUTEPOOL_(OPTION|SERVER)$/),
+      }),
+    );
     expect(threads()).toBe(0);
   });
 });

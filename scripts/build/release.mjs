@@ -7,7 +7,9 @@ import { build, check, smoke, SMOKE } from './targets/build.mjs';
 import { fileOf, published } from './targets/list.mjs';
 import { run } from '../common/system.mjs';
 
-const { operands: [target] } = readArguments({
+const {
+  operands: [target],
+} = readArguments({
   usage: 'npm run build:release -- TARGET',
   about: 'Builds the binary of a target as it is published, into target/release-binaries, and tries it.',
   operands: [1, 1],
@@ -22,7 +24,28 @@ if (target.includes('-linux-')) {
   addon = build(target, { effort: 'full', into });
   console.log(`${addon}  ${check(target, addon)}`);
 } else {
-  run('npx', ['--no-install', 'napi', 'build', '--platform', '--release', '--esm', '-p', 'routepool', '-o', '.', '--js', 'index.js', '--dts', 'index.d.ts', '--target', target], { inherit: true, shell: process.platform === 'win32' });
+  run(
+    'npx',
+    [
+      '--no-install',
+      'napi',
+      'build',
+      '--platform',
+      '--release',
+      '--esm',
+      '-p',
+      'routepool',
+      '-o',
+      '.',
+      '--js',
+      'index.js',
+      '--dts',
+      'index.d.ts',
+      '--target',
+      target,
+    ],
+    { inherit: true, shell: process.platform === 'win32' },
+  );
   mkdirSync(into, { recursive: true });
   copyFileSync(fileOf(target), addon);
 }

@@ -9,7 +9,8 @@ import { has } from '../common/system.mjs';
 const all = Object.keys(targets);
 const { values, operands } = readArguments({
   usage: 'npm run build:targets [-- [--quick] [TARGET…]]',
-  about: 'Builds the addon for other platforms and runs it where this machine can. Without a target: all that can be built here.',
+  about:
+    'Builds the addon for other platforms and runs it where this machine can. Without a target: all that can be built here.',
   options: { quick: { type: 'boolean', about: 'without optimization, in half the time' } },
   operands: [0, all.length],
   oneOf: all,

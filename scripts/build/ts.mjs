@@ -18,7 +18,9 @@ const MAY_BE_COPIED = ['src/errors/errors.ts', 'src/address/family.ts', 'src/val
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 rmSync(new URL('../../dist', import.meta.url), { recursive: true, force: true });
-const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.json', '--emitDeclarationOnly'], { stdio: 'inherit' });
+const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.json', '--emitDeclarationOnly'], {
+  stdio: 'inherit',
+});
 if (status !== 0) process.exit(status ?? 1);
 
 const common = {
@@ -60,7 +62,10 @@ function libraryOnce(context) {
  */
 function withNames(code) {
   const classes = [...code.matchAll(/^var (\w+) = class (_\1)\b/gm)];
-  return classes.reduce((text, [, name, inner]) => text.replaceAll(new RegExp(`(?<![\\w$])${inner}(?![\\w$])`, 'g'), name), code);
+  return classes.reduce(
+    (text, [, name, inner]) => text.replaceAll(new RegExp(`(?<![\\w$])${inner}(?![\\w$])`, 'g'), name),
+    code,
+  );
 }
 
 /**
@@ -68,5 +73,8 @@ function withNames(code) {
  * streams. Asking for the module itself makes none, which saves 2 ms.
  */
 function withoutFacades(code) {
-  return code.replaceAll(/^import (\{[^}]*\}) from ("node:\w+");$/gm, (_, names, module) => `var ${names.replaceAll(' as ', ': ')} = process.getBuiltinModule(${module});`);
+  return code.replaceAll(
+    /^import (\{[^}]*\}) from ("node:\w+");$/gm,
+    (_, names, module) => `var ${names.replaceAll(' as ', ': ')} = process.getBuiltinModule(${module});`,
+  );
 }

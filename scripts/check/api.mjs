@@ -3,7 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { Extractor, ExtractorConfig } from '@microsoft/api-extractor';
 import { readArguments } from '../common/arguments.mjs';
 
-const { values: { write } } = readArguments({
+const {
+  values: { write },
+} = readArguments({
   usage: 'npm run check:api [-- --write]',
   about: 'Compares the public types with etc/routepool.api.md.',
   options: { write: { type: 'boolean', default: false, about: 'writes them down instead' } },
@@ -17,7 +19,9 @@ const { succeeded, apiReportChanged } = Extractor.invoke(ExtractorConfig.loadFil
   },
 });
 if (apiReportChanged && !write) {
-  console.error('The public types are others than etc/routepool.api.md has. If that is meant: npm run check:api -- --write, and commit it.');
+  console.error(
+    'The public types are others than etc/routepool.api.md has. If that is meant: npm run check:api -- --write, and commit it.',
+  );
   process.exit(1);
 }
 if (!succeeded) process.exit(1);

@@ -11,7 +11,8 @@ const MINIMUM = 90;
 
 function run(command, args, options = {}) {
   const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
-  if (result.status !== 0) throw new Error(`${command} ${args[0]} failed:\n${result.error ?? ''}${result.stderr ?? ''}`);
+  if (result.status !== 0)
+    throw new Error(`${command} ${args[0]} failed:\n${result.error ?? ''}${result.stderr ?? ''}`);
   return result.stdout;
 }
 
@@ -31,7 +32,9 @@ function findTool(name) {
 const [profdata, cov] = [findTool('llvm-profdata'), findTool('llvm-cov')];
 if (!profdata || !cov) {
   const major = /LLVM version: (\d+)/.exec(run('rustc', ['-vV']))?.[1];
-  console.log(`coverage: SKIPPED, no llvm-profdata and llvm-cov ${major} or newer found (rustup component add llvm-tools)`);
+  console.log(
+    `coverage: SKIPPED, no llvm-profdata and llvm-cov ${major} or newer found (rustup component add llvm-tools)`,
+  );
   process.exit(0);
 }
 const folder = join('target', 'coverage');
@@ -44,12 +47,18 @@ const env = {
   LLVM_PROFILE_FILE: join(process.cwd(), profiles, '%p-%m.profraw'),
   CARGO_TARGET_DIR: folder,
 };
-const built = run('cargo', ['test', '--locked', '-p', 'routepool-proto', '--lib', '--tests', '--no-run', '--message-format=json'], { env });
+const built = run(
+  'cargo',
+  ['test', '--locked', '-p', 'routepool-proto', '--lib', '--tests', '--no-run', '--message-format=json'],
+  { env },
+);
 const binaries = built
   .split('\n')
   .filter((line) => line.startsWith('{'))
   .map((line) => JSON.parse(line))
-  .filter((message) => message.executable && message.profile?.test && message.target?.src_path.includes('/crates/proto/'))
+  .filter(
+    (message) => message.executable && message.profile?.test && message.target?.src_path.includes('/crates/proto/'),
+  )
   .map((message) => message.executable);
 for (const binary of binaries) run(binary, ['-q'], { env });
 const merged = join(folder, 'proto.profdata');
@@ -58,7 +67,9 @@ run(profdata, ['merge', '-sparse', ...raw, '-o', merged]);
 // What counts is the crate itself, and not the tests or what they are made with.
 const ignore = '--ignore-filename-regex=(registry|rustc|/target/|/tests\\.rs|/tests/|/testkit/)';
 const objects = binaries.slice(1).flatMap((binary) => ['-object', binary]);
-const report = JSON.parse(run(cov, ['export', '-summary-only', ignore, `-instr-profile=${merged}`, binaries[0], ...objects])).data[0];
+const report = JSON.parse(
+  run(cov, ['export', '-summary-only', ignore, `-instr-profile=${merged}`, binaries[0], ...objects]),
+).data[0];
 for (const { filename, summary } of report.files) {
   console.log(`${summary.lines.percent.toFixed(1).padStart(6)} %  ${filename.replace(`${process.cwd()}/`, '')}`);
 }

@@ -2,7 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { readArguments } from '../common/arguments.mjs';
 
-readArguments({ usage: 'npm run check:generated', about: 'Checks that index.js and index.d.ts are committed as the build makes them.' });
+readArguments({
+  usage: 'npm run check:generated',
+  about: 'Checks that index.js and index.d.ts are committed as the build makes them.',
+});
 
 const files = ['index.js', 'index.d.ts'];
 const { status, stdout, error } = spawnSync('git', ['diff', '--stat', '--', ...files], { encoding: 'utf8' });

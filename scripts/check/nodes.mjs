@@ -14,15 +14,39 @@ import { npmNode } from '../build/targets/nodes.mjs';
 const LINES = ['22', '24', '26'];
 /** What meets Node itself: the addon and how it is found, its event loop, its sockets and streams, workers, exits, the package. */
 const SPECS = [
-  'cli/cli', 'daemon/connections', 'daemon/daemon', 'daemon/udp', 'diagnostics', 'http/agents', 'interface/dict', 'native/loader',
-  'package/built-names', 'package/package', 'pipe/direct', 'pipe/messages/subscriptions', 'pipe/portable', 'pipe/stream', 'pipe/streams-portable',
-  'pipe/tls', 'routes/route-pool', 'servers/lookups', 'stun-server/stun-server', 'testing/testing', 'validate/hostile', 'validate/process',
-  'validate/run', 'validate/verdict', 'watch/watch',
+  'cli/cli',
+  'daemon/connections',
+  'daemon/daemon',
+  'daemon/udp',
+  'diagnostics',
+  'http/agents',
+  'interface/dict',
+  'native/loader',
+  'package/built-names',
+  'package/package',
+  'pipe/direct',
+  'pipe/messages/subscriptions',
+  'pipe/portable',
+  'pipe/stream',
+  'pipe/streams-portable',
+  'pipe/tls',
+  'routes/route-pool',
+  'servers/lookups',
+  'stun-server/stun-server',
+  'testing/testing',
+  'validate/hostile',
+  'validate/process',
+  'validate/run',
+  'validate/verdict',
+  'watch/watch',
 ];
 
 const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
 const lowest = [...engines.node.matchAll(/\d+\.\d+\.\d+/g)].map(([version]) => version);
-const { values: { smoke: smokeOnly }, operands: named } = readArguments({
+const {
+  values: { smoke: smokeOnly },
+  operands: named,
+} = readArguments({
   usage: 'npm run check:nodes [-- [--smoke] [VERSION…]]',
   about: `Runs the smoke test and the tests that meet Node with other Nodes than this one. Without a version: ${[...lowest, ...LINES].join(', ')}`,
   options: { smoke: { type: 'boolean', default: false, about: 'the smoke test alone' } },
@@ -31,7 +55,9 @@ const { values: { smoke: smokeOnly }, operands: named } = readArguments({
 const versions = named.length > 0 ? named : [...lowest, ...LINES];
 const unknown = versions.filter((version) => !/^\d+(\.\d+){0,2}$/.test(version));
 if (unknown.length > 0) {
-  console.error(`not a version of Node: ${unknown.join(', ')}. Expected 22, 22.13 or 22.13.0, or nothing for ${[...lowest, ...LINES].join(', ')}`);
+  console.error(
+    `not a version of Node: ${unknown.join(', ')}. Expected 22, 22.13 or 22.13.0, or nothing for ${[...lowest, ...LINES].join(', ')}`,
+  );
   process.exit(2);
 }
 if (!existsSync('dist/index.js')) {
@@ -54,9 +80,14 @@ for (const version of versions) {
   const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` };
   const smoke = spawnSync(node, [SMOKE], { encoding: 'utf8', env });
   const passed = smoke.status === 0;
-  console.log(passed ? `✔ Node ${version}  smoke test: ${smoke.stdout.trim()}` : `✘ Node ${version}  smoke test:\n${smoke.error?.message ?? ''}${smoke.stdout}${smoke.stderr}`);
+  console.log(
+    passed
+      ? `✔ Node ${version}  smoke test: ${smoke.stdout.trim()}`
+      : `✘ Node ${version}  smoke test:\n${smoke.error?.message ?? ''}${smoke.stdout}${smoke.stderr}`,
+  );
   const tested = smokeOnly || spawnSync(node, [vitest, 'run', ...specs], { stdio: 'inherit', env }).status === 0;
-  if (!smokeOnly) console.log(`${tested ? '✔' : '✘'} Node ${version}  tests (${Math.round((Date.now() - began) / 1_000)} s)`);
+  if (!smokeOnly)
+    console.log(`${tested ? '✔' : '✘'} Node ${version}  tests (${Math.round((Date.now() - began) / 1_000)} s)`);
   if (!passed || !tested) failed += 1;
 }
 if (failed > 0) process.exit(1);

@@ -8,9 +8,12 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { readArguments } from '../common/arguments.mjs';
 
-const { operands: [from] } = readArguments({
+const {
+  operands: [from],
+} = readArguments({
   usage: 'npm run check:packages -- DIR',
-  about: 'Installs the tarballs in DIR (as pack:local and pack:release make it) into an empty folder, without a network, and tries them.',
+  about:
+    'Installs the tarballs in DIR (as pack:local and pack:release make it) into an empty folder, without a network, and tries them.',
   operands: [1, 1],
 });
 // Interfaces are no part of the question, and a host may have thousands.
@@ -20,7 +23,9 @@ const abi = { linux: () => (glibc() ? '-gnu' : '-musl'), win32: () => '-msvc' }[
 const platform = `${process.platform}-${process.arch}${abi}`;
 const tarballs = readdirSync(from).filter((name) => new RegExp(`^routepool-(${platform}-)?\\d.*\\.tgz$`).test(name));
 if (tarballs.length !== 2) {
-  console.error(`${from} should have one tarball of routepool and one of routepool-${platform}, and has ${tarballs.join(', ') || 'none of them'}`);
+  console.error(
+    `${from} should have one tarball of routepool and one of routepool-${platform}, and has ${tarballs.join(', ') || 'none of them'}`,
+  );
   process.exit(1);
 }
 
@@ -30,7 +35,13 @@ const env = { ...process.env };
 for (const name of ['ROUTEPOOL_BINDING', 'NAPI_RS_NATIVE_LIBRARY_PATH']) delete env[name];
 
 function expect(what, expected, command, args, more = {}) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: folder, encoding: 'utf8', timeout: 120_000, env: { ...env, ...more.env }, shell: more.shell ?? false });
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 120_000,
+    env: { ...env, ...more.env },
+    shell: more.shell ?? false,
+  });
   const said = (stdout ?? '').trim().split('\n').at(-1);
   if (status !== 0 || (expected !== undefined && !expected.test(said))) {
     throw new Error(`${what}: ${error?.message ?? `exit code ${status}`}\n${stdout}${stderr}`);
@@ -42,13 +53,30 @@ let failed = false;
 try {
   writeFileSync(join(folder, 'package.json'), '{ "name": "project", "private": true }\n');
   const files = tarballs.map((name) => resolve(from, name));
-  expect('npm install, offline', undefined, 'npm', ['install', '--offline', '--no-audit', '--no-fund', ...files], { shell: process.platform === 'win32' });
+  expect('npm install, offline', undefined, 'npm', ['install', '--offline', '--no-audit', '--no-fund', ...files], {
+    shell: process.platform === 'win32',
+  });
   const sweep = `validate('127.0.0.1').summary().then(({ counts }) => console.log(counts.ok))`;
-  expect('ES modules', /^1$/, process.execPath, ['--input-type=module', '-e', `import { validate } from 'routepool'; ${sweep}`]);
-  expect('CommonJS', /^1$/, process.execPath, ['--input-type=commonjs', '-e', `const { validate } = require('routepool'); ${sweep}`]);
-  expect('the command', /"allOk":true/, process.execPath, ['node_modules/routepool/dist/cli/main.js', 'validate', '127.0.0.1', '--json']);
+  expect('ES modules', /^1$/, process.execPath, [
+    '--input-type=module',
+    '-e',
+    `import { validate } from 'routepool'; ${sweep}`,
+  ]);
+  expect('CommonJS', /^1$/, process.execPath, [
+    '--input-type=commonjs',
+    '-e',
+    `const { validate } = require('routepool'); ${sweep}`,
+  ]);
+  expect('the command', /"allOk":true/, process.execPath, [
+    'node_modules/routepool/dist/cli/main.js',
+    'validate',
+    '127.0.0.1',
+    '--json',
+  ]);
   const smoke = fileURLToPath(new URL('../build/targets/smoke.mjs', import.meta.url));
-  expect('smoke test', /^{/, process.execPath, [smoke], { env: { ROUTEPOOL_SMOKE: pathToFileURL(join(folder, 'node_modules/routepool/dist/index.js')).href } });
+  expect('smoke test', /^{/, process.execPath, [smoke], {
+    env: { ROUTEPOOL_SMOKE: pathToFileURL(join(folder, 'node_modules/routepool/dist/index.js')).href },
+  });
 } catch (error) {
   failed = true;
   console.error(`✘ ${error.message}`);

@@ -13,10 +13,18 @@ import { published } from '../build/targets/list.mjs';
 import { pythonTool, pythonWith } from '../common/python-tool.mjs';
 import { run } from '../common/system.mjs';
 
-const { values: { 'require-advisories': required } } = readArguments({
+const {
+  values: { 'require-advisories': required },
+} = readArguments({
   usage: 'npm run check:supply-chain [-- --require-advisories]',
   about: 'Checks licences, sources, notices and bills of materials, and asks for known vulnerabilities.',
-  options: { 'require-advisories': { type: 'boolean', default: false, about: 'exit code 3 where a database of vulnerabilities cannot be asked' } },
+  options: {
+    'require-advisories': {
+      type: 'boolean',
+      default: false,
+      about: 'exit code 3 where a database of vulnerabilities cannot be asked',
+    },
+  },
 });
 
 // Built by Astral from cargo-deny's tag, with provenance: compiling it here would take minutes.
@@ -43,11 +51,16 @@ faults = [f'{file}: {fault}' for file in sys.argv[1:] if (fault := validator.val
 sys.exit('\\n'.join(faults) or 0)`,
   ...files,
 ]);
-console.log(`bills of materials: ${files.length}, valid CycloneDX 1.6; every crate inside has the notice of its licence`);
+console.log(
+  `bills of materials: ${files.length}, valid CycloneDX 1.6; every crate inside has the notice of its licence`,
+);
 
 const advisories = spawnSync(deny, ['check', 'advisories'], { encoding: 'utf8' });
 const audit = spawnSync('npm', ['audit', '--json'], { encoding: 'utf8', shell: process.platform === 'win32' });
-const results = [crateAdvisories({ status: advisories.status, output: `${advisories.stdout}${advisories.stderr}` }), npmAdvisories(audit.stdout)];
+const results = [
+  crateAdvisories({ status: advisories.status, output: `${advisories.stdout}${advisories.stderr}` }),
+  npmAdvisories(audit.stdout),
+];
 for (const { bad, text } of results) (bad ? console.error : console.log)(text);
 const { code, text } = verdict(results, required);
 (code === 0 ? console.log : console.error)(text);

@@ -6,13 +6,18 @@ import { readArguments } from '../common/arguments.mjs';
 import { pythonTool } from '../common/python-tool.mjs';
 import { has, run } from '../common/system.mjs';
 
-readArguments({ usage: 'npm run check:workflows', about: 'Lints the workflows, and checks that what they call is there.' });
+readArguments({
+  usage: 'npm run check:workflows',
+  about: 'Lints the workflows, and checks that what they call is there.',
+});
 
 const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
 const folder = join('.github', 'workflows');
 const files = readdirSync(folder).map((name) => join(folder, name));
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
-const called = files.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, name]) => [file, name]));
+const called = files.flatMap((file) =>
+  [...readFileSync(file, 'utf8').matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, name]) => [file, name]),
+);
 const missing = called.filter(([, name]) => !(name in scripts));
 if (missing.length > 0) {
   for (const [file, name] of missing) console.error(`${file} calls npm run ${name}, which package.json has not`);
@@ -22,7 +27,9 @@ console.log(`workflows: ${called.length} calls of npm scripts, each is there`);
 
 // A tag can be moved by whoever may write to that repository; a commit cannot. The tag stands beside it for people, and for dependabot.
 const loose = files.flatMap((file) =>
-  [...readFileSync(file, 'utf8').matchAll(/uses: (.+)/g)].filter(([, action]) => !/^[\w-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action)).map(([, action]) => `${file} uses ${action}`),
+  [...readFileSync(file, 'utf8').matchAll(/uses: (.+)/g)]
+    .filter(([, action]) => !/^[\w-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action))
+    .map(([, action]) => `${file} uses ${action}`),
 );
 if (loose.length > 0) {
   console.error(`${loose.join('\n')}\nName the commit, and the tag behind it: uses: OWNER/NAME@COMMIT # v1.2.3`);

@@ -27,7 +27,8 @@ export function readArguments({ usage, about, options = {}, operands: [fewest, m
     console.log(`usage: ${usage}\n\n${about}\n${oneOf ? `\n${oneOf.join(', ')}\n` : ''}\n${list.join('\n')}`);
     process.exit(0);
   }
-  if (operands.length < fewest) wrong(operands.length === 0 ? 'An argument is missing' : `An argument is missing after ${operands.at(-1)}`);
+  if (operands.length < fewest)
+    wrong(operands.length === 0 ? 'An argument is missing' : `An argument is missing after ${operands.at(-1)}`);
   if (operands.length > most) wrong(`Not expected: ${operands.slice(most).join(' ')}`);
   const strange = oneOf === undefined ? [] : operands.filter((operand) => !oneOf.includes(operand));
   if (strange.length > 0) wrong(`Not one of ${oneOf.join(', ')}: ${strange.join(', ')}`);

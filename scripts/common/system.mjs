@@ -34,7 +34,9 @@ export function updatePackages() {
 export function needPackages(present, packages) {
   if (present.length > 0 && present.every((path) => existsSync(path) || (!path.includes('/') && has(path)))) return;
   if (process.getuid?.() !== 0 || !has('apt-get')) {
-    throw new Error(`missing: ${packages.join(' ')} (Debian packages, or what they bring). Install them, or run this as root.`);
+    throw new Error(
+      `missing: ${packages.join(' ')} (Debian packages, or what they bring). Install them, or run this as root.`,
+    );
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   updatePackages();

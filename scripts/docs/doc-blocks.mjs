@@ -7,7 +7,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** All documents for users, from the root of the repository. */
-export const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'bench/README.md', ...readdirSync('docs').filter((name) => name.endsWith('.md')).toSorted().map((name) => join('docs', name))];
+export const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
+  'bench/README.md',
+  ...readdirSync('docs')
+    .filter((name) => name.endsWith('.md'))
+    .toSorted()
+    .map((name) => join('docs', name)),
+];
 
 /** The blocks of a document, as doc-blocks.d.mts has them. Throws for one that would be left out unseen. */
 export function blocksOf(file, text = readFileSync(file, 'utf8')) {
@@ -21,16 +31,37 @@ export function blocksOf(file, text = readFileSync(file, 'utf8')) {
     const last = blocks.at(-1);
     const isBeside = last !== undefined && text.slice(last.end + 3, match.index).trim() === '';
     const output = language === '' || language === 'text' || language === 'json';
-    const kind = mark === 'not run' ? 'not run'
-      : mark === 'types only' ? 'types'
-      : language === 'js' || language === 'ts' ? 'run'
-      : language === 'sh' ? 'shell'
-      : output && isBeside && last.kind === 'shell' ? 'output'
-      : output && language !== 'json' && isBeside && last.kind === 'not run' ? 'not run'
-      : language === 'json' ? 'data'
-      : undefined;
-    if (kind === undefined) throw new Error(`${file}:${line}: a block (${language || 'without a language'}) that nothing runs or checks; say why in a comment before it`);
-    blocks.push({ file, line, language, code, start: end - code.length, end, kind, reason: reason ?? last?.reason, of: kind === 'output' ? blocks.length - 1 : undefined });
+    const kind =
+      mark === 'not run'
+        ? 'not run'
+        : mark === 'types only'
+          ? 'types'
+          : language === 'js' || language === 'ts'
+            ? 'run'
+            : language === 'sh'
+              ? 'shell'
+              : output && isBeside && last.kind === 'shell'
+                ? 'output'
+                : output && language !== 'json' && isBeside && last.kind === 'not run'
+                  ? 'not run'
+                  : language === 'json'
+                    ? 'data'
+                    : undefined;
+    if (kind === undefined)
+      throw new Error(
+        `${file}:${line}: a block (${language || 'without a language'}) that nothing runs or checks; say why in a comment before it`,
+      );
+    blocks.push({
+      file,
+      line,
+      language,
+      code,
+      start: end - code.length,
+      end,
+      kind,
+      reason: reason ?? last?.reason,
+      of: kind === 'output' ? blocks.length - 1 : undefined,
+    });
   }
   return blocks;
 }

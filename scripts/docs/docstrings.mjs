@@ -4,7 +4,11 @@ import { readArguments } from '../common/arguments.mjs';
 
 readArguments({ usage: 'npm run check:docs', about: 'Checks that everything public has a docstring.' });
 
-const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile('tsconfig.json', ts.sys.readFile).config, ts.sys, '.');
+const { options } = ts.parseJsonConfigFileContent(
+  ts.readConfigFile('tsconfig.json', ts.sys.readFile).config,
+  ts.sys,
+  '.',
+);
 const entries = ['src/index.ts', 'src/testing/index.ts'];
 const program = ts.createProgram(entries, { ...options, noEmit: true });
 const checker = program.getTypeChecker();
@@ -17,7 +21,12 @@ for (const entry of entries) {
       const documented = new Set();
       for (const member of declaration.members ?? []) {
         const name = member.name?.getText();
-        if (name === undefined || ts.isPrivateIdentifier(member.name) || (member.modifiers ?? []).some((one) => one.kind === ts.SyntaxKind.PrivateKeyword)) continue;
+        if (
+          name === undefined ||
+          ts.isPrivateIdentifier(member.name) ||
+          (member.modifiers ?? []).some((one) => one.kind === ts.SyntaxKind.PrivateKeyword)
+        )
+          continue;
         seen++;
         // One docstring does for all overloads, and for a getter with its setter.
         if (ts.getJSDocCommentsAndTags(member).length > 0) documented.add(name);

@@ -8,7 +8,10 @@ import { listInterfaces, StunServer } from '../../dist/index.js';
 import { readArguments } from '../common/arguments.mjs';
 import { blocksOf, DOCUMENTS } from './doc-blocks.mjs';
 
-readArguments({ usage: 'node scripts/docs/run-examples.mjs', about: 'Runs every example and every JavaScript block of README and docs.' });
+readArguments({
+  usage: 'node scripts/docs/run-examples.mjs',
+  about: 'Runs every example and every JavaScript block of README and docs.',
+});
 
 const own = listInterfaces({ details: true })
   .filter((facts) => facts.up && facts.default[4])
@@ -21,7 +24,11 @@ mkdirSync(built, { recursive: true });
 
 function run(title, args) {
   console.log(`\n$ ${title}`);
-  const { status, signal } = spawnSync(process.execPath, args, { stdio: 'inherit', timeout: 60_000, env: { ...process.env, STUN_SERVER } });
+  const { status, signal } = spawnSync(process.execPath, args, {
+    stdio: 'inherit',
+    timeout: 60_000,
+    env: { ...process.env, STUN_SERVER },
+  });
   if (status !== 0) {
     console.error(`${title} failed (${signal ?? `exit code ${status}`})`);
     process.exit(1);
@@ -39,12 +46,15 @@ for (const name of readdirSync('examples').toSorted()) {
   run(`node examples/${name}`, [file]);
 }
 const blocks = DOCUMENTS.flatMap((file) => blocksOf(file));
-if (!blocks.some((block) => block.file === 'README.md' && block.kind === 'run')) throw new Error('the README has no JavaScript block any more: is its form another?');
+if (!blocks.some((block) => block.file === 'README.md' && block.kind === 'run'))
+  throw new Error('the README has no JavaScript block any more: is its form another?');
 for (const { file, line, kind, code } of blocks) {
   if (kind !== 'run') continue;
   // Nobody asks public servers here.
   const local = code.replaceAll('Interface.load()', `Interface.load({ stunServers: '${STUN_SERVER}' })`);
-  const { outputText } = ts.transpileModule(local, { compilerOptions: { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext } });
+  const { outputText } = ts.transpileModule(local, {
+    compilerOptions: { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext },
+  });
   run(`${file}, line ${line}`, ['--input-type=module', '-e', outputText]);
 }
 await server.close();

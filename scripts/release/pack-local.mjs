@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { readArguments } from '../common/arguments.mjs';
 import { packPackages, root } from './pack-packages.mjs';
 
-const { operands: [target] } = readArguments({
+const {
+  operands: [target],
+} = readArguments({
   usage: 'npm run pack:local DIR',
   about: "Packs routepool and the package with this platform's binary as tarballs into DIR.",
   operands: [1, 1],
@@ -16,5 +18,7 @@ if (binary === undefined || !existsSync(join(root, 'dist/index.js'))) {
 }
 for (const packed of packPackages([join(root, binary)], target)) {
   const kib = (bytes) => `${Math.round(bytes / 1024)} KiB`;
-  console.log(`${join(target, packed.filename)}  ${kib(packed.size)}, unpacked ${kib(packed.unpackedSize)}, ${packed.entryCount} files`);
+  console.log(
+    `${join(target, packed.filename)}  ${kib(packed.size)}, unpacked ${kib(packed.unpackedSize)}, ${packed.entryCount} files`,
+  );
 }

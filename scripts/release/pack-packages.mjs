@@ -14,7 +14,13 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Reads a JSON file. */
 export const read = (file) => JSON.parse(readFileSync(file, 'utf8'));
 const write = (file, value) => writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
-const run = (command, args, cwd) => execFileSync(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', shell: process.platform === 'win32' });
+const run = (command, args, cwd) =>
+  execFileSync(command, args, {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
 
 /** What the licences of the crates inside a binary ask for, and the list of those crates. */
 const NOTICES = 'THIRD-PARTY-NOTICES.txt';
@@ -42,10 +48,18 @@ export function packPackages(binaries, folder, { repository } = {}) {
     const file = join(own, basename(binary));
     cpSync(binary, file);
     cpSync(join(root, 'LICENSE'), join(own, 'LICENSE'));
-    writeFileSync(join(own, 'README.md'), `The binary of [routepool](https://www.npmjs.com/package/routepool) for ${platform}.\n`);
+    writeFileSync(
+      join(own, 'README.md'),
+      `The binary of [routepool](https://www.npmjs.com/package/routepool) for ${platform}.\n`,
+    );
     const target = published.find((name) => fileOf(name) === basename(binary));
     const manifest = read(join(own, 'package.json'));
-    write(join(own, 'package.json'), { ...manifest, ...origin, files: [...manifest.files, NOTICES, BILL], contents: contentsOf(file) });
+    write(join(own, 'package.json'), {
+      ...manifest,
+      ...origin,
+      files: [...manifest.files, NOTICES, BILL],
+      contents: contentsOf(file),
+    });
     writeFileSync(join(own, NOTICES), noticesOf(target));
     write(join(own, BILL), billOf(target, manifest.version, file));
     return own;
@@ -55,7 +69,12 @@ export function packPackages(binaries, folder, { repository } = {}) {
   const staged = join(root, 'target/pack');
   rmSync(staged, { recursive: true, force: true });
   mkdirSync(staged, { recursive: true });
-  const { scripts: _scripts, devDependencies: _dev, overrides: _overrides, ...manifest } = read(join(root, 'package.json'));
+  const {
+    scripts: _scripts,
+    devDependencies: _dev,
+    overrides: _overrides,
+    ...manifest
+  } = read(join(root, 'package.json'));
   const names = readdirSync(folders).map((name) => read(join(folders, name, 'package.json')).name);
   write(join(staged, 'package.json'), {
     ...manifest,

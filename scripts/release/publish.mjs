@@ -12,11 +12,16 @@ const { values } = readArguments({
   usage: 'npm run publish:release [-- [--dry-run] [--from DIR]]',
   about: 'Publishes what pack:release packed, binaries first. A run that stopped half-way is taken up again.',
   options: {
-    from: { type: 'string', default: join(root, 'target/release-packages'), about: 'where the tarballs are (target/release-packages)' },
+    'from': {
+      type: 'string',
+      default: join(root, 'target/release-packages'),
+      about: 'where the tarballs are (target/release-packages)',
+    },
     'dry-run': { type: 'boolean', default: false, about: 'says what would be published, and publishes nothing' },
   },
 });
-const npm = (args, options) => spawnSync('npm', args, { encoding: 'utf8', shell: process.platform === 'win32', ...options });
+const npm = (args, options) =>
+  spawnSync('npm', args, { encoding: 'utf8', shell: process.platform === 'win32', ...options });
 
 function stop(message) {
   console.error(message);
@@ -34,14 +39,22 @@ function published(name, version) {
     // No JSON: npm itself failed, and said why.
   }
   if (code === 'E404') return undefined;
-  return stop(`Nothing more was published: the registry could not be asked about ${name}@${version}.\n${stderr.trim()}`);
+  return stop(
+    `Nothing more was published: the registry could not be asked about ${name}@${version}.\n${stderr.trim()}`,
+  );
 }
 
-if (!existsSync(join(values.from, 'packages.json'))) stop(`Nothing was published: ${values.from} has no packages.json. Pack first (npm run pack:release -- vX.Y.Z), or name the folder: --from DIR.`);
+if (!existsSync(join(values.from, 'packages.json')))
+  stop(
+    `Nothing was published: ${values.from} has no packages.json. Pack first (npm run pack:release -- vX.Y.Z), or name the folder: --from DIR.`,
+  );
 const packages = read(join(values.from, 'packages.json'));
 for (const { name, filename, integrity } of packages) {
-  const is = `sha512-${createHash('sha512').update(readFileSync(join(values.from, filename))).digest('base64')}`;
-  if (is !== integrity) stop(`Nothing was published: ${filename} is not the file that packages.json describes (${name}). Pack again.`);
+  const is = `sha512-${createHash('sha512')
+    .update(readFileSync(join(values.from, filename)))
+    .digest('base64')}`;
+  if (is !== integrity)
+    stop(`Nothing was published: ${filename} is not the file that packages.json describes (${name}). Pack again.`);
 }
 
 for (const { name, version, filename, integrity } of packages) {
@@ -51,7 +64,9 @@ for (const { name, version, filename, integrity } of packages) {
     continue;
   }
   if (there !== undefined) {
-    stop(`${name}@${version} is published with other contents (${there}, here ${integrity}). A version is never replaced: release the next one.`);
+    stop(
+      `${name}@${version} is published with other contents (${there}, here ${integrity}). A version is never replaced: release the next one.`,
+    );
   }
   // A version with a hyphen is a pre-release: who asks for routepool must not get it.
   const args = ['publish', `./${filename}`, '--access', 'public', '--tag', version.includes('-') ? 'next' : 'latest'];
@@ -60,6 +75,9 @@ for (const { name, version, filename, integrity } of packages) {
     continue;
   }
   const { status } = npm(args, { cwd: values.from, stdio: ['inherit', 'inherit', 'inherit'] });
-  if (status !== 0) stop(`${name}@${version} was not published (npm says why above). Run this again when that is mended: it goes on from here.`);
+  if (status !== 0)
+    stop(
+      `${name}@${version} was not published (npm says why above). Run this again when that is mended: it goes on from here.`,
+    );
   console.log(`${name}@${version}  published`);
 }

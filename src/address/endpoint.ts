@@ -33,9 +33,16 @@ export class Endpoint {
     const bits = ipv4Bits(address);
     const [ip = '', zone] = bits === undefined ? canonicalAddress(address).split('%', 2) : [];
     const parsed = bits !== undefined || isIP(ip) === 0 ? undefined : parseAddress(ip);
-    if (bits === undefined && parsed === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an IP address but received ${inspect(address)}`, { option: 'address' });
+    if (bits === undefined && parsed === undefined)
+      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an IP address but received ${inspect(address)}`, {
+        option: 'address',
+      });
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an integer from 0 to 65535 for \`port\` but received ${inspect(port)}`, { option: 'port' });
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_OPTION',
+        `expected an integer from 0 to 65535 for \`port\` but received ${inspect(port)}`,
+        { option: 'port' },
+      );
     }
     if (parsed === undefined) return new Endpoint(bits ?? 0, port, 4, undefined);
     const packed = new Uint8Array(ENDPOINT_BYTES);
@@ -58,7 +65,8 @@ export class Endpoint {
   static at(bytes: Uint8Array, at: number): Endpoint {
     const port = (bytes[at + 16] ?? 0) | ((bytes[at + 17] ?? 0) << 8);
     if (bytes[at + 18] === 6) return new Endpoint(0, port, 6, new Uint8Array(bytes.subarray(at, at + ENDPOINT_BYTES)));
-    const bits = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+    const bits =
+      ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
     return new Endpoint(bits, port, 4, undefined);
   }
 
@@ -158,6 +166,10 @@ export class Endpoint {
 function scopeOf(zone: string): number {
   if (/^\d+$/.test(zone)) return Number(zone);
   const scope = networkInterfaces()[zone]?.find((entry) => entry.family === 'IPv6' && entry.scopeid > 0);
-  if (scope?.family !== 'IPv6') throw new RoutePoolError('ERR_ROUTEPOOL_NO_INTERFACE', `there is no interface '${zone}' with link-local IPv6 addresses`);
+  if (scope?.family !== 'IPv6')
+    throw new RoutePoolError(
+      'ERR_ROUTEPOOL_NO_INTERFACE',
+      `there is no interface '${zone}' with link-local IPv6 addresses`,
+    );
   return scope.scopeid;
 }

@@ -23,7 +23,8 @@ export function ipv6Text(bytes: Uint8Array, at: number): string {
 /** All eight groups of the sixteen bytes at `at` with all their digits: P2PD prints IPv6 addresses so. */
 export function ipv6LongText(bytes: Uint8Array, at: number): string {
   const groups: string[] = [];
-  for (let i = at; i < at + 16; i += 2) groups.push((((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16).padStart(4, '0'));
+  for (let i = at; i < at + 16; i += 2)
+    groups.push((((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16).padStart(4, '0'));
   return groups.join(':');
 }
 

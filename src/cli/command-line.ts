@@ -30,14 +30,20 @@ async function main(args: string[]): Promise<number> {
     return EXIT.ok;
   }
   if (name === '--version' || name === '-V') {
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
     process.stdout.write(`${version}\n`);
     return EXIT.ok;
   }
   // Without a command: what is asked for most.
   const wanted = name === undefined || name.startsWith('-') ? 'interfaces' : name;
   const own = wanted === name ? rest : args;
-  const help = asksForHelp ? (HELP_OF.get(rest[0] ?? '') ?? HELP) : own.includes('--help') || own.includes('-h') ? HELP_OF.get(wanted) : undefined;
+  const help = asksForHelp
+    ? (HELP_OF.get(rest[0] ?? '') ?? HELP)
+    : own.includes('--help') || own.includes('-h')
+      ? HELP_OF.get(wanted)
+      : undefined;
   if (help !== undefined) {
     process.stdout.write(help);
     return EXIT.ok;
@@ -48,7 +54,10 @@ async function main(args: string[]): Promise<number> {
   const command = COMMANDS.get(wanted);
   if (!command) {
     const meant = nearestName(wanted, [...COMMANDS.keys()]);
-    const hint = meant === undefined ? hintFor(wanted, isIP(wanted.split(/[/-]/)[0] ?? '') !== 0, isInterface(wanted)) : `did you mean '${meant}'?`;
+    const hint =
+      meant === undefined
+        ? hintFor(wanted, isIP(wanted.split(/[/-]/)[0] ?? '') !== 0, isInterface(wanted))
+        : `did you mean '${meant}'?`;
     throw new UsageError(`there is no command '${wanted}'; ${hint}`);
   }
   return command(own);

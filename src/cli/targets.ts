@@ -10,7 +10,11 @@ import { UsageError } from './usage-error.ts';
  * Blocks as they are; for the name of an interface its addresses and blocks of one family; for `pool` the addresses of the
  * default interface that leave as themselves.
  */
-export async function expandTargets(targets: readonly string[], family: Family | undefined, stunServers: readonly string[] | undefined): Promise<string[]> {
+export async function expandTargets(
+  targets: readonly string[],
+  family: Family | undefined,
+  stunServers: readonly string[] | undefined,
+): Promise<string[]> {
   const names = targets.some((target) => !looksLikeBlock(target));
   const interfaces = names ? listInterfaces({ details: true }) : [];
   const expanded = await Promise.all(
@@ -34,7 +38,9 @@ const UNASKABLE = new Set(['link-local', 'loopback', 'multicast', 'unspecified']
 function blocksOf(facts: InterfaceFacts, wanted: Family | undefined): string[] {
   const of = (family: Family) => {
     const blocks = facts.blocks.filter(({ ip }) => ip.includes(':') === (family === 6)).map(rangeText);
-    const usable = facts.addresses.filter((own) => own.family === family && !own.tentative && !own.deprecated && !UNASKABLE.has(own.scope));
+    const usable = facts.addresses.filter(
+      (own) => own.family === family && !own.tentative && !own.deprecated && !UNASKABLE.has(own.scope),
+    );
     return [...usable.map((own) => own.ip), ...blocks];
   };
   const held = wanted === undefined ? (of(4).length > 0 ? of(4) : of(6)) : of(wanted);
@@ -46,10 +52,15 @@ function blocksOf(facts: InterfaceFacts, wanted: Family | undefined): string[] {
 async function pool(family: Family | undefined, stunServers: readonly string[] | undefined): Promise<string[]> {
   const nic = await Interface.load({ stunServers });
   const af = family ?? nic.supported()[0] ?? 4;
-  const own = nic.rp[af].routes.filter((route) => route.extIps.some((range) => route.locals.some((local) => rangeText(local) === rangeText(range))));
+  const own = nic.rp[af].routes.filter((route) =>
+    route.extIps.some((range) => route.locals.some((local) => rangeText(local) === rangeText(range))),
+  );
   const blocks = own.flatMap((route) => route.extIps.map(rangeText));
   if (blocks.length === 0) {
-    throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', `no IPv${af} address of ${nic.name} leaves as itself, so there is nothing to prove: ${nic.whyNone(af) ?? 'they are behind a NAT'}`);
+    throw new RoutePoolError(
+      'ERR_ROUTEPOOL_NO_ROUTE',
+      `no IPv${af} address of ${nic.name} leaves as itself, so there is nothing to prove: ${nic.whyNone(af) ?? 'they are behind a NAT'}`,
+    );
   }
   return blocks;
 }

@@ -16,7 +16,13 @@ import { type Protocol, TCP, UDP } from '../pipe/protocol.ts';
 import { checkReceive, type ReceiveOptions } from '../pipe/messages/receive-options.ts';
 import { sockets } from '../pipe/sockets/socket-table.ts';
 import { openServers, type ListenFailure } from './listen.ts';
-import { checkDaemonOptions, checkListenOptions, type CheckedDaemonOptions, type DaemonOptions, type ListenOptions } from './options.ts';
+import {
+  checkDaemonOptions,
+  checkListenOptions,
+  type CheckedDaemonOptions,
+  type DaemonOptions,
+  type ListenOptions,
+} from './options.ts';
 import type { DaemonServer, ServerOwner } from './server.ts';
 import { readWhere, type Where } from './where.ts';
 
@@ -66,9 +72,13 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   readonly #options: CheckedDaemonOptions;
   readonly #servers: Set<DaemonServer> = new Set<DaemonServer>();
   readonly #arrivals: MessageQueue<Arrival>;
-  readonly #messageListeners: Set<(data: Buffer, from: Endpoint, pipe: Pipe) => void> = new Set<(data: Buffer, from: Endpoint, pipe: Pipe) => void>();
+  readonly #messageListeners: Set<(data: Buffer, from: Endpoint, pipe: Pipe) => void> = new Set<
+    (data: Buffer, from: Endpoint, pipe: Pipe) => void
+  >();
   readonly #upListeners: Set<(pipe: Pipe) => void> = new Set<(pipe: Pipe) => void>();
-  readonly #endListeners: Set<(pipe: Pipe, error: Error | undefined) => void> = new Set<(pipe: Pipe, error: Error | undefined) => void>();
+  readonly #endListeners: Set<(pipe: Pipe, error: Error | undefined) => void> = new Set<
+    (pipe: Pipe, error: Error | undefined) => void
+  >();
   readonly #owner: ServerOwner;
   #connections = 0;
   /** The number of the gate that holds connections to the limit, where there is one: made with the first server. */
@@ -86,7 +96,10 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     super();
     this.#options = asCaller(Daemon as never, () => checkDaemonOptions(options));
     const flow = { hold: () => this.#hold(true), release: () => this.#hold(false) };
-    this.#arrivals = new MessageQueue<Arrival>({ maxMessages: ACCEPT_QUEUE, maxBytes: Infinity, overflow: 'wait' }, flow);
+    this.#arrivals = new MessageQueue<Arrival>(
+      { maxMessages: ACCEPT_QUEUE, maxBytes: Infinity, overflow: 'wait' },
+      flow,
+    );
     const gate = () => this.#openGate();
     this.#owner = {
       options: this.#options,
@@ -127,7 +140,13 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     // Without IPv6 in the kernel there is nothing to listen at.
     const families = FAMILIES.filter((family) => family === 4 || hasIpv6());
     const where = families.map((family) => (family === 6 ? '::' : '0.0.0.0'));
-    return this.#listen(protocol, port, where, v6only === undefined || families.length === 1 ? rest : { ...rest, v6only }, this.listenAll);
+    return this.#listen(
+      protocol,
+      port,
+      where,
+      v6only === undefined || families.length === 1 ? rest : { ...rest, v6only },
+      this.listenAll,
+    );
   }
 
   /**
@@ -146,7 +165,12 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
    * @param which an interface or its name; by default all that are up
    * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if there are no such addresses, `ERR_ROUTEPOOL_NO_INTERFACE`
    */
-  async listenLocal(protocol: Protocol, port: number, which?: string | Interface, options: ListenOptions = {}): Promise<ServerGroup> {
+  async listenLocal(
+    protocol: Protocol,
+    port: number,
+    which?: string | Interface,
+    options: ListenOptions = {},
+  ): Promise<ServerGroup> {
     const where = asCaller(this.listenLocal, () => {
       checkListenOptions(options);
       return localAddresses(which);
@@ -154,9 +178,16 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     return this.#listen(protocol, port, where, options, this.listenLocal);
   }
 
-  #listen(protocol: unknown, port: unknown, where: unknown, options: unknown, caller: (...args: never[]) => unknown): ServerGroup {
+  #listen(
+    protocol: unknown,
+    port: unknown,
+    where: unknown,
+    options: unknown,
+    caller: (...args: never[]) => unknown,
+  ): ServerGroup {
     const [kind, number, served, checked] = asCaller(caller, () => {
-      if (this.#closing !== undefined) throw new RoutePoolError('ERR_ROUTEPOOL_CLOSED', 'this daemon is closed: make another one');
+      if (this.#closing !== undefined)
+        throw new RoutePoolError('ERR_ROUTEPOOL_CLOSED', 'this daemon is closed: make another one');
       return [
         checkChoice('protocol', protocol, [TCP, UDP]) ?? wrong('protocol', "TCP ('tcp') or UDP ('udp')", protocol),
         checkNumber('port', port, 0, 65_535, true) ?? wrong('port', 'an integer from 0 to 65535', port),
@@ -164,7 +195,14 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
         checkListenOptions(options),
       ] as const;
     });
-    const { servers, failed } = openServers(this.#owner, kind, number === 0 ? (served.port ?? 0) : number, served, checked, caller);
+    const { servers, failed } = openServers(
+      this.#owner,
+      kind,
+      number === 0 ? (served.port ?? 0) : number,
+      served,
+      checked,
+      caller,
+    );
     for (const server of servers) {
       this.#servers.add(server);
       if (this.#held) server.pause();
@@ -374,19 +412,39 @@ function hasIpv6(): boolean {
 }
 
 function localAddresses(which: unknown): string[] {
-  if (which !== undefined && typeof which !== 'string' && !(which instanceof Interface)) wrong('which', 'an interface or its name', which);
+  if (which !== undefined && typeof which !== 'string' && !(which instanceof Interface))
+    wrong('which', 'an interface or its name', which);
   const name = which instanceof Interface ? which.name : which;
   const all = listInterfaces({ details: true });
-  const chosen = name === undefined ? all.filter((facts) => facts.up && facts.kind !== 'loopback') : all.filter((facts) => facts.name === name);
+  const chosen =
+    name === undefined
+      ? all.filter((facts) => facts.up && facts.kind !== 'loopback')
+      : all.filter((facts) => facts.name === name);
   if (chosen.length === 0 && name !== undefined) {
-    throw new RoutePoolError('ERR_ROUTEPOOL_NO_INTERFACE', `there is no interface '${name}'; there are ${all.map((facts) => facts.name).join(', ')}`, { option: 'which' });
+    throw new RoutePoolError(
+      'ERR_ROUTEPOOL_NO_INTERFACE',
+      `there is no interface '${name}'; there are ${all.map((facts) => facts.name).join(', ')}`,
+      { option: 'which' },
+    );
   }
-  const found = chosen.flatMap((facts) => facts.addresses.filter((address) => !address.tentative).map((address) => localText(address, facts)).filter((text) => text !== undefined));
+  const found = chosen.flatMap((facts) =>
+    facts.addresses
+      .filter((address) => !address.tentative)
+      .map((address) => localText(address, facts))
+      .filter((text) => text !== undefined),
+  );
   if (found.length > 0) return found;
-  throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', `${name ?? 'this machine'} has no private and no link-local address`, { option: 'which' });
+  throw new RoutePoolError(
+    'ERR_ROUTEPOOL_NO_ROUTE',
+    `${name ?? 'this machine'} has no private and no link-local address`,
+    { option: 'which' },
+  );
 }
 
-function localText({ ip, family, scope }: InterfaceFacts['addresses'][number], { index }: InterfaceFacts): string | undefined {
+function localText(
+  { ip, family, scope }: InterfaceFacts['addresses'][number],
+  { index }: InterfaceFacts,
+): string | undefined {
   if (scope === 'link-local' && family === 6) return `${ip}%${index}`;
   return scope === 'private' || scope === 'unique-local' || scope === 'link-local' ? ip : undefined;
 }

@@ -34,32 +34,65 @@ interface Planned {
 }
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL`, `ERR_ROUTEPOOL_OPTION`; system errors in Node's shape, with `failures` */
-export function openServers(owner: ServerOwner, protocol: Protocol, port: number, served: Served, options: CheckedListenOptions, caller: (...args: never[]) => unknown): Opened {
+export function openServers(
+  owner: ServerOwner,
+  protocol: Protocol,
+  port: number,
+  served: Served,
+  options: CheckedListenOptions,
+  caller: (...args: never[]) => unknown,
+): Opened {
   const planned = plan(protocol, served, options, caller);
   const open = (at: number) => openAt(owner, protocol, at, planned, served, options);
   // One port for all: what the first was given must be free at the others too.
   for (let tries = 0; ; tries++) {
     const opened = open(port);
     const isTaken = opened.failed.some(({ error }) => (error as NodeJS.ErrnoException).code === 'EADDRINUSE');
-    if (port !== 0 || !isTaken || opened.servers.length === 0 || tries === PORT_TRIES) return settle(opened, options, caller);
+    if (port !== 0 || !isTaken || opened.servers.length === 0 || tries === PORT_TRIES)
+      return settle(opened, options, caller);
     for (const server of opened.servers) server.destroy();
   }
 }
 
-function plan(protocol: Protocol, served: Served, options: CheckedListenOptions, caller: (...args: never[]) => unknown): Planned[] {
+function plan(
+  protocol: Protocol,
+  served: Served,
+  options: CheckedListenOptions,
+  caller: (...args: never[]) => unknown,
+): Planned[] {
   const single = (address: string): Planned => ({ address, served: undefined, isWildcard: false, dualStack: false });
-  const listeners = unwrap(planListeners(served.ranges, options.sockets), caller).map(({ address, ranges }): Planned => {
-    const set = ranges === undefined || ranges === null ? undefined : new AddressSet(ranges);
-    return { address, served: set, isWildcard: set !== undefined, dualStack: false };
-  });
+  const listeners = unwrap(planListeners(served.ranges, options.sockets), caller).map(
+    ({ address, ranges }): Planned => {
+      const set = ranges === undefined || ranges === null ? undefined : new AddressSet(ranges);
+      return { address, served: set, isWildcard: set !== undefined, dualStack: false };
+    },
+  );
   // Datagrams of both families over one socket would hide the address that was asked: two sockets do the same and tell it.
   const isDual = !options.v6only && served.wildcards.includes('::');
-  const wildcards = new Set(isDual && protocol === UDP ? [...served.wildcards, '0.0.0.0'] : isDual ? served.wildcards.filter((each) => each !== '0.0.0.0') : served.wildcards);
-  const any = [...wildcards].map((address): Planned => ({ address, served: undefined, isWildcard: true, dualStack: isDual && protocol === TCP && address === '::' }));
+  const wildcards = new Set(
+    isDual && protocol === UDP
+      ? [...served.wildcards, '0.0.0.0']
+      : isDual
+        ? served.wildcards.filter((each) => each !== '0.0.0.0')
+        : served.wildcards,
+  );
+  const any = [...wildcards].map((address): Planned => ({
+    address,
+    served: undefined,
+    isWildcard: true,
+    dualStack: isDual && protocol === TCP && address === '::',
+  }));
   return [...any, ...served.scoped.map(single), ...listeners];
 }
 
-function openAt(owner: ServerOwner, protocol: Protocol, port: number, planned: Planned[], served: Served, options: CheckedListenOptions): Opened {
+function openAt(
+  owner: ServerOwner,
+  protocol: Protocol,
+  port: number,
+  planned: Planned[],
+  served: Served,
+  options: CheckedListenOptions,
+): Opened {
   const servers: DaemonServer[] = [];
   const failed: ListenFailure[] = [];
   for (const { address, served: set, isWildcard, dualStack } of planned) {
@@ -73,7 +106,11 @@ function openAt(owner: ServerOwner, protocol: Protocol, port: number, planned: P
     try {
       servers.push(new DaemonServer(owner, { protocol, socket, served: set, isWildcard, routeOf: served.routeOf }));
     } catch (error) {
-      failed.push({ address, port: chosen, error: error instanceof Error ? error : new Error(String(error), { cause: error }) });
+      failed.push({
+        address,
+        port: chosen,
+        error: error instanceof Error ? error : new Error(String(error), { cause: error }),
+      });
       // Thousands of addresses would fail for the same reason: one is enough to give up.
       if (!options.allowPartial) break;
     }
@@ -85,7 +122,10 @@ function settle(opened: Opened, options: CheckedListenOptions, caller: (...args:
   const [first] = opened.failed;
   if (first === undefined || (options.allowPartial && opened.servers.length > 0)) return opened;
   for (const server of opened.servers) server.destroy();
-  const error = first.error instanceof RoutePoolError ? first.error : Object.assign(first.error, { address: first.address, port: first.port });
+  const error =
+    first.error instanceof RoutePoolError
+      ? first.error
+      : Object.assign(first.error, { address: first.address, port: first.port });
   Error.captureStackTrace(error, caller);
   throw Object.assign(error, { failures: opened.failed });
 }

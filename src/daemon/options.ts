@@ -3,7 +3,19 @@ import { ACCEPT_BACKLOG, CLOSE_TIMEOUT_MS, MAX_PEERS, PEER_TIMEOUT_MS } from '..
 import { checkChoice, checkNames, checkNumber, checkText, wrong } from '../options/check.ts';
 import { checkPipeOptions, type CheckedPipeOptions, type PipeOptions } from '../pipe/pipe-options.ts';
 
-const PIPE_OPTIONS = ['recvTimeoutMs', 'linger', 'noDelay', 'keepAlive', 'sendBuffer', 'receiveBuffer', 'highWaterMark', 'maxMessage', 'allowHalfOpen', 'reuseAddress', 'broadcast'] as const;
+const PIPE_OPTIONS = [
+  'recvTimeoutMs',
+  'linger',
+  'noDelay',
+  'keepAlive',
+  'sendBuffer',
+  'receiveBuffer',
+  'highWaterMark',
+  'maxMessage',
+  'allowHalfOpen',
+  'reuseAddress',
+  'broadcast',
+] as const;
 
 /** How a daemon serves; the options of its pipes are those of {@link pipeOpen}. Everything is optional. */
 export interface DaemonOptions extends Pick<PipeOptions, (typeof PIPE_OPTIONS)[number]> {
@@ -63,7 +75,14 @@ export interface CheckedListenOptions {
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
 export function checkDaemonOptions(options: unknown): CheckedDaemonOptions {
-  const given = checkNames(options, [...PIPE_OPTIONS, 'maxConnections', 'maxPeers', 'backlog', 'peerTimeoutMs', 'closeTimeoutMs']);
+  const given = checkNames(options, [
+    ...PIPE_OPTIONS,
+    'maxConnections',
+    'maxPeers',
+    'backlog',
+    'peerTimeoutMs',
+    'closeTimeoutMs',
+  ]);
   const { maxConnections, maxPeers, backlog, peerTimeoutMs, closeTimeoutMs, ...pipe } = given;
   return {
     pipe: checkPipeOptions(pipe),

@@ -72,14 +72,21 @@ export class DaemonServer implements AsyncDisposable {
     this.#owner = owner;
     this.#plan = plan;
     if (plan.protocol === TCP) {
-      this.#listener = new ListenerChannel({ ...plan.socket, backlog: owner.options.backlog }, {
-        onAccept: (channel) => this.#onAccept(channel),
-        onError: (error) => owner.onError(error, this),
-      }, owner.gate);
+      this.#listener = new ListenerChannel(
+        { ...plan.socket, backlog: owner.options.backlog },
+        {
+          onAccept: (channel) => this.#onAccept(channel),
+          onError: (error) => owner.onError(error, this),
+        },
+        owner.gate,
+      );
       this.local = this.#listener.local;
       return;
     }
-    const socket = SocketChannel.udp({ ...plan.socket, packetInfo: plan.isWildcard && process.platform === 'linux' }, plan.socket);
+    const socket = SocketChannel.udp(
+      { ...plan.socket, packetInfo: plan.isWildcard && process.platform === 'linux' },
+      plan.socket,
+    );
     const peers = new UdpPeers(socket, plan.isWildcard && process.platform === 'linux');
     this.#socket = socket;
     this.local = socket.local;
@@ -140,7 +147,12 @@ export class DaemonServer implements AsyncDisposable {
 
   /** What it has done so far. */
   counters(): ServerCounters {
-    return { accepted: this.#accepted, refused: this.#refused, ignored: this.#ignored, kernelDrops: this.#socket?.kernelDrops() ?? 0 };
+    return {
+      accepted: this.#accepted,
+      refused: this.#refused,
+      ignored: this.#ignored,
+      kernelDrops: this.#socket?.kernelDrops() ?? 0,
+    };
   }
 
   /** The pipes that are open. */

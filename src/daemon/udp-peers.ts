@@ -113,7 +113,10 @@ export class UdpPeers {
   /** The peer, if it is known; it counts as heard of. */
   find(local: Endpoint, remote: Endpoint): PeerChannel | undefined {
     const last = this.#last;
-    const found = last !== undefined && last.remote.equals(remote) && last.local.equals(local) ? last : this.#byLocal.get(key(local))?.get(key(remote));
+    const found =
+      last !== undefined && last.remote.equals(remote) && last.local.equals(local)
+        ? last
+        : this.#byLocal.get(key(local))?.get(key(remote));
     if (found !== undefined) found.heardIn = this.round;
     this.#last = found;
     return found;
@@ -168,6 +171,10 @@ export class UdpPeers {
 function key(endpoint: Endpoint): string {
   const { packed } = endpoint;
   return endpoint.family === 4
-    ? String.fromCharCode(((packed[0] ?? 0) << 8) | (packed[1] ?? 0), ((packed[2] ?? 0) << 8) | (packed[3] ?? 0), endpoint.port)
+    ? String.fromCharCode(
+        ((packed[0] ?? 0) << 8) | (packed[1] ?? 0),
+        ((packed[2] ?? 0) << 8) | (packed[3] ?? 0),
+        endpoint.port,
+      )
     : Buffer.from(packed.buffer, packed.byteOffset, packed.length).toString('latin1');
 }

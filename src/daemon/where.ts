@@ -36,7 +36,12 @@ export interface Served {
 export function readWhere(where: unknown): Served {
   const items: unknown[] = Array.isArray(where) ? [...where] : [where];
   if (items.length === 0) wrong(where);
-  const served = { ranges: [] as string[], scoped: [] as string[], wildcards: [] as string[], port: undefined as number | undefined };
+  const served = {
+    ranges: [] as string[],
+    scoped: [] as string[],
+    wildcards: [] as string[],
+    port: undefined as number | undefined,
+  };
   const finders: ((ip: string) => Route | undefined)[] = [];
   const addPool = (pool: RoutePool) => {
     const { ranges, routeOf } = RoutePool.localsOf(pool);
@@ -44,7 +49,8 @@ export function readWhere(where: unknown): Served {
     finders.push(routeOf);
   };
   const addRoute = (route: Route) => {
-    if (route.locals.length === 0) throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'this route has no local address to listen at');
+    if (route.locals.length === 0)
+      throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'this route has no local address to listen at');
     served.ranges.push(...route.locals.map(rangeText));
     finders.push(routeFinder(route));
   };
@@ -52,7 +58,9 @@ export function readWhere(where: unknown): Served {
     if (typeof item === 'string') addText(served, item, where);
     else if (item instanceof RoutePool) addPool(item);
     else if (item instanceof Route) addRoute(item);
-    else if (item instanceof Interface) for (const family of FAMILIES) item.rp[family].routes.filter((route) => route.locals.length > 0).forEach(addRoute);
+    else if (item instanceof Interface)
+      for (const family of FAMILIES)
+        item.rp[family].routes.filter((route) => route.locals.length > 0).forEach(addRoute);
     else if (item instanceof BoundRoute) {
       addText(served, item.address, where);
       if (item.port > 0) served.port = item.port;
@@ -60,7 +68,11 @@ export function readWhere(where: unknown): Served {
     } else wrong(where);
   }
   if (served.ranges.length + served.scoped.length + served.wildcards.length === 0) {
-    throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'there is no address to listen at: the pool or interface that was given has none', { option: 'where' });
+    throw new RoutePoolError(
+      'ERR_ROUTEPOOL_NO_ROUTE',
+      'there is no address to listen at: the pool or interface that was given has none',
+      { option: 'where' },
+    );
   }
   return {
     ...served,
@@ -74,7 +86,11 @@ export function readWhere(where: unknown): Served {
   };
 }
 
-function addText(served: { ranges: string[]; scoped: string[]; wildcards: string[] }, text: string, where: unknown): void {
+function addText(
+  served: { ranges: string[]; scoped: string[]; wildcards: string[] },
+  text: string,
+  where: unknown,
+): void {
   const address = canonicalAddress(text);
   if (isIP(address) !== 0 && address.includes('%')) served.scoped.push(address);
   else if (address === '0.0.0.0' || address === '::') served.wildcards.push(address);

@@ -56,18 +56,20 @@ export const ERROR_CODES: Readonly<Record<RoutePoolErrorCode, ErrorCodeFacts>> =
   },
   ERR_ROUTEPOOL_SERVER: {
     what: 'The name or address of a server cannot be read, or does not fit the family of the block.',
-    advice: 'Write `host`, `host:port`, `[IPv6]:port` or `stun:host:port`; for an IPv6 block name a server that has an IPv6 address.',
+    advice:
+      'Write `host`, `host:port`, `[IPv6]:port` or `stun:host:port`; for an IPv6 block name a server that has an IPv6 address.',
   },
   ERR_ROUTEPOOL_RESOLVE: {
-    what: 'A name does not resolve, or has no address of the family that is needed. The resolver\'s own error is the `cause`.',
+    what: "A name does not resolve, or has no address of the family that is needed. The resolver's own error is the `cause`.",
     advice: 'Check the name and the resolver (`getent ahosts NAME`), or use an address.',
   },
   ERR_ROUTEPOOL_SERVER_SILENT: {
     what: 'No server answered, neither this machine itself nor any source that was asked, so nothing is known of the sources.',
-    advice: 'Is the server running, and is UDP to it and back let through? Try `routepool nat --server SERVER`, or another server.',
+    advice:
+      'Is the server running, and is UDP to it and back let through? Try `routepool nat --server SERVER`, or another server.',
   },
   ERR_ROUTEPOOL_SERVER_REFUSED: {
-    what: 'The server\'s machine answers that nothing listens at the port (ICMP port unreachable).',
+    what: "The server's machine answers that nothing listens at the port (ICMP port unreachable).",
     advice: 'Check the port (STUN is 3478), and start the server.',
   },
   ERR_ROUTEPOOL_UNREACHABLE: {
@@ -84,7 +86,8 @@ export const ERROR_CODES: Readonly<Record<RoutePoolErrorCode, ErrorCodeFacts>> =
   },
   ERR_ROUTEPOOL_NO_ROUTE: {
     what: 'No route for what was asked: no external address is known for that family, a pool is empty, or a route has no local address.',
-    advice: 'The message says why. `nic.rp[af].routes` also has the routes without a proven external address, and `nic.whyNone(af)` the reason.',
+    advice:
+      'The message says why. `nic.rp[af].routes` also has the routes without a proven external address, and `nic.whyNone(af)` the reason.',
   },
   ERR_ROUTEPOOL_STATE: {
     what: 'The state file is damaged, of another sweep (other blocks, servers or interface), in use by another run, no regular file, or cannot be written.',

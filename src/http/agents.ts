@@ -82,7 +82,12 @@ class Routing {
     const { host, hostname, port, lookup, noDelay, keepAlive, keepAliveInitialDelay } = options;
     // `net.LookupFunction` is ours as long as all addresses are asked for, which they are.
     const asked = lookup as OpenStreamOptions['lookup'];
-    return openStream([host ?? hostname ?? 'localhost', Number(port)], route, { lookup: asked, noDelay, keepAlive, keepAliveInitialDelay });
+    return openStream([host ?? hostname ?? 'localhost', Number(port)], route, {
+      lookup: asked,
+      noDelay,
+      keepAlive,
+      keepAliveInitialDelay,
+    });
   }
 }
 
@@ -153,7 +158,8 @@ function handOver(prototype: object, agent: HttpAgent, request: ClientRequest, c
   try {
     options = choose();
   } catch (error) {
-    const reason = error instanceof Error ? error : new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', String(error), { cause: error });
+    const reason =
+      error instanceof Error ? error : new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', String(error), { cause: error });
     (request as unknown as { onSocket(socket: null, error: Error): void }).onSocket(null, reason);
     return;
   }
@@ -186,16 +192,29 @@ function isFull(agent: HttpAgent): boolean {
 }
 
 /** An agent whose connections leave by `route`. @internal */
-export function routeAgent(route: Route, options: RouteAgentOptions | RouteHttpsAgentOptions, caller: (...args: never[]) => unknown): HttpAgent {
+export function routeAgent(
+  route: Route,
+  options: RouteAgentOptions | RouteHttpsAgentOptions,
+  caller: (...args: never[]) => unknown,
+): HttpAgent {
   return asCaller(caller, () => make(options, route.af, false, () => () => route));
 }
 
 /** An agent whose connections leave by the routes of a pool. @internal */
-export function poolAgent(pool: RoutePool, options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions, caller: (...args: never[]) => unknown): HttpAgent {
+export function poolAgent(
+  pool: RoutePool,
+  options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions,
+  caller: (...args: never[]) => unknown,
+): HttpAgent {
   return asCaller(caller, () => make(options, pool.af, true, (pick) => picker(pool, checkPick(pick))));
 }
 
-function make(options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions, family: Family, hasPick: boolean, chooser: (pick: unknown) => (request: unknown) => Route): HttpAgent {
+function make(
+  options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions,
+  family: Family,
+  hasPick: boolean,
+  chooser: (pick: unknown) => (request: unknown) => Route,
+): HttpAgent {
   const { protocol, ...known } = asOptions(options) as typeof options;
   const isHttps = checkChoice('protocol', protocol, ['http:', 'https:']) === 'https:';
   checkAgentOptions(known, { isHttps, family, hasPick });
@@ -203,4 +222,3 @@ function make(options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOption
   const routing = new Routing(chooser(pick));
   return isHttps ? new RouteHttpsAgent(routing, rest) : new RouteHttpAgent(routing, rest);
 }
-

@@ -11,7 +11,10 @@ import type { Route } from '../routes/route.ts';
 import type { RoutePool } from '../routes/route-pool.ts';
 
 /** How connections are made: options of `tls.connect` for https, and these. */
-export interface ConnectorOptions extends Omit<ConnectionOptions, 'socket' | 'host' | 'port' | 'path' | 'localAddress' | 'lookup' | 'timeout'> {
+export interface ConnectorOptions extends Omit<
+  ConnectionOptions,
+  'socket' | 'host' | 'port' | 'path' | 'localAddress' | 'lookup' | 'timeout'
+> {
   /** When a connection is given up, handshake included, in milliseconds; 10,000 by default, as undici's own; 0: never. */
   timeout?: number | undefined;
   /** How names are resolved; `dns.lookup` by default. */
@@ -45,12 +48,19 @@ export interface ConnectRequest {
 }
 
 /** What undici takes as `connect`. */
-export type Connector = (request: ConnectRequest, callback: (...result: [error: null, socket: Socket] | [error: Error, socket: null]) => void) => void;
+export type Connector = (
+  request: ConnectRequest,
+  callback: (...result: [error: null, socket: Socket] | [error: Error, socket: null]) => void,
+) => void;
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /** @internal */
-export function routeConnector(route: Route, options: ConnectorOptions, caller: (...args: never[]) => unknown): Connector {
+export function routeConnector(
+  route: Route,
+  options: ConnectorOptions,
+  caller: (...args: never[]) => unknown,
+): Connector {
   return asCaller(caller, () => {
     checkConnectorOptions(asOptions(options), false);
     return connector(() => route, options);
@@ -58,7 +68,11 @@ export function routeConnector(route: Route, options: ConnectorOptions, caller: 
 }
 
 /** @internal */
-export function poolConnector(pool: RoutePool, options: ConnectorOptions & PickOptions, caller: (...args: never[]) => unknown): Connector {
+export function poolConnector(
+  pool: RoutePool,
+  options: ConnectorOptions & PickOptions,
+  caller: (...args: never[]) => unknown,
+): Connector {
   return asCaller(caller, () => {
     checkConnectorOptions(asOptions(options), true);
     const { pick, ...rest } = options;
@@ -67,7 +81,15 @@ export function poolConnector(pool: RoutePool, options: ConnectorOptions & PickO
 }
 
 function connector(pick: (request: unknown) => Route, options: ConnectorOptions): Connector {
-  const { timeout, lookup, allowH2 = false, keepAlive = true, keepAliveInitialDelay = KEEP_ALIVE_MS, maxCachedSessions = MAX_SESSIONS, ...tls } = options;
+  const {
+    timeout,
+    lookup,
+    allowH2 = false,
+    keepAlive = true,
+    keepAliveInitialDelay = KEEP_ALIVE_MS,
+    maxCachedSessions = MAX_SESSIONS,
+    ...tls
+  } = options;
   /** TLS sessions by server name, so that a second connection costs no second handshake. */
   const sessions = new Map<string, Buffer>();
   return (request, callback) => {
@@ -96,7 +118,14 @@ function connector(pick: (request: unknown) => Route, options: ConnectorOptions)
     if (localAddress) wrong('localAddress', 'nothing, since the route is what a connection leaves by', localAddress);
     const isTls = protocol === 'https:';
     const host = hostname.replace(/^\[(.*)\]$/, '$1');
-    const stream = httpSocket ?? (openStream([host, Number(port) || (isTls ? 443 : 80)], pick(request), { lookup, noDelay: true, keepAlive, keepAliveInitialDelay }) as unknown as Socket);
+    const stream =
+      httpSocket ??
+      (openStream([host, Number(port) || (isTls ? 443 : 80)], pick(request), {
+        lookup,
+        noDelay: true,
+        keepAlive,
+        keepAliveInitialDelay,
+      }) as unknown as Socket);
     if (!isTls) return stream;
     const name = servername || tls.servername || (isIP(host) === 0 ? host : undefined);
     const key = name ?? host;

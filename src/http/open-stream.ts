@@ -13,7 +13,11 @@ export interface OpenStreamOptions {
 }
 
 /** Connects to host and port by a route. What goes wrong is an `error` of the stream; destroying it gives the connection up. */
-export function openStream(dest: readonly [host: string, port: number], route: Route, options: OpenStreamOptions): PipeStream {
+export function openStream(
+  dest: readonly [host: string, port: number],
+  route: Route,
+  options: OpenStreamOptions,
+): PipeStream {
   const { lookup, noDelay, keepAlive, keepAliveInitialDelay } = options;
   const stream = new PipeStream((signal) => pipeOpen('tcp', dest, route, { signal, lookup }));
   if (noDelay !== undefined) stream.setNoDelay(noDelay);

@@ -41,13 +41,20 @@ const MAX_MS = 2 ** 31 - 1;
 const NO_PICK = { pick: 'a route is one; pools have a choice' } as const;
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` */
-export function checkAgentOptions(options: object, { isHttps, family, hasPick }: { isHttps: boolean; family: Family; hasPick: boolean }): void {
+export function checkAgentOptions(
+  options: object,
+  { isHttps, family, hasPick }: { isHttps: boolean; family: Family; hasPick: boolean },
+): void {
   const known = isHttps ? [...AGENT, 'maxCachedSessions' as const, ...TLS] : AGENT;
-  const given = checkKnown(options, hasPick ? ['pick' as const, ...known] : known, { ...(hasPick ? {} : NO_PICK), ...(isHttps ? {} : HTTPS_ONLY) });
+  const given = checkKnown(options, hasPick ? ['pick' as const, ...known] : known, {
+    ...(hasPick ? {} : NO_PICK),
+    ...(isHttps ? {} : HTTPS_ONLY),
+  });
   for (const name of ['maxSockets', 'maxTotalSockets'] as const) checkCount(name, given[name], 1);
   checkCount('maxFreeSockets', given.maxFreeSockets, 0);
   checkCount('maxCachedSessions', (given as { maxCachedSessions?: unknown }).maxCachedSessions, 0);
-  for (const name of ['agentKeepAliveTimeoutBuffer', 'keepAliveInitialDelay', 'keepAliveMsecs', 'timeout'] as const) checkNumber(name, given[name], 0, MAX_MS, false);
+  for (const name of ['agentKeepAliveTimeoutBuffer', 'keepAliveInitialDelay', 'keepAliveMsecs', 'timeout'] as const)
+    checkNumber(name, given[name], 0, MAX_MS, false);
   for (const name of ['keepAlive', 'noDelay'] as const) checkBoolean(name, given[name]);
   checkNumber('defaultPort', given.defaultPort, 1, 65_535, true);
   checkChoice('scheduling', given.scheduling, ['fifo', 'lifo']);
@@ -56,12 +63,17 @@ export function checkAgentOptions(options: object, { isHttps, family, hasPick }:
 }
 
 /** For an agent that does no TLS, options of TLS would do nothing at all. */
-const HTTPS_ONLY: Readonly<Record<string, string>> = Object.fromEntries(TLS.map((name) => [name, "it needs `protocol: 'https:'`"]));
+const HTTPS_ONLY: Readonly<Record<string, string>> = Object.fromEntries(
+  TLS.map((name) => [name, "it needs `protocol: 'https:'`"]),
+);
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` */
 export function checkConnectorOptions(options: object, hasPick: boolean): void {
   const known = [...CONNECTOR, ...TLS] as const;
-  const given = checkKnown(options, hasPick ? ['pick' as const, ...known] : known, { ...(hasPick ? {} : NO_PICK), family: 'the route has one' });
+  const given = checkKnown(options, hasPick ? ['pick' as const, ...known] : known, {
+    ...(hasPick ? {} : NO_PICK),
+    family: 'the route has one',
+  });
   checkNumber('timeout', given.timeout, 0, MAX_MS, false);
   checkNumber('keepAliveInitialDelay', given.keepAliveInitialDelay, 0, MAX_MS, false);
   checkCount('maxCachedSessions', given.maxCachedSessions, 0);
@@ -72,7 +84,8 @@ export function checkConnectorOptions(options: object, hasPick: boolean): void {
 /** What a request says for itself: only what would leave elsewhere than the agent says is refused, the rest is Node's to judge. */
 export function checkRequest(request: object, family: Family): void {
   const given = request as Readonly<Record<string, unknown>>;
-  for (const name of ['localAddress', 'localPort', 'socketPath'] as const) if (given[name]) refuse(name, STEERING[name], given[name]);
+  for (const name of ['localAddress', 'localPort', 'socketPath'] as const)
+    if (given[name]) refuse(name, STEERING[name], given[name]);
   checkFamily(given['family'], family);
 }
 

@@ -28,5 +28,10 @@ export interface Capability {
 
 /** Tries what this machine allows and gives each with its reason. A few sockets are opened and closed; nothing is sent. */
 export function capabilities(): Capability[] {
-  return listCapabilities().map(({ name, available, what, advice }) => ({ name: name as CapabilityName, available, what, advice }));
+  return listCapabilities().map(({ name, available, what, advice }) => ({
+    name: name as CapabilityName,
+    available,
+    what,
+    advice,
+  }));
 }

@@ -41,14 +41,24 @@ export const DIALECTS: readonly Dialect[] = ['documentation', 'complete', 'p2pd-
  *
  * @param options `platform` is the one whose integer for AF_INET6 is written; this machine's by default
  */
-export function writeDict(data: InterfaceData, options: { dialect?: Dialect; platform?: NodeJS.Platform } = {}): object {
+export function writeDict(
+  data: InterfaceData,
+  options: { dialect?: Dialect; platform?: NodeJS.Platform } = {},
+): object {
   const { dialect = 'documentation', platform = process.platform } = options;
   const full = dialect !== 'documentation';
   const af6 = familyNumber(6, platform);
   const routes = (family: 4 | 6) =>
-    (dialect === 'p2pd-3.1' ? data.routes[family].filter(isP2pdRoute) : data.routes[family]).map((route) => writeRoute(route, familyNumber(family, platform), full));
+    (dialect === 'p2pd-3.1' ? data.routes[family].filter(isP2pdRoute) : data.routes[family]).map((route) =>
+      writeRoute(route, familyNumber(family, platform), full),
+    );
   const { type, delta } = data.nat;
-  const nat = { type, nat_info: NAT_INFO[type], delta: { type: delta.type, value: delta.value }, delta_info: DELTA_INFO[delta.type] };
+  const nat = {
+    type,
+    nat_info: NAT_INFO[type],
+    delta: { type: delta.type, value: delta.value },
+    delta_info: DELTA_INFO[delta.type],
+  };
   const rp = { [AF_INET]: routes(4), [af6]: routes(6) };
   if (!full) return { name: data.name, nat, rp };
   return {
@@ -65,7 +75,8 @@ export function writeDict(data: InterfaceData, options: { dialect?: Dialect; pla
 }
 
 function writeRoute(route: RouteData, af: number, full: boolean): object {
-  const ranges = (list: readonly AddressRange[]) => list.map(({ ip, cidr }) => ({ ip: full ? longText(ip) : ip, cidr, af }));
+  const ranges = (list: readonly AddressRange[]) =>
+    list.map(({ ip, cidr }) => ({ ip: full ? longText(ip) : ip, cidr, af }));
   const short = { af, nic_ips: ranges(route.nicIps), ext_ips: ranges(route.extIps) };
   return full ? { ...short, link_local_ips: ranges(route.linkLocalIps) } : short;
 }
@@ -125,7 +136,9 @@ function readId(id: unknown): string {
 function readMac(mac: unknown): string | null {
   if (mac === null) return null;
   const right = typeof mac === 'string' && MAC.test(mac);
-  return right ? mac.toLowerCase().replaceAll('-', ':') : wrong('mac', "a hardware address like '9e-c6-00-11-22-33' or null", mac);
+  return right
+    ? mac.toLowerCase().replaceAll('-', ':')
+    : wrong('mac', "a hardware address like '9e-c6-00-11-22-33' or null", mac);
 }
 
 function readIsDefault(value: unknown): InterfaceData['isDefault'] {
@@ -145,7 +158,8 @@ function readRoutes(value: unknown): InterfaceData['routes'] {
   const key4 = familyKey(fields, 4, 'rp');
   const key6 = familyKey(fields, 6, 'rp');
   // With neither, the routes are under keys that mean nothing here: to ignore those would lose them without a word.
-  if (key4 === undefined && key6 === undefined) wrong('rp', `routes under ${AF_INET} or ${AF_INET6_ANYWHERE.join(', ')}`, value);
+  if (key4 === undefined && key6 === undefined)
+    wrong('rp', `routes under ${AF_INET} or ${AF_INET6_ANYWHERE.join(', ')}`, value);
   return { 4: read(key4, 4), 6: read(key6, 6) };
 }
 
@@ -156,7 +170,8 @@ function readRoute(value: unknown, path: string, family: 4 | 6): RouteData {
     readList(own(route, key, fallback), `${path}.${key}`, (range, at) => readRange(range, at, family));
   const nicIps = ranges('nic_ips');
   const extIps = ranges('ext_ips');
-  if (nicIps.length === 0 && extIps.length > 0) wrong(`${path}.nic_ips`, 'at least one address (there are external ones)', []);
+  if (nicIps.length === 0 && extIps.length > 0)
+    wrong(`${path}.nic_ips`, 'at least one address (there are external ones)', []);
   return { af: family, nicIps, extIps, linkLocalIps: ranges('link_local_ips', []) };
 }
 
@@ -177,7 +192,8 @@ function readRange(value: unknown, path: string, family: 4 | 6): AddressRange {
 
 function readFamily(af: unknown, path: string, family: 4 | 6): void {
   const numbers = family === 4 ? [AF_INET] : AF_INET6_ANYWHERE;
-  if (!numbers.some((number) => number === af)) wrong(path, `the integer of AF_INET${family === 4 ? '' : '6'} (${numbers.join(', ')})`, af);
+  if (!numbers.some((number) => number === af))
+    wrong(path, `the integer of AF_INET${family === 4 ? '' : '6'} (${numbers.join(', ')})`, af);
 }
 
 /** The key that a family has; undefined when there is none. */

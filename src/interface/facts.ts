@@ -85,8 +85,11 @@ export function listInterfaces(options?: { details?: false }): string[];
  */
 export function listInterfaces(options: { details: true }): InterfaceFacts[];
 export function listInterfaces(options: { details?: boolean } = {}): string[] | InterfaceFacts[] {
-  const details = asCaller(listInterfaces, () => checkBoolean('details', checkNames(options, ['details']).details)) ?? false;
-  return details ? unwrap(enumerateInterfaces(), listInterfaces).map(toFacts) : unwrap(interfaceNames(), listInterfaces);
+  const details =
+    asCaller(listInterfaces, () => checkBoolean('details', checkNames(options, ['details']).details)) ?? false;
+  return details
+    ? unwrap(enumerateInterfaces(), listInterfaces).map(toFacts)
+    : unwrap(interfaceNames(), listInterfaces);
 }
 
 /** @internal */
@@ -100,7 +103,12 @@ export function toFacts(found: NativeInterface): InterfaceFacts {
     up: found.up,
     running: found.running,
     default: { 4: found.defaultIpv4, 6: found.defaultIpv6 },
-    gateways: found.gateways.map(({ address, family, metric, table }) => ({ address: address ?? undefined, family: family === 6 ? 6 : 4, metric, table })),
+    gateways: found.gateways.map(({ address, family, metric, table }) => ({
+      address: address ?? undefined,
+      family: family === 6 ? 6 : 4,
+      metric,
+      table,
+    })),
     addresses: toAddresses(found.addresses, found.index),
     blocks: found.blocks,
   };

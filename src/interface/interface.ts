@@ -50,7 +50,9 @@ export class Interface {
   ) {
     const { name, nat, ...rest } = data;
     this.name = name;
-    this.#nat = new Nat(nat === NAT_NOT_LOOKED_AT.data ? NAT_NOT_LOOKED_AT : { ...NAT_NOT_LOOKED_AT, data: nat, isDefault: false });
+    this.#nat = new Nat(
+      nat === NAT_NOT_LOOKED_AT.data ? NAT_NOT_LOOKED_AT : { ...NAT_NOT_LOOKED_AT, data: nat, isDefault: false },
+    );
     this.facts = facts;
     this.rp = rp;
     this.#data = rest;
@@ -71,7 +73,8 @@ export class Interface {
    */
   static async load(which?: string | LoadOptions, options: LoadOptions = {}): Promise<Interface> {
     const origin = callSite(Interface.load);
-    if (typeof which === 'object' && which !== null) return Interface.#load(undefined, checkLoadOptions(which, Interface.load), origin);
+    if (typeof which === 'object' && which !== null)
+      return Interface.#load(undefined, checkLoadOptions(which, Interface.load), origin);
     if (which !== undefined && typeof which !== 'string') wrongName(which);
     return Interface.#load(which, checkLoadOptions(options, Interface.load), origin);
   }
@@ -81,26 +84,46 @@ export class Interface {
    *
    * @internal
    */
-  static loadFor(which: string, options: CheckedLoadOptions, origin: CallSite, onJob: (job: NativeLoad) => void): Promise<Interface> {
+  static loadFor(
+    which: string,
+    options: CheckedLoadOptions,
+    origin: CallSite,
+    onJob: (job: NativeLoad) => void,
+  ): Promise<Interface> {
     return Interface.#load(which, options, origin, onJob);
   }
 
-  static async #load(which: string | undefined, options: CheckedLoadOptions, origin: CallSite, onJob?: (job: NativeLoad) => void): Promise<Interface> {
+  static async #load(
+    which: string | undefined,
+    options: CheckedLoadOptions,
+    origin: CallSite,
+    onJob?: (job: NativeLoad) => void,
+  ): Promise<Interface> {
     const plan = unwrap(
-      planLoad({ ...(which === undefined ? {} : { interface: which }), ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }) }),
+      planLoad({
+        ...(which === undefined ? {} : { interface: which }),
+        ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+      }),
       Interface.load,
     );
     const { asksIpv4, asksIpv6 } = plan.facts();
     const families = FAMILIES.filter((family) => (family === 4 ? asksIpv4 : asksIpv6));
-    const { servers, isPublic, unresolved } = await resolveAll({ ...options, holds: onJob === undefined }, families, origin);
+    const { servers, isPublic, unresolved } = await resolveAll(
+      { ...options, holds: onJob === undefined },
+      families,
+      origin,
+    );
     const start = (bell: () => void) => {
       const job = plan.start(servers, isPublic, bell);
       if (!isFailure(job)) onJob?.(job);
       return job;
     };
     const loaded = await probed('load', which, () => finished(start, options.signal, origin, onJob === undefined));
-    const names = (family: Family) => servers.filter((server) => server.address.includes(':') === (family === 6)).map((server) => server.name);
-    return Interface.#of(loaded, names, (family) => (names(family).length === 0 && families.includes(family) ? unresolved : undefined));
+    const names = (family: Family) =>
+      servers.filter((server) => server.address.includes(':') === (family === 6)).map((server) => server.name);
+    return Interface.#of(loaded, names, (family) =>
+      names(family).length === 0 && families.includes(family) ? unresolved : undefined,
+    );
   }
 
   /**
@@ -115,17 +138,29 @@ export class Interface {
     const plan = unwrap(planLoad(which === undefined ? {} : { interface: which }), Interface.find);
     const facts = toFacts(plan.facts().interface);
     const none = 'no server was asked: Interface.load() does that';
-    return new Interface(dataOf(facts), { 4: RoutePool.of(4, []), 6: RoutePool.of(6, []) }, { 4: none, 6: none }, facts);
+    return new Interface(
+      dataOf(facts),
+      { 4: RoutePool.of(4, []), 6: RoutePool.of(6, []) },
+      { 4: none, 6: none },
+      facts,
+    );
   }
 
-  static #of(loaded: LoadedInterface, servers: (family: Family) => string[], unresolved: (family: Family) => string | undefined): Interface {
+  static #of(
+    loaded: LoadedInterface,
+    servers: (family: Family) => string[],
+    unresolved: (family: Family) => string | undefined,
+  ): Interface {
     const facts = toFacts(loaded.facts);
     const at = Date.now();
     const pool = (family: Family) => {
       const found = family === 4 ? loaded.ipv4 : loaded.ipv6;
       return RoutePool.of(family, routesOf(found, family, facts, loaded.linkLocal, servers(family), at));
     };
-    const whyNone = { 4: unresolved(4) ?? loaded.ipv4.whyNone ?? undefined, 6: unresolved(6) ?? loaded.ipv6.whyNone ?? undefined };
+    const whyNone = {
+      4: unresolved(4) ?? loaded.ipv4.whyNone ?? undefined,
+      6: unresolved(6) ?? loaded.ipv6.whyNone ?? undefined,
+    };
     return new Interface(dataOf(facts), { 4: pool(4), 6: pool(6) }, whyNone, facts);
   }
 
@@ -136,8 +171,17 @@ export class Interface {
    */
   static fromDict(dict: unknown): Interface {
     const { routes, ...data } = asCaller(Interface.fromDict, () => readDict(dict));
-    const pool = (af: Family) => RoutePool.of(af, routes[af].map((route) => restored(route, data.name)));
-    return new Interface(data, { 4: pool(4), 6: pool(6) }, { 4: 'the restored dict has none', 6: 'the restored dict has none' }, undefined);
+    const pool = (af: Family) =>
+      RoutePool.of(
+        af,
+        routes[af].map((route) => restored(route, data.name)),
+      );
+    return new Interface(
+      data,
+      { 4: pool(4), 6: pool(6) },
+      { 4: 'the restored dict has none', 6: 'the restored dict has none' },
+      undefined,
+    );
   }
 
   /** The NAT that the interface is behind; until {@link Interface.loadNat} P2PD's default: restrict port, random delta. */
@@ -193,7 +237,10 @@ export class Interface {
    */
   route(af?: Family): Route {
     const family = af ?? this.supported()[0] ?? 4;
-    if (family !== 4 && family !== 6) throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected IP4 or IP6 but received ${inspect(af)}`, { option: 'af' });
+    if (family !== 4 && family !== 6)
+      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected IP4 or IP6 but received ${inspect(af)}`, {
+        option: 'af',
+      });
     const first = this.rp[family].routes.find((route) => route.extIps.length > 0);
     if (first === undefined) {
       const why = this.#whyNone[family] ?? 'nothing is known of its external addresses';
@@ -210,7 +257,10 @@ export class Interface {
    */
   toDict(options: { dialect?: Dialect; platform?: NodeJS.Platform } = {}): object {
     const given = asCaller(this.toDict, () => checkNames(options, ['dialect', 'platform']));
-    asCaller(this.toDict, () => [checkChoice('dialect', given.dialect, DIALECTS), checkText('platform', given.platform, "a platform like 'linux' or 'win32'")]);
+    asCaller(this.toDict, () => [
+      checkChoice('dialect', given.dialect, DIALECTS),
+      checkText('platform', given.platform, "a platform like 'linux' or 'win32'"),
+    ]);
     const routes = { 4: this.rp[4].toJSON().routes, 6: this.rp[6].toJSON().routes };
     return writeDict({ ...this.#data, name: this.name, nat: this.#nat, routes }, options);
   }
@@ -227,13 +277,19 @@ export class Interface {
         evidence: route.evidence,
       }));
     const dict = { ...this.toDict({ dialect: 'complete' }), nat: this.#nat.toJSON({ detail: true }) };
-    return { version: DETAIL_VERSION, ...dict, facts: this.facts, routes: { 4: routes(4), 6: routes(6) }, whyNone: this.#whyNone };
+    return {
+      version: DETAIL_VERSION,
+      ...dict,
+      facts: this.facts,
+      routes: { 4: routes(4), 6: routes(6) },
+      whyNone: this.#whyNone,
+    };
   }
 
   static {
     // What a pipe that leaves by it is bound to: that of its first route.
     defineLocalSide(this.prototype, function (this: Interface) {
-        return sideOf(this.route());
+      return sideOf(this.route());
     });
     Object.defineProperty(this.prototype, inspect.custom, {
       value(this: Interface): string {
@@ -244,7 +300,11 @@ export class Interface {
 }
 
 function wrongName(which: unknown): never {
-  throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected the name of an interface or an address but received ${inspect(which)}`, { option: 'interface' });
+  throw new RoutePoolError(
+    'ERR_ROUTEPOOL_OPTION',
+    `expected the name of an interface or an address but received ${inspect(which)}`,
+    { option: 'interface' },
+  );
 }
 
 function dataOf(facts: InterfaceFacts): Omit<InterfaceData, 'routes'> {
@@ -259,7 +319,14 @@ function dataOf(facts: InterfaceFacts): Omit<InterfaceData, 'routes'> {
   };
 }
 
-function routesOf(found: LoadedFamily, af: Family, facts: InterfaceFacts, linkLocal: readonly string[], servers: readonly string[], at: number): Route[] {
+function routesOf(
+  found: LoadedFamily,
+  af: Family,
+  facts: InterfaceFacts,
+  linkLocal: readonly string[],
+  servers: readonly string[],
+  at: number,
+): Route[] {
   const seen = new Map(found.seen.map((address) => [address.ip, toObservation(address, servers)]));
   return found.routes.map(
     (route) =>

@@ -23,7 +23,11 @@ export interface LoadedInterfaces {
 export async function loadInterfaces(names?: readonly string[], options: LoadOptions = {}): Promise<LoadedInterfaces> {
   // What is wrong with the options would fail each interface alike: it is the caller's to mend.
   checkLoadOptions(options, loadInterfaces);
-  const wanted = checkNamesOf(names) ?? listInterfaces({ details: true }).filter((facts) => facts.up && facts.kind !== 'loopback').map((facts) => facts.name);
+  const wanted =
+    checkNamesOf(names) ??
+    listInterfaces({ details: true })
+      .filter((facts) => facts.up && facts.kind !== 'loopback')
+      .map((facts) => facts.name);
   const results = await Promise.allSettled(wanted.map((name) => Interface.load(name, options)));
   if (options.signal?.aborted) {
     const aborted = results.find((result) => result.status === 'rejected');
@@ -32,12 +36,23 @@ export async function loadInterfaces(names?: readonly string[], options: LoadOpt
   return {
     loaded: results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])),
     failed: results.flatMap((result, i) =>
-      result.status === 'rejected' ? [{ name: wanted[i] ?? '', error: result.reason instanceof Error ? result.reason : new Error(String(result.reason)) }] : [],
+      result.status === 'rejected'
+        ? [
+            {
+              name: wanted[i] ?? '',
+              error: result.reason instanceof Error ? result.reason : new Error(String(result.reason)),
+            },
+          ]
+        : [],
     ),
   };
 }
 
 function checkNamesOf(names: unknown): readonly string[] | undefined {
-  const right = names === undefined || (Array.isArray(names) && [...(names as unknown[])].every((name) => typeof name === 'string'));
-  return right ? (names as readonly string[] | undefined) : asCaller(loadInterfaces, () => wrong('names', 'a list of names of interfaces', names));
+  const right =
+    names === undefined ||
+    (Array.isArray(names) && [...(names as unknown[])].every((name) => typeof name === 'string'));
+  return right
+    ? (names as readonly string[] | undefined)
+    : asCaller(loadInterfaces, () => wrong('names', 'a list of names of interfaces', names));
 }

@@ -48,6 +48,12 @@ let networks: { bytes: Uint8Array; prefix: number }[] | undefined;
 function isPublic(ip: string): boolean {
   const bytes = parseAddress(ip)?.bytes;
   if (bytes === undefined) return false;
-  networks ??= NOT_PUBLIC.map(([network, prefix]) => ({ bytes: parseAddress(network)?.bytes ?? new Uint8Array(), prefix }));
-  return !networks.some((network) => bytes.length === network.bytes.length && Buffer.compare(networkOf(bytes, network.prefix), network.bytes) === 0);
+  networks ??= NOT_PUBLIC.map(([network, prefix]) => ({
+    bytes: parseAddress(network)?.bytes ?? new Uint8Array(),
+    prefix,
+  }));
+  return !networks.some(
+    (network) =>
+      bytes.length === network.bytes.length && Buffer.compare(networkOf(bytes, network.prefix), network.bytes) === 0,
+  );
 }

@@ -24,9 +24,28 @@ export interface NatBehaviour {
   readonly pooling?: Pooling;
 }
 
-const MAPPINGS: readonly Mapping[] = ['none', 'endpoint-independent', 'address-dependent', 'address-and-port-dependent', 'unknown'];
-const FILTERINGS: readonly Filtering[] = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent', 'unknown'];
-const ALLOCATIONS: readonly PortAllocation[] = ['not-applicable', 'equal', 'preserving', 'independent', 'dependent', 'random', 'unknown'];
+const MAPPINGS: readonly Mapping[] = [
+  'none',
+  'endpoint-independent',
+  'address-dependent',
+  'address-and-port-dependent',
+  'unknown',
+];
+const FILTERINGS: readonly Filtering[] = [
+  'endpoint-independent',
+  'address-dependent',
+  'address-and-port-dependent',
+  'unknown',
+];
+const ALLOCATIONS: readonly PortAllocation[] = [
+  'not-applicable',
+  'equal',
+  'preserving',
+  'independent',
+  'dependent',
+  'random',
+  'unknown',
+];
 const HAIRPINS: readonly Hairpin[] = ['not-asked', 'yes', 'internal-source', 'no', 'not-applicable', 'unknown'];
 const POOLINGS: readonly Pooling[] = ['paired', 'arbitrary', 'not-applicable', 'unknown'];
 

@@ -19,7 +19,11 @@ export interface NatMatch {
   /** The family that the verdict is of; undefined if the two have none in common. */
   readonly family: Family | undefined;
   /** Each way, whether it works, and why. */
-  readonly techniques: readonly { readonly name: ConnectTechnique; readonly works: 'yes' | 'no' | 'maybe'; readonly why: string }[];
+  readonly techniques: readonly {
+    readonly name: ConnectTechnique;
+    readonly works: 'yes' | 'no' | 'maybe';
+    readonly why: string;
+  }[];
 }
 
 /** The better, the earlier. */
@@ -47,11 +51,19 @@ function matchIn(a: Nat, b: Nat, family: Family): NatMatch[] {
   const [first, second] = [a.behaviourOf(family), b.behaviourOf(family)];
   if (first === undefined || second === undefined) return [];
   const { verdict, techniques } = unwrap(matchNats(first, second), canConnect);
-  return [{ verdict: verdict as NatMatch['verdict'], family, techniques: techniques as unknown as NatMatch['techniques'] }];
+  return [
+    { verdict: verdict as NatMatch['verdict'], family, techniques: techniques as unknown as NatMatch['techniques'] },
+  ];
 }
 
 const NOTHING_IN_COMMON: NatMatch = {
   verdict: 'relay',
   family: undefined,
-  techniques: [{ name: 'relay', works: 'yes', why: 'The two have no address family in common; a relay that has both can pass packets on.' }],
+  techniques: [
+    {
+      name: 'relay',
+      works: 'yes',
+      why: 'The two have no address family in common; a relay that has both can pass packets on.',
+    },
+  ],
 };

@@ -38,8 +38,15 @@ export function readNat(value: unknown, caller: (...args: never[]) => unknown): 
     const path = nested === undefined ? '' : 'nat';
     const nat = nested === undefined ? whole : readObject(nested, 'nat');
     // An object that is no dict at all would be read as the default.
-    if (own(nat, 'type') === undefined && own(nat, 'delta') === undefined) wrong(path, 'an object like { type, delta }', nat);
-    return { data: readNatData(nat, path), behaviours: readBehaviours(nat, path), report: undefined, isDefault: false, at: undefined };
+    if (own(nat, 'type') === undefined && own(nat, 'delta') === undefined)
+      wrong(path, 'an object like { type, delta }', nat);
+    return {
+      data: readNatData(nat, path),
+      behaviours: readBehaviours(nat, path),
+      report: undefined,
+      isDefault: false,
+      at: undefined,
+    };
   } catch (error) {
     if (error instanceof RoutePoolError) Error.captureStackTrace(error, caller);
     throw error;

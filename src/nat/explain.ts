@@ -52,7 +52,8 @@ const PEERS: Readonly<Record<NatType, string>> = {
   7: 'No. A relay that is reached over TCP (TURN over TLS on port 443) is what is left.',
 };
 
-const PREDICTABLE = 'Only with a peer who is open, behind a full cone or behind an address-restricted NAT; with others perhaps, by guessing the next port, which here follows a pattern. Have a relay (TURN) ready.';
+const PREDICTABLE =
+  'Only with a peer who is open, behind a full cone or behind an address-restricted NAT; with others perhaps, by guessing the next port, which here follows a pattern. Have a relay (TURN) ready.';
 
 /** Explains it. */
 export function explainNat({ behaviour, numbers, found }: Explained): NatExplanation {
@@ -65,7 +66,14 @@ export function explainNat({ behaviour, numbers, found }: Explained): NatExplana
       { question: 'Can two peers connect directly?', answer: withDoubt(peers(behaviour, numbers), known) },
       { question: 'Will a port mapping survive?', answer: survival(behaviour, found) },
     ],
-    notes: [...seenFrom(found), ...(behaviour.blocked ? [] : [...ports(behaviour, found), ...doubts(found)]), ...connection(found), ...breachesOf(behaviour, found).map((breach) => `It breaks RFC ${breach.rfc}, ${breach.requirement}: ${breach.text}.`)],
+    notes: [
+      ...seenFrom(found),
+      ...(behaviour.blocked ? [] : [...ports(behaviour, found), ...doubts(found)]),
+      ...connection(found),
+      ...breachesOf(behaviour, found).map(
+        (breach) => `It breaks RFC ${breach.rfc}, ${breach.requirement}: ${breach.text}.`,
+      ),
+    ],
   };
 }
 
@@ -75,12 +83,23 @@ function notFound({ family, connectivity, servers }: NatFamily): NatExplanation 
     'dns-failed': 'The names of the servers do not resolve, so nothing is known of the NAT.',
     'no-route': 'There is no route to the servers, so nothing is known of the NAT.',
     'captive-portal': 'A captive portal stands before the Internet: log in with a browser, then ask again.',
-    'no-reply': connectivity.reason === 'server-refused' ? 'The servers refuse to answer, so nothing is known of the NAT.' : 'No server answered, so nothing is known of the NAT.',
+    'no-reply':
+      connectivity.reason === 'server-refused'
+        ? 'The servers refuse to answer, so nothing is known of the NAT.'
+        : 'No server answered, so nothing is known of the NAT.',
     'no-server': `IPv${family} was not looked at: none of the servers has an IPv${family} address. Name one that has, as in ${family === 6 ? '[2001:db8::1]:3478' : '192.0.2.1:3478'}, to find out.`,
-    stopped: 'It was stopped before anything was known.',
+    'stopped': 'It was stopped before anything was known.',
   }[connectivity.value as string];
-  const why = connectivity.why === undefined || connectivity.value === 'no-server' ? [] : [capital(`${sentence(connectivity.why)}.`)];
-  const asked = servers.length === 0 ? [] : [`Asked: ${servers.map((server) => (server.name === server.server ? server.name : `${server.name} (${server.server})`)).join(', ')}.`];
+  const why =
+    connectivity.why === undefined || connectivity.value === 'no-server'
+      ? []
+      : [capital(`${sentence(connectivity.why)}.`)];
+  const asked =
+    servers.length === 0
+      ? []
+      : [
+          `Asked: ${servers.map((server) => (server.name === server.server ? server.name : `${server.name} (${server.server})`)).join(', ')}.`,
+        ];
   return { headline: headline ?? 'Nothing is known of the NAT.', answers: [], notes: [...why, ...asked] };
 }
 
@@ -90,26 +109,33 @@ function partly({ mapping, filtering, endpointDependent }: NatBehaviour, { type,
   else if (mapping === 'endpoint-independent') about.push('the mapped port is the same for all destinations');
   else if (mapping !== 'unknown' || endpointDependent) about.push('the mapped port is another for each destination');
   if (filtering !== 'unknown') about.push(`the filter is ${filtering}`);
-  if (about.length === 0) return `It could not be found out what kind of NAT this is; until then it is taken for ${article(rfc3489 === 'unknown' ? 'port restricted cone' : rfc3489)}, as a careful guess.`;
-  const missing = filtering === 'unknown' ? 'whom it lets in could not be found out' : 'the rest could not be found out';
+  if (about.length === 0)
+    return `It could not be found out what kind of NAT this is; until then it is taken for ${article(rfc3489 === 'unknown' ? 'port restricted cone' : rfc3489)}, as a careful guess.`;
+  const missing =
+    filtering === 'unknown' ? 'whom it lets in could not be found out' : 'the rest could not be found out';
   return `${capital(about.join(', and '))}; ${missing}, and it is taken for the strictest kind that fits (P2PD's type ${type}).`;
 }
 
 function reached({ mapping, filtering }: NatBehaviour, { type }: NatNumbers): string {
   // A firewall may be learnt by address alone, which has no type of its own.
   if (mapping === 'none' && filtering === 'address-dependent') return REACHED[4];
-  if (type === 6 && filtering === 'endpoint-independent') return 'Hardly: each mapped port is open to everybody, but it is another one for each destination, so nobody can be told which.';
+  if (type === 6 && filtering === 'endpoint-independent')
+    return 'Hardly: each mapped port is open to everybody, but it is another one for each destination, so nobody can be told which.';
   return REACHED[type];
 }
 
 function peers(behaviour: NatBehaviour, { type }: NatNumbers): string {
   if (behaviour.mapping === 'none' && behaviour.filtering === 'address-dependent') return PEERS[4];
-  const predictable = behaviour.allocation !== undefined && ['equal', 'preserving', 'independent', 'dependent'].includes(behaviour.allocation);
+  const predictable =
+    behaviour.allocation !== undefined &&
+    ['equal', 'preserving', 'independent', 'dependent'].includes(behaviour.allocation);
   return type === 6 && predictable ? PREDICTABLE : PEERS[type];
 }
 
 function withDoubt(answer: string, known: boolean): string {
-  return known ? answer : `Not known for sure. If it is as strict as it may be: ${answer.charAt(0).toLowerCase()}${answer.slice(1)}`;
+  return known
+    ? answer
+    : `Not known for sure. If it is as strict as it may be: ${answer.charAt(0).toLowerCase()}${answer.slice(1)}`;
 }
 
 /** What to send how often: mappings are kept two minutes by the RFC, and less by many. */
@@ -122,28 +148,46 @@ function survival({ mapping, blocked }: NatBehaviour, found: NatFamily | undefin
   const join = (...parts: (string | undefined)[]) => parts.filter(Boolean).join(' ');
   if (value === 'measured' && deadMs !== undefined) {
     const alive = aliveMs === undefined || aliveMs === 0 ? '' : `it is kept for ${seconds(aliveMs)} of silence, and `;
-    return join(what, capital(`${alive}it is gone after ${seconds(deadMs)} at the latest: send something more often than that.`));
+    return join(
+      what,
+      capital(`${alive}it is gone after ${seconds(deadMs)} at the latest: send something more often than that.`),
+    );
   }
-  if (value === 'at-least' && aliveMs !== undefined) return join(what, `It was still there after ${seconds(aliveMs)} of silence; longer was not waited.`);
-  if (value === 'unknown') return join(what, `How long it is kept could not be found out${why === undefined ? '' : `: ${sentence(why)}`}.`, CAREFUL);
+  if (value === 'at-least' && aliveMs !== undefined)
+    return join(what, `It was still there after ${seconds(aliveMs)} of silence; longer was not waited.`);
+  if (value === 'unknown')
+    return join(
+      what,
+      `How long it is kept could not be found out${why === undefined ? '' : `: ${sentence(why)}`}.`,
+      CAREFUL,
+    );
   return join(what, 'While it is used, yes. How long it is kept in silence was not measured.', CAREFUL);
 }
 
 function seenFrom(found: NatFamily | undefined): string[] {
   if (found?.external === undefined) return [];
   const { externals, local } = found;
-  const others = externals.length > 1 ? ` (also ${externals.slice(1, 4).join(', ')}${externals.length > 4 ? ', …' : ''})` : '';
-  const notes = found.mapping.value === 'none' ? [`Seen from outside: ${local}, the same as inside.`] : [`Seen from outside: ${local} as ${found.external}${others}.`];
+  const others =
+    externals.length > 1 ? ` (also ${externals.slice(1, 4).join(', ')}${externals.length > 4 ? ', …' : ''})` : '';
+  const notes =
+    found.mapping.value === 'none'
+      ? [`Seen from outside: ${local}, the same as inside.`]
+      : [`Seen from outside: ${local} as ${found.external}${others}.`];
   // 100.64.0.0/10 (RFC 6598) is what carriers give to homes that they translate once more.
   if (/^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./.test(local)) {
-    notes.push('Your own address is one that carriers share (RFC 6598): the NAT is the carrier\'s, and no setting of your router opens it.');
+    notes.push(
+      "Your own address is one that carriers share (RFC 6598): the NAT is the carrier's, and no setting of your router opens it.",
+    );
   }
   return notes;
 }
 
 function ports({ allocation, step, mapping }: NatBehaviour, found: NatFamily | undefined): string[] {
   if (mapping === 'none') return [];
-  const share = found === undefined || found.allocation.confidence >= 1 ? '' : ` (${Math.round(found.allocation.confidence * 100)} % of the samples)`;
+  const share =
+    found === undefined || found.allocation.confidence >= 1
+      ? ''
+      : ` (${Math.round(found.allocation.confidence * 100)} % of the samples)`;
   switch (allocation) {
     case 'equal':
       return [`Ports outside are the same as inside${share}.`];
@@ -173,7 +217,9 @@ function doubts(found: NatFamily | undefined): string[] {
     if (value === 'unknown' && why !== undefined) notes.push(`${what} could not be found out: ${sentence(why)}.`);
   }
   if (found.disagree) {
-    const said = found.servers.filter((server) => server.canTest).map(({ name, mapping, filtering }) => `${name} says mapping ${mapping.value}, filtering ${filtering.value}`);
+    const said = found.servers
+      .filter((server) => server.canTest)
+      .map(({ name, mapping, filtering }) => `${name} says mapping ${mapping.value}, filtering ${filtering.value}`);
     notes.push(`The servers disagree: ${said.join('; ')}.`);
   }
   return notes;
@@ -183,8 +229,10 @@ function doubts(found: NatFamily | undefined): string[] {
 function connection(found: NatFamily | undefined): string[] {
   const notes: string[] = [];
   if (found === undefined) return notes;
-  if (found.connectivity.value !== 'ok' && found.connectivity.why !== undefined) notes.push(capital(`${sentence(found.connectivity.why)}.`));
-  if (found.interfaceRefused !== undefined) notes.push(`The packets could not be tied to the interface: ${found.interfaceRefused}.`);
+  if (found.connectivity.value !== 'ok' && found.connectivity.why !== undefined)
+    notes.push(capital(`${sentence(found.connectivity.why)}.`));
+  if (found.interfaceRefused !== undefined)
+    notes.push(`The packets could not be tied to the interface: ${found.interfaceRefused}.`);
   return notes;
 }
 

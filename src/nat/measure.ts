@@ -36,7 +36,10 @@ export async function measureNat(
   const isPublic = choice.origin === 'public';
   const { profile, lifetime, lifetimeMaxMs, hairpin, tcp, signal, stop } = options;
   const names = { lookup: options.lookup, signal: either(signal, stop) };
-  const [{ servers, unresolved }, portal] = await Promise.all([resolveAvailable(choice.servers, families, names, origin), resolvePortal(options.portal, names, isPublic, families, origin)]);
+  const [{ servers, unresolved }, portal] = await Promise.all([
+    resolveAvailable(choice.servers, families, names, origin),
+    resolvePortal(options.portal, names, isPublic, families, origin),
+  ]);
   const question = {
     locals,
     public: isPublic,
@@ -45,8 +48,13 @@ export async function measureNat(
     ...(facts.kind === 'loopback' ? {} : { interface: facts.name }),
     ...defined({ profile, lifetime, lifetimeMaxMs, hairpin, tcp, portal }),
   };
-  const report = await probed('nat', facts.name, () => finished((bell) => classifyNat(question, servers, bell), signal, origin, true, stop));
-  const behaviours = report.families.map((found) => ({ family: found.family === 6 ? (6 as const) : (4 as const), behaviour: toBehaviour(found.behaviour) }));
+  const report = await probed('nat', facts.name, () =>
+    finished((bell) => classifyNat(question, servers, bell), signal, origin, true, stop),
+  );
+  const behaviours = report.families.map((found) => ({
+    family: found.family === 6 ? (6 as const) : (4 as const),
+    behaviour: toBehaviour(found.behaviour),
+  }));
   return natOf(toReport(report), report.numbers, behaviours, Date.now());
 }
 
@@ -62,11 +70,19 @@ const UNASKABLE: ReadonlySet<Scope> = new Set(['link-local', 'multicast', 'unspe
 function localOf(facts: InterfaceFacts, routes: readonly Route[], family: Family): string | undefined {
   const seen = routes.find((route) => route.extIps.length > 0)?.local();
   if (seen !== undefined) return seen;
-  return facts.addresses.find((own) => own.family === family && !own.tentative && !own.deprecated && !own.temporary && !UNASKABLE.has(own.scope))?.ip;
+  return facts.addresses.find(
+    (own) => own.family === family && !own.tentative && !own.deprecated && !own.temporary && !UNASKABLE.has(own.scope),
+  )?.ip;
 }
 
 /** The portal's address. One whose name does not resolve is not asked: that much STUN has said already. */
-async function resolvePortal(portal: URL | false | undefined, names: Pick<CheckedNatOptions, 'lookup' | 'signal'>, isPublic: boolean, families: readonly Family[], origin: CallSite) {
+async function resolvePortal(
+  portal: URL | false | undefined,
+  names: Pick<CheckedNatOptions, 'lookup' | 'signal'>,
+  isPublic: boolean,
+  families: readonly Family[],
+  origin: CallSite,
+) {
   const url = portal ?? (isPublic ? new URL(PORTAL_URL) : false);
   if (url === false) return undefined;
   const host = url.hostname.replaceAll(/^\[|\]$/g, '');

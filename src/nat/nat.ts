@@ -7,7 +7,14 @@ import type { NatData } from './data.ts';
 import { behaviourOf, numbersOf, type NatBehaviour } from './behaviour.ts';
 import { readNat } from './dict.ts';
 import { explainNat, explanationText, type NatExplanation } from './explain.ts';
-import { DEFAULT_DELTA_TYPE, DEFAULT_NAT_TYPE, DELTA_INFO, NAT_INFO, type DeltaType, type NatType } from './p2pd-types.ts';
+import {
+  DEFAULT_DELTA_TYPE,
+  DEFAULT_NAT_TYPE,
+  DELTA_INFO,
+  NAT_INFO,
+  type DeltaType,
+  type NatType,
+} from './p2pd-types.ts';
 import type { Filtering, Mapping, NatEvidence, NatFamily, NatProfile, NatReport, PortAllocation } from './report.ts';
 import { breachesOf, type NatBreach } from './requirements.ts';
 
@@ -166,12 +173,17 @@ export class Nat implements NatData {
   explanation(af?: Family): NatExplanation {
     const behaviour = af === undefined ? this.#behaviour : this.behaviourOf(af);
     const family = af === 6 ? 6 : 4;
-    if (behaviour === undefined) return { headline: `Nothing is known of the IPv${family} NAT.`, answers: [], notes: [] };
+    if (behaviour === undefined)
+      return { headline: `Nothing is known of the IPv${family} NAT.`, answers: [], notes: [] };
     if (this.#source.isDefault) return NOT_LOOKED_AT;
     const found = af === undefined ? this.families[0] : this.family(family);
-    const numbers = this.#source.behaviours.length === 0 ? { ...numbersOf(behaviour), type: this.type, assumed: false } : numbersOf(behaviour);
+    const numbers =
+      this.#source.behaviours.length === 0
+        ? { ...numbersOf(behaviour), type: this.type, assumed: false }
+        : numbersOf(behaviour);
     const explanation = explainNat({ behaviour, numbers, found });
-    const mayBeDefault = this.#source.behaviours.length === 0 && this.type === DEFAULT_NAT_TYPE && this.delta.type === DEFAULT_DELTA_TYPE;
+    const mayBeDefault =
+      this.#source.behaviours.length === 0 && this.type === DEFAULT_NAT_TYPE && this.delta.type === DEFAULT_DELTA_TYPE;
     return mayBeDefault ? { ...explanation, notes: [...explanation.notes, MAY_BE_DEFAULT] } : explanation;
   }
 
@@ -189,7 +201,16 @@ export class Nat implements NatData {
     if (!checkDetail(options, this.toJSON)) return dict;
     const { behaviours, report, at } = this.#source;
     const behaviour = Object.fromEntries(behaviours.map(({ family, behaviour }) => [family, behaviour]));
-    return { version: DETAIL_VERSION, ...dict, rfc3489: this.rfc3489, assumed: this.assumed, behaviour, breaches: this.breaches, at, report };
+    return {
+      version: DETAIL_VERSION,
+      ...dict,
+      rfc3489: this.rfc3489,
+      assumed: this.assumed,
+      behaviour,
+      breaches: this.breaches,
+      at,
+      report,
+    };
   }
 
   static {
@@ -212,7 +233,8 @@ export const NAT_NOT_LOOKED_AT: NatSource = {
 };
 
 const NOT_LOOKED_AT: NatExplanation = {
-  headline: 'The NAT was not looked at: until then it is taken for a port-restricted one with random ports (loadNat() finds out).',
+  headline:
+    'The NAT was not looked at: until then it is taken for a port-restricted one with random ports (loadNat() finds out).',
   answers: [],
   notes: [],
 };
@@ -232,7 +254,11 @@ export function describeNat(nat: unknown): string {
 export function asNat(value: unknown, caller: (...args: never[]) => unknown): Nat {
   if (value instanceof Nat) return value;
   if (typeof value !== 'object' || value === null) {
-    const error = new RoutePoolError('ERR_ROUTEPOOL_DICT', `expected a Nat or a dict like { type, delta } but received ${inspect(value, { depth: 0 })}`, { option: 'nat' });
+    const error = new RoutePoolError(
+      'ERR_ROUTEPOOL_DICT',
+      `expected a Nat or a dict like { type, delta } but received ${inspect(value, { depth: 0 })}`,
+      { option: 'nat' },
+    );
     Error.captureStackTrace(error, caller);
     throw error;
   }
@@ -242,7 +268,15 @@ export function asNat(value: unknown, caller: (...args: never[]) => unknown): Na
 }
 
 /** A Nat of what was measured. @internal */
-export function natOf(report: NatReport, numbers: { type: number; deltaType: number; deltaValue: number }, behaviours: NatSource['behaviours'], at: number): Nat {
-  const data = { type: numbers.type as NatType, delta: { type: numbers.deltaType as DeltaType, value: numbers.deltaValue } };
+export function natOf(
+  report: NatReport,
+  numbers: { type: number; deltaType: number; deltaValue: number },
+  behaviours: NatSource['behaviours'],
+  at: number,
+): Nat {
+  const data = {
+    type: numbers.type as NatType,
+    delta: { type: numbers.deltaType as DeltaType, value: numbers.deltaValue },
+  };
   return new Nat({ data, behaviours, report, isDefault: false, at });
 }

@@ -1,7 +1,18 @@
 /** Options of looking at a NAT. */
 import { isIP } from '../address/is-ip.ts';
 import type { NatProfile } from './report.ts';
-import { asCaller, checkBoolean, checkChoice, checkLookup, checkNames, checkNumber, checkServers, checkSignal, wrong, type LookupFunction } from '../options/check.ts';
+import {
+  asCaller,
+  checkBoolean,
+  checkChoice,
+  checkLookup,
+  checkNames,
+  checkNumber,
+  checkServers,
+  checkSignal,
+  wrong,
+  type LookupFunction,
+} from '../options/check.ts';
 
 /** Whom to ask, and what. Everything is optional. */
 export interface LoadNatOptions {
@@ -49,7 +60,19 @@ export interface CheckedNatOptions extends Omit<LoadNatOptions, 'servers' | 'fro
   readonly portal: URL | false | undefined;
 }
 
-const KNOWN = ['servers', 'profile', 'lifetime', 'lifetimeMaxMs', 'hairpin', 'tcp', 'from', 'portal', 'signal', 'stop', 'lookup'] as const satisfies readonly (keyof LoadNatOptions)[];
+const KNOWN = [
+  'servers',
+  'profile',
+  'lifetime',
+  'lifetimeMaxMs',
+  'hairpin',
+  'tcp',
+  'from',
+  'portal',
+  'signal',
+  'stop',
+  'lookup',
+] as const satisfies readonly (keyof LoadNatOptions)[];
 
 /** What `Interface.load()`, `validate()` and binding call them. */
 const SYNONYMS = { stunServers: 'servers', server: 'servers', address: 'from', local: 'from', timeoutMs: 'profile' };
@@ -85,5 +108,7 @@ function checkFrom(value: unknown): string[] | undefined {
 function checkPortal(value: unknown): URL | false | undefined {
   if (value === undefined || value === false) return value;
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
-  return url?.protocol === 'http:' ? url : wrong('portal', "a URL like 'http://portal.example.net/generate_204' or false", value);
+  return url?.protocol === 'http:'
+    ? url
+    : wrong('portal', "a URL like 'http://portal.example.net/generate_204' or false", value);
 }

@@ -16,7 +16,8 @@ export type Filtering = 'endpoint-independent' | 'address-dependent' | 'address-
  * How mapped ports are chosen: `equal` to the local one, at a constant distance from it (`preserving`), a step further with each
  * new mapping (`independent`), a step further with each local port further (`dependent`), or without a pattern (`random`).
  */
-export type PortAllocation = 'not-applicable' | 'equal' | 'preserving' | 'independent' | 'dependent' | 'random' | 'unknown';
+export type PortAllocation =
+  'not-applicable' | 'equal' | 'preserving' | 'independent' | 'dependent' | 'random' | 'unknown';
 
 /** Whether all that one host sends leaves as one address (RFC 4787, section 4.1: `paired`) or not. */
 export type Pooling = 'paired' | 'arbitrary' | 'not-applicable' | 'unknown';
@@ -25,7 +26,8 @@ export type Pooling = 'paired' | 'arbitrary' | 'not-applicable' | 'unknown';
 export type Hairpin = 'not-asked' | 'yes' | 'internal-source' | 'no' | 'not-applicable' | 'unknown';
 
 /** Whether servers could be asked at all, and if not, why. */
-export type Connectivity = 'ok' | 'udp-blocked' | 'dns-failed' | 'no-route' | 'captive-portal' | 'no-reply' | 'no-server' | 'stopped';
+export type Connectivity =
+  'ok' | 'udp-blocked' | 'dns-failed' | 'no-route' | 'captive-portal' | 'no-reply' | 'no-server' | 'stopped';
 
 /** A conclusion. `reason` (a code) and `why` (a sentence) are there when it is `unknown`, and whenever there is more to say. */
 export interface Finding<T extends string> {
@@ -44,7 +46,12 @@ export interface Allocation extends Finding<PortAllocation> {
   /** The share of the samples that fit the pattern, 0 to 1. */
   readonly confidence: number;
   /** `kind`: `scattered` and `consecutive` sockets, or `destinations` of one socket; `sentAt` in ms since the start. */
-  readonly samples: readonly { readonly kind: string; readonly localPort: number; readonly mapped: string; readonly sentAt: number }[];
+  readonly samples: readonly {
+    readonly kind: string;
+    readonly localPort: number;
+    readonly mapped: string;
+    readonly sentAt: number;
+  }[];
 }
 
 /** How long an idle mapping is kept. */
@@ -160,7 +167,13 @@ export interface NatFamily {
   /** Plain requests sent and answered: the loss of the path. */
   readonly loss: { readonly sent: number; readonly answered: number };
   /** Replies that had no effect, by what was wrong with them. */
-  readonly ignored: { readonly garbage: number; readonly forged: number; readonly misdirected: number; readonly duplicates: number; readonly otherFamily: number };
+  readonly ignored: {
+    readonly garbage: number;
+    readonly forged: number;
+    readonly misdirected: number;
+    readonly duplicates: number;
+    readonly otherFamily: number;
+  };
   /** Each sub-test. */
   readonly evidence: readonly NatEvidence[];
 }

@@ -26,33 +26,74 @@ const REQUIRED_LIFETIME_MS = 120_000;
 export function breachesOf(behaviour: NatBehaviour, found?: NatFamily): readonly NatBreach[] {
   if (behaviour.mapping === 'none' || behaviour.blocked) return [];
   const breaches: NatBreach[] = [];
-  const add = (rfc: 4787 | 5382, requirement: string, level: 'must' | 'should', text: string) => breaches.push({ rfc, requirement, level, text });
+  const add = (rfc: 4787 | 5382, requirement: string, level: 'must' | 'should', text: string) =>
+    breaches.push({ rfc, requirement, level, text });
   if (isDependent(behaviour.mapping) || behaviour.endpointDependent) {
-    add(4787, 'REQ-1', 'must', 'a NAT must use the same mapping for all destinations, and this one makes another for each');
+    add(
+      4787,
+      'REQ-1',
+      'must',
+      'a NAT must use the same mapping for all destinations, and this one makes another for each',
+    );
   }
   if (behaviour.pooling === 'arbitrary') {
-    add(4787, 'REQ-2', 'should', 'all that a host sends should leave with one external address, and here it leaves with several');
+    add(
+      4787,
+      'REQ-2',
+      'should',
+      'all that a host sends should leave with one external address, and here it leaves with several',
+    );
   }
   if (found?.overloading.value === 'yes') {
     add(4787, 'REQ-3', 'must', 'a mapped port must belong to one socket at a time, and this NAT gives it to several');
   }
   const { deadMs } = found?.lifetime ?? {};
   if (deadMs !== undefined && deadMs <= REQUIRED_LIFETIME_MS) {
-    add(4787, 'REQ-5', 'must', `an idle mapping must be kept for two minutes, and this NAT has forgotten it after ${seconds(deadMs)}`);
+    add(
+      4787,
+      'REQ-5',
+      'must',
+      `an idle mapping must be kept for two minutes, and this NAT has forgotten it after ${seconds(deadMs)}`,
+    );
   }
   if (behaviour.filtering === 'address-and-port-dependent') {
-    add(4787, 'REQ-8', 'should', 'the filter should let in everybody, or any port of an address that was sent to; this one wants the very port too');
+    add(
+      4787,
+      'REQ-8',
+      'should',
+      'the filter should let in everybody, or any port of an address that was sent to; this one wants the very port too',
+    );
   }
   if (behaviour.hairpin === 'no') {
-    add(4787, 'REQ-9', 'must', 'two hosts behind the NAT must reach each other by their external addresses, and here they do not');
+    add(
+      4787,
+      'REQ-9',
+      'must',
+      'two hosts behind the NAT must reach each other by their external addresses, and here they do not',
+    );
   } else if (behaviour.hairpin === 'internal-source') {
-    add(4787, 'REQ-9a', 'must', 'hosts behind the NAT must see each other with their external addresses, and here they see the internal ones');
+    add(
+      4787,
+      'REQ-9a',
+      'must',
+      'hosts behind the NAT must see each other with their external addresses, and here they see the internal ones',
+    );
   }
   if (found?.alg.value === 'rewrites') {
-    add(4787, 'REQ-10', 'should', 'what packets carry should be left alone, and something here rewrites addresses inside of them');
+    add(
+      4787,
+      'REQ-10',
+      'should',
+      'what packets carry should be left alone, and something here rewrites addresses inside of them',
+    );
   }
   if (isDependent(found?.tcpMapping.value)) {
-    add(5382, 'REQ-1', 'must', 'the mapping of TCP connections must be the same for all destinations too, and this NAT makes another for each');
+    add(
+      5382,
+      'REQ-1',
+      'must',
+      'the mapping of TCP connections must be the same for all destinations too, and this NAT makes another for each',
+    );
   }
   return breaches;
 }

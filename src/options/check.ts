@@ -13,10 +13,18 @@ export type LookupFunction = (
 
 export function wrong(option: string, expected: string, received: unknown): never {
   const shown = typeof received === 'string' ? `'${received}'` : inspect(received, { depth: 0, breakLength: Infinity });
-  throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected ${expected} for \`${option}\` but received ${shown}`, { option });
+  throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected ${expected} for \`${option}\` but received ${shown}`, {
+    option,
+  });
 }
 
-export function checkNumber(option: string, value: unknown, min: number, max: number, integer: boolean): number | undefined {
+export function checkNumber(
+  option: string,
+  value: unknown,
+  min: number,
+  max: number,
+  integer: boolean,
+): number | undefined {
   if (value === undefined) return undefined;
   const right = typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value));
   if (right) return value;
@@ -48,10 +56,16 @@ export function checkSignal(value: unknown, name = 'signal'): AbortSignal | unde
 }
 
 export function checkLookup(value: unknown): LookupFunction | undefined {
-  return value === undefined || typeof value === 'function' ? (value as LookupFunction | undefined) : wrong('lookup', 'a function like dns.lookup', value);
+  return value === undefined || typeof value === 'function'
+    ? (value as LookupFunction | undefined)
+    : wrong('lookup', 'a function like dns.lookup', value);
 }
 
-export function unknownOption(name: string, known: readonly string[], synonyms: Readonly<Record<string, string>> = {}): never {
+export function unknownOption(
+  name: string,
+  known: readonly string[],
+  synonyms: Readonly<Record<string, string>> = {},
+): never {
   const meant = Object.hasOwn(synonyms, name) ? synonyms[name] : nearestName(name, known);
   const hint = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`;
   throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `there is no option \`${name}\`; ${hint}`, { option: name });
@@ -63,7 +77,11 @@ export function asOptions(options: unknown): object {
 }
 
 /** Options as an object with known names only. `synonyms` are names that other libraries use. */
-export function checkNames<K extends string>(options: unknown, known: readonly K[], synonyms?: Readonly<Record<string, string>>): { [P in K]?: unknown } {
+export function checkNames<K extends string>(
+  options: unknown,
+  known: readonly K[],
+  synonyms?: Readonly<Record<string, string>>,
+): { [P in K]?: unknown } {
   for (const name of Object.keys(asOptions(options))) {
     if (!known.some((candidate) => candidate === name)) unknownOption(name, known, synonyms);
   }
@@ -81,7 +99,9 @@ export function checkServers(option: string, value: unknown): string[] | undefin
   if (value === undefined) return undefined;
   const servers: unknown[] = Array.isArray(value) ? [...value] : [value];
   const right = servers.length > 0 && servers.every((server) => typeof server === 'string');
-  return right ? (servers as string[]) : wrong(option, "a server like 'stun.example.net:3478' or a list of them", value);
+  return right
+    ? (servers as string[])
+    : wrong(option, "a server like 'stun.example.net:3478' or a list of them", value);
 }
 
 /** A listener must be a function: else it is only missed when it is called, with nobody to tell. */

@@ -22,6 +22,16 @@ export function own(fields: Fields, key: string, fallback?: unknown): unknown {
 }
 
 export function wrong(path: string, expected: string, received: unknown): never {
-  const shown = inspect(received, { depth: 0, breakLength: Infinity, maxStringLength: 80, maxArrayLength: 8, customInspect: false });
-  throw new RoutePoolError('ERR_ROUTEPOOL_DICT', `expected ${expected} ${path === '' ? 'as the dict' : `at ${path}`} but received ${shown}`, { option: 'dict' });
+  const shown = inspect(received, {
+    depth: 0,
+    breakLength: Infinity,
+    maxStringLength: 80,
+    maxArrayLength: 8,
+    customInspect: false,
+  });
+  throw new RoutePoolError(
+    'ERR_ROUTEPOOL_DICT',
+    `expected ${expected} ${path === '' ? 'as the dict' : `at ${path}`} but received ${shown}`,
+    { option: 'dict' },
+  );
 }

@@ -5,7 +5,11 @@ const TELLING = 3;
 
 /** The closest of `known`, if it is near enough to be meant: one that begins alike, else one with that word, else by spelling. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
-  return known.find((candidate) => beginAlike(name, candidate)) ?? known.find((candidate) => sharesWord(name, candidate)) ?? nearestSpelling(name, known);
+  return (
+    known.find((candidate) => beginAlike(name, candidate)) ??
+    known.find((candidate) => sharesWord(name, candidate)) ??
+    nearestSpelling(name, known)
+  );
 }
 
 /** Whether one of them is the beginning of the other: `rate` of `ratePerSecond`, `server` of `servers`. */
@@ -16,7 +20,10 @@ function beginAlike(name: string, candidate: string): boolean {
 
 /** Whether the name is a word of the candidate, or the other way round: `buffer` of `receiveBuffer`. */
 function sharesWord(name: string, candidate: string): boolean {
-  return letters(name).length >= TELLING && (words(candidate).includes(letters(name)) || words(name).includes(letters(candidate)));
+  return (
+    letters(name).length >= TELLING &&
+    (words(candidate).includes(letters(name)) || words(name).includes(letters(candidate)))
+  );
 }
 
 /** Without case and what stands between words, such as the dashes of a command's options. */
@@ -29,7 +36,10 @@ function words(name: string): string[] {
 }
 
 function nearestSpelling(name: string, known: readonly string[]): string | undefined {
-  const ranked = known.map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }));
+  const ranked = known.map((candidate) => ({
+    candidate,
+    distance: distance(name.toLowerCase(), candidate.toLowerCase()),
+  }));
   ranked.sort((a, b) => a.distance - b.distance);
   const best = ranked[0];
   return best !== undefined && best.distance <= Math.max(2, Math.floor(name.length / 3)) ? best.candidate : undefined;

@@ -59,14 +59,23 @@ export const TLS = [
 
 /** Options of `tls.connect` for a pipe, whose destination says where to. @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` */
 export function checkTlsOptions(options: object): ConnectionOptions {
-  const reasons = { host: 'the destination has it; `servername` names another one to verify', lookup: 'it is an option of the pipe', timeout: '`connectTimeoutMs` is an option of the pipe' };
+  const reasons = {
+    host: 'the destination has it; `servername` names another one to verify',
+    lookup: 'it is an option of the pipe',
+    timeout: '`connectTimeoutMs` is an option of the pipe',
+  };
   // What each is worth is Node's to judge.
   checkKnown(options, TLS, reasons, 'tls.');
   return options;
 }
 
 /** Options that a route leaves to the user: with known names only, and without those that it has decided. */
-export function checkKnown<K extends string>(options: object, known: readonly K[], reasons: Readonly<Record<string, string>>, prefix = ''): { [P in K]?: unknown } {
+export function checkKnown<K extends string>(
+  options: object,
+  known: readonly K[],
+  reasons: Readonly<Record<string, string>>,
+  prefix = '',
+): { [P in K]?: unknown } {
   const steering: Readonly<Record<string, string>> = { ...STEERING, ...reasons };
   const taken: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options)) {
@@ -75,7 +84,10 @@ export function checkKnown<K extends string>(options: object, known: readonly K[
     if (Object.hasOwn(steering, name)) refuse(prefix + name, steering[name] ?? '', value);
     taken[name] = value;
   }
-  checkNames(Object.fromEntries(Object.keys(taken).map((name) => [prefix + name, true])), known.map((name) => prefix + name));
+  checkNames(
+    Object.fromEntries(Object.keys(taken).map((name) => [prefix + name, true])),
+    known.map((name) => prefix + name),
+  );
   return options;
 }
 

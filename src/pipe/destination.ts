@@ -58,7 +58,11 @@ export function parseDestination(dest: unknown, protocol: Protocol): ParsedDesti
   if (typeof dest === 'string') return parseText(dest, protocol);
   if (dest instanceof URL) return parseText(dest.href, protocol);
   if (isBoundRoute(dest)) {
-    if (dest.port === 0) wrong(dest, 'this route is bound to port 0, which the system replaces when a socket is made: bind it with a `port`, or name the port that the server listens at');
+    if (dest.port === 0)
+      wrong(
+        dest,
+        'this route is bound to port 0, which the system replaces when a socket is made: bind it with a `port`, or name the port that the server listens at',
+      );
     return fromParts(dest.address, dest.port, dest);
   }
   if (Array.isArray(dest)) {
@@ -67,13 +71,17 @@ export function parseDestination(dest: unknown, protocol: Protocol): ParsedDesti
   }
   if (dest instanceof net().SocketAddress) return fromParts(dest.address, dest.port, dest);
   if (typeof dest === 'object' && dest !== null) return fromObject(dest);
-  return wrong(dest, "expected something like 'example.net:80', ['example.net', 80] or { host: 'example.net', port: 80 }");
+  return wrong(
+    dest,
+    "expected something like 'example.net:80', ['example.net', 80] or { host: 'example.net', port: 80 }",
+  );
 }
 
 function fromObject(dest: object): ParsedDestination {
   const known = ['host', 'address', 'port', 'family'];
   const strange = Object.keys(dest).find((name) => !known.includes(name));
-  if (strange !== undefined) wrong(dest, `expected an object with \`host\` and \`port\`, and \`${strange}\` is neither`);
+  if (strange !== undefined)
+    wrong(dest, `expected an object with \`host\` and \`port\`, and \`${strange}\` is neither`);
   const { host, address, port } = dest as { host?: unknown; address?: unknown; port?: unknown };
   if (host !== undefined && address !== undefined) wrong(dest, 'expected either `host` or `address`, not both');
   return fromParts(host ?? address, port, dest);
@@ -87,25 +95,33 @@ function parseText(text: string, protocol: Protocol): ParsedDestination {
   if (scheme === null) return fromHostPort(text, text);
   const [, name = '', slashes] = scheme;
   if (known === undefined) {
-    if (slashes === '//') wrong(text, `a pipe knows \`tcp://\`, \`udp://\` and \`stun:\`; for '${name}://' name host and port, and see \`stream()\` and \`agent()\``);
+    if (slashes === '//')
+      wrong(
+        text,
+        `a pipe knows \`tcp://\`, \`udp://\` and \`stun:\`; for '${name}://' name host and port, and see \`stream()\` and \`agent()\``,
+      );
     // Not a scheme: an address without brackets, or a port that is no number. Both are told by the reader of host and port.
     return fromHostPort(text, text);
   }
   const isStun = name.toLowerCase() === 'stun';
   let rest = text.slice(name.length + 1);
-  if (isStun && rest.startsWith('//')) wrong(text, `a stun: URI has no slashes (RFC 7064): write stun:${rest.slice(2)}`);
-  if (!isStun && !rest.startsWith('//')) wrong(text, `expected two slashes after \`${name}:\`: write ${name}://${rest}`);
+  if (isStun && rest.startsWith('//'))
+    wrong(text, `a stun: URI has no slashes (RFC 7064): write stun:${rest.slice(2)}`);
+  if (!isStun && !rest.startsWith('//'))
+    wrong(text, `expected two slashes after \`${name}:\`: write ${name}://${rest}`);
   if (!isStun) rest = rest.slice(2).replace(/\/$/, '');
   const beyond = /[/?#@]/.exec(rest);
   if (beyond !== null) wrong(text, `expected a host and a port, and nothing with '${beyond[0]}'`);
-  if (known.protocol !== undefined && known.protocol !== protocol) wrong(text, `this is a ${known.protocol.toUpperCase()} destination, and the pipe is ${protocol.toUpperCase()}`);
+  if (known.protocol !== undefined && known.protocol !== protocol)
+    wrong(text, `this is a ${known.protocol.toUpperCase()} destination, and the pipe is ${protocol.toUpperCase()}`);
   return fromHostPort(rest, text, known.port);
 }
 
 /** `host:port` and `[v6]:port`; the port may be missing where there is a default. */
 function fromHostPort(text: string, whole: string, defaultPort?: number): ParsedDestination {
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
-  if (bracketed === null && text.startsWith('[')) wrong(whole, 'expected `[address]:port`, and the bracket is not closed, or is followed by something else');
+  if (bracketed === null && text.startsWith('['))
+    wrong(whole, 'expected `[address]:port`, and the bracket is not closed, or is followed by something else');
   if (bracketed !== null) {
     const [, inner = '', port] = bracketed;
     // In a URI the percent sign before a zone is itself written as %25 (RFC 6874).
@@ -137,7 +153,8 @@ function fromParts(host: unknown, port: unknown, whole: unknown): ParsedDestinat
   const family = familyOf(host);
   if (family !== 0) {
     const [address = '', zone] = canonicalAddress(host).split('%', 2);
-    if (zone === '' || (zone !== undefined && /[^\w.@-]/.test(zone))) wrong(whole, `'${zone}' after the percent sign is no interface`);
+    if (zone === '' || (zone !== undefined && /[^\w.@-]/.test(zone)))
+      wrong(whole, `'${zone}' after the percent sign is no interface`);
     return { host: address, port, family, zone };
   }
   return { host: checkName(host, whole), port, family, zone: undefined };
@@ -150,7 +167,11 @@ function checkName(host: string, whole: unknown): string {
   // `10.1` and `1.2.3.4.5`: resolvers would make an address of some of these (inet_aton), never the one that was meant.
   if (/(^|\.)(\d+|0x[\da-f]*)\.?$/i.test(host)) wrong(whole, `'${host}' looks like an IPv4 address and is none`);
   // Only other scripts need a conversion, which would also read past a slash as a URL does.
-  const name = /^[\w.-]+$/.test(host) ? host.toLowerCase() : /[\s\p{Cc}!-,/:-@[-^`{-~]/u.test(host) ? '' : domainToASCII(host);
+  const name = /^[\w.-]+$/.test(host)
+    ? host.toLowerCase()
+    : /[\s\p{Cc}!-,/:-@[-^`{-~]/u.test(host)
+      ? ''
+      : domainToASCII(host);
   const labels = name.replace(/\.$/, '').split('.');
   if (name.length > MAX_NAME + 1 || !labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))) {
     wrong(whole, `'${host}' is neither an address nor a name that can be looked up`);

@@ -73,7 +73,8 @@ export function localOptions(side: LocalSide | undefined, family: Family | undef
     return family === 6 ? ANY_IPV6 : ANY_IPV4;
   }
   const { route, address, interface: name } = side;
-  if (address === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'this route has no local address to bind');
+  if (address === undefined)
+    throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'this route has no local address to bind');
   const isLinkLocal = route.linkLocalIps.some((range) => range.ip === address);
   // An address that the user chose may be of another interface, or of none.
   const anywhere = !isLinkLocal && !route.locals.some((range) => range.ip === address);

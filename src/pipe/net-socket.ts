@@ -7,8 +7,10 @@ import { TCP } from './protocol.ts';
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` @internal */
 export async function toNetSocket(pipe: Pipe): Promise<Socket> {
-  if (process.platform === 'win32') throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'sockets have no descriptors on Windows: use stream()');
-  if (pipe.protocol !== TCP) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'only the descriptor of a TCP pipe makes a net.Socket');
+  if (process.platform === 'win32')
+    throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'sockets have no descriptors on Windows: use stream()');
+  if (pipe.protocol !== TCP)
+    throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'only the descriptor of a TCP pipe makes a net.Socket');
   const { channel, messages } = await pipe.core.handOver('made a net.Socket');
   const socket = new (net().Socket)({ fd: channel.take(), readable: true, writable: true });
   for (const { data } of messages.toReversed()) socket.unshift(data);

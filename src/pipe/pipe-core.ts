@@ -141,12 +141,18 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
 
   #checkSend(data: Uint8Array, to: Endpoint | undefined): void {
     if (this.#closed || this.#ending) throw this.#closedError('send');
-    if (this.#late !== undefined || this.#relay !== undefined) throw misuse('the socket of this pipe was handed over: send there');
+    if (this.#late !== undefined || this.#relay !== undefined)
+      throw misuse('the socket of this pipe was handed over: send there');
     const { channel, settings } = this;
     if (channel.protocol === TCP) return;
-    if (to === undefined && channel.remote === undefined) wrong('to', 'a peer, since this pipe was opened without a destination,', to);
+    if (to === undefined && channel.remote === undefined)
+      wrong('to', 'a peer, since this pipe was opened without a destination,', to);
     if (data.length > settings.maxMessage) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `a datagram of ${data.length} bytes is larger than \`maxMessage\`, ${settings.maxMessage}`, { option: 'data' });
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_OPTION',
+        `a datagram of ${data.length} bytes is larger than \`maxMessage\`, ${settings.maxMessage}`,
+        { option: 'data' },
+      );
     }
   }
 
@@ -154,7 +160,11 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
     const error = this.#error;
     const after = error === undefined ? '' : `: ${error.message}`;
     const ended = this.#closed ? 'is closed' : 'was ended';
-    return new RoutePoolError('ERR_ROUTEPOOL_CLOSED', `cannot ${what}: the pipe to ${this.channel.remote?.toString() ?? 'anybody'} ${ended}${after}`, error === undefined ? {} : { cause: error });
+    return new RoutePoolError(
+      'ERR_ROUTEPOOL_CLOSED',
+      `cannot ${what}: the pipe to ${this.channel.remote?.toString() ?? 'anybody'} ${ended}${after}`,
+      error === undefined ? {} : { cause: error },
+    );
   }
 
   get #isEmpty(): boolean {
@@ -287,7 +297,8 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
   }
 
   release(holder: object): void {
-    if (this.#holders?.delete(holder) && this.#holders.size === 0 && !this.#closed && this.#late === undefined) this.channel.resume();
+    if (this.#holders?.delete(holder) && this.#holders.size === 0 && !this.#closed && this.#late === undefined)
+      this.channel.resume();
   }
 
   // Handing over
@@ -306,7 +317,8 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
     const { socket } = this.channel;
     if (socket === undefined) throw misuse(`this pipe shares its socket with others, so it cannot be ${what}`);
     if (this.#closed || this.#ending) throw this.#closedError(`be ${what}`);
-    if (this.#sink !== undefined || this.#late !== undefined) throw misuse(`the bytes of this pipe go to its stream, so it cannot be ${what}`);
+    if (this.#sink !== undefined || this.#late !== undefined)
+      throw misuse(`the bytes of this pipe go to its stream, so it cannot be ${what}`);
     this.#inbox?.checkNoSubscriptions();
     return socket;
   }
@@ -337,7 +349,8 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
     if (this.#closed) return;
     const result = this.channel.shutdown();
     // A connection that is gone has no end to send; what became of it is told to whoever receives.
-    if (result < 0 && result !== NOT_CONNECTED) void this.finish(systemError(result, 'shutdown', this.channel.remote, this.channel.local), false);
+    if (result < 0 && result !== NOT_CONNECTED)
+      void this.finish(systemError(result, 'shutdown', this.channel.remote, this.channel.local), false);
     this.#writeEnded = true;
     this.#closeIfOver();
   }

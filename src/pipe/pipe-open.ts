@@ -42,7 +42,12 @@ export type Leaving = Route | BoundRoute | Interface;
  * @example
  * const pipe = await pipeOpen(TCP, 'example.net:80', route);
  */
-export function pipeOpen(protocol: Protocol, dest: Destination | null, route?: Leaving, options?: PipeOptions): Promise<Pipe> {
+export function pipeOpen(
+  protocol: Protocol,
+  dest: Destination | null,
+  route?: Leaving,
+  options?: PipeOptions,
+): Promise<Pipe> {
   try {
     const plan = check(protocol, dest, route, options);
     if (plan.protocol === UDP && plan.remotes !== undefined) return Promise.resolve(openUdp(plan, plan.remotes[0]));
@@ -83,14 +88,21 @@ function check(protocol: unknown, dest: Destination | null, leaving: unknown, gi
   if (signal?.aborted) throw abortError(signal);
   const side = checkRoute(leaving);
   if (dest === null || dest === undefined) {
-    if (protocol === TCP || dest === undefined) wrong('dest', protocol === TCP ? 'a destination' : 'a destination, or null for a pipe that talks to anybody,', dest);
+    if (protocol === TCP || dest === undefined)
+      wrong(
+        'dest',
+        protocol === TCP ? 'a destination' : 'a destination, or null for a pipe that talks to anybody,',
+        dest,
+      );
     return { protocol, options, side, dest: undefined, remotes: ANYBODY };
   }
   const parsed = parseDestination(dest, protocol);
   const family = side?.route.af;
   // An address of the other family is refused where names are resolved.
   const isAddress = parsed.family !== 0 && (family === undefined || family === parsed.family);
-  const remotes = isAddress ? [Endpoint.of(parsed.zone === undefined ? parsed.host : `${parsed.host}%${parsed.zone}`, parsed.port)] : undefined;
+  const remotes = isAddress
+    ? [Endpoint.of(parsed.zone === undefined ? parsed.host : `${parsed.host}%${parsed.zone}`, parsed.port)]
+    : undefined;
   return { protocol, options, side, dest: parsed, remotes };
 }
 
@@ -106,7 +118,8 @@ async function openLater(plan: Plan, origin: CallSite): Promise<Pipe> {
   const route = side?.route;
   const remotes = plan.remotes ?? (await resolve(plan, origin));
   const [first] = remotes;
-  if (first === undefined || dest === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a destination without an address was not refused');
+  if (first === undefined || dest === undefined)
+    throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a destination without an address was not refused');
   if (protocol === UDP) return openUdp(plan, first);
   const began = performance.now();
   const channel = await connectAny(remotes, localOptions(side, undefined), options);
@@ -130,13 +143,20 @@ function checkRoute(route: unknown): LocalSide | undefined {
 }
 
 /** The first of several addresses that can be connected to (RFC 8305); the error is that of the first. */
-function connectAny(remotes: readonly Endpoint[], side: LocalOptions, options: CheckedPipeOptions): Promise<SocketChannel> {
+function connectAny(
+  remotes: readonly Endpoint[],
+  side: LocalOptions,
+  options: CheckedPipeOptions,
+): Promise<SocketChannel> {
   const [only] = remotes;
-  if (remotes.length === 1 && only !== undefined) return connect(only, side, options, options.connectTimeoutMs, options.signal);
+  if (remotes.length === 1 && only !== undefined)
+    return connect(only, side, options, options.connectTimeoutMs, options.signal);
   const deadline = performance.now() + options.connectTimeoutMs;
   const attempts = new ConnectAttempts(Buffer.concat(remotes.map((remote) => remote.packed)));
   const packed = attempts.destinations();
-  const order = Array.from({ length: packed.length / ENDPOINT_BYTES }, (_, i) => Endpoint.at(packed, i * ENDPOINT_BYTES));
+  const order = Array.from({ length: packed.length / ENDPOINT_BYTES }, (_, i) =>
+    Endpoint.at(packed, i * ENDPOINT_BYTES),
+  );
   const losers = new AbortController();
   const signal = options.signal === undefined ? losers.signal : AbortSignal.any([losers.signal, options.signal]);
   return new Promise<SocketChannel>((resolve, reject) => {
@@ -157,7 +177,8 @@ function connectAny(remotes: readonly Endpoint[], side: LocalOptions, options: C
         const { start, waitMs, failed } = attempts.poll(performance.now());
         if (failed) return over(() => reject(errors[0]));
         if (start === undefined || start === null) {
-          if (waitMs !== undefined && waitMs !== null) timer = setTimeout(step, Math.max(0, waitMs - performance.now()) + 1);
+          if (waitMs !== undefined && waitMs !== null)
+            timer = setTimeout(step, Math.max(0, waitMs - performance.now()) + 1);
           return;
         }
         begin(start);
@@ -183,7 +204,13 @@ function connectAny(remotes: readonly Endpoint[], side: LocalOptions, options: C
 }
 
 /** One connection. */
-function connect(remote: Endpoint, side: LocalOptions, options: CheckedPipeOptions, timeoutMs: number, signal: AbortSignal | undefined): Promise<SocketChannel> {
+function connect(
+  remote: Endpoint,
+  side: LocalOptions,
+  options: CheckedPipeOptions,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<SocketChannel> {
   return new Promise((resolve, reject) => {
     const end = () => {
       clearTimeout(timer);

@@ -172,5 +172,7 @@ function checkKeepAlive(value: unknown): number | undefined {
 function checkTls(value: unknown): ConnectionOptions | undefined {
   if (value === undefined || value === false) return undefined;
   if (value === true) return {};
-  return typeof value === 'object' && value !== null ? checkTlsOptions(value) : wrong('tls', 'true, or an object as tls.connect takes it', value);
+  return typeof value === 'object' && value !== null
+    ? checkTlsOptions(value)
+    : wrong('tls', 'true, or an object as tls.connect takes it', value);
 }

@@ -307,7 +307,14 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** Ask a silent peer whether it is still there (`SO_KEEPALIVE`), after a time without traffic. */
   setKeepAlive(on = false, initialDelayMs = 0): this {
-    const [checked, delayMs] = asCaller(this.setKeepAlive, () => [checkBoolean('on', on) ?? false, checkNumber('initialDelayMs', initialDelayMs, 0, 2 ** 31 - 1, false) ?? 0] as const);
+    const [checked, delayMs] = asCaller(
+      this.setKeepAlive,
+      () =>
+        [
+          checkBoolean('on', on) ?? false,
+          checkNumber('initialDelayMs', initialDelayMs, 0, 2 ** 31 - 1, false) ?? 0,
+        ] as const,
+    );
     this.core.channel.setKeepAlive(checked, delayMs);
     return this;
   }

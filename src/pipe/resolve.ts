@@ -36,17 +36,35 @@ export interface ResolvedAddress {
  * @throws what the resolver says (`getaddrinfo ENOTFOUND`), `getaddrinfo ETIMEDOUT`; RoutePoolError `ERR_ROUTEPOOL_RESOLVE` if
  *   there is no address of these families; AbortError
  */
-export async function resolveDestination(dest: ParsedDestination, families: readonly Family[], options: ResolveOptions, origin: CallSite): Promise<ResolvedAddress[]> {
+export async function resolveDestination(
+  dest: ParsedDestination,
+  families: readonly Family[],
+  options: ResolveOptions,
+  origin: CallSite,
+): Promise<ResolvedAddress[]> {
   const { signal } = options;
   if (signal?.aborted) throw withStackOf(abortError(signal), origin);
   if (dest.family !== 0) {
     if (families.includes(dest.family)) {
-      return [{ address: dest.host + (dest.zone === undefined ? '' : `%${dest.zone}`), port: dest.port, family: dest.family }];
+      return [
+        { address: dest.host + (dest.zone === undefined ? '' : `%${dest.zone}`), port: dest.port, family: dest.family },
+      ];
     }
-    throw withStackOf(noAddress(`${endpointText(dest.host, dest.port)} is an IPv${dest.family} address`, families), origin);
+    throw withStackOf(
+      noAddress(`${endpointText(dest.host, dest.port)} is an IPv${dest.family} address`, families),
+      origin,
+    );
   }
   const found = await ask(dest.host, families, options, origin).catch((error: unknown) => {
-    throw withStackOf(error instanceof Error ? error : new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', `'${dest.host}' does not resolve: ${String(error)}`, { option: 'dest', cause: error }), origin);
+    throw withStackOf(
+      error instanceof Error
+        ? error
+        : new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', `'${dest.host}' does not resolve: ${String(error)}`, {
+            option: 'dest',
+            cause: error,
+          }),
+      origin,
+    );
   });
   const seen = new Set<string>();
   const usable = found.flatMap((entry): ResolvedAddress[] => {
@@ -56,26 +74,52 @@ export async function resolveDestination(dest: ParsedDestination, families: read
     seen.add(address);
     return [{ address, port: dest.port, family }];
   });
-  if (found.length === 0) throw withStackOf(new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', `the resolver gave no address for '${dest.host}'`, { option: 'dest' }), origin);
-  if (usable.length === 0) throw withStackOf(noAddress(`'${dest.host}' has no address of that family`, families), origin);
+  if (found.length === 0)
+    throw withStackOf(
+      new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', `the resolver gave no address for '${dest.host}'`, {
+        option: 'dest',
+      }),
+      origin,
+    );
+  if (usable.length === 0)
+    throw withStackOf(noAddress(`'${dest.host}' has no address of that family`, families), origin);
   return usable;
 }
 
 function noAddress(what: string, families: readonly Family[]): RoutePoolError {
   const has = families.length === 0 ? 'no address to leave from' : `only IPv${families.join(' and IPv')}`;
-  return new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', `${what}, and the route has ${has}: name another destination, or take a route of the other family`, { option: 'dest' });
+  return new RoutePoolError(
+    'ERR_ROUTEPOOL_RESOLVE',
+    `${what}, and the route has ${has}: name another destination, or take a route of the other family`,
+    { option: 'dest' },
+  );
 }
 
 /** One question to the resolver, which may be slow, silent, or not what it should be. */
-function ask(host: string, families: readonly Family[], options: ResolveOptions, origin: CallSite): Promise<LookupAddress[]> {
+function ask(
+  host: string,
+  families: readonly Family[],
+  options: ResolveOptions,
+  origin: CallSite,
+): Promise<LookupAddress[]> {
   const { lookup = dnsLookup, dnsTimeoutMs = DNS_TIMEOUT_MS, signal } = options;
   const late = (): never => {
     throw timedOut(host);
   };
-  return withTimeout(askLookup(lookup, host, families.length === 1 ? (families[0] ?? 0) : 0), { timeoutMs: dnsTimeoutMs, signal }, late, origin);
+  return withTimeout(
+    askLookup(lookup, host, families.length === 1 ? (families[0] ?? 0) : 0),
+    { timeoutMs: dnsTimeoutMs, signal },
+    late,
+    origin,
+  );
 }
 
 function timedOut(host: string): Error {
   const error = new Error(`getaddrinfo ETIMEDOUT ${host}`);
-  return Object.assign(error, { errno: -constants.errno.ETIMEDOUT, code: 'ETIMEDOUT', syscall: 'getaddrinfo', hostname: host });
+  return Object.assign(error, {
+    errno: -constants.errno.ETIMEDOUT,
+    code: 'ETIMEDOUT',
+    syscall: 'getaddrinfo',
+    hostname: host,
+  });
 }

@@ -90,19 +90,22 @@ export class PipeStream extends Duplex {
   /** Node calls it before anything is read, written or destroyed. @internal */
   override _construct(done: (error?: Error) => void): void {
     if (this.#open === undefined || this.#stop === undefined) return done();
-    this.#open(this.#stop.signal).then((pipe) => {
-      this.#attach(pipe);
-      for (const wish of this.#wishes.values()) wish(pipe);
-      this.#wishes.clear();
-      done();
-      if (this.destroyed) return;
-      this.emit('connect');
-      this.emit('ready');
-    }, (error: Error) => {
-      // Whoever destroyed it while it was connecting has given it up, and is told no error for that.
-      if (this.destroyed) done();
-      else done(error);
-    });
+    this.#open(this.#stop.signal).then(
+      (pipe) => {
+        this.#attach(pipe);
+        for (const wish of this.#wishes.values()) wish(pipe);
+        this.#wishes.clear();
+        done();
+        if (this.destroyed) return;
+        this.emit('connect');
+        this.emit('ready');
+      },
+      (error: Error) => {
+        // Whoever destroyed it while it was connecting has given it up, and is told no error for that.
+        if (this.destroyed) done();
+        else done(error);
+      },
+    );
   }
 
   #attach(pipe: StreamPipe): void {
@@ -221,7 +224,9 @@ export class PipeStream extends Duplex {
 
   /** `SO_KEEPALIVE`, with the milliseconds until the first probe; 0 leaves those as they are. */
   setKeepAlive(enable = false, initialDelayMs = 0): this {
-    return this.#wish('keepAlive', (pipe) => pipe.setKeepAlive(Boolean(enable), Math.min(Math.max(Number(initialDelayMs) || 0, 0), 2 ** 31 - 1)));
+    return this.#wish('keepAlive', (pipe) =>
+      pipe.setKeepAlive(Boolean(enable), Math.min(Math.max(Number(initialDelayMs) || 0, 0), 2 ** 31 - 1)),
+    );
   }
 
   /** Emits `timeout` after this many milliseconds without a byte in either direction; 0 switches it off. */

@@ -3,7 +3,18 @@ import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { Endpoint } from '../address/endpoint.ts';
 
-const { EAGAIN, EWOULDBLOCK, ENOBUFS, ENOMEM, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET } = constants.errno;
+const {
+  EAGAIN,
+  EWOULDBLOCK,
+  ENOBUFS,
+  ENOMEM,
+  ENOTCONN,
+  ETIMEDOUT,
+  ECONNREFUSED,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  ECONNRESET,
+} = constants.errno;
 
 /** Whether the kernel has no room now, and will have later. ENOBUFS: the queue of the device is full (udp(7)). */
 export function isFull(errno: number): boolean {
@@ -39,7 +50,12 @@ export function forWaiter(error: unknown): unknown {
 }
 
 /** An error as Node's own sockets have it: `connect ECONNREFUSED 192.0.2.1:80`. */
-export function systemError(errno: number, syscall: string, remote: Endpoint | undefined, local: Endpoint | undefined): NodeJS.ErrnoException {
+export function systemError(
+  errno: number,
+  syscall: string,
+  remote: Endpoint | undefined,
+  local: Endpoint | undefined,
+): NodeJS.ErrnoException {
   let code: string;
   try {
     code = getSystemErrorName(errno);

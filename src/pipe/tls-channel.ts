@@ -11,7 +11,13 @@ import { PipeStream } from './stream.ts';
 import { systemError, TIMED_OUT } from './system-errors.ts';
 
 /** Makes the handshake over an open connection, which is closed if it fails. @internal */
-export function secure(inner: Pipe, options: ConnectionOptions, host: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<TlsChannel> {
+export function secure(
+  inner: Pipe,
+  options: ConnectionOptions,
+  host: string,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<TlsChannel> {
   return new Promise((resolve, reject) => {
     // The name is what the certificate is checked for; addresses are none in the extension (RFC 6066, section 3), but are checked.
     const names = isIP(host) === 0 ? { servername: host, host } : { host };

@@ -19,7 +19,10 @@ export interface BindOptions {
 }
 
 /** Checks the options of a bind. @internal */
-export function checkBindOptions(options: unknown, caller: (...args: never[]) => unknown): { port: number; ip: string | undefined; interfaceBinding: 'strict' | 'best-effort' } {
+export function checkBindOptions(
+  options: unknown,
+  caller: (...args: never[]) => unknown,
+): { port: number; ip: string | undefined; interfaceBinding: 'strict' | 'best-effort' } {
   return asCaller(caller, () => {
     const given = checkNames(options, ['port', 'ip', 'interfaceBinding']);
     const ip = given['ip'];
@@ -27,7 +30,8 @@ export function checkBindOptions(options: unknown, caller: (...args: never[]) =>
     return {
       port: checkNumber('port', given['port'], 0, 65_535, true) ?? 0,
       ip: ip as string | undefined,
-      interfaceBinding: checkChoice('interfaceBinding', given['interfaceBinding'], ['strict', 'best-effort']) ?? 'strict',
+      interfaceBinding:
+        checkChoice('interfaceBinding', given['interfaceBinding'], ['strict', 'best-effort']) ?? 'strict',
     };
   });
 }
@@ -46,7 +50,10 @@ export class BoundRoute {
   readonly interfaceRefused: string | undefined;
 
   /** @internal */
-  constructor(route: Route, bound: { address: string; port: number; interface: string | undefined; interfaceRefused: string | undefined }) {
+  constructor(
+    route: Route,
+    bound: { address: string; port: number; interface: string | undefined; interfaceRefused: string | undefined },
+  ) {
     this.route = route;
     this.address = bound.address;
     this.port = bound.port;
@@ -73,7 +80,13 @@ export class BoundRoute {
   static {
     // What a pipe that leaves by it is bound to.
     defineLocalSide(this.prototype, function (this: BoundRoute) {
-        return { route: this.route, address: this.address, port: this.port, interface: this.interface, bestEffort: this.interfaceRefused !== undefined };
+      return {
+        route: this.route,
+        address: this.address,
+        port: this.port,
+        interface: this.interface,
+        bestEffort: this.interfaceRefused !== undefined,
+      };
     });
     Object.defineProperty(this.prototype, inspect.custom, {
       value(this: BoundRoute): string {

@@ -51,7 +51,12 @@ export class RoutePool implements Iterable<Route> {
   /** The size as a number; infinite where a number is not exact. */
   readonly #count: number;
 
-  private constructor(af: Family, routes: readonly Route[], native: AddressPool, sources: ReadonlyMap<number, RouteSource>) {
+  private constructor(
+    af: Family,
+    routes: readonly Route[],
+    native: AddressPool,
+    sources: ReadonlyMap<number, RouteSource>,
+  ) {
     this.af = af;
     this.routes = routes;
     this.#native = native;
@@ -106,7 +111,10 @@ export class RoutePool implements Iterable<Route> {
   static localsOf(pool: RoutePool): { ranges: string[]; routeOf: (ip: string) => Route | undefined } {
     const runs = pool.#native.runs(MAX_RUNS + 1);
     if (runs.length > MAX_RUNS) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', `this pool is scattered over more than ${MAX_RUNS} ranges: name the blocks that it came from`);
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_BLOCK',
+        `this pool is scattered over more than ${MAX_RUNS} ranges: name the blocks that it came from`,
+      );
     }
     /** Of addresses that are used from another one: that one, and the first that it leaves as. */
     const mapped = new Map<string, string>();
@@ -131,11 +139,19 @@ export class RoutePool implements Iterable<Route> {
   static blocksOf(pool: RoutePool): string[] {
     const runs = pool.#native.runs(MAX_RUNS + 1);
     if (runs.length > MAX_RUNS) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_BLOCK', `this pool is scattered over more than ${MAX_RUNS} ranges: validate the blocks that it came from`);
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_BLOCK',
+        `this pool is scattered over more than ${MAX_RUNS} ranges: validate the blocks that it came from`,
+      );
     }
-    const blocks = runs.filter((run) => run.same).map((run) => (run.first === run.last ? run.first : `${run.first}-${run.last}`));
+    const blocks = runs
+      .filter((run) => run.same)
+      .map((run) => (run.first === run.last ? run.first : `${run.first}-${run.last}`));
     if (blocks.length === 0) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'no address of this pool is held by this machine itself: they are those of a NAT, which leaves nothing to validate');
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_NO_ROUTE',
+        'no address of this pool is held by this machine itself: they are those of a NAT, which leaves nothing to validate',
+      );
     }
     return blocks;
   }
@@ -146,7 +162,10 @@ export class RoutePool implements Iterable<Route> {
    * @throws RangeError beyond 2^53 - 1, where only {@link RoutePool.size} is exact
    */
   get length(): number {
-    if (this.#count === Infinity) throw new RangeError(`this pool has ${this.size} addresses, more than a number can count: use \`size\`, a bigint`);
+    if (this.#count === Infinity)
+      throw new RangeError(
+        `this pool has ${this.size} addresses, more than a number can count: use \`size\`, a bigint`,
+      );
     return this.#count;
   }
 
@@ -157,7 +176,8 @@ export class RoutePool implements Iterable<Route> {
       const index = number < 0 ? number + this.#count : number;
       return index >= 0 && index < this.#count ? this.#one(index) : undefined;
     }
-    const number = typeof k === 'bigint' ? k : Number.isFinite(k) ? BigInt(Math.trunc(k)) : Number.isNaN(k) ? 0n : this.size;
+    const number =
+      typeof k === 'bigint' ? k : Number.isFinite(k) ? BigInt(Math.trunc(k)) : Number.isNaN(k) ? 0n : this.size;
     const index = number < 0n ? number + this.size : number;
     return index >= 0n && index < this.size ? this.#one(index) : undefined;
   }
@@ -170,7 +190,11 @@ export class RoutePool implements Iterable<Route> {
   }
 
   #item(bytes: Uint8Array, at: number): Route {
-    const route = (bytes[at + 32] ?? 0) | ((bytes[at + 33] ?? 0) << 8) | ((bytes[at + 34] ?? 0) << 16) | ((bytes[at + 35] ?? 0) << 24);
+    const route =
+      (bytes[at + 32] ?? 0) |
+      ((bytes[at + 33] ?? 0) << 8) |
+      ((bytes[at + 34] ?? 0) << 16) |
+      ((bytes[at + 35] ?? 0) << 24);
     const source = this.#sources.get(route >>> 0);
     if (source === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'an item of a pool has no route');
     return new Route(source, { bytes, at });
@@ -185,7 +209,8 @@ export class RoutePool implements Iterable<Route> {
   indexOf(ip: string): number {
     const position = this.position(ip);
     if (position === undefined) return -1;
-    if (position > MAX_SAFE) throw new RangeError(`${ip} has the number ${position}, more than a number can count: use \`position()\``);
+    if (position > MAX_SAFE)
+      throw new RangeError(`${ip} has the number ${position}, more than a number can count: use \`position()\``);
     return Number(position);
   }
 
@@ -313,7 +338,11 @@ export class RoutePool implements Iterable<Route> {
 
   #sameFamily(other: RoutePool): Family {
     poolOnly(other);
-    if (other.af !== this.af) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', `a pool of IPv${this.af} and one of IPv${other.af} have no address in common`);
+    if (other.af !== this.af)
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_MISUSE',
+        `a pool of IPv${this.af} and one of IPv${other.af} have no address in common`,
+      );
     return this.af;
   }
 
@@ -343,7 +372,9 @@ export class RoutePool implements Iterable<Route> {
 
   /** Family, size, routes as the dict of an interface has them, and the external addresses as ranges. */
   toJSON(): { af: Family; size: string; routes: RouteData[]; external: string[] } {
-    const external = this.#native.runs(ALL_RUNS).map(({ first, last }) => (first === last ? first : `${first}-${last}`));
+    const external = this.#native
+      .runs(ALL_RUNS)
+      .map(({ first, last }) => (first === last ? first : `${first}-${last}`));
     return { af: this.af, size: String(this.size), routes: this.routes.map((route) => route.toJSON()), external };
   }
 
@@ -365,6 +396,9 @@ export class RoutePool implements Iterable<Route> {
 /** Sets of other kinds cannot be worked with: what they hold is no routes. */
 function poolOnly(other: unknown): void {
   if (!(other instanceof RoutePool)) {
-    throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', `expected a RoutePool but received ${inspect(other, { depth: 0, breakLength: Infinity })}`);
+    throw new RoutePoolError(
+      'ERR_ROUTEPOOL_MISUSE',
+      `expected a RoutePool but received ${inspect(other, { depth: 0, breakLength: Infinity })}`,
+    );
   }
 }

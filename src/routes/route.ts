@@ -156,7 +156,12 @@ export class Route {
       }),
       this.bind,
     );
-    return new BoundRoute(this, { address, port, interface: this.interface, interfaceRefused: bound.interfaceRefused ?? undefined });
+    return new BoundRoute(this, {
+      address,
+      port,
+      interface: this.interface,
+      interfaceRefused: bound.interfaceRefused ?? undefined,
+    });
   }
 
   /**
@@ -169,7 +174,8 @@ export class Route {
     const origin = callSite(this.observe);
     const checked = checkLoadOptions(options, this.observe);
     const address = this.local();
-    if (address === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'this route has no local address to ask from');
+    if (address === undefined)
+      throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', 'this route has no local address to ask from');
     const { servers, isPublic } = await resolveAll(checked, [this.af], origin);
     const question = {
       addresses: [address],
@@ -177,7 +183,9 @@ export class Route {
       ...(this.interface === undefined ? {} : { interface: this.interface }),
       ...(checked.timeoutMs === undefined ? {} : { timeoutMs: checked.timeoutMs }),
     };
-    const seen = await probed('observe', this, () => finished((bell) => observe(question, servers, bell), checked.signal, origin));
+    const seen = await probed('observe', this, () =>
+      finished((bell) => observe(question, servers, bell), checked.signal, origin),
+    );
     const names = servers.map((server) => server.name);
     const first = seen[0];
     if (first === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'an address was asked and not seen');
@@ -237,7 +245,7 @@ export class Route {
   static {
     // What a pipe that leaves by it is bound to.
     defineLocalSide(this.prototype, function (this: Route) {
-        return { route: this, address: this.local(), port: 0, interface: this.interface, bestEffort: false };
+      return { route: this, address: this.local(), port: 0, interface: this.interface, bestEffort: false };
     });
     Object.defineProperty(this.prototype, inspect.custom, {
       value(this: Route): string {

@@ -1,5 +1,13 @@
 /** Options of asking servers what addresses leave as. */
-import { asCaller, checkLookup, checkNames, checkNumber, checkServers, checkSignal, type LookupFunction } from '../options/check.ts';
+import {
+  asCaller,
+  checkLookup,
+  checkNames,
+  checkNumber,
+  checkServers,
+  checkSignal,
+  type LookupFunction,
+} from '../options/check.ts';
 
 /** Whom to ask, and how long. Everything is optional. */
 export interface LoadOptions {
@@ -27,7 +35,12 @@ export interface CheckedLoadOptions {
 }
 
 /** @internal */
-export const LOAD_OPTIONS: readonly ['stunServers', 'timeoutMs', 'signal', 'lookup'] = ['stunServers', 'timeoutMs', 'signal', 'lookup'];
+export const LOAD_OPTIONS: readonly ['stunServers', 'timeoutMs', 'signal', 'lookup'] = [
+  'stunServers',
+  'timeoutMs',
+  'signal',
+  'lookup',
+];
 
 /** @internal */
 export function checkLoadOptions(options: unknown, caller: (...args: never[]) => unknown): CheckedLoadOptions {

@@ -37,14 +37,22 @@ export interface Resolution {
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_RESOLVE`; AbortError
  */
-export async function resolveAll(options: CheckedLoadOptions, families: readonly Family[], origin: CallSite): Promise<Resolution> {
+export async function resolveAll(
+  options: CheckedLoadOptions,
+  families: readonly Family[],
+  origin: CallSite,
+): Promise<Resolution> {
   const choice = unwrap(chooseServers(options.servers ?? []), resolveAll);
   const isPublic = choice.origin === 'public';
   const results = await resolveEach(choice.servers, families, options, origin);
   const failed = results.find((result) => result instanceof Error);
   if (failed instanceof Error && !isPublic && families.length > 0) throw withStackOf(failed, origin);
   const servers = results.flatMap((result) => (result instanceof Error ? [] : result));
-  return { servers: servers.filter(({ address }) => isOneOf(families, address)), isPublic, unresolved: failed instanceof Error ? failed.message : undefined };
+  return {
+    servers: servers.filter(({ address }) => isOneOf(families, address)),
+    isPublic,
+    unresolved: failed instanceof Error ? failed.message : undefined,
+  };
 }
 
 /**
@@ -61,7 +69,8 @@ export async function resolveForSweep(
   const results = await resolveEach(sweep.servers, [sweep.family === 6 ? 6 : 4], options, origin);
   const servers = results.flatMap((result) => (result instanceof Error ? [] : result));
   const failed = results.find((result) => result instanceof Error);
-  if (failed instanceof Error && (sweep.serverOrigin !== 'public' || servers.length === 0)) throw withStackOf(failed, origin);
+  if (failed instanceof Error && (sweep.serverOrigin !== 'public' || servers.length === 0))
+    throw withStackOf(failed, origin);
   return servers;
 }
 
@@ -78,24 +87,43 @@ export async function resolveAvailable(
 ): Promise<{ servers: ResolvedServer[]; unresolved: string[] }> {
   const results = await resolveEach(servers, families, options, origin);
   return {
-    servers: results.flatMap((result) => (result instanceof Error ? [] : result)).filter(({ address }) => isOneOf(families, address)),
+    servers: results
+      .flatMap((result) => (result instanceof Error ? [] : result))
+      .filter(({ address }) => isOneOf(families, address)),
     unresolved: servers.flatMap((server, i) => (results[i] instanceof Error ? [server.host] : [])),
   };
 }
 
 /** All servers at the same time; for each its addresses, or why it has none. */
-function resolveEach(servers: readonly ServerTarget[], families: readonly Family[], options: ResolveOptions, origin: CallSite): Promise<(ResolvedServer[] | Error)[]> {
+function resolveEach(
+  servers: readonly ServerTarget[],
+  families: readonly Family[],
+  options: ResolveOptions,
+  origin: CallSite,
+): Promise<(ResolvedServer[] | Error)[]> {
   const { timeoutMs = DNS_TIMEOUT_MS, signal, holds } = options;
   return Promise.all(
     servers.map((server) => {
-      const late = () => resolveError(`The server name '${server.host}' was not resolved within ${timeoutMs} ms. Check the resolver, or name the server by its address.`);
-      return withTimeout<ResolvedServer[] | Error>(resolveOne(server, families, options.lookup ?? dnsLookup), { timeoutMs, signal, holds }, late, origin);
+      const late = () =>
+        resolveError(
+          `The server name '${server.host}' was not resolved within ${timeoutMs} ms. Check the resolver, or name the server by its address.`,
+        );
+      return withTimeout<ResolvedServer[] | Error>(
+        resolveOne(server, families, options.lookup ?? dnsLookup),
+        { timeoutMs, signal, holds },
+        late,
+        origin,
+      );
     }),
   );
 }
 
 /** The addresses of a server, one for each family that it has. */
-async function resolveOne(server: ServerTarget, families: readonly Family[], lookup: LookupFunction): Promise<ResolvedServer[] | Error> {
+async function resolveOne(
+  server: ServerTarget,
+  families: readonly Family[],
+  lookup: LookupFunction,
+): Promise<ResolvedServer[] | Error> {
   if (isIP(server.host) !== 0) return [{ name: server.text, address: server.host, port: server.port }];
   const results = await Promise.all(families.map((family) => resolveFor(server, family, lookup)));
   const failed = results.find((result) => result instanceof Error);
@@ -103,7 +131,11 @@ async function resolveOne(server: ServerTarget, families: readonly Family[], loo
   return found.length > 0 || failed === undefined ? found : failed;
 }
 
-async function resolveFor(server: ServerTarget, family: Family, lookup: LookupFunction): Promise<ResolvedServer | RoutePoolError> {
+async function resolveFor(
+  server: ServerTarget,
+  family: Family,
+  lookup: LookupFunction,
+): Promise<ResolvedServer | RoutePoolError> {
   try {
     const addresses = await askLookup(lookup, server.host, family);
     const address = addresses.find((found) => found.family === family)?.address;

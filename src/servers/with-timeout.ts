@@ -15,7 +15,12 @@ export interface WaitLimits {
  *
  * @param origin the call whose stack an AbortError gets
  */
-export function withTimeout<T>(work: Promise<T>, { timeoutMs, signal, holds = true }: WaitLimits, late: () => T, origin: CallSite): Promise<T> {
+export function withTimeout<T>(
+  work: Promise<T>,
+  { timeoutMs, signal, holds = true }: WaitLimits,
+  late: () => T,
+  origin: CallSite,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const end = () => {
       clearTimeout(timer);

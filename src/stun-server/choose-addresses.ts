@@ -38,14 +38,21 @@ function rank({ ip, seen, certainty, global }: Candidate): number {
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_SERVER`; AbortError
  */
-export async function chooseStunAddresses(options: LoadOptions & { offline?: boolean } = {}): Promise<StunAddressChoice> {
-  const { offline, ...load } = asCaller(chooseStunAddresses, () => checkNames(options, ['offline', ...LOAD_OPTIONS])) as typeof options;
+export async function chooseStunAddresses(
+  options: LoadOptions & { offline?: boolean } = {},
+): Promise<StunAddressChoice> {
+  const { offline, ...load } = asCaller(chooseStunAddresses, () =>
+    checkNames(options, ['offline', ...LOAD_OPTIONS]),
+  ) as typeof options;
   asCaller(chooseStunAddresses, () => checkBoolean('offline', offline));
   checkLoadOptions(load, chooseStunAddresses);
   const loaded = offline === true ? [] : await loadAll(load);
   const choice = FAMILIES.map((family) => choose(family, candidates(family, loaded)));
   const found = choice.flatMap(({ chosen }) => chosen);
-  const notes = found.length === 0 ? ['This machine has no address but loopback: name one to serve only itself.'] : choice.flatMap((one) => one.notes);
+  const notes =
+    found.length === 0
+      ? ['This machine has no address but loopback: name one to serve only itself.']
+      : choice.flatMap((one) => one.notes);
   return { address: found.map(({ ip }) => ip), advertise: found.map(({ seen }) => seen), notes };
 }
 
@@ -64,7 +71,9 @@ function candidates(family: Family, loaded: readonly Interface[]): Candidate[] {
       if (external !== undefined) seen.set(ip, { ip, seen: external, certainty, global: true });
     }
   }
-  const own = listInterfaces({ details: true }).filter((facts) => facts.up && facts.kind !== 'loopback').flatMap((facts) => facts.addresses);
+  const own = listInterfaces({ details: true })
+    .filter((facts) => facts.up && facts.kind !== 'loopback')
+    .flatMap((facts) => facts.addresses);
   for (const address of own.filter((candidate) => candidate.family === family && lasts(candidate))) {
     const { ip, scope } = address;
     if (!seen.has(ip)) seen.set(ip, { ip, seen: ip, certainty: 'unverified', global: scope === 'global' });
@@ -82,18 +91,31 @@ function lasts({ temporary, deprecated, tentative, scope }: InterfaceAddress): b
 function choose(family: Family, all: readonly Candidate[]): { chosen: Candidate[]; notes: string[] } {
   const [primary] = all;
   if (primary === undefined) return { chosen: [], notes: [] };
-  const other = all.find(({ ip, seen, certainty, global }) => ip !== primary.ip && seen !== primary.seen && (certainty !== 'unverified' || global || !primary.global));
+  const other = all.find(
+    ({ ip, seen, certainty, global }) =>
+      ip !== primary.ip && seen !== primary.seen && (certainty !== 'unverified' || global || !primary.global),
+  );
   const chosen = other === undefined ? [primary] : [primary, other];
   const unproven = chosen.filter(({ certainty }) => certainty === 'unverified').map(({ ip }) => ip);
   const notes = chosen.flatMap(({ ip, seen }) => {
     if (ip === seen) return [];
-    return [`${ip} leaves as ${seen}, which clients are told of: that works if the NAT maps one to one and lets the server's ports in.`];
+    return [
+      `${ip} leaves as ${seen}, which clients are told of: that works if the NAT maps one to one and lets the server's ports in.`,
+    ];
   });
-  if (unproven.length > 0) notes.push(`No STUN server said what ${unproven.join(' and ')} leave${unproven.length === 1 ? 's' : ''} as: taken for what clients see.`);
+  if (unproven.length > 0)
+    notes.push(
+      `No STUN server said what ${unproven.join(' and ')} leave${unproven.length === 1 ? 's' : ''} as: taken for what clients see.`,
+    );
   if (other === undefined) {
     const same = all.filter(({ ip, seen }) => ip !== primary.ip && seen === primary.seen).map(({ ip }) => ip);
-    const why = same.length > 0 ? `${same.slice(0, 3).join(', ')} ${same.length === 1 ? 'leaves' : 'leave'} as the same address` : 'this machine has no second one';
-    notes.push(`IPv${family} has one external address, ${primary.seen}: ${why}. Clients get their address, but cannot test how their NAT behaves (RFC 5780); for that a second external IPv${family} address is needed.`);
+    const why =
+      same.length > 0
+        ? `${same.slice(0, 3).join(', ')} ${same.length === 1 ? 'leaves' : 'leave'} as the same address`
+        : 'this machine has no second one';
+    notes.push(
+      `IPv${family} has one external address, ${primary.seen}: ${why}. Clients get their address, but cannot test how their NAT behaves (RFC 5780); for that a second external IPv${family} address is needed.`,
+    );
   }
   return { chosen, notes };
 }

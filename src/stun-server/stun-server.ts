@@ -96,7 +96,14 @@ export interface StunServerCounters {
 }
 
 /** `host` is what `net.Server.listen` and `dgram` examples call it. */
-const SYNONYMS = { host: 'address', hostname: 'address', ip: 'address', addresses: 'address', advertised: 'advertise', alternatePort: 'otherPort' };
+const SYNONYMS = {
+  host: 'address',
+  hostname: 'address',
+  ip: 'address',
+  addresses: 'address',
+  advertised: 'advertise',
+  alternatePort: 'otherPort',
+};
 
 const KNOWN = [
   'address',
@@ -132,7 +139,8 @@ function check(options: unknown): NativeStunConfig {
       otherPort: checkNumber('otherPort', given.otherPort, 0, 65_535, true),
       tcp: checkBoolean('tcp', given.tcp),
       allow: checkTexts('allow', given.allow, 'a block like 10.0.0.0/8 or a list of them'),
-      ratePerPrefix: given.ratePerPrefix === 0 ? 0 : checkNumber('ratePerPrefix', given.ratePerPrefix, 0.01, 1e6, false),
+      ratePerPrefix:
+        given.ratePerPrefix === 0 ? 0 : checkNumber('ratePerPrefix', given.ratePerPrefix, 0.01, 1e6, false),
       workers: checkNumber('workers', given.workers, 1, 64, true),
       rfc3489: checkBoolean('rfc3489', given.rfc3489),
       software: checkString('software', given.software),

@@ -66,7 +66,9 @@ export class Sockets {
     const sockets = await Promise.all(this.#open.values());
     this.#open.clear();
     this.#opened.clear();
-    await Promise.all(sockets.map((socket) => socket && new Promise<void>((resolve) => void socket.close(() => resolve()))));
+    await Promise.all(
+      sockets.map((socket) => socket && new Promise<void>((resolve) => void socket.close(() => resolve()))),
+    );
   }
 
   #socketAt(endpoint: string): Promise<Socket | undefined> {
@@ -127,5 +129,5 @@ let blocks = 0;
  */
 export function freshBlock(): string {
   const n = process.pid * 61 + blocks++ * 7;
-  return `127.${64 + (n >> 8) % 128}.${n & 255}.`;
+  return `127.${64 + ((n >> 8) % 128)}.${n & 255}.`;
 }

@@ -90,7 +90,15 @@ export class SimulatedNat implements AsyncDisposable {
   /** Its external addresses. */
   readonly externals: readonly string[];
 
-  private constructor(rules: NatRules, sockets: Sockets, path: Path, block: string, blocked: boolean, servers: ReadonlyMap<string, ServerRules>, externals: readonly string[]) {
+  private constructor(
+    rules: NatRules,
+    sockets: Sockets,
+    path: Path,
+    block: string,
+    blocked: boolean,
+    servers: ReadonlyMap<string, ServerRules>,
+    externals: readonly string[],
+  ) {
     this.#rules = rules;
     this.#sockets = sockets;
     this.#path = path;
@@ -141,7 +149,11 @@ export class SimulatedNat implements AsyncDisposable {
    */
   host(n = 1): string {
     if (!Number.isInteger(n) || n < 1 || n >= FIRST_EXTERNAL - 1) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an integer from 1 to ${FIRST_EXTERNAL - 2} for \`n\` but received ${String(n)}`, { option: 'n' });
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_OPTION',
+        `expected an integer from 1 to ${FIRST_EXTERNAL - 2} for \`n\` but received ${String(n)}`,
+        { option: 'n' },
+      );
     }
     return `${this.#block}${n}`;
   }
@@ -153,7 +165,11 @@ export class SimulatedNat implements AsyncDisposable {
   async reach(endpoint: string): Promise<string> {
     const { ip, port } = splitEndpoint(endpoint);
     if (ip === '' || !Number.isInteger(port) || port < 1 || port > 65_535) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an endpoint like '127.0.0.1:5000' for \`endpoint\` but received '${endpoint}'`, { option: 'endpoint' });
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_OPTION',
+        `expected an endpoint like '127.0.0.1:5000' for \`endpoint\` but received '${endpoint}'`,
+        { option: 'endpoint' },
+      );
     }
     return this.#standFor(endpoint);
   }
@@ -240,7 +256,11 @@ export class SimulatedNat implements AsyncDisposable {
     this.#path.carry(() => {
       // Endpoints of simulations can be sent from; for any other host an address of ours stands.
       if (behind(from) !== undefined) this.#sender(from).#sockets.send(bytes, from, inside);
-      else void this.#standFor(from).then((stand) => this.#sockets.send(bytes, stand, inside), () => undefined);
+      else
+        void this.#standFor(from).then(
+          (stand) => this.#sockets.send(bytes, stand, inside),
+          () => undefined,
+        );
     });
   }
 
@@ -289,13 +309,16 @@ function check(options: unknown) {
   const symmetric = mapping === 'address-dependent' || mapping === 'address-and-port-dependent';
   const servers = checkNumber('servers', given.servers, 0, 10, true) ?? 1;
   const faults: unknown = given.faults ?? [];
-  if (!Array.isArray(faults) || faults.length > servers) wrong('faults', `a list of at most ${servers}, one for each server,`, faults);
+  if (!Array.isArray(faults) || faults.length > servers)
+    wrong('faults', `a list of at most ${servers}, one for each server,`, faults);
   faults.forEach((fault, i) => void faultForAddon(`faults[${i}]`, fault));
   return {
     kind: {
       mapping,
       filtering: checkChoice('filtering', given.filtering, DEPENDENCE) ?? 'address-and-port-dependent',
-      allocation: checkChoice('allocation', given.allocation, ['equal', 'preserving', 'independent', 'dependent', 'random']) ?? (symmetric ? 'random' : 'equal'),
+      allocation:
+        checkChoice('allocation', given.allocation, ['equal', 'preserving', 'independent', 'dependent', 'random']) ??
+        (symmetric ? 'random' : 'equal'),
       step: checkNumber('step', given.step, 1, 65_535, true) ?? 2,
       externals: checkNumber('externals', given.externals, 1, 90, true) ?? (given.pooling === 'arbitrary' ? 2 : 1),
       arbitrary: checkChoice('pooling', given.pooling, ['paired', 'arbitrary']) === 'arbitrary',

@@ -56,19 +56,37 @@ export interface StunServerOptions {
   seed?: number | undefined;
 }
 
-const NAMES = ['plain', 'ignores-change', 'other-same-ip', 'other-dead', 'dead', 'wrong-id-first', 'noise', 'rewritten', 'no-response-port'] as const;
+const NAMES = [
+  'plain',
+  'ignores-change',
+  'other-same-ip',
+  'other-dead',
+  'dead',
+  'wrong-id-first',
+  'noise',
+  'rewritten',
+  'no-response-port',
+] as const;
 
 /** The fault's name and value in the addon. @internal */
 export function faultForAddon(option: string, fault: unknown): [name?: string, value?: string] {
   if (fault === undefined || fault === 'none') return [];
   if (NAMES.some((name) => name === fault)) return [fault as string];
   if (typeof fault === 'object' && fault !== null) {
-    const { lies, saysAddress, otherAddress } = fault as { lies?: unknown; saysAddress?: unknown; otherAddress?: unknown };
+    const { lies, saysAddress, otherAddress } = fault as {
+      lies?: unknown;
+      saysAddress?: unknown;
+      otherAddress?: unknown;
+    };
     if (Number.isInteger(lies) && (lies as number) >= 0 && (lies as number) <= 65_535) return ['lies', String(lies)];
     if (isEndpoint(saysAddress)) return ['says-address', saysAddress];
     if (isEndpoint(otherAddress)) return ['other-private', otherAddress];
   }
-  return wrong(option, `${NAMES.map((name) => `'${name}'`).join(', ')}, or { lies }, { saysAddress } or { otherAddress }`, fault);
+  return wrong(
+    option,
+    `${NAMES.map((name) => `'${name}'`).join(', ')}, or { lies }, { saysAddress } or { otherAddress }`,
+    fault,
+  );
 }
 
 function isEndpoint(value: unknown): value is string {
@@ -86,7 +104,12 @@ export class ServerRules {
   /** Datagrams that came. */
   requests = 0;
 
-  constructor(addresses: readonly [string, string], ports: readonly [number, number], fault: ServerFault | undefined, script?: StunServerOptions['script']) {
+  constructor(
+    addresses: readonly [string, string],
+    ports: readonly [number, number],
+    fault: ServerFault | undefined,
+    script?: StunServerOptions['script'],
+  ) {
     this.#rules = StunRules.at([...addresses], [...ports]);
     this.fault = fault;
     this.#script = script;
@@ -195,7 +218,11 @@ export class StunServer implements AsyncDisposable {
 }
 
 /** Binds both addresses with the same two ports. @internal */
-export async function bindFour(sockets: Sockets, addresses: readonly [string, string], ports: readonly [number, number]): Promise<[number, number]> {
+export async function bindFour(
+  sockets: Sockets,
+  addresses: readonly [string, string],
+  ports: readonly [number, number],
+): Promise<[number, number]> {
   const bound: number[] = [];
   for (const port of ports) bound.push(splitEndpoint(await sockets.listen(addresses[0], port)).port);
   for (const port of bound) await sockets.listen(addresses[1], port);
@@ -203,14 +230,26 @@ export async function bindFour(sockets: Sockets, addresses: readonly [string, st
 }
 
 function check(options: unknown) {
-  const given = checkNames(options, ['addresses', 'ports', 'fault', 'script', 'path', 'seed'], { host: 'addresses', address: 'addresses', port: 'ports' });
+  const given = checkNames(options, ['addresses', 'ports', 'fault', 'script', 'path', 'seed'], {
+    host: 'addresses',
+    address: 'addresses',
+    port: 'ports',
+  });
   const block = freshBlock();
   const addresses = given.addresses ?? [`${block}201`, `${block}202`];
-  const twoIps = Array.isArray(addresses) && addresses.length === 2 && addresses.every((ip) => typeof ip === 'string' && isIPv4(ip)) && addresses[0] !== addresses[1];
+  const twoIps =
+    Array.isArray(addresses) &&
+    addresses.length === 2 &&
+    addresses.every((ip) => typeof ip === 'string' && isIPv4(ip)) &&
+    addresses[0] !== addresses[1];
   if (!twoIps) wrong('addresses', 'two different IPv4 addresses', addresses);
   const ports = given.ports ?? [0, 0];
-  const twoPorts = Array.isArray(ports) && ports.length === 2 && ports.every((port) => Number.isInteger(port) && port >= 0 && port <= 65_535);
-  if (!twoPorts || (ports[0] !== 0 && ports[0] === ports[1])) wrong('ports', 'two different integers from 0 to 65535', ports);
+  const twoPorts =
+    Array.isArray(ports) &&
+    ports.length === 2 &&
+    ports.every((port) => Number.isInteger(port) && port >= 0 && port <= 65_535);
+  if (!twoPorts || (ports[0] !== 0 && ports[0] === ports[1]))
+    wrong('ports', 'two different integers from 0 to 65535', ports);
   if (given.script !== undefined && typeof given.script !== 'function') wrong('script', 'a function', given.script);
   faultForAddon('fault', given.fault);
   return {

@@ -105,13 +105,16 @@ function checkSeed(value: unknown): bigint | undefined {
 
 function checkSample(value: unknown): { perPrefix: number; hosts: number } | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'object' || value === null) return wrong('sample', 'an object like { perPrefix: 64, hosts: 1 }', value);
+  if (typeof value !== 'object' || value === null)
+    return wrong('sample', 'an object like { perPrefix: 64, hosts: 1 }', value);
   const { perPrefix, hosts = 1 } = value as Partial<Sample>;
   for (const name of Object.keys(value)) {
     if (name !== 'perPrefix' && name !== 'hosts') unknownOption(`sample.${name}`, ['sample.perPrefix', 'sample.hosts']);
   }
   return {
-    perPrefix: checkNumber('sample.perPrefix', perPrefix, 0, 128, true) ?? wrong('sample.perPrefix', 'an integer from 0 to 128', perPrefix),
+    perPrefix:
+      checkNumber('sample.perPrefix', perPrefix, 0, 128, true) ??
+      wrong('sample.perPrefix', 'an integer from 0 to 128', perPrefix),
     hosts: checkNumber('sample.hosts', hosts, 1, 2 ** 28, true) ?? 1,
   };
 }

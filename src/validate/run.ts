@@ -77,7 +77,10 @@ function weakInterval(call: () => boolean): NodeJS.Timeout {
  * The sweep runs on a thread of its own. It keeps the process alive only while somebody waits for it, and it waits for a
  * slow loop: at most some 16,000 verdicts are held. Leaving the loop stops it.
  */
-export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress] }> implements AsyncIterable<Verdict>, AsyncDisposable {
+export class ValidationRun
+  extends EventEmitter<{ progress: [ValidationProgress] }>
+  implements AsyncIterable<Verdict>, AsyncDisposable
+{
   readonly #started: Promise<NativeSweep>;
   readonly #signal: AbortSignal | undefined;
   /** What is validated, if that is a pool. */
@@ -381,7 +384,8 @@ export class ValidationRun extends EventEmitter<{ progress: [ValidationProgress]
     this.#listener?.[Symbol.dispose]();
     this.#listener = undefined;
     if (this.#native && this.listenerCount('progress') > 0) this.emit('progress', this.#progress());
-    if (probeChannel.hasSubscribers) probeChannel.publish({ event: 'end', kind: 'validate', subject: this, result: this.#progress() });
+    if (probeChannel.hasSubscribers)
+      probeChannel.publish({ event: 'end', kind: 'validate', subject: this, result: this.#progress() });
     this.#wake();
   }
 }

@@ -21,7 +21,9 @@ export interface ValidationSummary {
   /** Whether it went on from a saved state. */
   readonly resumed: boolean;
   /** For a sample: how it was taken, the addresses that it stands for, and the share of them that was asked. */
-  readonly sample: { readonly perPrefix: number; readonly hosts: number; readonly addresses: bigint; readonly share: number } | undefined;
+  readonly sample:
+    | { readonly perPrefix: number; readonly hosts: number; readonly addresses: bigint; readonly share: number }
+    | undefined;
   /** Proven sources whose port was rewritten on the way. */
   readonly portRewritten: number;
   /** How many times a silent source was asked. */
@@ -60,7 +62,12 @@ export interface ValidationSummary {
   /** External addresses other than the source, with the number of sources behind each, most first, at most ten. */
   readonly externals: readonly { readonly address: string; readonly count: number }[];
   /** Refused system calls, counted by probe. */
-  readonly errors: readonly { readonly syscall: string; readonly code: string; readonly errno: number; readonly count: number }[];
+  readonly errors: readonly {
+    readonly syscall: string;
+    readonly code: string;
+    readonly errno: number;
+    readonly count: number;
+  }[];
   /** Verdicts with a reason. */
   readonly reasons: readonly { readonly status: string; readonly reason: string; readonly count: number }[];
   /** What the run noticed, in plain sentences that say what to do. */
@@ -78,13 +85,13 @@ export function toSummary(result: NativeResult): ValidationSummary {
     family: result.family === 6 ? 6 : 4,
     sources: result.sources,
     counts: {
-      ok: result.ok,
-      mapped: result.mapped,
+      'ok': result.ok,
+      'mapped': result.mapped,
       'no-reply': result.noReply,
       'send-error': result.sendError,
       'bind-error': result.bindError,
       'bad-reply': result.badReply,
-      unknown: result.unknown,
+      'unknown': result.unknown,
     },
     untested: result.untested,
     allOk: result.ok === result.sources,

@@ -34,7 +34,11 @@ import { ValidationRun } from './run.ts';
  */
 export function validate(blocks: string | readonly string[] | RoutePool, options: ValidateOptions = {}): ValidationRun {
   const pool = blocks instanceof RoutePool ? blocks : undefined;
-  const native = checkOptions(pool === undefined ? blocks : asCaller(validate, () => RoutePool.blocksOf(pool)), options, validate);
+  const native = checkOptions(
+    pool === undefined ? blocks : asCaller(validate, () => RoutePool.blocksOf(pool)),
+    options,
+    validate,
+  );
   const { signal, lookup } = options;
   if (signal?.aborted) throw abortError(signal);
   const plan = unwrap(planSweep(native), validate);
@@ -42,5 +46,9 @@ export function validate(blocks: string | readonly string[] | RoutePool, options
   if (!facts) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a new plan has no facts');
   const origin = callSite(validate);
   // The run itself keeps the process alive while somebody waits for it.
-  return new ValidationRun(plan, () => resolveForSweep(facts, { lookup, signal, holds: false }, origin), { signal, pool, origin });
+  return new ValidationRun(plan, () => resolveForSweep(facts, { lookup, signal, holds: false }, origin), {
+    signal,
+    pool,
+    origin,
+  });
 }

@@ -98,7 +98,15 @@ export type Verdict = Ok | Mapped | NoReply | Refused | BadReply | Unknown;
 export type VerdictOf<S extends Status> = Extract<Verdict, { status: S }>;
 
 /** Status by its code in the record. */
-export const STATUSES: readonly Status[] = ['ok', 'mapped', 'no-reply', 'send-error', 'bind-error', 'bad-reply', 'unknown'];
+export const STATUSES: readonly Status[] = [
+  'ok',
+  'mapped',
+  'no-reply',
+  'send-error',
+  'bind-error',
+  'bad-reply',
+  'unknown',
+];
 
 const REASONS: ReadonlyMap<number, string> = new Map([
   [1, 'wrong-destination'],
@@ -239,13 +247,13 @@ class RecordVerdict {
 const COMMON = ['ip', 'status'] as const;
 const REST = ['asked', 'resumed', 'index'] as const;
 const FIELDS: Record<Status, readonly Exclude<keyof RecordVerdict, 'toJSON' | typeof inspect.custom>[]> = {
-  ok: [...COMMON, 'external', 'externalPort', 'portRewritten', 'rttMs', ...REST],
-  mapped: [...COMMON, 'external', 'externalPort', 'singleServer', 'externalVaries', 'rttMs', ...REST],
+  'ok': [...COMMON, 'external', 'externalPort', 'portRewritten', 'rttMs', ...REST],
+  'mapped': [...COMMON, 'external', 'externalPort', 'singleServer', 'externalVaries', 'rttMs', ...REST],
   'no-reply': [...COMMON, ...REST],
   'send-error': [...COMMON, 'code', 'errno', 'syscall', ...REST],
   'bind-error': [...COMMON, 'code', 'errno', 'syscall', ...REST],
   'bad-reply': [...COMMON, 'reason', 'stunError', ...REST],
-  unknown: [...COMMON, 'reason', 'external', ...REST],
+  'unknown': [...COMMON, 'reason', 'external', ...REST],
 };
 
 /** The name of a negative error number, such as `EPERM`. */
@@ -265,14 +273,16 @@ export const BAD_REPLIES: Record<BadReplyReason, string> = {
   'wrong-destination': 'the reply arrived at another address of this machine, so the way back is not the way out',
   'error-response': 'the server answered with a STUN error',
   'no-mapped-address': 'the server answered without saying which address it saw',
-  'not-stun': 'what came back is not a STUN response; the port belongs to another service, or something rewrites the traffic',
+  'not-stun':
+    'what came back is not a STUN response; the port belongs to another service, or something rewrites the traffic',
   'wrong-server': 'the reply came from another address or port than the one asked',
 };
 
 /** What each reason for not knowing means. @internal */
 export const UNKNOWNS: Record<UnknownReason, string> = {
-  loss: 'so many probes are lost on the way that silence proves nothing; ask with more passes or a lower rate',
-  'nat-ports': 'all answers come from behind one external address, whose ports may have run out; ask again later or name more servers',
+  'loss': 'so many probes are lost on the way that silence proves nothing; ask with more passes or a lower rate',
+  'nat-ports':
+    'all answers come from behind one external address, whose ports may have run out; ask again later or name more servers',
   'network-lost': 'the network went away and did not come back; run again',
   'servers-disagree': 'one server saw the source itself, another a different address',
 };
@@ -291,9 +301,15 @@ export const REFUSALS: Partial<Record<string, string>> = {
 export function describe(verdict: Verdict): string {
   switch (verdict.status) {
     case 'ok':
-      return verdict.portRewritten ? 'leaves as itself, but with another port: something on the way translates ports' : 'leaves as itself';
+      return verdict.portRewritten
+        ? 'leaves as itself, but with another port: something on the way translates ports'
+        : 'leaves as itself';
     case 'mapped': {
-      const doubt = verdict.externalVaries ? ' (and as another address at a second server)' : verdict.singleServer ? ' (one server says so)' : '';
+      const doubt = verdict.externalVaries
+        ? ' (and as another address at a second server)'
+        : verdict.singleServer
+          ? ' (one server says so)'
+          : '';
       return `leaves as ${verdict.external}${doubt}`;
     }
     case 'no-reply':

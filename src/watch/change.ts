@@ -112,7 +112,8 @@ export interface Woken {
 }
 
 /** One change; `type` says which. */
-export type NetworkChange = InterfaceChange | InterfaceRenamed | AddressChange | BlockChange | DefaultChange | ExternalChange | Woken;
+export type NetworkChange =
+  InterfaceChange | InterfaceRenamed | AddressChange | BlockChange | DefaultChange | ExternalChange | Woken;
 
 /** All types of change. @internal */
 export const CHANGE_TYPES: readonly NetworkChange['type'][] = [

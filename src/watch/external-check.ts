@@ -123,7 +123,18 @@ export class ExternalCheck {
         const route = nic.rp[family].routes[found.route];
         if (route === undefined) return [];
         const { locals, previous, external } = found;
-        return [{ type: 'external-changed', interface: name, family, locals, previous: previous ?? undefined, external, certainty: route.certainty, route }];
+        return [
+          {
+            type: 'external-changed',
+            interface: name,
+            family,
+            locals,
+            previous: previous ?? undefined,
+            external,
+            certainty: route.certainty,
+            route,
+          },
+        ];
       });
     } catch (error) {
       // The interface may have gone, the resolver be out of reach: the next change or interval asks again.

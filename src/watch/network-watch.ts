@@ -59,7 +59,10 @@ const used = new Set<NetworkWatch>();
  * Calls `call` with the watch if it is still there. It stands outside the class because a closure made inside a method holds
  * `this` as soon as any other closure of that method does.
  */
-function weakly(target: { readonly watch: WeakRef<NetworkWatch> | undefined }, call: (watch: NetworkWatch) => void): () => void {
+function weakly(
+  target: { readonly watch: WeakRef<NetworkWatch> | undefined },
+  call: (watch: NetworkWatch) => void,
+): () => void {
   return () => {
     const watch = target.watch?.deref();
     if (watch !== undefined) call(watch);
@@ -95,7 +98,12 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
   static readonly #told = (watch: NetworkWatch, changes: readonly NetworkChange[]): void => watch.#tell(changes);
   static readonly #keepsUp = (watch: NetworkWatch): boolean => watch.#pending.length === 0;
 
-  private constructor(native: NativeWatch, options: CheckedWatchOptions, origin: CallSite, self: { watch: WeakRef<NetworkWatch> | undefined }) {
+  private constructor(
+    native: NativeWatch,
+    options: CheckedWatchOptions,
+    origin: CallSite,
+    self: { watch: WeakRef<NetworkWatch> | undefined },
+  ) {
     super();
     this.#native = native;
     this.#origin = origin;
@@ -140,7 +148,8 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
    * @throws AbortError after an abort; RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a second loop
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<NetworkChange> {
-    if (this.#hasLoop) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'this watch is iterated already: one watch feeds one loop');
+    if (this.#hasLoop)
+      throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'this watch is iterated already: one watch feeds one loop');
     this.#hasLoop = true;
     let turn: Promise<unknown> = Promise.resolve();
     return {
@@ -306,7 +315,11 @@ interface ExternalUser {
   readonly keepsUp: (watch: NetworkWatch) => boolean;
 }
 
-function externalCheck({ weak, native, tell, keepsUp }: ExternalUser, options: CheckedExternalOptions, origin: CallSite): ExternalCheck {
+function externalCheck(
+  { weak, native, tell, keepsUp }: ExternalUser,
+  options: CheckedExternalOptions,
+  origin: CallSite,
+): ExternalCheck {
   return new ExternalCheck(options, origin, {
     compare: (load) => native.externals(load),
     keepsUp: () => {

@@ -51,14 +51,24 @@ export interface CheckedWatchOptions {
 /** @internal */
 export function checkWatchOptions(options: unknown, caller: (...args: never[]) => unknown): CheckedWatchOptions {
   return asCaller(caller, () => {
-    const given = checkNames(options, ['external', 'pollMs', 'signal'], { interval: 'pollMs', intervalMs: 'external.intervalMs' });
+    const given = checkNames(options, ['external', 'pollMs', 'signal'], {
+      interval: 'pollMs',
+      intervalMs: 'external.intervalMs',
+    });
     const { signal, external } = given;
     if (signal !== undefined && !(signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', signal);
-    if (external !== undefined && typeof external !== 'boolean' && (typeof external !== 'object' || external === null)) {
+    if (
+      external !== undefined &&
+      typeof external !== 'boolean' &&
+      (typeof external !== 'object' || external === null)
+    ) {
       wrong('external', 'a boolean or an object like { intervalMs: 20000 }', external);
     }
     return {
-      external: external === undefined || external === false ? undefined : checkExternal(external === true ? {} : external, caller),
+      external:
+        external === undefined || external === false
+          ? undefined
+          : checkExternal(external === true ? {} : external, caller),
       pollMs: checkNumber('pollMs', given['pollMs'], 10, 86_400_000, false),
       signal: signal as AbortSignal | undefined,
     };
@@ -71,12 +81,19 @@ function checkExternal(options: object, caller: (...args: never[]) => unknown): 
   const load = checkLoadOptions(rest, caller);
   // A wrong server is told now, and not when it is asked.
   const isPublic = unwrap(chooseServers(load.servers ?? []), caller).origin === 'public';
-  if (interfaces !== undefined && !(Array.isArray(interfaces) && interfaces.every((name) => typeof name === 'string'))) {
+  if (
+    interfaces !== undefined &&
+    !(Array.isArray(interfaces) && interfaces.every((name) => typeof name === 'string'))
+  ) {
     wrong('external.interfaces', 'a list of names of interfaces', interfaces);
   }
   const checked = checkNumber('external.intervalMs', intervalMs, 100, 86_400_000, false);
   if (isPublic && checked !== undefined && checked < PUBLIC_INTERVAL_MS) {
-    wrong('external.intervalMs', `at least ${PUBLIC_INTERVAL_MS} with public servers (name a server of your own for more)`, checked);
+    wrong(
+      'external.intervalMs',
+      `at least ${PUBLIC_INTERVAL_MS} with public servers (name a server of your own for more)`,
+      checked,
+    );
   }
   return { load, intervalMs: checked, interfaces: interfaces as readonly string[] | undefined, isPublic };
 }

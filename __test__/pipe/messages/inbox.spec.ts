@@ -60,8 +60,14 @@ describe('recv', () => {
     const stop = new AbortController();
     let listeners = 0;
     const { addEventListener, removeEventListener } = stop.signal;
-    stop.signal.addEventListener = (...args: Parameters<typeof addEventListener>) => (listeners++, addEventListener.apply(stop.signal, args));
-    stop.signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => (listeners--, removeEventListener.apply(stop.signal, args));
+    stop.signal.addEventListener = (...args: Parameters<typeof addEventListener>) => (
+      listeners++,
+      addEventListener.apply(stop.signal, args)
+    );
+    stop.signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => (
+      listeners--,
+      removeEventListener.apply(stop.signal, args)
+    );
     for (let i = 0; i < 100; i++) {
       const pending = box.recv({ signal: stop.signal }, here);
       expect(listeners).toBe(1);
@@ -96,7 +102,9 @@ describe('recv', () => {
 
   it('a filter that throws ends that recv and loses no message', async () => {
     const { put, get, box } = inbox();
-    const broken = () => { throw new TypeError('broken filter'); };
+    const broken = () => {
+      throw new TypeError('broken filter');
+    };
     const pending = box.recv({ filter: broken }, here);
     put('1');
     await expect(pending).rejects.toThrow('broken filter');
@@ -157,7 +165,9 @@ describe('the own queue', () => {
   it('leaves nobody waiting who waited when it was handed over', async () => {
     const { box } = inbox();
     const loop = box.messages(undefined, here).next();
-    const waits = [box.recv(undefined, here), box.recv({ timeoutMs: Infinity }, here), loop].map((wait) => expect(wait).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_MISUSE' }));
+    const waits = [box.recv(undefined, here), box.recv({ timeoutMs: Infinity }, here), loop].map((wait) =>
+      expect(wait).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_MISUSE' }),
+    );
     expect(box.off()).toEqual([]);
     await Promise.all(waits);
   });
@@ -264,10 +274,7 @@ describe('a listener', () => {
   });
 
   it('has been told the end when it has had the last message', async () => {
-    for (const prepare of [
-      (box: Inbox) => box.addMessageListener(here),
-      (box: Inbox) => box.addEndListener(here),
-    ]) {
+    for (const prepare of [(box: Inbox) => box.addMessageListener(here), (box: Inbox) => box.addEndListener(here)]) {
       const { put, box } = inbox();
       let told = 0;
       box.onDelivered = () => told++;
@@ -339,7 +346,10 @@ describe('a loop', () => {
     const loop = box.messages(undefined, here);
     const waiting = [loop.next(), loop.next()];
     await loop.return?.();
-    expect(await Promise.all(waiting)).toEqual([{ done: true, value: undefined }, { done: true, value: undefined }]);
+    expect(await Promise.all(waiting)).toEqual([
+      { done: true, value: undefined },
+      { done: true, value: undefined },
+    ]);
     put('1');
     expect(await get()).toBe('1');
   });
@@ -362,7 +372,10 @@ describe('a queue against one that anybody can check', () => {
     const overflow = (['drop-newest', 'drop-oldest', 'wait'] as const)[seed % 3] ?? 'wait';
     const [maxMessages, maxBytes] = [1 + next(20), 1 + next(200)];
     const valve = new Valve();
-    const queue = new MessageQueue<{ data: Buffer; n: number }>({ maxMessages, maxBytes, overflow }, { hold: () => valve.hold(queue), release: () => valve.release(queue) });
+    const queue = new MessageQueue<{ data: Buffer; n: number }>(
+      { maxMessages, maxBytes, overflow },
+      { hold: () => valve.hold(queue), release: () => valve.release(queue) },
+    );
     let model: { n: number; size: number }[] = [];
     let dropped = 0;
     const total = () => model.reduce((sum, item) => sum + item.size, 0);

@@ -105,7 +105,12 @@ describe('a subscription', () => {
     subscription.unsubscribe();
     subscription.unsubscribe();
     put('1');
-    expect([await pending, await subscription.recv(), subscription.ended, subscription.length]).toEqual([null, null, true, 0]);
+    expect([await pending, await subscription.recv(), subscription.ended, subscription.length]).toEqual([
+      null,
+      null,
+      true,
+      0,
+    ]);
     expect(box.waitingBytes).toBe(1);
   });
 
@@ -121,7 +126,9 @@ describe('a subscription', () => {
 
   it('a predicate that throws ends its subscription alone', async () => {
     const { put, subscribe, get } = inbox();
-    const broken = subscribe(() => { throw new TypeError('broken predicate'); });
+    const broken = subscribe(() => {
+      throw new TypeError('broken predicate');
+    });
     const well = subscribe();
     const pending = broken.recv();
     pending.catch(() => undefined);

@@ -8,14 +8,21 @@ import type { PipeTools } from './tools.ts';
 const DICT = {
   name: 'none0',
   nat: { type: 1, nat_info: '', delta: { type: 1, value: 0 }, delta_info: '' },
-  rp: { 2: [{ af: 2, nic_ips: [{ ip: '192.0.2.77', cidr: 32, af: 2 }], ext_ips: [{ ip: '198.51.100.7', cidr: 32, af: 2 }] }] },
+  rp: {
+    2: [
+      { af: 2, nic_ips: [{ ip: '192.0.2.77', cidr: 32, af: 2 }], ext_ips: [{ ip: '198.51.100.7', cidr: 32, af: 2 }] },
+    ],
+  },
 };
 
 /** Declares the tests. */
 export function errorTests({ echo, open, udpEcho }: PipeTools): void {
   describe('errors', () => {
     const rejected = async (promise: Promise<unknown>) => {
-      const error: unknown = await promise.then(() => undefined, (reason: unknown) => reason);
+      const error: unknown = await promise.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
       expect(error).toBeInstanceOf(Error);
       expect((error as Error).stack).toContain('errors.ts');
       return error as NodeJS.ErrnoException & { localAddress?: string };
@@ -25,7 +32,13 @@ export function errorTests({ echo, open, udpEcho }: PipeTools): void {
       const gone = await tcpServer(() => undefined);
       await gone.close();
       const error = await rejected(pipeOpen(TCP, gone.dest));
-      expect(error).toMatchObject({ code: 'ECONNREFUSED', errno: -111, syscall: 'connect', address: '127.0.0.1', port: gone.port });
+      expect(error).toMatchObject({
+        code: 'ECONNREFUSED',
+        errno: -111,
+        syscall: 'connect',
+        address: '127.0.0.1',
+        port: gone.port,
+      });
       expect(error.message).toBe(`connect ECONNREFUSED 127.0.0.1:${gone.port}`);
     });
 
@@ -33,7 +46,11 @@ export function errorTests({ echo, open, udpEcho }: PipeTools): void {
       const peer = await udpEcho();
       const route = Interface.fromDict(DICT).rp[4].at(0);
       for (const call of [() => pipeOpen(UDP, peer.dest, route), () => pipeOpen(TCP, peer.dest, route)]) {
-        expect(await rejected(call())).toMatchObject({ syscall: expect.stringMatching(/bind|setsockopt/), code: expect.stringMatching(/EADDRNOTAVAIL|ENODEV/), address: '192.0.2.77' });
+        expect(await rejected(call())).toMatchObject({
+          syscall: expect.stringMatching(/bind|setsockopt/),
+          code: expect.stringMatching(/EADDRNOTAVAIL|ENODEV/),
+          address: '192.0.2.77',
+        });
       }
     });
 
@@ -45,13 +62,27 @@ export function errorTests({ echo, open, udpEcho }: PipeTools): void {
       const bound = await pool.at(1)?.bind({ port });
       const taken = await open(UDP, null, bound);
       expect([taken.localAddress, taken.localPort]).toEqual(['127.44.7.1', port]);
-      expect(await rejected(pipeOpen(UDP, null, bound))).toMatchObject({ code: 'EADDRINUSE', syscall: 'bind', address: '127.44.7.1', port });
+      expect(await rejected(pipeOpen(UDP, null, bound))).toMatchObject({
+        code: 'EADDRINUSE',
+        syscall: 'bind',
+        address: '127.44.7.1',
+        port,
+      });
     });
 
     it('names that do not resolve', async () => {
       const lookup = (_: string, __: object, done: (error: NodeJS.ErrnoException | null, found: never[]) => void) =>
-        done(Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.invalid'), { code: 'ENOTFOUND', syscall: 'getaddrinfo' }), []);
-      expect(await rejected(pipeOpen(TCP, 'nowhere.invalid:80', undefined, { lookup }))).toMatchObject({ code: 'ENOTFOUND', syscall: 'getaddrinfo' });
+        done(
+          Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.invalid'), {
+            code: 'ENOTFOUND',
+            syscall: 'getaddrinfo',
+          }),
+          [],
+        );
+      expect(await rejected(pipeOpen(TCP, 'nowhere.invalid:80', undefined, { lookup }))).toMatchObject({
+        code: 'ENOTFOUND',
+        syscall: 'getaddrinfo',
+      });
     });
 
     it('too long for a datagram', async () => {
@@ -67,7 +98,10 @@ export function errorTests({ echo, open, udpEcho }: PipeTools): void {
       const peer = await udpEcho();
       const pipe = await open(UDP, peer.dest);
       await pipe.close();
-      expect(await rejected(pipe.send('x'))).toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED', message: `cannot send: the pipe to 127.0.0.1:${peer.port} is closed` });
+      expect(await rejected(pipe.send('x'))).toMatchObject({
+        code: 'ERR_ROUTEPOOL_CLOSED',
+        message: `cannot send: the pipe to 127.0.0.1:${peer.port} is closed`,
+      });
     });
 
     it.each([
@@ -91,7 +125,17 @@ export function errorTests({ echo, open, udpEcho }: PipeTools): void {
       const peer = await udpEcho();
       const pipe = await open(UDP, null);
       expect(await rejected(pipe.send(5 as never))).toMatchObject({ option: 'data' });
-      for (const to of [5, 'x', {}, [], [undefined, 9], { port: 9 }, ['127.0.0.1', 0], ['127.0.0.1', 1.5], ['example.net', 1]]) {
+      for (const to of [
+        5,
+        'x',
+        {},
+        [],
+        [undefined, 9],
+        { port: 9 },
+        ['127.0.0.1', 0],
+        ['127.0.0.1', 1.5],
+        ['example.net', 1],
+      ]) {
         expect(await rejected(pipe.send('x', to as never)), String(to)).toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION' });
       }
       const server = await echo();
@@ -111,7 +155,8 @@ export function errorTests({ echo, open, udpEcho }: PipeTools): void {
         ['on', () => pipe.setKeepAlive(1 as never)],
         ['initialDelayMs', () => pipe.setKeepAlive(true, Number.NaN)],
       ];
-      for (const [option, call] of wrongs) expect(call, option).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option }));
+      for (const [option, call] of wrongs)
+        expect(call, option).toThrow(expect.objectContaining({ code: 'ERR_ROUTEPOOL_OPTION', option }));
       await pipe.send('x');
       expect(String(await pipe.recv())).toBe('x');
       const waiting = rejected(pipe.recv());
@@ -133,13 +178,17 @@ export function errorTests({ echo, open, udpEcho }: PipeTools): void {
 
   describe('an abort', () => {
     it('before anything', async () => {
-      await expect(pipeOpen(TCP, ['127.0.0.1', 9], undefined, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'ABORT_ERR' });
+      await expect(pipeOpen(TCP, ['127.0.0.1', 9], undefined, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+        code: 'ABORT_ERR',
+      });
     });
 
     it('while a name is looked up', async () => {
       const controller = new AbortController();
       const lookup = () => controller.abort();
-      await expect(pipeOpen(TCP, 'x.example:9', undefined, { lookup, signal: controller.signal })).rejects.toMatchObject({ code: 'ABORT_ERR' });
+      await expect(
+        pipeOpen(TCP, 'x.example:9', undefined, { lookup, signal: controller.signal }),
+      ).rejects.toMatchObject({ code: 'ABORT_ERR' });
     });
 
     it('while it connects', async () => {
@@ -151,7 +200,15 @@ export function errorTests({ echo, open, udpEcho }: PipeTools): void {
       controller.abort();
       await expect(opening).rejects.toMatchObject({ code: 'ABORT_ERR' });
       const both = new AbortController();
-      const lookup = (_: string, __: object, done: (error: null, found: { address: string; family: number }[]) => void) => done(null, [{ address: '127.0.0.1', family: 4 }, { address: '::1', family: 6 }]);
+      const lookup = (
+        _: string,
+        __: object,
+        done: (error: null, found: { address: string; family: number }[]) => void,
+      ) =>
+        done(null, [
+          { address: '127.0.0.1', family: 4 },
+          { address: '::1', family: 6 },
+        ]);
       const happy = pipeOpen(TCP, ['two.example', full.port], undefined, { signal: both.signal, lookup });
       await turn();
       both.abort();

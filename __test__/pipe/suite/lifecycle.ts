@@ -25,7 +25,7 @@ export function lifecycleTests(reader: Reader): void {
   /** Sends the pattern in pieces of any size, each as soon as the one before was taken. */
   const sendPattern = async (pipe: Pipe, pattern: Pattern, bytes: number, seed: number) => {
     const random = seeded(seed);
-    for (let sent = 0; sent < bytes; ) {
+    for (let sent = 0; sent < bytes;) {
       const length = Math.min(bytes - sent, 1 + random(random(2) === 0 ? 100 : 200_000));
       await pipe.send(pattern.at(sent, length));
       sent += length;
@@ -35,20 +35,26 @@ export function lifecycleTests(reader: Reader): void {
   /** A peer that checks what it gets, and sends its own pattern at its own pace. */
   const checkingServer = async (incoming: Pattern, outgoing: Pattern, bytes: number) => {
     const state = { received: 0, isRight: true, isDone: false };
-    const server = keep(await tcpServer((socket) => {
-      socket.on('data', (data) => {
-        if (!incoming.matches(state.received, data)) state.isRight = false;
-        state.received += data.length;
-      });
-      socket.on('end', () => (state.isDone = true));
-      void pump(socket, outgoing, bytes);
-    }, '127.0.0.1', { allowHalfOpen: true }));
+    const server = keep(
+      await tcpServer(
+        (socket) => {
+          socket.on('data', (data) => {
+            if (!incoming.matches(state.received, data)) state.isRight = false;
+            state.received += data.length;
+          });
+          socket.on('end', () => (state.isDone = true));
+          void pump(socket, outgoing, bytes);
+        },
+        '127.0.0.1',
+        { allowHalfOpen: true },
+      ),
+    );
     return { server, state };
   };
 
   const pump = async (socket: Socket, pattern: Pattern, bytes: number) => {
     const random = seeded(99);
-    for (let sent = 0; sent < bytes; ) {
+    for (let sent = 0; sent < bytes;) {
       const length = Math.min(bytes - sent, 1 + random(300_000));
       if (!socket.write(pattern.at(sent, length))) await once(socket, 'drain');
       sent += length;
@@ -78,16 +84,22 @@ export function lifecycleTests(reader: Reader): void {
   it(`${BYTES / 1e6} MB each way through a relay arrive as they were sent`, { timeout: 600_000 }, async () => {
     const [up, down] = [new Pattern(4), new Pattern(5)];
     const { server, state } = await checkingServer(up, down, BYTES);
-    const front = keep(await tcpServer((socket) => {
-      let received = 0;
-      socket.on('data', (data) => {
-        if (!down.matches(received, data)) got.isRight = false;
-        received += data.length;
-        got.received = received;
-      });
-      socket.on('end', () => (got.isDone = true));
-      void pump(socket, up, BYTES);
-    }, '127.0.0.1', { allowHalfOpen: true }));
+    const front = keep(
+      await tcpServer(
+        (socket) => {
+          let received = 0;
+          socket.on('data', (data) => {
+            if (!down.matches(received, data)) got.isRight = false;
+            received += data.length;
+            got.received = received;
+          });
+          socket.on('end', () => (got.isDone = true));
+          void pump(socket, up, BYTES);
+        },
+        '127.0.0.1',
+        { allowHalfOpen: true },
+      ),
+    );
     const got = { received: 0, isRight: true, isDone: false };
     const [a, b] = await Promise.all([pipeOpen(TCP, front.dest), pipeOpen(TCP, server.dest)]);
     // Some of it has been received by the pipes already when the relay begins.
@@ -95,7 +107,10 @@ export function lifecycleTests(reader: Reader): void {
     const moved = await a.relay(b);
     expect(moved).toEqual({ bytesForward: BYTES, bytesBack: BYTES });
     await until(() => got.isDone && state.isDone);
-    expect([got, state]).toEqual([{ received: BYTES, isRight: true, isDone: true }, { received: BYTES, isRight: true, isDone: true }]);
+    expect([got, state]).toEqual([
+      { received: BYTES, isRight: true, isDone: true },
+      { received: BYTES, isRight: true, isDone: true },
+    ]);
     expect([a.closed, b.closed, a.bytesReceived, b.bytesSent]).toEqual([true, true, BYTES, BYTES]);
   });
 
@@ -103,12 +118,14 @@ export function lifecycleTests(reader: Reader): void {
     const pattern = new Pattern(6);
     const bytes = 24e6;
     let written = 0;
-    const server = keep(await tcpServer(async (socket) => {
-      for (; written < bytes; written += 100_000) {
-        if (!socket.write(pattern.at(written, 100_000))) await once(socket, 'drain');
-      }
-      socket.end();
-    }));
+    const server = keep(
+      await tcpServer(async (socket) => {
+        for (; written < bytes; written += 100_000) {
+          if (!socket.write(pattern.at(written, 100_000))) await once(socket, 'drain');
+        }
+        socket.end();
+      }),
+    );
     const pipe = await pipeOpen(TCP, server.dest, undefined, { highWaterMark: 65_536, receiveBuffer: 65_536 });
     // The sender is stuck once the two kernel buffers and the queue are full: then nothing moves any more.
     let before = -1;
@@ -149,7 +166,10 @@ export function lifecycleTests(reader: Reader): void {
 
   describe('relay', () => {
     it('of datagrams, with what waits first', async () => {
-      const [a, b] = [keep(await udpPeer((data) => fromB.push(String(data)))), keep(await udpPeer((data, reply) => reply(`re ${String(data)}`)))];
+      const [a, b] = [
+        keep(await udpPeer((data) => fromB.push(String(data)))),
+        keep(await udpPeer((data, reply) => reply(`re ${String(data)}`))),
+      ];
       const fromB: string[] = [];
       const [pa, pb] = await Promise.all([pipeOpen(UDP, a.dest), pipeOpen(UDP, b.dest)]);
       a.socket.send('early', pa.localPort, '127.0.0.1');
@@ -189,10 +209,16 @@ export function lifecycleTests(reader: Reader): void {
     it('between a stream and datagrams', async () => {
       const got: string[] = [];
       const udp = keep(await udpPeer((data, reply) => reply(`<${String(data)}>`)));
-      const tcp = keep(await tcpServer((socket) => socket.on('data', (data) => {
-        got.push(String(data));
-        socket.end();
-      }).write('ask')));
+      const tcp = keep(
+        await tcpServer((socket) =>
+          socket
+            .on('data', (data) => {
+              got.push(String(data));
+              socket.end();
+            })
+            .write('ask'),
+        ),
+      );
       const [a, b] = await Promise.all([pipeOpen(TCP, tcp.dest), pipeOpen(UDP, udp.dest)]);
       expect(await a.relay(b)).toEqual({ bytesForward: 3, bytesBack: 5 });
       expect(got).toEqual(['<ask>']);
@@ -201,13 +227,21 @@ export function lifecycleTests(reader: Reader): void {
     it('of a pipe that is relayed, or made a socket, as soon as it is open loses nothing that came with the connection', async () => {
       const server = keep(await tcpServer((socket) => socket.end('hello')));
       const got: string[] = [];
-      const sink = keep(await tcpServer((socket) => {
-        let all = '';
-        socket.on('data', (data) => (all += String(data))).on('end', () => {
-          got.push(all);
-          socket.end();
-        });
-      }, '127.0.0.1', { allowHalfOpen: true }));
+      const sink = keep(
+        await tcpServer(
+          (socket) => {
+            let all = '';
+            socket
+              .on('data', (data) => (all += String(data)))
+              .on('end', () => {
+                got.push(all);
+                socket.end();
+              });
+          },
+          '127.0.0.1',
+          { allowHalfOpen: true },
+        ),
+      );
       const sockets: string[] = [];
       const rounds = 40;
       for (let round = 0; round < rounds; round++) {
@@ -229,14 +263,17 @@ export function lifecycleTests(reader: Reader): void {
       b.destroy();
     });
 
-    it.each(['first', 'second'])('rejects, and closes both, when the %s is destroyed while it begins', async (which) => {
-      const server = keep(await tcpServer((socket) => socket.resume()));
-      const [a, b] = await Promise.all([pipeOpen(TCP, server.dest), pipeOpen(TCP, server.dest)]);
-      const relayed = a.relay(b);
-      (which === 'first' ? a : b).destroy();
-      await expect(relayed).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED' });
-      expect([a.closed, b.closed]).toEqual([true, true]);
-    });
+    it.each(['first', 'second'])(
+      'rejects, and closes both, when the %s is destroyed while it begins',
+      async (which) => {
+        const server = keep(await tcpServer((socket) => socket.resume()));
+        const [a, b] = await Promise.all([pipeOpen(TCP, server.dest), pipeOpen(TCP, server.dest)]);
+        const relayed = a.relay(b);
+        (which === 'first' ? a : b).destroy();
+        await expect(relayed).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED' });
+        expect([a.closed, b.closed]).toEqual([true, true]);
+      },
+    );
 
     it('that is refused leaves the pipes as they were', async () => {
       const server = keep(await tcpServer((socket) => socket.pipe(socket)));
@@ -247,8 +284,12 @@ export function lifecycleTests(reader: Reader): void {
       subscribed.subscribe();
       b.stream().on('error', () => undefined);
       await expect(a.relay(closed)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED' });
-      for (const other of [a, b, subscribed, anybody]) await expect(a.relay(other)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_MISUSE' });
-      await expect(a.relay(undefined as never)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_OPTION', option: 'other' });
+      for (const other of [a, b, subscribed, anybody])
+        await expect(a.relay(other)).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_MISUSE' });
+      await expect(a.relay(undefined as never)).rejects.toMatchObject({
+        code: 'ERR_ROUTEPOOL_OPTION',
+        option: 'other',
+      });
       await a.send('still here');
       expect(String(await a.recv({ timeoutMs: 10_000 }))).toBe('still here');
       for (const pipe of [a, b, subscribed, anybody]) pipe.destroy();
@@ -256,10 +297,12 @@ export function lifecycleTests(reader: Reader): void {
   });
 
   it('socket() hands the descriptor to a net.Socket, with what waits first', async () => {
-    const server = keep(await tcpServer((socket) => {
-      socket.write('early ');
-      socket.on('data', (data) => socket.write(data));
-    }));
+    const server = keep(
+      await tcpServer((socket) => {
+        socket.write('early ');
+        socket.on('data', (data) => socket.write(data));
+      }),
+    );
     const pipe = await pipeOpen(TCP, server.dest);
     await until(() => pipe.counters().messagesReceived === 1);
     const { localPort } = pipe;
@@ -276,7 +319,9 @@ export function lifecycleTests(reader: Reader): void {
     const peer = keep(await udpPeer(() => undefined));
     const rounds = async (count: number) => {
       for (let n = 0; n < count; n++) {
-        const pipes = await Promise.all(Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? pipeOpen(TCP, server.dest) : pipeOpen(UDP, peer.dest))));
+        const pipes = await Promise.all(
+          Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? pipeOpen(TCP, server.dest) : pipeOpen(UDP, peer.dest))),
+        );
         await Promise.all(pipes.map((pipe, i) => (i % 4 === 0 ? pipe.reset() : pipe.close())));
       }
       await until(() => server.sockets.size === 0);

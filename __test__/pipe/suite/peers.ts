@@ -6,7 +6,11 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { readdirSync } from 'node:fs';
 
 /** A TCP server; `onSocket` gets each connection. */
-export async function tcpServer(onSocket: (socket: Socket) => void, host = '127.0.0.1', options: { allowHalfOpen?: boolean; pauseOnConnect?: boolean } = {}): Promise<TcpPeer> {
+export async function tcpServer(
+  onSocket: (socket: Socket) => void,
+  host = '127.0.0.1',
+  options: { allowHalfOpen?: boolean; pauseOnConnect?: boolean } = {},
+): Promise<TcpPeer> {
   const sockets = new Set<Socket>();
   const server = createServer(options, (socket) => {
     sockets.add(socket);
@@ -33,7 +37,10 @@ export interface TcpPeer {
 }
 
 /** A UDP socket that gets each datagram and may answer it. */
-export async function udpPeer(onMessage: (data: Buffer, reply: (data: Buffer | string) => void) => void, host = '127.0.0.1'): Promise<UdpPeer> {
+export async function udpPeer(
+  onMessage: (data: Buffer, reply: (data: Buffer | string) => void) => void,
+  host = '127.0.0.1',
+): Promise<UdpPeer> {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   socket.on('message', (data, from) => onMessage(data, (answer) => socket.send(answer, from.port, from.address)));
   socket.bind(0, host);
@@ -52,7 +59,8 @@ export interface UdpPeer {
 /** A listener that accepts nothing, with connections that fill its queue: the next one is never answered. */
 export async function fullListener(): Promise<{ dest: [string, number]; port: number; close(): Promise<void> }> {
   // Only a stopped process leaves its queue full: Node accepts at once.
-  const code = "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => { console.log(s.address().port); process.kill(process.pid, 'SIGSTOP'); })";
+  const code =
+    "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => { console.log(s.address().port); process.kill(process.pid, 'SIGSTOP'); })";
   const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const port = Number(String(line));

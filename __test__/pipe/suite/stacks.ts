@@ -14,7 +14,10 @@ export function stackTests({ keep, open }: PipeTools): void {
     return { pipe, reset: () => [...server.sockets].forEach((socket) => socket.resetAndDestroy()) };
   };
   const failed = async (waiting: Promise<unknown>) => {
-    const error: unknown = await waiting.then(() => undefined, (reason: unknown) => reason);
+    const error: unknown = await waiting.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
     expect(error).toBeInstanceOf(Error);
     return error as NodeJS.ErrnoException;
   };
@@ -42,7 +45,15 @@ export function stackTests({ keep, open }: PipeTools): void {
       return await Promise.all([turn(), pipe.recv()]);
     }
 
-    it.each([waitsInRecv, waitsInRecvFrom, waitsInSubscription, waitsInSubscriptionFrom, waitsInLoop, waitsInMessages, waitsAmongOthers])('%o', async (waits) => {
+    it.each([
+      waitsInRecv,
+      waitsInRecvFrom,
+      waitsInSubscription,
+      waitsInSubscriptionFrom,
+      waitsInLoop,
+      waitsInMessages,
+      waitsAmongOthers,
+    ])('%o', async (waits) => {
       const { pipe, reset } = await doomed();
       const waiting = failed(waits(pipe));
       await turn();
@@ -60,7 +71,10 @@ export function stackTests({ keep, open }: PipeTools): void {
       await turn();
       reset();
       const [first, second] = await Promise.all(both);
-      expect([first?.stack?.includes('waitsInRecv '), second?.stack?.includes('waitsInRecvFrom ')]).toEqual([true, true]);
+      expect([first?.stack?.includes('waitsInRecv '), second?.stack?.includes('waitsInRecvFrom ')]).toEqual([
+        true,
+        true,
+      ]);
     });
 
     it('who comes after the failure too', async () => {

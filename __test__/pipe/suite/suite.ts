@@ -29,7 +29,10 @@ export function pipeTests(reader: Reader): void {
     const before = descriptors();
     const server = await echo();
     const lookup = (_: string, __: object, done: (error: null, found: { address: string; family: number }[]) => void) =>
-      done(null, [{ address: '::1', family: 6 }, { address: '127.0.0.1', family: 4 }]);
+      done(null, [
+        { address: '::1', family: 6 },
+        { address: '127.0.0.1', family: 4 },
+      ]);
     const pipe = await pipeOpen(TCP, ['two.example', server.port], undefined, { lookup });
     expect(pipe.remoteAddress).toBe('127.0.0.1');
     await pipe.close();

@@ -13,7 +13,12 @@ export function tcpTests({ echo, keep, open }: PipeTools): void {
       const pipe = await open(TCP, server.dest);
       await pipe.send('hello');
       expect(String(await pipe.recv())).toBe('hello');
-      expect([pipe.protocol, pipe.remoteAddress, pipe.remotePort, pipe.localAddress]).toEqual(['tcp', '127.0.0.1', server.port, '127.0.0.1']);
+      expect([pipe.protocol, pipe.remoteAddress, pipe.remotePort, pipe.localAddress]).toEqual([
+        'tcp',
+        '127.0.0.1',
+        server.port,
+        '127.0.0.1',
+      ]);
       const [peer] = server.sockets;
       expect(pipe.localPort).toBe(peer?.remotePort);
       expect(pipe.counters()).toMatchObject({ bytesSent: 5, bytesReceived: 5, bytesQueued: 0, dropped: 0 });
@@ -31,7 +36,11 @@ export function tcpTests({ echo, keep, open }: PipeTools): void {
         const route = pool.at(k);
         const pipe = await open(TCP, server.dest, route);
         expect(String(await pipe.recv())).toBe(`you are 127.44.5.${k}`);
-        expect([pipe.externalAddress, pipe.localAddress, pipe.route]).toEqual([`127.44.5.${k}`, `127.44.5.${k}`, route]);
+        expect([pipe.externalAddress, pipe.localAddress, pipe.route]).toEqual([
+          `127.44.5.${k}`,
+          `127.44.5.${k}`,
+          route,
+        ]);
         expect(await pipe.recv()).toBeNull();
       }
       const bound = await pool.at(5)?.bind({ port: 0 });
@@ -51,10 +60,12 @@ export function tcpTests({ echo, keep, open }: PipeTools): void {
     });
 
     it('takes what the peer sent before anybody asked, in order, and then its end', async () => {
-      const server = keep(await tcpServer((socket) => {
-        socket.write('one ');
-        socket.end('two');
-      }));
+      const server = keep(
+        await tcpServer((socket) => {
+          socket.write('one ');
+          socket.end('two');
+        }),
+      );
       const pipe = await open(TCP, server.dest);
       const ended = once(pipe, 'end');
       await ended;
@@ -65,10 +76,16 @@ export function tcpTests({ echo, keep, open }: PipeTools): void {
     });
 
     it('goes on receiving after it has ended its own side', async () => {
-      const server = keep(await tcpServer((socket) => {
-        let got = '';
-        socket.on('data', (data) => (got += String(data))).on('end', () => socket.end(`got ${got}`));
-      }, '127.0.0.1', { allowHalfOpen: true }));
+      const server = keep(
+        await tcpServer(
+          (socket) => {
+            let got = '';
+            socket.on('data', (data) => (got += String(data))).on('end', () => socket.end(`got ${got}`));
+          },
+          '127.0.0.1',
+          { allowHalfOpen: true },
+        ),
+      );
       const pipe = await open(TCP, server.dest);
       await pipe.send('question');
       await pipe.end();
@@ -80,10 +97,16 @@ export function tcpTests({ echo, keep, open }: PipeTools): void {
 
     it('may answer after the peer has ended, before the end was received', async () => {
       const answers: string[] = [];
-      const server = keep(await tcpServer((socket) => {
-        socket.on('data', (data) => answers.push(String(data)));
-        socket.end('question');
-      }, '127.0.0.1', { allowHalfOpen: true }));
+      const server = keep(
+        await tcpServer(
+          (socket) => {
+            socket.on('data', (data) => answers.push(String(data)));
+            socket.end('question');
+          },
+          '127.0.0.1',
+          { allowHalfOpen: true },
+        ),
+      );
       const pipe = await open(TCP, server.dest);
       await once(pipe, 'end');
       for await (const data of pipe) await pipe.send(`answer to ${String(data)}`);
@@ -103,9 +126,17 @@ export function tcpTests({ echo, keep, open }: PipeTools): void {
       const pipe = await open(TCP, server.dest);
       const [closed, waits] = [new Promise<void>((resolve) => pipe.once('close', resolve)), pipe.recv()];
       await pipe.send('x');
-      await expect(waits).rejects.toMatchObject({ code: 'ECONNRESET', syscall: 'read', address: '127.0.0.1', port: server.port });
+      await expect(waits).rejects.toMatchObject({
+        code: 'ECONNRESET',
+        syscall: 'read',
+        address: '127.0.0.1',
+        port: server.port,
+      });
       await closed;
-      await expect(pipe.send('y')).rejects.toMatchObject({ code: 'ERR_ROUTEPOOL_CLOSED', cause: { code: 'ECONNRESET' } });
+      await expect(pipe.send('y')).rejects.toMatchObject({
+        code: 'ERR_ROUTEPOOL_CLOSED',
+        cause: { code: 'ECONNRESET' },
+      });
       const heard = await open(TCP, server.dest);
       const error = once(heard, 'error');
       await heard.send('x');
@@ -131,10 +162,15 @@ export function tcpTests({ echo, keep, open }: PipeTools): void {
 
     it('reset() is a reset for the peer, close() an end, also with unread data', async () => {
       const ends: string[] = [];
-      const server = keep(await tcpServer((socket) => {
-        socket.write('unread');
-        socket.on('error', (error: NodeJS.ErrnoException) => ends.push(error.code ?? '')).on('end', () => ends.push('end')).resume();
-      }));
+      const server = keep(
+        await tcpServer((socket) => {
+          socket.write('unread');
+          socket
+            .on('error', (error: NodeJS.ErrnoException) => ends.push(error.code ?? ''))
+            .on('end', () => ends.push('end'))
+            .resume();
+        }),
+      );
       const rude = await open(TCP, server.dest);
       await until(() => rude.counters().messagesReceived > 0);
       rude.reset();
@@ -148,10 +184,12 @@ export function tcpTests({ echo, keep, open }: PipeTools): void {
 
     it('close() sends what waits first', async () => {
       let got = 0;
-      const server = keep(await tcpServer((socket) => {
-        socket.pause();
-        setImmediate(() => socket.on('data', (data) => (got += data.length)).resume());
-      }));
+      const server = keep(
+        await tcpServer((socket) => {
+          socket.pause();
+          setImmediate(() => socket.on('data', (data) => (got += data.length)).resume());
+        }),
+      );
       const pipe = await open(TCP, server.dest);
       const sends = Array.from({ length: 100 }, () => pipe.send(Buffer.alloc(100_000)));
       expect(pipe.sendQueueBytes).toBeGreaterThan(0);
@@ -174,7 +212,13 @@ export function tcpTests({ echo, keep, open }: PipeTools): void {
 
     it('settings can be changed while it is open', async () => {
       const server = await echo();
-      const pipe = await open(TCP, server.dest, undefined, { keepAlive: 60_000, linger: 5, sendBuffer: 65_536, receiveBuffer: 65_536, noDelay: false });
+      const pipe = await open(TCP, server.dest, undefined, {
+        keepAlive: 60_000,
+        linger: 5,
+        sendBuffer: 65_536,
+        receiveBuffer: 65_536,
+        noDelay: false,
+      });
       pipe.setNoDelay(true).setKeepAlive(true, 30_000).setKeepAlive(false);
       await pipe.send('x');
       expect(String(await pipe.recv())).toBe('x');

@@ -16,18 +16,26 @@ export function udpTests({ keep, open, udpEcho }: PipeTools): void {
         await pipe.send(Buffer.alloc(size, size & 0xff));
         const data = await pipe.recv({ timeoutMs: 5_000 });
         expect(data?.length, `${size}`).toBe(size);
-        expect(data?.every((byte) => byte === (size & 0xff)), `${size}`).toBe(true);
+        expect(
+          data?.every((byte) => byte === (size & 0xff)),
+          `${size}`,
+        ).toBe(true);
       }
       expect(pipe.counters()).toMatchObject({ messagesReceived: sizes.length, dropped: 0 });
     });
 
     it('without a destination it talks to anybody, and says who answered', async () => {
-      const [a, b] = [keep(await udpPeer((data, reply) => reply(`a ${String(data)}`))), keep(await udpPeer((data, reply) => reply(`b ${String(data)}`)))];
+      const [a, b] = [
+        keep(await udpPeer((data, reply) => reply(`a ${String(data)}`))),
+        keep(await udpPeer((data, reply) => reply(`b ${String(data)}`))),
+      ];
       const pipe = await open(UDP, null);
       expect([pipe.remote, pipe.localAddress]).toEqual([undefined, '0.0.0.0']);
       await pipe.send('1', a.dest);
       await pipe.send('2', { address: '127.0.0.1', port: b.port });
-      const got = [await pipe.recvFrom(), await pipe.recvFrom()].map((each) => `${String(each?.from)} ${String(each?.data)}`);
+      const got = [await pipe.recvFrom(), await pipe.recvFrom()].map(
+        (each) => `${String(each?.from)} ${String(each?.data)}`,
+      );
       expect(got.toSorted()).toEqual([`127.0.0.1:${a.port} a 1`, `127.0.0.1:${b.port} b 2`].toSorted());
       await pipe.send('3', Endpoint.of('127.0.0.1', a.port));
       expect((await pipe.recvFrom())?.from).toEqual(Endpoint.of('127.0.0.1', a.port));
@@ -67,7 +75,12 @@ export function udpTests({ keep, open, udpEcho }: PipeTools): void {
       const errors: Error[] = [];
       const waits = pipe.recv();
       await pipe.send('x');
-      await expect(waits).rejects.toMatchObject({ code: 'ECONNREFUSED', syscall: 'recvmsg', address: '127.0.0.1', port: dest[1] });
+      await expect(waits).rejects.toMatchObject({
+        code: 'ECONNREFUSED',
+        syscall: 'recvmsg',
+        address: '127.0.0.1',
+        port: dest[1],
+      });
       pipe.on('error', (error: Error) => errors.push(error));
       await pipe.send('y');
       await until(() => errors.length === 1);
@@ -123,7 +136,13 @@ export function udpTests({ keep, open, udpEcho }: PipeTools): void {
     });
 
     it('once the last listener has gone each message is received once, and in order', async () => {
-      const peer = keep(await udpPeer((data, reply) => String(data).split(' ').forEach((word) => reply(word))));
+      const peer = keep(
+        await udpPeer((data, reply) =>
+          String(data)
+            .split(' ')
+            .forEach((word) => reply(word)),
+        ),
+      );
       const pipe = await open(UDP, peer.dest);
       // As it came to be: nobody has received from it before, so there is no queue yet.
       const listener = () => undefined;
@@ -146,9 +165,22 @@ export function udpTests({ keep, open, udpEcho }: PipeTools): void {
     });
 
     it('what first receives after the end, or a failure, learns of it', async () => {
-      const server = keep(await tcpServer((socket) => socket.once('data', (data) => (String(data) === 'end' ? socket.end() : socket.resetAndDestroy()))));
-      const [ended, heard, failed, closed] = await Promise.all([open(TCP, server.dest, undefined, { allowHalfOpen: true }), open(TCP, server.dest), open(TCP, server.dest), open(TCP, server.dest)]);
-      const ends = Promise.all([once(ended, 'end'), once(heard, 'end'), new Promise<void>((resolve) => failed.once('close', () => resolve()))]);
+      const server = keep(
+        await tcpServer((socket) =>
+          socket.once('data', (data) => (String(data) === 'end' ? socket.end() : socket.resetAndDestroy())),
+        ),
+      );
+      const [ended, heard, failed, closed] = await Promise.all([
+        open(TCP, server.dest, undefined, { allowHalfOpen: true }),
+        open(TCP, server.dest),
+        open(TCP, server.dest),
+        open(TCP, server.dest),
+      ]);
+      const ends = Promise.all([
+        once(ended, 'end'),
+        once(heard, 'end'),
+        new Promise<void>((resolve) => failed.once('close', () => resolve())),
+      ]);
       await Promise.all([ended.send('end'), heard.send('end'), failed.send('reset'), closed.close()]);
       await ends;
       expect(await ended.recv()).toBeNull();

@@ -19,7 +19,10 @@ export const SMOKE = 'scripts/build/targets/smoke.mjs';
 
 const QEMU = 'qemu-aarch64-static';
 const ARM64_ROOT = '/usr/aarch64-linux-gnu';
-const arm64Packages = [[QEMU, `${ARM64_ROOT}/lib/libstdc++.so.6`], ['qemu-user-static', 'libc6-arm64-cross', 'libstdc++6-arm64-cross']];
+const arm64Packages = [
+  [QEMU, `${ARM64_ROOT}/lib/libstdc++.so.6`],
+  ['qemu-user-static', 'libc6-arm64-cross', 'libstdc++6-arm64-cross'],
+];
 
 /** What is built here: the name of the file, how what it needs is checked, and how it is run. */
 export const targets = {
@@ -47,8 +50,14 @@ export const targets = {
     packages: [[QEMU], ['qemu-user-static']],
     smoke: (addon) => smokeWith([QEMU, ...muslNode('arm64'), SMOKE], addon),
   },
-  'x86_64-apple-darwin': { library: 'libroutepool.dylib', inspect: (addon) => inspectMac(addon, 'x86_64', MACOS_FLOOR) },
-  'aarch64-apple-darwin': { library: 'libroutepool.dylib', inspect: (addon) => inspectMac(addon, 'aarch64', MACOS_FLOOR) },
+  'x86_64-apple-darwin': {
+    library: 'libroutepool.dylib',
+    inspect: (addon) => inspectMac(addon, 'x86_64', MACOS_FLOOR),
+  },
+  'aarch64-apple-darwin': {
+    library: 'libroutepool.dylib',
+    inspect: (addon) => inspectMac(addon, 'aarch64', MACOS_FLOOR),
+  },
   // In place of x86_64-pc-windows-msvc, which needs Microsoft's libraries: the same code with another C interface.
   'x86_64-pc-windows-gnu': {
     library: 'routepool.dll',
@@ -77,7 +86,8 @@ export function smoke(command, args, addon, env = {}) {
   });
   closeSync(file);
   const said = readFileSync(log, 'utf8').trim();
-  if (result.status !== 0) throw new Error(`the smoke test failed (${result.error?.message ?? result.signal ?? result.status}):\n${said}`);
+  if (result.status !== 0)
+    throw new Error(`the smoke test failed (${result.error?.message ?? result.signal ?? result.status}):\n${said}`);
   return said.split('\n').at(-1);
 }
 
@@ -88,7 +98,11 @@ function smokeWith([command, ...args], addon) {
 /** How long the compiler may take: for publishing, for tests of what is published, for tests that are run often. */
 const EFFORTS = {
   full: { profile: ['--release'], folder: 'release', env: {} },
-  less: { profile: ['--release'], folder: 'release', env: { CARGO_PROFILE_RELEASE_LTO: 'off', CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16' } },
+  less: {
+    profile: ['--release'],
+    folder: 'release',
+    env: { CARGO_PROFILE_RELEASE_LTO: 'off', CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16' },
+  },
   least: { profile: [], folder: 'debug', env: { CARGO_PROFILE_DEV_DEBUG: '0' } },
 };
 
@@ -103,7 +117,13 @@ export function build(target, { effort = 'less', into = OUT } = {}) {
   const tools = zig();
   const { args, env, folder, cargo } = toolchain(target);
   const { profile, folder: built, env: chosen } = EFFORTS[effort];
-  const environment = { ...env, ...chosen, ...more?.(), PATH: `${tools}${delimiter}${env.PATH}`, CARGO: env.CARGO ?? cargo };
+  const environment = {
+    ...env,
+    ...chosen,
+    ...more?.(),
+    PATH: `${tools}${delimiter}${env.PATH}`,
+    CARGO: env.CARGO ?? cargo,
+  };
   if (target.endsWith('apple-darwin')) {
     // Stripping needs a tool of Rust's that Debian has not. The name in the file is not that of this folder.
     environment.CARGO_PROFILE_RELEASE_STRIP = 'none';
@@ -113,7 +133,9 @@ export function build(target, { effort = 'less', into = OUT } = {}) {
   const named = floor === undefined ? target : `${target}.${floor}`;
   const at = args.indexOf('--target');
   const all = [...args.slice(0, at), '--target', named, ...args.slice(at + 2)];
-  run(join(tools, 'cargo-zigbuild'), ['zigbuild', ...profile, '--locked', '-q', '-p', 'routepool', ...all], { env: environment });
+  run(join(tools, 'cargo-zigbuild'), ['zigbuild', ...profile, '--locked', '-q', '-p', 'routepool', ...all], {
+    env: environment,
+  });
   mkdirSync(into, { recursive: true });
   const addon = join(into, file);
   copyFileSync(join(folder, target, built, library), addon);

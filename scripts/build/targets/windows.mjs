@@ -5,7 +5,10 @@ import { TOOLS } from './nodes.mjs';
 import { run } from '../../common/system.mjs';
 
 /** What must be there, and Debian's packages that bring it. */
-export const windowsPackages = [['wine', 'x86_64-w64-mingw32-gcc'], ['wine', 'wine64', 'gcc-mingw-w64-x86-64']];
+export const windowsPackages = [
+  ['wine', 'x86_64-w64-mingw32-gcc'],
+  ['wine', 'wine64', 'gcc-mingw-w64-x86-64'],
+];
 
 /** What the linker asks for and nothing uses: Node's symbols are looked up when the addon is loaded, and there is no stack protector. */
 export function windowsStubs() {

@@ -23,30 +23,42 @@ export function billOf(target, version, file) {
     return crate.own ? `${top}#${crate.name}` : `pkg:cargo/${crate.name}@${crate.version}`;
   };
   const compiler = binary && compilerOf(binary);
-  const std = compiler && { type: 'library', 'bom-ref': `rust-std@${compiler}`, name: 'rust-std', version: compiler, description: "Rust's standard library; the version is the commit of the compiler", licenses: [{ expression: 'MIT OR Apache-2.0' }] };
+  const std = compiler && {
+    'type': 'library',
+    'bom-ref': `rust-std@${compiler}`,
+    'name': 'rust-std',
+    'version': compiler,
+    'description': "Rust's standard library; the version is the commit of the compiler",
+    'licenses': [{ expression: 'MIT OR Apache-2.0' }],
+  };
   return {
     bomFormat: 'CycloneDX',
     specVersion: '1.6',
     version: 1,
     metadata: {
       component: {
-        type: 'library',
+        'type': 'library',
         'bom-ref': top,
         name,
         version,
-        purl: top,
-        licenses: [{ license: { id: 'MIT' } }],
-        ...(binary ? { hashes: [{ alg: 'SHA-256', content: createHash('sha256').update(binary).digest('hex') }], properties: [{ name: 'routepool:file', value: basename(file) }] } : {}),
+        'purl': top,
+        'licenses': [{ license: { id: 'MIT' } }],
+        ...(binary
+          ? {
+              hashes: [{ alg: 'SHA-256', content: createHash('sha256').update(binary).digest('hex') }],
+              properties: [{ name: 'routepool:file', value: basename(file) }],
+            }
+          : {}),
       },
     },
     components: [
       ...crates.map((crate) => ({
-        type: 'library',
+        'type': 'library',
         'bom-ref': refOf(crate.key),
-        name: crate.name,
-        version: crate.version,
+        'name': crate.name,
+        'version': crate.version,
         ...(crate.own ? {} : { purl: refOf(crate.key), hashes: [{ alg: 'SHA-256', content: crate.checksum }] }),
-        licenses: [{ expression: crate.license.replaceAll('/', ' OR ') }],
+        'licenses': [{ expression: crate.license.replaceAll('/', ' OR ') }],
         ...(crate.repository && !crate.own ? { externalReferences: [{ type: 'vcs', url: crate.repository }] } : {}),
       })),
       ...(std ? [std] : []),

@@ -13,7 +13,11 @@ export function contentsOf(file) {
   const last = all.length - BYTES;
   const step = last / (SAMPLES - 1);
   // Each at its place or, where that has nothing to tell, behind it; the last one before it.
-  const places = Array.from({ length: SAMPLES }, (_, k) => (k < SAMPLES - 1 ? telling(all, Math.floor(k * step), Math.floor((k + 1) * step), 1) : telling(all, last, Math.floor(last - step), -1)));
+  const places = Array.from({ length: SAMPLES }, (_, k) =>
+    k < SAMPLES - 1
+      ? telling(all, Math.floor(k * step), Math.floor((k + 1) * step), 1)
+      : telling(all, last, Math.floor(last - step), -1),
+  );
   return {
     bytes: all.length,
     crc32: crc32(all).toString(16).padStart(8, '0'),

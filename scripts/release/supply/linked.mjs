@@ -9,7 +9,11 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 /** Checksums of the crates' archives, by "name version", as Cargo.lock has them. */
 function checksums() {
   const lock = readFileSync(join(root, 'Cargo.lock'), 'utf8');
-  return new Map([...lock.matchAll(/name = "(.+)"\nversion = "(.+)"\nsource = ".+"\nchecksum = "(.+)"/g)].map(([, name, version, sum]) => [`${name} ${version}`, sum]));
+  return new Map(
+    [...lock.matchAll(/name = "(.+)"\nversion = "(.+)"\nsource = ".+"\nchecksum = "(.+)"/g)].map(
+      ([, name, version, sum]) => [`${name} ${version}`, sum],
+    ),
+  );
 }
 
 /**
@@ -17,8 +21,30 @@ function checksums() {
  * any crate of the workspace, tests included, asks for.
  */
 function compiledIn(target) {
-  const tree = run('cargo', ['tree', '--locked', '-p', 'routepool', '-e', 'normal,no-proc-macro', '--target', target, '--prefix', 'none', '--format', '{p}'], { cwd: root });
-  return new Set(tree.trim().split('\n').map((line) => /^(\S+) v(\S+)/.exec(line).slice(1).join(' ')));
+  const tree = run(
+    'cargo',
+    [
+      'tree',
+      '--locked',
+      '-p',
+      'routepool',
+      '-e',
+      'normal,no-proc-macro',
+      '--target',
+      target,
+      '--prefix',
+      'none',
+      '--format',
+      '{p}',
+    ],
+    { cwd: root },
+  );
+  return new Set(
+    tree
+      .trim()
+      .split('\n')
+      .map((line) => /^(\S+) v(\S+)/.exec(line).slice(1).join(' ')),
+  );
 }
 
 /** Cargo is asked once for each target. */
@@ -34,7 +60,9 @@ export function linkedCrates(target) {
 }
 
 function resolveCrates(target) {
-  const metadata = JSON.parse(run('cargo', ['metadata', '--format-version', '1', '--locked', '--filter-platform', target], { cwd: root }));
+  const metadata = JSON.parse(
+    run('cargo', ['metadata', '--format-version', '1', '--locked', '--filter-platform', target], { cwd: root }),
+  );
   const inside = compiledIn(target);
   const sums = checksums();
   const keyOf = ({ name, version }) => `${name} ${version}`;
@@ -45,7 +73,8 @@ function resolveCrates(target) {
       .find((node) => node.id === id)
       .deps.filter(({ pkg, dep_kinds: kinds }) => keys.has(pkg) && kinds.some(({ kind }) => kind === null))
       .map(({ pkg }) => keys.get(pkg));
-  if (crates.length !== inside.size) throw new Error(`cargo tree and cargo metadata do not agree on what is inside ${target}`);
+  if (crates.length !== inside.size)
+    throw new Error(`cargo tree and cargo metadata do not agree on what is inside ${target}`);
   return crates
     .map((crate) => ({
       key: keyOf(crate),

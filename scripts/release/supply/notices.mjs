@@ -9,23 +9,23 @@ const PREFERRED = ['MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', 'Zlib', 'Apache
 
 /** How the file with a licence's text may be called. */
 const FILES = {
-  MIT: /^licen[sc]e([-.]mit)?([-.](txt|md))?$/i,
-  ISC: /^licen[sc]e([-.]isc)?([-.](txt|md))?$/i,
+  'MIT': /^licen[sc]e([-.]mit)?([-.](txt|md))?$/i,
+  'ISC': /^licen[sc]e([-.]isc)?([-.](txt|md))?$/i,
   'Apache-2.0': /^licen[sc]e([-.]apache(-2\.0)?)?([-.](txt|md))?$/i,
   'BSD-2-Clause': /^licen[sc]e([-.]bsd)?([-.](txt|md))?$/i,
   'BSD-3-Clause': /^licen[sc]e([-.]bsd)?([-.](txt|md))?$/i,
-  Zlib: /^licen[sc]e([-.]zlib)?([-.](txt|md))?$/i,
+  'Zlib': /^licen[sc]e([-.]zlib)?([-.](txt|md))?$/i,
   'Unicode-3.0': /^licen[sc]e([-.]unicode)([-.](txt|md))?$/i,
 };
 
 /** Words of each text, so that a file called LICENSE is not taken for what it isn't. */
 const WORDS = {
-  MIT: /permission is hereby granted, free of charge/i,
-  ISC: /permission to use, copy, modify, and\/or distribute|permission to use, copy, modify, and distribute/i,
+  'MIT': /permission is hereby granted, free of charge/i,
+  'ISC': /permission to use, copy, modify, and\/or distribute|permission to use, copy, modify, and distribute/i,
   'Apache-2.0': /apache license/i,
   'BSD-2-Clause': /redistribution and use in source and binary forms/i,
   'BSD-3-Clause': /redistribution and use in source and binary forms/i,
-  Zlib: /this software is provided 'as-is'/i,
+  'Zlib': /this software is provided 'as-is'/i,
   'Unicode-3.0': /unicode license v3/i,
 };
 
@@ -56,7 +56,10 @@ SOFTWARE.
 export function chosen(expression) {
   const clauses = expression.replaceAll('/', ' OR ').split(/\s+AND\s+/);
   return clauses.map((clause) => {
-    const offered = clause.replaceAll(/[()]/g, '').split(/\s+OR\s+/).map((name) => name.trim());
+    const offered = clause
+      .replaceAll(/[()]/g, '')
+      .split(/\s+OR\s+/)
+      .map((name) => name.trim());
     const taken = PREFERRED.find((name) => offered.includes(name)) ?? (offered.length === 1 ? offered[0] : undefined);
     if (taken === undefined || !(taken in WORDS)) throw new Error(`no notice is known for the licence ${expression}`);
     return taken;
@@ -65,13 +68,19 @@ export function chosen(expression) {
 
 /** The text of a licence in a crate's source. Some crates name the licence and carry no text: MIT's is written out for them. */
 function textOf(crate, license) {
-  const names = readdirSync(crate.folder).filter((name) => FILES[license].test(name)).toSorted((a, b) => b.length - a.length);
+  const names = readdirSync(crate.folder)
+    .filter((name) => FILES[license].test(name))
+    .toSorted((a, b) => b.length - a.length);
   for (const name of names) {
     const text = readFileSync(join(crate.folder, name), 'utf8').replaceAll('\r\n', '\n').trim();
     if (WORDS[license].test(text)) return text;
   }
   if (license !== 'MIT') throw new Error(`${crate.key} is under ${license}, and its source has no such text`);
-  return MIT(crate.authors.length > 0 ? crate.authors.map((author) => author.replace(/\s*<.*>/, '')).join(', ') : `the authors of ${crate.name}`).trim();
+  return MIT(
+    crate.authors.length > 0
+      ? crate.authors.map((author) => author.replace(/\s*<.*>/, '')).join(', ')
+      : `the authors of ${crate.name}`,
+  ).trim();
 }
 
 /** The notices for a target's binary. */
@@ -89,6 +98,8 @@ export function noticesOf(target) {
   const shared = texts.get(std) ?? { license: 'MIT', crates: [] };
   shared.crates.push("Rust's standard library");
   texts.set(std, shared);
-  const parts = [...texts].map(([text, { license, crates }]) => `${'='.repeat(80)}\n${crates.join(', ')}\n(${license})\n\n${text}\n`);
+  const parts = [...texts].map(
+    ([text, { license, crates }]) => `${'='.repeat(80)}\n${crates.join(', ')}\n(${license})\n\n${text}\n`,
+  );
   return `The binary in this package contains the works below, under their own licences.\nroutepool itself: see LICENSE.\n\n${parts.join('\n')}`;
 }

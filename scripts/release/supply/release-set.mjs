@@ -30,7 +30,9 @@ export function releaseSet(root, folder, tag) {
     return fault && `${file}: ${fault}`;
   });
   const wrong = [
-    tag === `v${version}` ? undefined : `the tag is ${tag ?? 'missing'}, and package.json says ${version}: it should be v${version}`,
+    tag === `v${version}`
+      ? undefined
+      : `the tag is ${tag ?? 'missing'}, and package.json says ${version}: it should be v${version}`,
     ...versionMismatches(root, version),
     notes ? undefined : `CHANGELOG.md has no section "## ${version}", or nothing in it`,
     ...faults,

@@ -9,9 +9,9 @@ import { UsageError } from '../usage-error.ts';
 
 const OPTIONS = {
   'stun-server': { type: 'string', multiple: true },
-  timeout: { type: 'string' },
-  offline: { type: 'boolean' },
-  json: { type: 'boolean' },
+  'timeout': { type: 'string' },
+  'offline': { type: 'boolean' },
+  'json': { type: 'boolean' },
 } as const;
 
 /** Runs the command; gives the exit code. */
@@ -25,7 +25,11 @@ async function runCommand(args: string[]): Promise<number> {
   const print = (text: string) => void process.stdout.write(text);
   if (values.offline) {
     const wanted = wantedFacts(positionals);
-    print(values.json ? `${JSON.stringify(wanted, null, 2)}\n` : wanted.map((facts) => describeFacts(facts, style)).join('\n'));
+    print(
+      values.json
+        ? `${JSON.stringify(wanted, null, 2)}\n`
+        : wanted.map((facts) => describeFacts(facts, style)).join('\n'),
+    );
     return EXIT.ok;
   }
   const options: LoadOptions = { stunServers: values['stun-server'], timeoutMs: numberOf('--timeout', values.timeout) };
@@ -35,7 +39,9 @@ async function runCommand(args: string[]): Promise<number> {
   if (first !== undefined && loaded.length === 0) throw first.error;
   if (values.json) {
     const failures = failed.map(({ name, error }) => ({ name, message: error.message }));
-    print(`${JSON.stringify({ interfaces: loaded.map((nic) => nic.toJSON({ detail: true })), failed: failures }, null, 2)}\n`);
+    print(
+      `${JSON.stringify({ interfaces: loaded.map((nic) => nic.toJSON({ detail: true })), failed: failures }, null, 2)}\n`,
+    );
   } else {
     print(loaded.map((nic) => describeInterface(nic, style)).join('\n'));
     if (loaded.length === 0) print('No interface of this machine is up, apart from loopback.\n');
@@ -47,11 +53,14 @@ async function runCommand(args: string[]): Promise<number> {
 /** The interfaces of these names or addresses; all without any. */
 function wantedFacts(wanted: readonly string[]): InterfaceFacts[] {
   const all = listInterfaces({ details: true });
-  const holds = (facts: InterfaceFacts, text: string) => facts.name === text || facts.addresses.some(({ ip }) => ip === text);
+  const holds = (facts: InterfaceFacts, text: string) =>
+    facts.name === text || facts.addresses.some(({ ip }) => ip === text);
   const unknown = wanted.find((text) => !all.some((facts) => holds(facts, text)));
   if (unknown !== undefined) {
     const known = all.map(({ name }) => name).join(', ');
-    throw new UsageError(`there is no interface '${unknown}', and none that holds such an address; the interfaces are: ${known}`);
+    throw new UsageError(
+      `there is no interface '${unknown}', and none that holds such an address; the interfaces are: ${known}`,
+    );
   }
   return all.filter((facts) => wanted.length === 0 || wanted.some((text) => holds(facts, text)));
 }

@@ -10,20 +10,24 @@ import { Style } from '../text/style.ts';
 import { UsageError } from '../usage-error.ts';
 
 const OPTIONS = {
-  server: { type: 'string', multiple: true },
-  from: { type: 'string' },
-  portal: { type: 'string' },
-  profile: { type: 'string' },
-  lifetime: { type: 'boolean' },
+  'server': { type: 'string', multiple: true },
+  'from': { type: 'string' },
+  'portal': { type: 'string' },
+  'profile': { type: 'string' },
+  'lifetime': { type: 'boolean' },
   'lifetime-max': { type: 'string' },
-  hairpin: { type: 'boolean' },
+  'hairpin': { type: 'boolean' },
   'no-tcp': { type: 'boolean' },
-  evidence: { type: 'boolean' },
-  json: { type: 'boolean' },
+  'evidence': { type: 'boolean' },
+  'json': { type: 'boolean' },
 } as const;
 
 /** What the command calls the options of the API that it calls otherwise. */
-const NAMES: Readonly<Record<string, string>> = { servers: '--server', lifetimeMaxMs: '--lifetime-max', tcp: '--no-tcp' };
+const NAMES: Readonly<Record<string, string>> = {
+  servers: '--server',
+  lifetimeMaxMs: '--lifetime-max',
+  tcp: '--no-tcp',
+};
 
 /** Runs the command; gives the exit code. */
 export function natCommand(args: string[]): Promise<number> {
@@ -33,10 +37,13 @@ export function natCommand(args: string[]): Promise<number> {
 async function runCommand(args: string[]): Promise<number> {
   const { values, positionals } = parseOptions('nat', args, OPTIONS);
   const [which, ...more] = positionals;
-  if (more.length > 0) throw new UsageError(`expected one interface but received ${positionals.join(' ')}: call routepool nat for each`);
+  if (more.length > 0)
+    throw new UsageError(`expected one interface but received ${positionals.join(' ')}: call routepool nat for each`);
   const several = values.server?.find((server) => server.includes(','));
-  if (several !== undefined) throw new UsageError(`expected one server for --server but received '${several}': name --server twice`);
-  if (values['lifetime-max'] !== undefined && !values.lifetime) throw new UsageError('--lifetime-max says how long to wait with --lifetime: name that too');
+  if (several !== undefined)
+    throw new UsageError(`expected one server for --server but received '${several}': name --server twice`);
+  if (values['lifetime-max'] !== undefined && !values.lifetime)
+    throw new UsageError('--lifetime-max says how long to wait with --lifetime: name that too');
   const options: LoadNatOptions = {
     servers: values.server,
     portal: values.portal,
@@ -64,8 +71,11 @@ async function runCommand(args: string[]): Promise<number> {
       return EXIT.someNot;
     }
     // Who names servers of one family asks about that family.
-    const families = nat.families.filter(({ connectivity }) => values.server === undefined || connectivity.value !== 'no-server');
-    if (families.every(({ connectivity, numbers }) => connectivity.value !== 'ok' && numbers.assumed)) return EXIT.failure;
+    const families = nat.families.filter(
+      ({ connectivity }) => values.server === undefined || connectivity.value !== 'no-server',
+    );
+    if (families.every(({ connectivity, numbers }) => connectivity.value !== 'ok' && numbers.assumed))
+      return EXIT.failure;
     return families.every(({ numbers }) => !numbers.assumed) ? EXIT.ok : EXIT.someNot;
   } catch (error) {
     if (!ended.signal.aborted) throw error;

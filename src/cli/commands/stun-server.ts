@@ -12,22 +12,22 @@ import { Style } from '../text/style.ts';
 import { UsageError } from '../usage-error.ts';
 
 const OPTIONS = {
-  port: { type: 'string', short: 'p' },
+  'port': { type: 'string', short: 'p' },
   'other-port': { type: 'string' },
-  advertise: { type: 'string', multiple: true },
+  'advertise': { type: 'string', multiple: true },
   'stun-server': { type: 'string', multiple: true },
-  timeout: { type: 'string' },
-  offline: { type: 'boolean' },
+  'timeout': { type: 'string' },
+  'offline': { type: 'boolean' },
   'no-tcp': { type: 'boolean' },
-  rfc3489: { type: 'boolean' },
-  software: { type: 'string' },
-  allow: { type: 'string', multiple: true },
+  'rfc3489': { type: 'boolean' },
+  'software': { type: 'string' },
+  'allow': { type: 'string', multiple: true },
   'rate-per-prefix': { type: 'string' },
-  workers: { type: 'string' },
+  'workers': { type: 'string' },
   'receive-buffer': { type: 'string' },
-  metrics: { type: 'string' },
-  json: { type: 'boolean' },
-  quiet: { type: 'boolean' },
+  'metrics': { type: 'string' },
+  'json': { type: 'boolean' },
+  'quiet': { type: 'boolean' },
 } as const;
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -52,7 +52,8 @@ async function runCommand(args: string[]): Promise<number> {
   const style = new Style(process.stdout);
   const metricsAt = values.metrics === undefined ? undefined : parseHostPort(values.metrics);
   const { address, advertise, notes } = await addresses(positionals, values);
-  const workers = numberOf('--workers', values.workers) ?? (process.platform === 'linux' ? Math.min(availableParallelism(), 64) : 1);
+  const workers =
+    numberOf('--workers', values.workers) ?? (process.platform === 'linux' ? Math.min(availableParallelism(), 64) : 1);
   const port = numberOf('--port', values.port) ?? PORT;
   const server = listen({
     address,
@@ -71,7 +72,10 @@ async function runCommand(args: string[]): Promise<number> {
   try {
     metrics = metricsAt && (await serveMetrics(server, metricsAt));
     const stopped = untilInterrupted();
-    if (values.json) process.stdout.write(`${JSON.stringify({ endpoints: server.endpoints, workers, tcp: values['no-tcp'] !== true, notes })}\n`);
+    if (values.json)
+      process.stdout.write(
+        `${JSON.stringify({ endpoints: server.endpoints, workers, tcp: values['no-tcp'] !== true, notes })}\n`,
+      );
     else process.stdout.write(describe(server, workers, values['no-tcp'] !== true, values.quiet ? [] : notes, style));
     const line = values.quiet ? undefined : ServerLine.for(process.stderr, server);
     await stopped;
@@ -94,10 +98,16 @@ interface Chosen {
 
 async function addresses(
   given: string[],
-  values: { advertise?: string[] | undefined; 'stun-server'?: string[] | undefined; timeout?: string | undefined; offline?: boolean | undefined },
+  values: {
+    'advertise'?: string[] | undefined;
+    'stun-server'?: string[] | undefined;
+    'timeout'?: string | undefined;
+    'offline'?: boolean | undefined;
+  },
 ): Promise<Chosen> {
   if (given.length > 0) return { address: given, advertise: values.advertise, notes: missing(given) };
-  if (values.advertise !== undefined) throw new UsageError('--advertise says what clients see instead of ADDRESS: name the addresses too');
+  if (values.advertise !== undefined)
+    throw new UsageError('--advertise says what clients see instead of ADDRESS: name the addresses too');
   const chosen = await chooseStunAddresses({
     stunServers: values['stun-server'],
     timeoutMs: numberOf('--timeout', values.timeout),
@@ -112,7 +122,9 @@ function missing(given: readonly string[]): string[] {
   const of = (six: boolean) => given.filter((ip) => ip.includes(':') === six);
   return [of(false), of(true)].flatMap((family) =>
     family.length === 1
-      ? [`${family[0]} alone: clients get their address, but cannot test how their NAT behaves (RFC 5780); name a second address of this machine for that.`]
+      ? [
+          `${family[0]} alone: clients get their address, but cannot test how their NAT behaves (RFC 5780); name a second address of this machine for that.`,
+        ]
       : [],
   );
 }
@@ -124,7 +136,9 @@ function listen(options: Parameters<typeof StunServer.listen>[0]): StunServer {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (error instanceof Error && (syscall === 'bind' || syscall === 'listen')) {
       if (code === 'EADDRINUSE') error.message += ': another program listens there; stop it or choose another --port';
-      if (code === 'EADDRNOTAVAIL') error.message += ': this machine does not hold that address; behind a NAT name the private one, and the public one with --advertise';
+      if (code === 'EADDRNOTAVAIL')
+        error.message +=
+          ': this machine does not hold that address; behind a NAT name the private one, and the public one with --advertise';
       if (code === 'EACCES') error.message += ': ports below 1024 need a privilege; the usual port is 3478';
     }
     throw error;
@@ -136,7 +150,8 @@ function describe(server: StunServer, workers: number, tcp: boolean, notes: read
   const lines = [4, 6].flatMap((family) => {
     const own = endpoints.filter(({ address }) => address.includes(':') === (family === 6));
     if (own.length === 0) return [];
-    const name = ({ address, advertised }: (typeof own)[number]) => (address === advertised ? address : `${address} (${advertised})`);
+    const name = ({ address, advertised }: (typeof own)[number]) =>
+      address === advertised ? address : `${address} (${advertised})`;
     const names = [...new Set(own.map(name))].join(' and ');
     const ports = [...new Set(own.map(({ port }) => port))];
     const what = own.length === 4 ? style.good('answers from either: RFC 5780') : style.doubtful('plain: no RFC 5780');
@@ -178,6 +193,9 @@ async function serveMetrics(server: StunServer, { host, port }: { host: string; 
   http.listen(port, host);
   await once(http, 'listening');
   const bound = http.address();
-  if (typeof bound === 'object' && bound !== null) process.stderr.write(`metrics at http://${host.includes(':') ? `[${host}]` : host}:${count(bound.port).replaceAll(',', '')}/metrics\n`);
+  if (typeof bound === 'object' && bound !== null)
+    process.stderr.write(
+      `metrics at http://${host.includes(':') ? `[${host}]` : host}:${count(bound.port).replaceAll(',', '')}/metrics\n`,
+    );
   return http;
 }

@@ -15,24 +15,24 @@ import { expandTargets } from '../targets.ts';
 import { UsageError } from '../usage-error.ts';
 
 const OPTIONS = {
-  server: { type: 'string', multiple: true },
-  interface: { type: 'string' },
-  ipv4: { type: 'boolean', short: '4' },
-  ipv6: { type: 'boolean', short: '6' },
-  rate: { type: 'string' },
-  passes: { type: 'string' },
-  timeout: { type: 'string' },
-  hosts: { type: 'string' },
-  sample: { type: 'string' },
-  seed: { type: 'string' },
+  'server': { type: 'string', multiple: true },
+  'interface': { type: 'string' },
+  'ipv4': { type: 'boolean', short: '4' },
+  'ipv6': { type: 'boolean', short: '6' },
+  'rate': { type: 'string' },
+  'passes': { type: 'string' },
+  'timeout': { type: 'string' },
+  'hosts': { type: 'string' },
+  'sample': { type: 'string' },
+  'seed': { type: 'string' },
   'receive-buffer': { type: 'string' },
-  sockets: { type: 'string' },
-  state: { type: 'string' },
-  json: { type: 'boolean' },
-  ndjson: { type: 'boolean' },
-  csv: { type: 'boolean' },
-  only: { type: 'string', multiple: true },
-  quiet: { type: 'boolean' },
+  'sockets': { type: 'string' },
+  'state': { type: 'string' },
+  'json': { type: 'boolean' },
+  'ndjson': { type: 'boolean' },
+  'csv': { type: 'boolean' },
+  'only': { type: 'string', multiple: true },
+  'quiet': { type: 'boolean' },
 } as const;
 
 interface Call {
@@ -47,9 +47,9 @@ interface Call {
 
 /** What the command calls the options of the API that it calls otherwise. */
 const NAMES: Readonly<Record<string, string>> = {
-  ratePerSecond: '--rate',
-  timeoutMs: '--timeout',
-  receiveBuffer: '--receive-buffer',
+  'ratePerSecond': '--rate',
+  'timeoutMs': '--timeout',
+  'receiveBuffer': '--receive-buffer',
   'sample.perPrefix': '--sample',
   'sample.hosts': '--sample',
 };
@@ -112,13 +112,16 @@ function stopOnInterrupt(run: ValidationRun, bar: ProgressBar | undefined): () =
 
 function parse(args: string[]): Call {
   const { values, positionals } = parseOptions('validate', args, OPTIONS);
-  if (positionals.length === 0) throw new UsageError('name a block to validate, for example: routepool validate 127.16.0.0/16');
+  if (positionals.length === 0)
+    throw new UsageError('name a block to validate, for example: routepool validate 127.16.0.0/16');
   const formats = (['json', 'ndjson', 'csv'] as const).filter((format) => values[format]);
   if (formats.length > 1) throw new UsageError(`--${formats.join(' and --')} cannot be used together: choose one`);
   const several = values.server?.find((server) => server.includes(','));
-  if (several !== undefined) throw new UsageError(`expected one server for --server but received '${several}': name --server twice`);
+  if (several !== undefined)
+    throw new UsageError(`expected one server for --server but received '${several}': name --server twice`);
   const list = positionals.find((block) => block.includes(','));
-  if (list !== undefined) throw new UsageError(`expected one block in each argument but received '${list}': put a space between them`);
+  if (list !== undefined)
+    throw new UsageError(`expected one block in each argument but received '${list}': put a space between them`);
   const options: ValidateOptions = {
     server: values.server,
     interface: values.interface,
@@ -134,13 +137,22 @@ function parse(args: string[]): Call {
   };
   if (values.ipv4 && values.ipv6) throw new UsageError('-4 and -6 cannot be used together: one run takes one family');
   const family = values.ipv6 ? 6 : values.ipv4 ? 4 : undefined;
-  return { blocks: positionals, family, servers: values.server, options, format: formats[0] ?? 'text', only: only(values.only), quiet: values.quiet ?? false };
+  return {
+    blocks: positionals,
+    family,
+    servers: values.server,
+    options,
+    format: formats[0] ?? 'text',
+    only: only(values.only),
+    quiet: values.quiet ?? false,
+  };
 }
 
 function sample(text: string | undefined): ValidateOptions['sample'] {
   if (text === undefined) return undefined;
   const match = /^\/?(\d+)(?::(\d+))?$/.exec(text);
-  if (!match) throw new UsageError(`expected LEN or LEN:HOSTS for --sample, for example 64 or 64:2, but received '${text}'`);
+  if (!match)
+    throw new UsageError(`expected LEN or LEN:HOSTS for --sample, for example 64 or 64:2, but received '${text}'`);
   return { perPrefix: Number(match[1]), hosts: Number(match[2] ?? 1) };
 }
 

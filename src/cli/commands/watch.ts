@@ -10,20 +10,20 @@ import { Style } from '../text/style.ts';
 import { UsageError } from '../usage-error.ts';
 
 const OPTIONS = {
-  external: { type: 'boolean' },
-  interval: { type: 'string' },
+  'external': { type: 'boolean' },
+  'interval': { type: 'string' },
   'stun-server': { type: 'string', multiple: true },
-  timeout: { type: 'string' },
-  poll: { type: 'string' },
-  count: { type: 'string' },
-  json: { type: 'boolean' },
+  'timeout': { type: 'string' },
+  'poll': { type: 'string' },
+  'count': { type: 'string' },
+  'json': { type: 'boolean' },
 } as const;
 
 const WORDS = {
   'external.intervalMs': '--interval (in milliseconds)',
-  stunServers: '--stun-server',
-  timeoutMs: '--timeout',
-  pollMs: '--poll',
+  'stunServers': '--stun-server',
+  'timeoutMs': '--timeout',
+  'pollMs': '--poll',
 };
 
 /** Runs the command; gives the exit code. */
@@ -33,18 +33,26 @@ export function watchCommand(args: string[]): Promise<number> {
 
 async function runCommand(args: string[]): Promise<number> {
   const { values, positionals } = parseOptions('watch', args, OPTIONS);
-  if (positionals.length > 0) throw new UsageError(`routepool watch takes no argument but received '${positionals[0]}'; see routepool watch --help`);
+  if (positionals.length > 0)
+    throw new UsageError(
+      `routepool watch takes no argument but received '${positionals[0]}'; see routepool watch --help`,
+    );
   const servers = values['stun-server'];
   if (!values.external && (values.interval !== undefined || servers !== undefined || values.timeout !== undefined)) {
     throw new UsageError('--interval, --stun-server and --timeout need --external');
   }
   const seconds = numberOf('--interval', values.interval);
   const count = numberOf('--count', values.count) ?? Number.POSITIVE_INFINITY;
-  if (values.count !== undefined && !(Number.isInteger(count) && count > 0)) throw new UsageError(`expected a positive integer for --count but received '${values.count}'`);
+  if (values.count !== undefined && !(Number.isInteger(count) && count > 0))
+    throw new UsageError(`expected a positive integer for --count but received '${values.count}'`);
   const options: WatchOptions = {
     pollMs: numberOf('--poll', values.poll),
     external: values.external
-      ? { intervalMs: seconds === undefined ? undefined : seconds * 1_000, stunServers: servers, timeoutMs: numberOf('--timeout', values.timeout) }
+      ? {
+          intervalMs: seconds === undefined ? undefined : seconds * 1_000,
+          stunServers: servers,
+          timeoutMs: numberOf('--timeout', values.timeout),
+        }
       : undefined,
   };
   const run = watch(options);
@@ -61,7 +69,8 @@ async function runCommand(args: string[]): Promise<number> {
   const print = values.json ? asJson : inWords(new Style(process.stdout));
   let left = count;
   for await (const change of run) {
-    if (!process.stdout.write(`${print(change)}\n`) && !process.stdout.errored) await Promise.race([once(process.stdout, 'drain'), once(run, 'close')]).catch(() => undefined);
+    if (!process.stdout.write(`${print(change)}\n`) && !process.stdout.errored)
+      await Promise.race([once(process.stdout, 'drain'), once(run, 'close')]).catch(() => undefined);
     if (--left === 0) break;
   }
   for (const signal of signals) process.removeListener(signal, end);
@@ -76,7 +85,9 @@ function asJson(change: NetworkChange): string {
 function inWords(style: Style): (change: NetworkChange) => string {
   return (change) => {
     const now = new Date();
-    const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+    const time = [now.getHours(), now.getMinutes(), now.getSeconds()]
+      .map((part) => String(part).padStart(2, '0'))
+      .join(':');
     return `${style.dim(time)} ${describeChange(change, style)}`;
   };
 }

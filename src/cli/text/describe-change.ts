@@ -34,7 +34,8 @@ export function describeChange(change: NetworkChange, style: Style): string {
       const locals = change.locals.slice(0, SHOWN).map(rangeText).join(', ') + (more > 0 ? ` and ${more} more` : '');
       const leaves = change.locals.length > 1 ? 'leave' : 'leaves';
       const sure = change.certainty === 'agreed' ? '' : ', as one server says';
-      const before = change.previous === undefined ? 'before it was not known' : `before as ${rangeText(change.previous)}`;
+      const before =
+        change.previous === undefined ? 'before it was not known' : `before as ${rangeText(change.previous)}`;
       return `${style.doubtful('~')} ${locals} ${leaves} as ${rangeText(change.external)} now${sure}; ${before}`;
     }
     case 'woken':

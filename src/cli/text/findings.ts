@@ -56,7 +56,7 @@ class Sorted {
     this.#seen.sort((a, b) => a.index - b.index);
     const ranges: string[] = [];
     let covered = 0;
-    for (let from = 0; from < this.#seen.length && ranges.length < most; ) {
+    for (let from = 0; from < this.#seen.length && ranges.length < most;) {
       let to = from;
       while (this.#seen[to + 1] !== undefined && this.#seen[to + 1]?.index === (this.#seen[to]?.index ?? 0) + 1) to++;
       const [first, last] = [this.#seen[from]?.ip ?? '', this.#seen[to]?.ip ?? ''];

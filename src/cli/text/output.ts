@@ -120,7 +120,9 @@ class CsvOutput extends Output {
     const error = refused ? verdict.code : verdict.status === 'bad-reply' ? verdict.stunError : undefined;
     const reason = 'reason' in verdict ? verdict.reason : undefined;
     const rtt = 'rttMs' in verdict ? verdict.rttMs : undefined;
-    this.write(`${ip},${status},${external ?? ''},${port ?? ''},${error ?? ''},${reason ?? ''},${asked},${rtt ?? ''}\n`);
+    this.write(
+      `${ip},${status},${external ?? ''},${port ?? ''},${error ?? ''},${reason ?? ''},${asked},${rtt ?? ''}\n`,
+    );
   }
 }
 

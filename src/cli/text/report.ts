@@ -9,7 +9,9 @@ export function report(summary: ValidationSummary, findings: Findings, style: St
   const lines = [claim(summary, style)];
   for (const group of findings.groups()) {
     const paint = group.status === 'unknown' ? style.doubtful.bind(style) : style.bad.bind(style);
-    lines.push(`  ${paint(`${count(group.count)} ${group.status}`)}: ${group.text.replace(/^(bad reply|unknown): /, '')}`);
+    lines.push(
+      `  ${paint(`${count(group.count)} ${group.status}`)}: ${group.text.replace(/^(bad reply|unknown): /, '')}`,
+    );
     const more = group.more > 0 ? `, and ${count(group.more)} more` : '';
     lines.push(`    ${style.dim(`${group.examples.join(', ')}${more}`)}`);
   }
@@ -38,7 +40,8 @@ function how(summary: ValidationSummary): string {
   });
   const whom = summary.serverOrigin === 'embedded' ? 'the responder inside this process' : servers.join(', ');
   const parts = [`asked ${whom}`, `seed ${summary.seed}`];
-  if (summary.rttMs.median > 0) parts.push(`round trip ${duration(summary.rttMs.median)} median, ${duration(summary.rttMs.p99)} p99`);
+  if (summary.rttMs.median > 0)
+    parts.push(`round trip ${duration(summary.rttMs.median)} median, ${duration(summary.rttMs.p99)} p99`);
   if (summary.traffic.loss > 0.001) parts.push(`${(summary.traffic.loss * 100).toFixed(1)} % lost`);
   return parts.join('; ');
 }
@@ -53,7 +56,9 @@ function meaning(summary: ValidationSummary): string[] {
     );
   }
   if (summary.portRewritten > 0) {
-    sentences.push(`${count(summary.portRewritten)} proven sources leave with another port than the one sent from: something on the way translates ports.`);
+    sentences.push(
+      `${count(summary.portRewritten)} proven sources leave with another port than the one sent from: something on the way translates ports.`,
+    );
   }
   return [...sentences, ...summary.notes];
 }

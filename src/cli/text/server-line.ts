@@ -41,7 +41,15 @@ export class ServerLine {
 }
 
 /** What a server has done in all. */
-export function totals({ requests, replies, errors, reasons, dropped, connections, refused }: StunServerCounters): string {
+export function totals({
+  requests,
+  replies,
+  errors,
+  reasons,
+  dropped,
+  connections,
+  refused,
+}: StunServerCounters): string {
   const parts = [`${count(requests)} requests`, `${count(replies)} replies`];
   if (errors > 0) parts.push(`${count(errors)} of them errors`);
   for (const [reason, number] of Object.entries(reasons)) if (number > 0) parts.push(`${count(number)} ${reason}`);

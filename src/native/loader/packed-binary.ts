@@ -45,7 +45,8 @@ export function quickFault({ file, contents }: PackedBinary): string | undefined
   const descriptor = openSync(file, 'r');
   try {
     // By number: an iterator costs as much as a read here, where nothing is compiled yet.
-    for (let k = 0; k < contents.places.length; k++) readSync(descriptor, found, k * SAMPLE_BYTES, SAMPLE_BYTES, contents.places[k] ?? 0);
+    for (let k = 0; k < contents.places.length; k++)
+      readSync(descriptor, found, k * SAMPLE_BYTES, SAMPLE_BYTES, contents.places[k] ?? 0);
   } finally {
     closeSync(descriptor);
   }

@@ -3,7 +3,14 @@ import { OWN_QUEUE_MESSAGES } from '../../defaults.ts';
 import { callSite } from '../../errors/call-site.ts';
 import { RoutePoolError } from '../../errors/errors.ts';
 import { asCaller } from '../../options/check.ts';
-import { matcher, MessageText, type Message, type MessagePattern, type PeerFilter, type Sender } from './message-filter.ts';
+import {
+  matcher,
+  MessageText,
+  type Message,
+  type MessagePattern,
+  type PeerFilter,
+  type Sender,
+} from './message-filter.ts';
 import { iterate } from './message-iterator.ts';
 import { MessageQueue } from './message-queue.ts';
 import { checkReceive, type ReceiveOptions } from './receive-options.ts';
@@ -63,7 +70,10 @@ export class Inbox {
   constructor(flow: Flow, limits: InboxLimits) {
     this.#flow = flow;
     this.#timeoutMs = limits.recvTimeoutMs;
-    this.#own = new MessageQueue<Message>({ maxMessages: OWN_QUEUE_MESSAGES, maxBytes: limits.highWaterMark, overflow: 'wait' }, flow);
+    this.#own = new MessageQueue<Message>(
+      { maxMessages: OWN_QUEUE_MESSAGES, maxBytes: limits.highWaterMark, overflow: 'wait' },
+      flow,
+    );
     this.#own.onEndTold(() => this.#delivered());
   }
 
@@ -217,7 +227,8 @@ export class Inbox {
 
   /** @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` while there are subscriptions */
   checkNoSubscriptions(): void {
-    if (this.#subscriptions.size > 0) throw misuse('this pipe has subscriptions: unsubscribe them before its bytes go to a stream or a relay');
+    if (this.#subscriptions.size > 0)
+      throw misuse('this pipe has subscriptions: unsubscribe them before its bytes go to a stream or a relay');
   }
 
   /** The next message of the own queue; see {@link Subscription.recvFrom}. `caller` is left out of stacks. */
@@ -248,10 +259,23 @@ export class Inbox {
   }
 
   /** Subscribes; what waits in the own queue and matches is there already. */
-  subscribe(pattern: MessagePattern | undefined, from: PeerFilter | undefined, options: SubscriptionOptions | undefined, caller: Caller): Subscription {
+  subscribe(
+    pattern: MessagePattern | undefined,
+    from: PeerFilter | undefined,
+    options: SubscriptionOptions | undefined,
+    caller: Caller,
+  ): Subscription {
     this.#checkFree();
-    const [matches, limits] = asCaller(caller, () => [matcher(pattern, from), checkSubscription(options === undefined ? {} : options)] as const);
-    const subscription = new Subscription(matches, new MessageQueue<Message>(limits, this.#flow), this.#timeoutMs, (left) => this.#leave(left));
+    const [matches, limits] = asCaller(
+      caller,
+      () => [matcher(pattern, from), checkSubscription(options === undefined ? {} : options)] as const,
+    );
+    const subscription = new Subscription(
+      matches,
+      new MessageQueue<Message>(limits, this.#flow),
+      this.#timeoutMs,
+      (left) => this.#leave(left),
+    );
     if (this.#subscriptions === NO_SUBSCRIPTIONS) this.#subscriptions = new Set<Subscription>();
     this.#subscriptions.add(subscription);
     this.#own.setOverflow('drop-newest');

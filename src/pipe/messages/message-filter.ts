@@ -27,7 +27,8 @@ export interface Message {
 export type MessagePattern = RegExp | ((message: Message) => boolean);
 
 /** Whose messages: an address, with any port if the port is 0 or missing. */
-export type PeerFilter = string | readonly [address: string, port: number] | { readonly address: string; readonly port?: number };
+export type PeerFilter =
+  string | readonly [address: string, port: number] | { readonly address: string; readonly port?: number };
 
 /** The bytes of a message as characters, made once for all patterns that look at it. */
 export class MessageText {
@@ -57,7 +58,8 @@ export function matcher(pattern: unknown, from: unknown): Matcher {
   const peer = readPeer(from);
   if (peer === undefined) return isMeant;
   const { address, port } = peer;
-  return (message, text) => (port === 0 || message.from.port === port) && message.from.address === address && isMeant(message, text);
+  return (message, text) =>
+    (port === 0 || message.from.port === port) && message.from.address === address && isMeant(message, text);
 }
 
 function byPattern(pattern: unknown): Matcher {
@@ -81,9 +83,17 @@ function byPattern(pattern: unknown): Matcher {
 function readPeer(from: unknown): Sender | undefined {
   if (from === undefined || from === null) return undefined;
   const [address, port = 0]: unknown[] =
-    typeof from === 'string' ? splitText(from) : Array.isArray(from) ? from : typeof from === 'object' ? [(from as Partial<Sender>).address, (from as Partial<Sender>).port] : [from];
-  if (typeof address !== 'string' || isIP(address) === 0) return wrong('from', "an IP address, with or without a port, like '192.0.2.1' or ['192.0.2.1', 53]", from);
-  if (typeof port !== 'number' || !Number.isInteger(port) || port < 0 || port > 65_535) return wrong('from', 'a port from 0 (any) to 65535', from);
+    typeof from === 'string'
+      ? splitText(from)
+      : Array.isArray(from)
+        ? from
+        : typeof from === 'object'
+          ? [(from as Partial<Sender>).address, (from as Partial<Sender>).port]
+          : [from];
+  if (typeof address !== 'string' || isIP(address) === 0)
+    return wrong('from', "an IP address, with or without a port, like '192.0.2.1' or ['192.0.2.1', 53]", from);
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 0 || port > 65_535)
+    return wrong('from', 'a port from 0 (any) to 65535', from);
   return { address: canonicalAddress(address), port };
 }
 

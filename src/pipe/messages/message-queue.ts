@@ -246,7 +246,8 @@ export class MessageQueue<M extends Queued> {
       };
       this.#waiters.push(waiter);
       // The pipe holds the process, not whoever waits for it.
-      if (timeoutMs !== undefined && timeoutMs !== Infinity) timer = setTimeout(() => waiter.settle({ value: undefined }), timeoutMs).unref();
+      if (timeoutMs !== undefined && timeoutMs !== Infinity)
+        timer = setTimeout(() => waiter.settle({ value: undefined }), timeoutMs).unref();
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   }

@@ -26,7 +26,8 @@ export function checkReceive(options: ReceiveOptions | undefined, defaultMs: num
   const { filter, signal, timeoutMs } = given;
   if (signal !== undefined && !(signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', signal);
   return {
-    timeoutMs: timeoutMs === Infinity ? undefined : (checkNumber('timeoutMs', timeoutMs, 0, MAX_TIMER_MS, false) ?? defaultMs),
+    timeoutMs:
+      timeoutMs === Infinity ? undefined : (checkNumber('timeoutMs', timeoutMs, 0, MAX_TIMER_MS, false) ?? defaultMs),
     filter: checkFilter(filter),
     signal: signal as AbortSignal | undefined,
   };

@@ -47,7 +47,12 @@ export class Subscription implements AsyncIterable<Message>, Disposable {
   readonly #leave: (subscription: Subscription) => void;
 
   /** @internal */
-  constructor(matches: Matcher, queue: MessageQueue<Message>, timeoutMs: number | undefined, leave: (subscription: Subscription) => void) {
+  constructor(
+    matches: Matcher,
+    queue: MessageQueue<Message>,
+    timeoutMs: number | undefined,
+    leave: (subscription: Subscription) => void,
+  ) {
     this.#matches = matches;
     this.#queue = queue;
     this.#timeoutMs = timeoutMs;
@@ -90,7 +95,10 @@ export class Subscription implements AsyncIterable<Message>, Disposable {
     return await this.#next(options, this.recvFrom);
   }
 
-  #next(options: ReceiveOptions | undefined, caller: (...args: never[]) => unknown): Promise<Message | undefined | null> {
+  #next(
+    options: ReceiveOptions | undefined,
+    caller: (...args: never[]) => unknown,
+  ): Promise<Message | undefined | null> {
     const wait = asCaller(caller, () => checkReceive(options, this.#timeoutMs));
     if (wait.signal === undefined) return this.#queue.next(wait);
     const origin = callSite(caller);
@@ -104,7 +112,11 @@ export class Subscription implements AsyncIterable<Message>, Disposable {
 
   /** Each message; leaving the loop ends the subscription. @internal */
   loop(): AsyncIterableIterator<Message> {
-    return iterate(this.#queue, (message) => message, () => this.unsubscribe());
+    return iterate(
+      this.#queue,
+      (message) => message,
+      () => this.unsubscribe(),
+    );
   }
 
   /** No more messages; those that wait are let go, and whoever waits for one gets `null`. Twice is fine. */

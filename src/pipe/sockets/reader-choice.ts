@@ -10,8 +10,14 @@ import { chooseReader, existingSockets, type Reader } from './socket-table.ts';
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`; `ERR_ROUTEPOOL_MISUSE` once sockets have been opened
  */
 export function setReader(reader: Reader): void {
-  const choice = checkChoice('reader', reader, ['auto', 'direct', 'portable']) ?? wrong('reader', "'auto', 'direct' or 'portable'", reader);
-  if (!chooseReader(choice)) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'the reader must be chosen before the first pipe or server is opened');
+  const choice =
+    checkChoice('reader', reader, ['auto', 'direct', 'portable']) ??
+    wrong('reader', "'auto', 'direct' or 'portable'", reader);
+  if (!chooseReader(choice))
+    throw new RoutePoolError(
+      'ERR_ROUTEPOOL_MISUSE',
+      'the reader must be chosen before the first pipe or server is opened',
+    );
 }
 
 /** Figures of all pipes and servers of this thread. */

@@ -32,7 +32,13 @@ export class SocketChannel implements Channel, SocketOwner {
   #open = true;
   #held = true;
 
-  private constructor(table: SocketTable, protocol: Protocol, opened: number | UntiedSocket, local: Endpoint, remote: Endpoint | undefined) {
+  private constructor(
+    table: SocketTable,
+    protocol: Protocol,
+    opened: number | UntiedSocket,
+    local: Endpoint,
+    remote: Endpoint | undefined,
+  ) {
     this.id = typeof opened === 'number' ? opened : opened.id;
     this.protocol = protocol;
     this.#local = local;
@@ -187,7 +193,10 @@ export class SocketChannel implements Channel, SocketOwner {
   }
 
   /** Relays between two detached sockets; gives the number. `done` is called at the end, with 0 or a negative error number. @internal */
-  relay(other: SocketChannel, done: (errno: number) => void): { moved(): { forward: number; back: number }; end(): void } {
+  relay(
+    other: SocketChannel,
+    done: (errno: number) => void,
+  ): { moved(): { forward: number; back: number }; end(): void } {
     const { native } = this.#table;
     const id = native.relay(this.id, other.id);
     const table = this.#table;

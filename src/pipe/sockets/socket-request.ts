@@ -59,7 +59,12 @@ export const request: Buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES);
 const words = new Int32Array(request.buffer, request.byteOffset, LOCAL_AT >> 2);
 
 /** Writes the request for a socket; `side` has what differs from socket to socket. @internal */
-export function writeRequest(kind: number, options: SocketOptions, side: LocalOptions, remote: Endpoint | undefined): void {
+export function writeRequest(
+  kind: number,
+  options: SocketOptions,
+  side: LocalOptions,
+  remote: Endpoint | undefined,
+): void {
   const local = side.local;
   words[0] = kind;
   words[1] =

@@ -1,5 +1,12 @@
 /** The native sockets of this environment (the main thread, or a worker), and what happens to them. */
-import { type NativeSockets, openSockets, socketClose, socketDrain, socketOpen, type UntiedSocket } from '../../native/binding.ts';
+import {
+  type NativeSockets,
+  openSockets,
+  socketClose,
+  socketDrain,
+  socketOpen,
+  type UntiedSocket,
+} from '../../native/binding.ts';
 import { ENDPOINT_BYTES, RECORD_HEAD_BYTES, SLAB_BYTES, SLAB_ROOM } from '../../defaults.ts';
 import { isFailure, toError } from '../../native/failure.ts';
 import { Endpoint } from '../../address/endpoint.ts';
@@ -178,7 +185,8 @@ export class SocketTable {
     }
     const owner = this.#owners[id & PLACE_MASK];
     // Closed meanwhile; with a listener go those that nobody was told of.
-    if (owner === undefined || owner.id !== id) return kind === ACCEPTED ? this.#drop((words[word + 3] ?? 0) >>> 0) : undefined;
+    if (owner === undefined || owner.id !== id)
+      return kind === ACCEPTED ? this.#drop((words[word + 3] ?? 0) >>> 0) : undefined;
     switch (kind) {
       case DATA:
         owner.onData(this.#slab.subarray(start, start + length));
