@@ -1,5 +1,5 @@
-// 60,000 TCP connections from one pool to one listener on this machine's loopback block, all open at the same time. Sources and
-// listener are spread over processes, since a process may have only so many descriptors.
+// 60,000 TCP connections from one pool to one listener on this machine's loopback block, all open at the same time.
+// Sources and listener are spread over processes, since a process may have only so many descriptors.
 // usage: node bench/connections.mjs [--smoke] [--connections N]
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

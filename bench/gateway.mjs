@@ -1,5 +1,5 @@
-// A /16 validated through a gateway: three network namespaces in a row, the server in the last, against the same sweep on
-// loopback with a server process there too. No wire: it shows what three network stacks cost on one machine.
+// A /16 validated through a gateway: three network namespaces in a row, the server in the last, against the same sweep
+// on loopback with a server process there too. No wire: it shows what three network stacks cost on one machine.
 // usage: node bench/gateway.mjs [--rounds N] [--smoke]
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

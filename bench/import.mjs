@@ -1,6 +1,6 @@
-// What importing routepool costs over a script that imports nothing, and over one that imports a module with nothing in it: medians
-// of interleaved runs. Once with the script in a file, as programs are, and once as `node -e`, where Node's own loader of files starts
-// with the first import alone.
+// What importing routepool costs over a script that imports nothing, and over one that imports a module with nothing in
+// it: medians of interleaved runs. Once with the script in a file, as programs are, and once as `node -e`, where Node's
+// own loader of files starts with the first import alone.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Interfaces, in network namespaces of its own: loading one against the round trip to the servers, and listing up to 50,000
-// addresses against node:os.
+// Interfaces, in network namespaces of its own: loading one against the round trip to the servers, and listing up to
+// 50,000 addresses against node:os.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';

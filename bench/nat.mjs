@@ -1,5 +1,5 @@
-// Time to a full verdict behind real NATs (namespaces, nftables, coturn): routepool against turnutils_natdiscovery, Debian's stun
-// client, and stuntman's client where it is installed; in turn, each round on the same NAT.
+// Time to a full verdict behind real NATs (namespaces, nftables, coturn): routepool against turnutils_natdiscovery,
+// Debian's stun client, and stuntman's client where it is installed; in turn, each round on the same NAT.
 import { fileURLToPath } from 'node:url';
 import { describeMachine, median } from './harness.mjs';
 import { NatLab, whyNoNamespaces } from './nat-lab.mjs';
@@ -13,7 +13,10 @@ if (why !== undefined) {
 }
 const stuntman = whyNoNamespaces('stunclient') === undefined;
 const rounds = smoke ? 1 : 5;
-/** What must be waited for where something is silent: five requests, 80 ms apart (NAT_GAPS in crates/core/src/defaults.rs). */
+/**
+ * What must be waited for where something is silent: five requests, 80 ms apart (NAT_GAPS in
+ * crates/core/src/defaults.rs).
+ */
 const ONE_SILENCE_MS = 400;
 /** The labs, and what is silent in them. */
 const LABS = [

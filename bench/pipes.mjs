@@ -1,5 +1,5 @@
-// Pipes against node:dgram and node:net: each row is run by all contenders in turn, in processes of their own, against the same
-// peers, and compared inside each round.
+// Pipes against node:dgram and node:net: each row is run by all contenders in turn, in processes of their own, against
+// the same peers, and compared inside each round.
 // usage: node bench/pipes.mjs [--smoke] [--rounds N] [--scale X] [--only TEXT] [--portable]
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,10 @@ const here = (file) => fileURLToPath(new URL(`./pipes/${file}`, import.meta.url)
 const scale = smoke ? 0.02 : Number(option('--scale', '1'));
 const n = (count, least = 1) => Math.max(least, Math.round(count * scale));
 
-/** What is measured: the job, its sizes, and what is compared (per second: more is better; bytes, microseconds: less is better). */
+/**
+ * What is measured: the job, its sizes, and what is compared (per second: more is better; bytes, microseconds: less is
+ * better).
+ */
 const rows = [
   {
     name: 'UDP ping-pong, 1 pipe',

@@ -1,6 +1,6 @@
-// Our STUN server against coturn's: the same sweep as load generator, the same two addresses and two ports, in turn. What is
-// compared is replies per second of the server's own processor time: the generator runs on the same machine and is no part of
-// it. usage: node bench/stun-server.mjs [--rounds N] [--smoke]
+// Our STUN server against coturn's: the same sweep as load generator, the same two addresses and two ports, in turn.
+// What is compared is replies per second of the server's own processor time: the generator runs on the same machine and
+// is no part of it. usage: node bench/stun-server.mjs [--rounds N] [--smoke]
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

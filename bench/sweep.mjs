@@ -1,5 +1,5 @@
-// 65,536 sources of 127.16.0.0/16, in turn: the bare C loop, one node:dgram socket per IP, and routepool with each verdict
-// delivered to JavaScript. Ratios are taken inside each round, then the median. See bench/README.md.
+// 65,536 sources of 127.16.0.0/16, in turn: the bare C loop, one node:dgram socket per IP, and routepool with each
+// verdict delivered to JavaScript. Ratios are taken inside each round, then the median. See bench/README.md.
 // usage: node bench/sweep.mjs [--rounds N] [--json] [--smoke]
 import { parseArgs } from 'node:util';
 import { buildCLoop, contender, describeMachine, median, run, spread } from './harness.mjs';

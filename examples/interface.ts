@@ -1,5 +1,6 @@
 // Loads the default interface and prints it: the dict, its routes and their evidence.
-// Run: node examples/interface.ts (Node 22.18 or newer; STUN_SERVER=host:port names a server, else public ones are asked)
+// Run: node examples/interface.ts (Node 22.18 or newer; STUN_SERVER=host:port names a server, else public ones are
+// asked)
 import { Interface, IP4 } from 'routepool';
 
 const { STUN_SERVER: stunServers } = process.env;

@@ -1,5 +1,5 @@
-// A STUN server of one's own, and a block validated against it by name. Here both are on loopback; in earnest the server
-// runs on another host. Run: node examples/own-server.mjs
+// A STUN server of one's own, and a block validated against it by name. Here both are on loopback; in earnest the
+// server runs on another host. Run: node examples/own-server.mjs
 import { StunServer, validate } from 'routepool';
 
 const server = StunServer.listen({ address: '127.0.0.2' });

@@ -1,5 +1,6 @@
-// A TCP connection that leaves by a route, over IPv4 and IPv6: send, wait for an answer, close. The server is one of this machine.
-// Run: node examples/tcp-pipe.ts (Node 22.18 or newer; STUN_SERVER=host:port names a server, else public ones are asked)
+// A TCP connection that leaves by a route, over IPv4 and IPv6: send, wait for an answer, close. The server is one of
+// this machine. Run: node examples/tcp-pipe.ts (Node 22.18 or newer; STUN_SERVER=host:port names a server, else public
+// ones are asked)
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { Interface, IP4, pipeOpen, TCP, validate, type BoundRoute } from 'routepool';

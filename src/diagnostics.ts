@@ -5,9 +5,9 @@ import { channel, type Channel } from 'node:diagnostics_channel';
 export type ProbeKind = 'load' | 'observe' | 'nat' | 'validate';
 
 /**
- * `routepool:probe`: `{ event: 'start', kind, subject }` when something is asked for, and `{ event: 'end', kind, subject, result }` or
- * `{ event: 'failed', kind, subject, error }` when that is over; never one for each packet or address. The result of a validation
- * is its last progress. Costs nothing while nobody subscribes.
+ * `routepool:probe`: `{ event: 'start', kind, subject }` when something is asked for, and
+ * `{ event: 'end', kind, subject, result }` or `{ event: 'failed', kind, subject, error }` when that is over; never one
+ * for each packet or address. The result of a validation is its last progress. Costs nothing while nobody subscribes.
  */
 export const probeChannel: Channel = channel('routepool:probe');
 
@@ -26,7 +26,7 @@ export async function probed<T>(kind: ProbeKind, subject: unknown, work: () => P
 }
 
 /**
- * `routepool:pipe`: `{ event: 'open' | 'close', pipe, error? }`, and `{ event: 'failed', destination, error }` for a pipe that could
- * not be opened. Costs nothing while nobody subscribes.
+ * `routepool:pipe`: `{ event: 'open' | 'close', pipe, error? }`, and `{ event: 'failed', destination, error }` for a
+ * pipe that could not be opened. Costs nothing while nobody subscribes.
  */
 export const pipeChannel: Channel = channel('routepool:pipe');

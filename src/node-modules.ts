@@ -1,6 +1,6 @@
 /**
- * Modules of Node that only some calls need, loaded by the first of these: `http`, `https`, `net`, `tls` and `dns` together take
- * longer than all of routepool. What is loaded in every process anyway is imported as usual.
+ * Modules of Node that only some calls need, loaded by the first of these: `http`, `https`, `net`, `tls` and `dns`
+ * together take longer than all of routepool. What is loaded in every process anyway is imported as usual.
  */
 import type { LookupFunction } from './options/check.ts';
 
@@ -27,8 +27,8 @@ export const dnsLookup: LookupFunction = (...args) => process.getBuiltinModule('
 type Constructor = abstract new (...args: never[]) => object;
 
 /**
- * A class to extend whose module is loaded with the first instance. From then on its subclasses have all that it has, and are
- * instances of it.
+ * A class to extend whose module is loaded with the first instance. From then on its subclasses have all that it has,
+ * and are instances of it.
  */
 export function laterClass<T extends Constructor>(load: () => T): T {
   // A constructor that returns an object: that is what `super()` then gives to the subclass.

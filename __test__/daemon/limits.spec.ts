@@ -1,4 +1,7 @@
-/** The limit of connections, which is held to exactly, and ports, which are free once a close has settled. For the reader of this machine. */
+/**
+ * The limit of connections, which is held to exactly, and ports, which are free once a close has settled. For the
+ * reader of this machine.
+ */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -10,7 +13,10 @@ import { cleanUp, client, closers, daemon, pool } from '../helpers/daemons.ts';
 
 cleanUp();
 
-/** A daemon, and the greatest number of connections that it has ever told of, looked at with each pipe that comes or goes. */
+/**
+ * A daemon, and the greatest number of connections that it has ever told of, looked at with each pipe that comes or
+ * goes.
+ */
 function watched(options: DaemonOptions): { server: Daemon; most(): number } {
   const server = daemon(options);
   let most = 0;

@@ -34,7 +34,10 @@ export async function client(host: string, port: number, localAddress?: string):
   return socket;
 }
 
-/** Asks over UDP with a connected socket: the kernel lets nothing else through than the answer of the address that was asked. */
+/**
+ * Asks over UDP with a connected socket: the kernel lets nothing else through than the answer of the address that was
+ * asked.
+ */
 export async function ask(host: string, port: number, question = 'who'): Promise<string> {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   closers.push(() => new Promise<void>((done) => socket.close(done)));

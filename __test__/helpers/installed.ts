@@ -15,7 +15,10 @@ export class Project {
     this.folder = folder;
   }
 
-  /** Packs the checkout and installs the tarballs without a network; or those of a release, in the folder ROUTEPOOL_TEST_PACKAGES. */
+  /**
+   * Packs the checkout and installs the tarballs without a network; or those of a release, in the folder
+   * ROUTEPOOL_TEST_PACKAGES.
+   */
   static install(): Project {
     const folder = mkdtempSync(join(tmpdir(), 'routepool-project-'));
     const quiet: ExecFileSyncOptions = { stdio: ['ignore', 'pipe', 'pipe'] };

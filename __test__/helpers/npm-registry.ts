@@ -1,4 +1,7 @@
-/** An npm registry in this process, on loopback: what `npm publish`, `npm view` and `npm install` ask of one, and failures as told. */
+/**
+ * An npm registry in this process, on loopback: what `npm publish`, `npm view` and `npm install` ask of one, and
+ * failures as told.
+ */
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

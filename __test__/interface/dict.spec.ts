@@ -1,4 +1,7 @@
-/** The dict of an interface: what is written in each dialect, what is read, and what is refused by the path of its field. */
+/**
+ * The dict of an interface: what is written in each dialect, what is read, and what is refused by the path of its
+ * field.
+ */
 import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
 import { RoutePoolError } from '../../src/errors/errors.ts';

@@ -10,7 +10,8 @@ const stunServer = fileURLToPath(new URL('./stun-server.mjs', import.meta.url));
  * ```
  * client ─ 10.99.1.2/24 ── 10.99.1.1 ─ gateway ─ 203.0.113.254 ── 203.0.113.1/24 ─ server
  * ```
- * The client holds `block` by a local route and the gateway routes it there. `rules` is an nftables script for the gateway.
+ * The client holds `block` by a local route and the gateway routes it there. `rules` is an nftables script for the
+ * gateway.
  */
 export class GatewayLab {
   readonly client: Namespace;

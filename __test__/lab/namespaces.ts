@@ -152,7 +152,10 @@ export class Namespace {
   }
 }
 
-/** nft wants the end of a line before each brace that closes a table, a chain or a named set, but not before that of `{ 1, 2 }`. */
+/**
+ * nft wants the end of a line before each brace that closes a table, a chain or a named set, but not before that of
+ * `{ 1, 2 }`.
+ */
 function withLineEnds(rules: string): string {
   const blocks: boolean[] = [];
   return rules.replaceAll(/[{}]/g, (brace, at: number) => {

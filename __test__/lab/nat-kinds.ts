@@ -28,8 +28,8 @@ const post = (rules: string) => chain('post', 'nat', 'postrouting', 'srcnat', ru
 const pre = (rules: string) => chain('pre', 'nat', 'prerouting', 'dstnat', rules);
 const forward = (rules: string) => chain('through', 'filter', 'forward', 'filter', rules);
 /**
- * What comes unasked to the router's own address is dropped there. If it were answered or only taken in, its connection entry
- * would hold the port, and the client's next request would be given another one: the NAT would look symmetric.
+ * What comes unasked to the router's own address is dropped there. If it were answered or only taken in, its connection
+ * entry would hold the port, and the client's next request would be given another one: the NAT would look symmetric.
  */
 const input = chain('own', 'filter', 'input', 'filter', 'iifname "g1" meta l4proto { tcp, udp } drop;');
 const table = (rules: string, family: 4 | 6 = 4) => `table ${family === 4 ? 'ip' : 'ip6'} lab { ${rules} }\n`;
@@ -37,7 +37,10 @@ const table = (rules: string, family: 4 | 6 = 4) => `table ${family === 4 ? 'ip'
 const SNAT = `oifname "g1" snat to ${OUTSIDE[4]};`;
 const OPEN_IN = `iifname "g1" ip daddr ${OUTSIDE[4]} dnat to ${INSIDE[4]};`;
 
-/** Whom each mapped port has sent to: the filter then knows addresses (RFC 4787, section 5: address-dependent filtering). */
+/**
+ * Whom each mapped port has sent to: the filter then knows addresses (RFC 4787, section 5: address-dependent
+ * filtering).
+ */
 const LEARNED = 'set sent { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 1h; size 65535; }\n';
 const BY_ADDRESS = forward(
   'iifname "g0" meta l4proto udp update @sent { udp sport . ip daddr } accept; iifname "g1" meta l4proto udp udp dport . ip saddr @sent accept; iifname "g1" meta l4proto udp drop;',

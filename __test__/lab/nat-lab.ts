@@ -29,7 +29,8 @@ export interface NatInLab {
 
 /**
  * ```
- * client ─ c0 ── g0 ─ router ─ g1 ── s0 ─ server            with a carrier: … router ─ g1 ── g0 ─ carrier ─ g1 ── s0 ─ server
+ * client ─ c0 ── g0 ─ router ─ g1 ── s0 ─ server
+ * with a carrier: … router ─ g1 ── g0 ─ carrier ─ g1 ── s0 ─ server
  * ```
  */
 export class NatLab {

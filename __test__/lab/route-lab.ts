@@ -120,7 +120,10 @@ export class RouteLab {
     await this.server.start([process.execPath, file('lying-server.mjs'), address, '3478', says], /listening/);
   }
 
-  /** Loads the client's interface, by our package's own code in the client's namespace; `undefined` leaves an option out. */
+  /**
+   * Loads the client's interface, by our package's own code in the client's namespace; `undefined` leaves an option
+   * out.
+   */
   load(
     options: { which?: string | undefined; stunServers?: readonly string[] | undefined; timeoutMs?: number } = {},
   ): LoadedInLab {

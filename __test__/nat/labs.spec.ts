@@ -1,4 +1,6 @@
-/** The classifier against real NATs: routers made of namespaces and nftables rules, coturn and our server beyond them. */
+/**
+ * The classifier against real NATs: routers made of namespaces and nftables rules, coturn and our server beyond them.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import { NAT_KINDS, STEP, type NatKindName } from '../lab/nat-kinds.ts';
 import { NatLab } from '../lab/nat-lab.ts';
@@ -25,7 +27,8 @@ const EXPECTED: Record<
   symmetricRandom: ['address-and-port-dependent', 'address-and-port-dependent', 'random', 6, 6],
   symmetricStep: ['address-and-port-dependent', 'address-and-port-dependent', 'independent', 6, 4],
   addressDependent: ['address-dependent', 'address-and-port-dependent', 'random', 6, 6],
-  // Another address for each connection is another mapping, though the port stays: whoever looks at ports alone sees a cone.
+  // Another address for each connection is another mapping, though the port stays: whoever looks at ports alone sees a
+  // cone.
   arbitraryPool: ['address-and-port-dependent', 'address-and-port-dependent', 'equal', 6, 2],
   blocked: ['unknown', 'unknown', 'unknown', 7, 6],
   doubleNat: ['endpoint-independent', 'address-and-port-dependent', 'equal', 5, 2],
@@ -204,7 +207,8 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     ]);
     const blocked = lab.load({ portal: false, servers: lab.servers.slice(0, 2) });
     expect(blocked.report.families[0]?.connectivity.value).toMatch(/udp-blocked|no-reply/);
-    // Without a route Linux looks for every address on the link that a socket is tied to: sending succeeds, into nothing.
+    // Without a route Linux looks for every address on the link that a socket is tied to: sending succeeds, into
+    // nothing.
     lab.client.run('ip', 'route', 'del', 'default');
     const lost = lab.load();
     expect([lost.report.families[0]?.connectivity.value, lost.type, lost.assumed]).toEqual(['no-route', 5, true]);

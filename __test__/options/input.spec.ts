@@ -44,7 +44,9 @@ describe('blocks', () => {
 });
 
 describe('block texts', () => {
-  /** What ipaddr.js makes of a CIDR text: its canonical form; undefined if it is none, or has bits set after the prefix. */
+  /**
+   * What ipaddr.js makes of a CIDR text: its canonical form; undefined if it is none, or has bits set after the prefix.
+   */
   function canonical(text: string): string | undefined {
     const [address = '', length = '', ...more] = text.split('/');
     if (!/^(0|[1-9]\d*)$/.test(length) || address.includes('%') || more.length > 0) return undefined;

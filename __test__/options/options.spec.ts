@@ -1,4 +1,7 @@
-/** Options of all public calls: a name that there is not, and a value of the wrong type, are refused by name before anything is sent. */
+/**
+ * Options of all public calls: a name that there is not, and a value of the wrong type, are refused by name before
+ * anything is sent.
+ */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -75,7 +78,10 @@ const AGENT = [
 const CONNECTOR = ['allowH2', 'keepAlive', 'keepAliveInitialDelay', 'lookup', 'maxCachedSessions', 'timeout'];
 const RECEIVE = ['timeoutMs', 'filter', 'signal'];
 
-/** Each call with options: its name in the report of the API, the call, and its options, all of them but for those that Node alone judges. */
+/**
+ * Each call with options: its name in the report of the API, the call, and its options, all of them but for those that
+ * Node alone judges.
+ */
 const CALLS: [name: string, call: Call, options: readonly string[]][] = [
   [
     'validate',

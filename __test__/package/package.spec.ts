@@ -1,4 +1,7 @@
-/** The package as it is published: what is in it, what it costs to import, and every way to use it from a project of its own. */
+/**
+ * The package as it is published: what is in it, what it costs to import, and every way to use it from a project of its
+ * own.
+ */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -198,7 +201,8 @@ describe('what is published', () => {
       return JSON.parse(project.node(['--input-type=module', '-e', script]).stdout) as string[];
     };
     const allowed = ['diagnostics_channel', 'events', 'fs', 'module', 'os', 'path', 'url', 'util'];
-    // Not imported: the facade that importing `node:fs` makes loads the streams. But a file is: Node loads something for the first.
+    // Not imported: the facade that importing `node:fs` makes loads the streams. But a file is: Node loads something
+    // for the first.
     project.write('empty.mjs', '');
     const without = loaded(
       `import './empty.mjs'; ${allowed.map((name) => `process.getBuiltinModule('node:${name}')`).join(';')}`,
@@ -227,8 +231,8 @@ describe('what is published', () => {
   });
 
   it('opens nothing and starts nothing when it is imported', () => {
-    // Node reads modules on threads of its own, so a module that is empty comes first; and node:util of newer Nodes opens standard
-    // error, to see whether it has colours.
+    // Node reads modules on threads of its own, so a module that is empty comes first; and node:util of newer Nodes
+    // opens standard error, to see whether it has colours.
     project.write('empty.mjs', '');
     const state = `import { readdirSync } from 'node:fs'; import { setImmediate } from 'node:timers/promises'; const state = async () => { await setImmediate(); return JSON.stringify([readdirSync('/proc/self/fd').length, readdirSync('/proc/self/task').length, process.getActiveResourcesInfo()]) };`;
     const text = `${state} await import('./empty.mjs'); await import('node:util'); await state(); const before = await state(); await import('routepool'); const after = await state(); console.log(before === after ? 'same' : [before, after])`;

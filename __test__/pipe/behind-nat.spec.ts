@@ -1,4 +1,6 @@
-/** Pipes and daemons in networks made of namespaces: what a server beyond a NAT sees, and who is answered from where. */
+/**
+ * Pipes and daemons in networks made of namespaces: what a server beyond a NAT sees, and who is answered from where.
+ */
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { whyNoNamespaces } from '../lab/namespaces.ts';

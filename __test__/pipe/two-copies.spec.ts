@@ -1,4 +1,7 @@
-/** Two copies of the package in one process, as two dependencies of a program may bring them: routes of the one serve the other. */
+/**
+ * Two copies of the package in one process, as two dependencies of a program may bring them: routes of the one serve
+ * the other.
+ */
 import { expect, it } from 'vitest';
 import { Interface, pipeOpen, TCP, UDP, validate, type Pipe, type Route } from '../../src/index.ts';
 

@@ -1,4 +1,7 @@
-/** Routes of interfaces behind real gateways: each network is made of namespaces, and what is loaded must be what it does. */
+/**
+ * Routes of interfaces behind real gateways: each network is made of namespaces, and what is loaded must be what it
+ * does.
+ */
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Interface, IP4, IP6 } from '../../src/index.ts';

@@ -1,6 +1,7 @@
 /**
- * The documents tell the truth: their commands print what is printed there, their links lead somewhere, and what they say of
- * error codes is what the code says. (`scripts/docs/run-examples.mjs` runs their JavaScript.) `ROUTEPOOL_WRITE_DOCS=1` writes outputs anew.
+ * The documents tell the truth: their commands print what is printed there, their links lead somewhere, and what they
+ * say of error codes is what the code says. (`scripts/docs/run-examples.mjs` runs their JavaScript.)
+ * `ROUTEPOOL_WRITE_DOCS=1` writes outputs anew.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -39,7 +40,9 @@ function matches(actual: string[], expected: string[]): boolean {
   return actual.length > 0 && settled(actual[0] ?? '') === settled(first) && matches(actual.slice(1), rest);
 }
 
-/** The lines of an output, without the note that a busy machine adds: that answers were lost in it and asked for again. */
+/**
+ * The lines of an output, without the note that a busy machine adds: that answers were lost in it and asked for again.
+ */
 const linesOf = (text: string) =>
   text
     .trimEnd()
@@ -88,7 +91,8 @@ describe.each(DOCUMENTS)('%s', (file) => {
         return [status, `${stderr}${stdout}`];
       };
       it(`line ${block.line}: ${block.code.trim().split('\n')[0]}`, () => {
-        // Random hosts of a block stand for it in `routepool interfaces`: now and then one is among those that the gateway filters.
+        // Random hosts of a block stand for it in `routepool interfaces`: now and then one is among those that the
+        // gateway filters.
         const tries = shown !== undefined && !write && /routepool *(#|$)/m.test(block.code) ? 4 : 1;
         let [status, actual] = run();
         for (let i = 1; i < tries && !matches(linesOf(actual), linesOf(shown?.code ?? '')); i++)
@@ -158,7 +162,10 @@ function links(text: string): string[] {
   );
 }
 
-/** Whether a relative link names a file that there is, and a heading in it. Others are not followed: nothing here asks the network. */
+/**
+ * Whether a relative link names a file that there is, and a heading in it. Others are not followed: nothing here asks
+ * the network.
+ */
 function leads(from: string, link: string): boolean {
   if (link.startsWith('https://')) return URL.canParse(link);
   const [path = '', anchor] = link.split('#');

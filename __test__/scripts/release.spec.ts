@@ -1,4 +1,6 @@
-/** A release: what makes it be refused, what is packed, and that publishing it can be taken up again where it stopped. */
+/**
+ * A release: what makes it be refused, what is packed, and that publishing it can be taken up again where it stopped.
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

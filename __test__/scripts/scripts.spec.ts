@@ -30,7 +30,10 @@ function script(file: string, args: string[], cwd: string = root): Promise<Ended
   });
 }
 
-/** Looks for a compiler, before anything is installed; takes nothing. The smoke test is run by its path, on machines that have no more. */
+/**
+ * Looks for a compiler, before anything is installed; takes nothing. The smoke test is run by its path, on machines
+ * that have no more.
+ */
 const OTHERS = ['scripts/build/toolchain.mjs', 'scripts/build/targets/smoke.mjs'];
 const files = [
   ...new Set(

@@ -1,4 +1,7 @@
-/** A `lookup` of the user's that goes wrong: each call that takes one settles with the reason, and nothing is left unhandled. */
+/**
+ * A `lookup` of the user's that goes wrong: each call that takes one settles with the reason, and nothing is left
+ * unhandled.
+ */
 import { once } from 'node:events';
 import http from 'node:http';
 import { lookup as dnsLookup } from 'node:dns/promises';

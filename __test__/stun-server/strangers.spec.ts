@@ -1,4 +1,6 @@
-/** Clients of others against our server, in network namespaces: each must finish all its tests with the right answer. */
+/**
+ * Clients of others against our server, in network namespaces: each must finish all its tests with the right answer.
+ */
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { whyNoNamespaces } from '../lab/namespaces.ts';

@@ -59,7 +59,9 @@ function count(list: Row[]): Record<string, number> {
   return counts;
 }
 
-/** By the last five bits of the source: 7 is dropped, 9 leaves as 192.0.2.1, and of the rest one packet in five is lost. */
+/**
+ * By the last five bits of the source: 7 is dropped, 9 leaves as 192.0.2.1, and of the rest one packet in five is lost.
+ */
 const MIXED = `
 table ip lab {
   chain raw { type filter hook prerouting priority raw;

@@ -63,7 +63,8 @@ describe('a process', () => {
     const { stdout, stderr } = script(`
       import { readdirSync } from 'node:fs';
       const count = () => [readdirSync('/proc/self/task').length, readdirSync('/proc/self/fd').length].join();
-      // The first asynchronous read starts the pool of libuv, which importing anything does; node:util of Node 22 opens a file.
+      // The first asynchronous read starts the pool of libuv, which importing anything does; node:util of Node 22 opens
+      // a file.
       await (await import('node:fs/promises')).readFile('package.json');
       await import('node:util');
       const before = count();

@@ -1,5 +1,5 @@
-// One contender, one job, in a process of its own: prints {"value", "cpu", "p50"?, "p99"?}; cpu is the processor time of each of the
-// job's `count`, in microseconds.
+// One contender, one job, in a process of its own: prints {"value", "cpu", "p50"?, "p99"?}; cpu is the processor time
+// of each of the job's `count`, in microseconds.
 // usage: node bench/pipes/contender.mjs node|direct|portable JOB ARGS
 import dgram from 'node:dgram';
 import { once } from 'node:events';

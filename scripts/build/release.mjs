@@ -1,5 +1,6 @@
-// npm run build:release -- TARGET: the binary of a target as it is published, into target/release-binaries. Run by the release workflow
-// on a machine of that platform; the result is tried there, but for musl, which needs a Node of its own.
+// npm run build:release -- TARGET: the binary of a target as it is published, into target/release-binaries. Run by the
+// release workflow on a machine of that platform; the result is tried there, but for musl, which needs a Node of its
+// own.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readArguments } from '../common/arguments.mjs';

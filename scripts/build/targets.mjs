@@ -1,7 +1,9 @@
-// Builds the addon for other platforms and runs it where this machine can: npm run build:targets [-- [--quick] [TARGET…]]
+// Builds the addon for other platforms and runs it where this machine can: npm run build:targets [-- [--quick]
+// [TARGET…]]
 // --quick: without optimization, in half the time.
-// Needs Linux on x64, Debian's packages (installed where it may), pip and npm. What is built here is for tests: what is published
-// is built by the release workflow, on each platform. Prints what was linked and what was run, and fails if anything did.
+// Needs Linux on x64, Debian's packages (installed where it may), pip and npm. What is built here is for tests: what is
+// published is built by the release workflow, on each platform. Prints what was linked and what was run, and fails if
+// anything did.
 import { readArguments } from '../common/arguments.mjs';
 import { build, check, targets } from './targets/build.mjs';
 import { has } from '../common/system.mjs';

@@ -1,4 +1,5 @@
-// Says in one line what is missing to build the addon, instead of the last of many lines of a compiler that is not there.
+// Says in one line what is missing to build the addon, instead of the last of many lines of a compiler that is not
+// there.
 import { spawnSync } from 'node:child_process';
 
 const MINIMUM = [1, 89];

@@ -1,5 +1,5 @@
-// Makes dist/ from src/ from nothing: types by tsc, and few JavaScript files instead of a hundred, since importing costs a read and
-// a parse each. The command is made executable: npm links it as it is.
+// Makes dist/ from src/ from nothing: types by tsc, and few JavaScript files instead of a hundred, since importing
+// costs a read and a parse each. The command is made executable: npm links it as it is.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,7 +11,10 @@ import { readArguments } from '../common/arguments.mjs';
 readArguments({ usage: 'npm run build:ts', about: 'Makes dist from src.' });
 
 const LIBRARY = 'src/index.ts';
-/** Each of these gets files of its own. Of the library they import `../index.ts`, and copies of small things that it does not export. */
+/**
+ * Each of these gets files of its own. Of the library they import `../index.ts`, and copies of small things that it
+ * does not export.
+ */
 const OTHERS = ['src/testing/index.ts', 'src/cli/main.ts'];
 /** What may be there twice: what it exports has no state, or is told apart by a symbol and not by its class. */
 const MAY_BE_COPIED = ['src/errors/errors.ts', 'src/address/family.ts', 'src/validate/verdict.ts'];
@@ -57,8 +60,9 @@ function libraryOnce(context) {
 }
 
 /**
- * `class Pipe` that speaks of itself has become `var Pipe = class _Pipe`, and errors and `util.inspect` would show that name. Not with
- * `keepNames`: it sets the name of each closure whenever one is made, which costs 250 bytes each (a pipe has a dozen).
+ * `class Pipe` that speaks of itself has become `var Pipe = class _Pipe`, and errors and `util.inspect` would show that
+ * name. Not with `keepNames`: it sets the name of each closure whenever one is made, which costs 250 bytes each (a pipe
+ * has a dozen).
  */
 function withNames(code) {
   const classes = [...code.matchAll(/^var (\w+) = class (_\1)\b/gm)];
@@ -69,8 +73,8 @@ function withNames(code) {
 }
 
 /**
- * Importing a module of Node makes a facade with all that it exports, which reads each of its properties: those of `node:fs` load the
- * streams. Asking for the module itself makes none, which saves 2 ms.
+ * Importing a module of Node makes a facade with all that it exports, which reads each of its properties: those of
+ * `node:fs` load the streams. Asking for the module itself makes none, which saves 2 ms.
  */
 function withoutFacades(code) {
   return code.replaceAll(

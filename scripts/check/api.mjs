@@ -1,4 +1,5 @@
-// The public types, as etc/routepool.api.md has them: a change must be seen in review. `npm run check:api -- --write` writes them down.
+// The public types, as etc/routepool.api.md has them: a change must be seen in review. `npm run check:api -- --write`
+// writes them down.
 import { mkdirSync } from 'node:fs';
 import { Extractor, ExtractorConfig } from '@microsoft/api-extractor';
 import { readArguments } from '../common/arguments.mjs';

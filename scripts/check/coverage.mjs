@@ -1,5 +1,5 @@
-// Line coverage of crates/proto, from the compiler's own instrumentation; fails below 90 %.
-// Needs llvm-profdata and llvm-cov of the same LLVM generation as rustc (rustup component add llvm-tools, or Debian's llvm).
+// Line coverage of crates/proto, from the compiler's own instrumentation; fails below 90 %. Needs llvm-profdata and
+// llvm-cov of the same LLVM generation as rustc (rustup component add llvm-tools, or Debian's llvm).
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 // Runs the smoke test and the tests of whatever depends on Node's version with other Nodes than this one:
 // npm run check:nodes [-- [--smoke] [VERSION…]]
-// Without versions: the lowest that the package says it runs with, and the newest of each line since. Each Node comes from npm, into
-// target/tools. --smoke leaves the tests out. What is built is used as it is (npm run build). On Linux, macOS and Windows.
+// Without versions: the lowest that the package says it runs with, and the newest of each line since. Each Node comes
+// from npm, into target/tools. --smoke leaves the tests out. What is built is used as it is (npm run build). On Linux,
+// macOS and Windows.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,7 +13,10 @@ import { npmNode } from '../build/targets/nodes.mjs';
 
 /** Lines of Node that are newer than the lowest of `engines`. */
 const LINES = ['22', '24', '26'];
-/** What meets Node itself: the addon and how it is found, its event loop, its sockets and streams, workers, exits, the package. */
+/**
+ * What meets Node itself: the addon and how it is found, its event loop, its sockets and streams, workers, exits, the
+ * package.
+ */
 const SPECS = [
   'cli/cli',
   'daemon/connections',

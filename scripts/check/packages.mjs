@@ -1,6 +1,6 @@
-// npm run check:packages -- DIR: installs routepool from the tarballs in DIR into an empty folder, without a network, and tries it on this
-// platform: the loader finds the binary by itself, ES modules and CommonJS, the command, and the smoke test with sockets.
-// Needs Node and npm alone.
+// npm run check:packages -- DIR: installs routepool from the tarballs in DIR into an empty folder, without a network,
+// and tries it on this platform: the loader finds the binary by itself, ES modules and CommonJS, the command, and the
+// smoke test with sockets. Needs Node and npm alone.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
-// npm run check:rust-version: whether the code may say that it compiles with the `rust-version` of Cargo.toml: that no crate of the
-// lock file asks for a newer compiler, and that the code uses nothing of the standard library that is newer (clippy::incompatible_msrv,
-// one of the warnings; the same call as in lint:rust, so it costs nothing after that). Newer syntax would be
-// seen only by a compiler that old.
+// npm run check:rust-version: whether the code may say that it compiles with the `rust-version` of Cargo.toml: that no
+// crate of the lock file asks for a newer compiler, and that the code uses nothing of the standard library that is
+// newer (clippy::incompatible_msrv, one of the warnings; the same call as in lint:rust, so it costs nothing after
+// that). Newer syntax would be seen only by a compiler that old.
 import { readArguments } from '../common/arguments.mjs';
 import { run } from '../common/system.mjs';
 

@@ -1,7 +1,7 @@
-// npm run check:supply-chain: licences, sources and known vulnerabilities of the crates inside (cargo deny with deny.toml), whether the bills
-// of materials are valid CycloneDX, whether each crate's licence has its notice, and npm's known vulnerabilities. What cannot be asked
-// from here (a database on the Internet) is said to be unchecked, and is a failure with --require-advisories. The tools come from PyPI,
-// ready-made, into target/tools.
+// npm run check:supply-chain: licences, sources and known vulnerabilities of the crates inside (cargo deny with
+// deny.toml), whether the bills of materials are valid CycloneDX, whether each crate's licence has its notice, and
+// npm's known vulnerabilities. What cannot be asked from here (a database on the Internet) is said to be unchecked, and
+// is a failure with --require-advisories. The tools come from PyPI, ready-made, into target/tools.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

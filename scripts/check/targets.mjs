@@ -12,8 +12,8 @@ const { operands } = readArguments({
   oneOf: checked,
 });
 const targets = operands.length > 0 ? operands : checked;
-// Tests too, but not those of crates/proto and crates/binding: the former has a development dependency that compiles assembly for
-// the platform, and knows no platform; the latter has none.
+// Tests too, but not those of crates/proto and crates/binding: the former has a development dependency that compiles
+// assembly for the platform, and knows no platform; the latter has none.
 const TESTED = ['-p', 'routepool-udp', '-p', 'routepool-core', '--all-targets'];
 
 let failed = 0;

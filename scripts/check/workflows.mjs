@@ -1,5 +1,6 @@
-// npm run check:workflows: lints the workflows with actionlint, compiled into target/tools where Go is and the command is not; audits their
-// security with zizmor, from PyPI; makes sure that every npm script they call is there, and that each action is named by its commit.
+// npm run check:workflows: lints the workflows with actionlint, compiled into target/tools where Go is and the command
+// is not; audits their security with zizmor, from PyPI; makes sure that every npm script they call is there, and that
+// each action is named by its commit.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readArguments } from '../common/arguments.mjs';
@@ -25,7 +26,8 @@ if (missing.length > 0) {
 }
 console.log(`workflows: ${called.length} calls of npm scripts, each is there`);
 
-// A tag can be moved by whoever may write to that repository; a commit cannot. The tag stands beside it for people, and for dependabot.
+// A tag can be moved by whoever may write to that repository; a commit cannot. The tag stands beside it for people, and
+// for dependabot.
 const loose = files.flatMap((file) =>
   [...readFileSync(file, 'utf8').matchAll(/uses: (.+)/g)]
     .filter(([, action]) => !/^[\w-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action))

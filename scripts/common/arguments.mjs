@@ -1,11 +1,12 @@
-// The arguments of the scripts: all know --help, and all answer a wrong one with one line that says what is wrong and how they are
-// called, on standard error, with exit code 2.
+// The arguments of the scripts: all know --help, and all answer a wrong one with one line that says what is wrong and
+// how they are called, on standard error, with exit code 2.
 import { parseArgs } from 'node:util';
 
 /**
- * Reads the arguments of this process. `usage` is how it is called, `about` what it does; `options` are those of node:util's parseArgs,
- * each with `about`; `operands` are the fewest and the most arguments beside options, and `oneOf` what each of them may be.
- * Gives `values` and `operands`; ends the process with --help (0) and where something is wrong (2).
+ * Reads the arguments of this process. `usage` is how it is called, `about` what it does; `options` are those of
+ * node:util's parseArgs, each with `about`; `operands` are the fewest and the most arguments beside options, and
+ * `oneOf` what each of them may be. Gives `values` and `operands`; ends the process with --help (0) and where something
+ * is wrong (2).
  */
 export function readArguments({ usage, about, options = {}, operands: [fewest, most] = [0, 0], oneOf }) {
   const known = { ...options, help: { type: 'boolean', short: 'h', about: 'this text' } };

@@ -30,7 +30,9 @@ export function updatePackages() {
   updated = true;
 }
 
-/** Installs Debian packages unless all `present` (commands or files) are there; says what is missing where it may not. */
+/**
+ * Installs Debian packages unless all `present` (commands or files) are there; says what is missing where it may not.
+ */
 export function needPackages(present, packages) {
   if (present.length > 0 && present.every((path) => existsSync(path) || (!path.includes('/') && has(path)))) return;
   if (process.getuid?.() !== 0 || !has('apt-get')) {

@@ -1,5 +1,6 @@
-// Writes what the documents say of error codes and reasons from the tables in the code: `npm run docs:codes`. With `--check` it writes
-// nothing, and fails if a document is stale, if a code is thrown that the table lacks, or the table has one that nothing throws.
+// Writes what the documents say of error codes and reasons from the tables in the code: `npm run docs:codes`. With
+// `--check` it writes nothing, and fails if a document is stale, if a code is thrown that the table lacks, or the table
+// has one that nothing throws.
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
@@ -72,7 +73,10 @@ function thrown() {
   return files;
 }
 
-/** Code to the public functions whose `@throws` names it: what documents say of a function and of a code is the same sentence. */
+/**
+ * Code to the public functions whose `@throws` names it: what documents say of a function and of a code is the same
+ * sentence.
+ */
 function documented() {
   const entries = ['src/index.ts', 'src/testing/index.ts'];
   const { options } = ts.parseJsonConfigFileContent(

@@ -1,8 +1,9 @@
-// The code blocks of the documents, and what becomes of each. A remark in a comment before a block says what cannot be seen from it:
+// The code blocks of the documents, and what becomes of each. A remark in a comment before a block says what cannot be
+// seen from it:
 //   <!-- not run: REASON -->      nothing can run it here
 //   <!-- types only: REASON -->   JavaScript that is type-checked and not run
-// Without one: `js` and `ts` are type-checked and run, `sh` is run in the documents' network, `json` must parse, and a block of
-// `text` is what the `sh` block before it prints.
+// Without one: `js` and `ts` are type-checked and run, `sh` is run in the documents' network, `json` must parse, and a
+// block of `text` is what the `sh` block before it prints.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,4 +1,5 @@
-// Each member of each public class and interface has a docstring: typedoc looks at functions and types, and not at their fields.
+// Each member of each public class and interface has a docstring: typedoc looks at functions and types, and not at
+// their fields.
 import ts from 'typescript';
 import { readArguments } from '../common/arguments.mjs';
 

@@ -1,5 +1,5 @@
-// Runs every example and every JavaScript block of README and docs: what the documentation shows must work. No public server is
-// asked: examples get one at this machine's own address, by STUN_SERVER.
+// Runs every example and every JavaScript block of README and docs: what the documentation shows must work. No public
+// server is asked: examples get one at this machine's own address, by STUN_SERVER.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// npm run pack:local DIR: packs routepool and the package with this platform's binary as tarballs into DIR, as a release has them.
+// npm run pack:local DIR: packs routepool and the package with this platform's binary as tarballs into DIR, as a
+// release has them.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readArguments } from '../common/arguments.mjs';

@@ -30,8 +30,9 @@ const BILL = 'bom.cdx.json';
 export const platformOf = (binary) => basename(binary).slice('routepool.'.length, -'.node'.length);
 
 /**
- * Packs the package of each binary, and routepool itself, into a folder; gives what `npm pack` says of each. `repository` is the URL
- * that npm compares with the provenance of what is published; it stands in no file, so that a fork's packages name the fork.
+ * Packs the package of each binary, and routepool itself, into a folder; gives what `npm pack` says of each.
+ * `repository` is the URL that npm compares with the provenance of what is published; it stands in no file, so that a
+ * fork's packages name the fork.
  */
 export function packPackages(binaries, folder, { repository } = {}) {
   const origin = repository === undefined ? {} : { repository: { type: 'git', url: `git+${repository}.git` } };
@@ -41,7 +42,8 @@ export function packPackages(binaries, folder, { repository } = {}) {
   rmSync(folders, { recursive: true, force: true });
   run('npx', ['--no-install', 'napi', 'create-npm-dirs', '--npm-dir', 'target/npm'], root);
 
-  // A binary's package: the loader compares the contents, since a file that is damaged can end the process when it is loaded.
+  // A binary's package: the loader compares the contents, since a file that is damaged can end the process when it is
+  // loaded.
   const packages = binaries.map((binary) => {
     const platform = platformOf(binary);
     const own = join(folders, platform);

@@ -1,5 +1,6 @@
-// npm run pack:release -- TAG: packs everything that a release publishes into target/release-packages, from the binaries in
-// target/release-binaries. Refuses a set that is not whole or does not fit together (scripts/release/supply/release-set.mjs).
+// npm run pack:release -- TAG: packs everything that a release publishes into target/release-packages, from the
+// binaries in target/release-binaries. Refuses a set that is not whole or does not fit together
+// (scripts/release/supply/release-set.mjs).
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readArguments } from '../common/arguments.mjs';

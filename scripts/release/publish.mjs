@@ -1,6 +1,6 @@
-// npm run publish:release [-- --dry-run]: publishes what `npm run pack:release` packed, binaries first and routepool last, so that whoever
-// gets routepool finds its binary. A run that stopped half-way is taken up again: what the registry already has, with the same contents, is
-// left as it is. Registry and credentials are npm's own configuration.
+// npm run publish:release [-- --dry-run]: publishes what `npm run pack:release` packed, binaries first and routepool
+// last, so that whoever gets routepool finds its binary. A run that stopped half-way is taken up again: what the
+// registry already has, with the same contents, is left as it is. Registry and credentials are npm's own configuration.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';

@@ -1,5 +1,5 @@
-// npm run sbom [-- TARGET…]: what is inside each binary, as CycloneDX documents, one for each target. Binaries that are there are
-// described with their checksum; without them the documents say what would be inside.
+// npm run sbom [-- TARGET…]: what is inside each binary, as CycloneDX documents, one for each target. Binaries that are
+// there are described with their checksum; without them the documents say what would be inside.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readArguments } from '../common/arguments.mjs';

@@ -1,4 +1,5 @@
-// npm run version:set -- X.Y.Z: writes the version everywhere it stands, and gives the changelog's unreleased part its heading.
+// npm run version:set -- X.Y.Z: writes the version everywhere it stands, and gives the changelog's unreleased part its
+// heading.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

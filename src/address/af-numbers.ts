@@ -1,4 +1,6 @@
-/** The integers of AF_INET and AF_INET6. P2PD's dict has the ones of the machine that wrote it, as keys and as values. */
+/**
+ * The integers of AF_INET and AF_INET6. P2PD's dict has the ones of the machine that wrote it, as keys and as values.
+ */
 
 /** The same on every system that Node runs on. */
 export const AF_INET = 2;

@@ -10,7 +10,10 @@ import { canonicalAddress, endpointText } from './host.ts';
 
 /** An address with its port. Its text is made when somebody looks. An IPv4-mapped IPv6 address is the IPv4 address. */
 export class Endpoint {
-  /** The four bytes of an IPv4 address as a signed integer, the first one highest: a byte array would take five times the memory. */
+  /**
+   * The four bytes of an IPv4 address as a signed integer, the first one highest: a byte array would take five times
+   * the memory.
+   */
   readonly #bits: number;
   /** Port, and the family above it. */
   readonly #port: number;
@@ -54,7 +57,11 @@ export class Endpoint {
     return Endpoint.at(packed, 0);
   }
 
-  /** `0.0.0.0` or `::`, with no port: all addresses of the family, from whose bytes nothing has to be read. @internal */
+  /**
+   * `0.0.0.0` or `::`, with no port: all addresses of the family, from whose bytes nothing has to be read.
+   *
+   * @internal
+   */
   static any(family: 4 | 6): Endpoint {
     const packed = new Uint8Array(ENDPOINT_BYTES);
     packed[18] = family;
@@ -71,7 +78,8 @@ export class Endpoint {
   }
 
   /**
-   * As the addon has it: address (16; IPv4 in the first 4), port (2, little-endian), family (1), 0, scope id (4). It must not be changed.
+   * As the addon has it: address (16; IPv4 in the first 4), port (2, little-endian), family (1), 0, scope id (4). It
+   * must not be changed.
    * @internal
    */
   get packed(): Uint8Array {

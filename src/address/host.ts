@@ -8,7 +8,9 @@ export function endpointText(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** An address in its canonical form (RFC 5952); an IPv4-mapped IPv6 one as IPv4; anything else as it is. A zone is kept. */
+/**
+ * An address in its canonical form (RFC 5952); an IPv4-mapped IPv6 one as IPv4; anything else as it is. A zone is kept.
+ */
 export function canonicalAddress(text: string): string {
   if (ipv4Bits(text) !== undefined) return text;
   const [address = '', zone] = text.split('%', 2);

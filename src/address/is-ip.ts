@@ -2,8 +2,8 @@
 import { net } from '../node-modules.ts';
 
 /**
- * The four bytes of a dotted quad as a signed integer, the first one highest; undefined for any other text. As Node's `isIPv4`, which
- * allows no leading zeros. Each pipe that is opened asks several times, so nothing is allocated.
+ * The four bytes of a dotted quad as a signed integer, the first one highest; undefined for any other text. As Node's
+ * `isIPv4`, which allows no leading zeros. Each pipe that is opened asks several times, so nothing is allocated.
  */
 export function ipv4Bits(text: string): number | undefined {
   const { length } = text;

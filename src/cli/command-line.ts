@@ -48,7 +48,8 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(help);
     return EXIT.ok;
   }
-  // Only now: what is above works without the addon. All of it is read first, since a damaged one could end the process without a word.
+  // Only now: what is above works without the addon. All of it is read first, since a damaged one could end the process
+  // without a word.
   process.env['ROUTEPOOL_CHECK_BINDING'] ??= '1';
   const { COMMANDS, isInterface, isIP, nearestName } = await import('./commands.ts');
   const command = COMMANDS.get(wanted);

@@ -7,8 +7,8 @@ import { isIP } from '../address/is-ip.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
- * Blocks as they are; for the name of an interface its addresses and blocks of one family; for `pool` the addresses of the
- * default interface that leave as themselves.
+ * Blocks as they are; for the name of an interface its addresses and blocks of one family; for `pool` the addresses of
+ * the default interface that leave as themselves.
  */
 export async function expandTargets(
   targets: readonly string[],

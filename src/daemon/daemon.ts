@@ -44,7 +44,10 @@ export interface ServerGroup extends AsyncDisposable {
   readonly failed: readonly ListenFailure[];
   /** The port, the same for all. */
   readonly port: number;
-  /** Closes these servers and all that came through them; others of the daemon go on, and so does who waits in {@link Daemon.accept}. */
+  /**
+   * Closes these servers and all that came through them; others of the daemon go on, and so does who waits in
+   * {@link Daemon.accept}.
+   */
   close(): Promise<void>;
 }
 
@@ -57,16 +60,20 @@ interface Arrival {
 const NOTHING = new Uint8Array(0);
 
 /**
- * Servers, TCP and UDP, at any number of addresses. Each connection, and each peer that sends datagrams, is a {@link Pipe} whose
- * answers leave from the address that was asked.
+ * Servers, TCP and UDP, at any number of addresses. Each connection, and each peer that sends datagrams, is a
+ * {@link Pipe} whose answers leave from the address that was asked.
  *
- * Pipes go to whoever listens for `pipe`, `addUpListener` or `addMessageListener`; else they wait for {@link Daemon.accept} or a
- * loop over the daemon, and when 128 wait no more are accepted. As Node's own servers it keeps the process alive.
+ * Pipes go to whoever listens for `pipe`, `addUpListener` or `addMessageListener`; else they wait for
+ * {@link Daemon.accept} or a loop over the daemon, and when 128 wait no more are accepted. As Node's own servers it
+ * keeps the process alive.
  *
  * @example
  * const daemon = new Daemon();
  * await daemon.listen(TCP, 8080, pool);
- * for await (const pipe of daemon) void pipe.send(`you asked ${pipe.localAddress}, seen as ${pipe.externalAddress}\n`).then(() => pipe.close());
+ * for await (const pipe of daemon) {
+ *   await pipe.send(`you asked ${pipe.localAddress}, seen as ${pipe.externalAddress}\n`);
+ *   await pipe.close();
+ * }
  */
 export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposable, AsyncIterable<Pipe> {
   readonly #options: CheckedDaemonOptions;
@@ -118,12 +125,13 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   }
 
   /**
-   * Listens at addresses of this machine. A block, or a pool with more than 64 addresses, is served by one socket for each
-   * family (Linux), and only its own addresses are.
+   * Listens at addresses of this machine. A block, or a pool with more than 64 addresses, is served by one socket for
+   * each family (Linux), and only its own addresses are.
    *
    * @param port 0 to 65535; 0 picks one that is free at all of them, or takes that of a bound route
-   * @throws system errors in Node's shape with the address that failed (`bind EADDRINUSE 192.0.2.1:80`), after closing the others;
-   *   RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL`, `ERR_ROUTEPOOL_NO_ROUTE`, `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_CLOSED`
+   * @throws system errors in Node's shape with the address that failed (`bind EADDRINUSE 192.0.2.1:80`), after closing
+   *   the others; RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL`, `ERR_ROUTEPOOL_NO_ROUTE`, `ERR_ROUTEPOOL_OPTION`,
+   *   `ERR_ROUTEPOOL_CLOSED`
    */
   async listen(protocol: Protocol, port: number, where: Where, options: ListenOptions = {}): Promise<ServerGroup> {
     return this.#listen(protocol, port, where, options, this.listen);
@@ -132,7 +140,8 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   /**
    * Listens at all addresses of this machine, of both families; a family that the machine does not have is left out.
    *
-   * @throws as {@link Daemon.listen}: system errors in Node's shape; RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_CLOSED`
+   * @throws as {@link Daemon.listen}: system errors in Node's shape; RoutePoolError `ERR_ROUTEPOOL_OPTION`,
+   *   `ERR_ROUTEPOOL_CLOSED`
    */
   async listenAll(protocol: Protocol, port: number, options: ListenOptions = {}): Promise<ServerGroup> {
     asCaller(this.listenAll, () => checkListenOptions(options));
@@ -152,15 +161,16 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   /**
    * Listens at 127.0.0.1 and ::1, where the machine has them.
    *
-   * @throws as {@link Daemon.listen}: system errors in Node's shape; RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_CLOSED`
+   * @throws as {@link Daemon.listen}: system errors in Node's shape; RoutePoolError `ERR_ROUTEPOOL_OPTION`,
+   *   `ERR_ROUTEPOOL_CLOSED`
    */
   async listenLoopback(protocol: Protocol, port: number, options: ListenOptions = {}): Promise<ServerGroup> {
     return this.#listen(protocol, port, hasIpv6() ? ['127.0.0.1', '::1'] : ['127.0.0.1'], options, this.listenLoopback);
   }
 
   /**
-   * Listens for the networks that this machine is directly in: at its private IPv4 addresses (RFC 1918), its unique local and its
-   * link-local IPv6 addresses.
+   * Listens for the networks that this machine is directly in: at its private IPv4 addresses (RFC 1918), its unique
+   * local and its link-local IPv6 addresses.
    *
    * @param which an interface or its name; by default all that are up
    * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if there are no such addresses, `ERR_ROUTEPOOL_NO_INTERFACE`
@@ -297,9 +307,9 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   }
 
   /**
-   * The next connection or datagram peer; `undefined` when none has come within `timeoutMs`, `null` once the daemon is closed, for who
-   * waits then and who comes later. What waited to be accepted is closed with its servers and not given any more. A group of servers
-   * that is closed ends no wait, even if it was the last: the daemon may listen again.
+   * The next connection or datagram peer; `undefined` when none has come within `timeoutMs`, `null` once the daemon is
+   * closed, for who waits then and who comes later. What waited to be accepted is closed with its servers and not given
+   * any more. A group of servers that is closed ends no wait, even if it was the last: the daemon may listen again.
    *
    * @throws AbortError; RoutePoolError `ERR_ROUTEPOOL_OPTION`
    */
@@ -320,7 +330,10 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     return pipe;
   }
 
-  /** Each connection and datagram peer, until the daemon is closed; a loop over a closed one ends at once. Leaving the loop closes nothing. */
+  /**
+   * Each connection and datagram peer, until the daemon is closed; a loop over a closed one ends at once. Leaving the
+   * loop closes nothing.
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<Pipe> {
     return iterate(this.#arrivals, (arrival) => this.#accepted(arrival));
   }
@@ -347,7 +360,10 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     return this;
   }
 
-  /** The function is told of each pipe that came after it, when nothing more will come from its peer, with the error if there was one. */
+  /**
+   * The function is told of each pipe that came after it, when nothing more will come from its peer, with the error if
+   * there was one.
+   */
   addEndListener(listener: (pipe: Pipe, error: Error | undefined) => void): this {
     checkListener(listener, this.addEndListener);
     this.#endListeners.add(listener);
@@ -367,8 +383,8 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   }
 
   /**
-   * Stops listening and closes all pipes: what was sent goes out first, for at most `closeTimeoutMs`. Who waits in `accept` gets
-   * `null`. Twice is fine.
+   * Stops listening and closes all pipes: what was sent goes out first, for at most `closeTimeoutMs`. Who waits in
+   * `accept` gets `null`. Twice is fine.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -33,7 +33,10 @@ interface Planned {
   readonly dualStack: boolean;
 }
 
-/** @throws RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL`, `ERR_ROUTEPOOL_OPTION`; system errors in Node's shape, with `failures` */
+/**
+ * @throws RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL`, `ERR_ROUTEPOOL_OPTION`; system errors in Node's shape, with
+ * `failures`
+ */
 export function openServers(
   owner: ServerOwner,
   protocol: Protocol,
@@ -67,7 +70,8 @@ function plan(
       return { address, served: set, isWildcard: set !== undefined, dualStack: false };
     },
   );
-  // Datagrams of both families over one socket would hide the address that was asked: two sockets do the same and tell it.
+  // Datagrams of both families over one socket would hide the address that was asked: two sockets do the same and tell
+  // it.
   const isDual = !options.v6only && served.wildcards.includes('::');
   const wildcards = new Set(
     isDual && protocol === UDP

@@ -12,7 +12,8 @@ import { RoutePool } from '../routes/route-pool.ts';
 
 /**
  * Addresses of this machine: an address (`'192.0.2.1'`, `'fe80::1%eth0'`), a prefix (`'198.18.0.0/16'`), a range
- * (`'10.0.0.5-10.0.0.9'`), a wildcard (`'0.0.0.0'`, `'::'`), a route, a bound route, a pool, an interface, or several of these.
+ * (`'10.0.0.5-10.0.0.9'`), a wildcard (`'0.0.0.0'`, `'::'`), a route, a bound route, a pool, an interface, or several
+ * of these.
  */
 export type Where = WhereItem | readonly WhereItem[];
 /** One place where a daemon can listen. */
@@ -32,7 +33,9 @@ export interface Served {
   routeOf(ip: string): Route | undefined;
 }
 
-/** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for `where`, `ERR_ROUTEPOOL_NO_ROUTE` for a route without local address */
+/**
+ * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for `where`, `ERR_ROUTEPOOL_NO_ROUTE` for a route without local address
+ */
 export function readWhere(where: unknown): Served {
   const items: unknown[] = Array.isArray(where) ? [...where] : [where];
   if (items.length === 0) wrong(where);

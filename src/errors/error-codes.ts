@@ -1,6 +1,12 @@
-/** All codes of routepool's own errors, in one table: what happened, and what to do. Documents are written from it (`npm run docs:codes`). */
+/**
+ * All codes of routepool's own errors, in one table: what happened, and what to do. Documents are written from it
+ * (`npm run docs:codes`).
+ */
 
-/** A code of routepool's own errors; {@link ERROR_CODES} says what each means. Match on these; messages are for people and may change. */
+/**
+ * A code of routepool's own errors; {@link ERROR_CODES} says what each means. Match on these; messages are for people
+ * and may change.
+ */
 export type RoutePoolErrorCode =
   | 'ERR_ROUTEPOOL_BLOCK'
   | 'ERR_ROUTEPOOL_NOT_LOCAL'
@@ -28,10 +34,11 @@ export interface ErrorCodeFacts {
 }
 
 /**
- * The codes of routepool's own errors, each with what happened and what to do. Programs match on the code; the message of an
- * error is more exact than the texts here, and may change from version to version as they may.
+ * The codes of routepool's own errors, each with what happened and what to do. Programs match on the code; the message
+ * of an error is more exact than the texts here, and may change from version to version as they may.
  *
- * Errors of the system are no `RoutePoolError`: they have the shape and the codes that Node gives them (`bind EADDRNOTAVAIL 192.0.2.1`).
+ * Errors of the system are no `RoutePoolError`: they have the shape and the codes that Node gives them
+ * (`bind EADDRNOTAVAIL 192.0.2.1`).
  *
  * @example
  * ```js

@@ -14,7 +14,10 @@ import type { PipeStream } from '../pipe/stream.ts';
 import type { Route } from '../routes/route.ts';
 import type { RoutePool } from '../routes/route-pool.ts';
 
-/** What Node's agents take and a route does not: it says itself where connections leave from, and requests say where they go. */
+/**
+ * What Node's agents take and a route does not: it says itself where connections leave from, and requests say where
+ * they go.
+ */
 type RouteSays =
   | 'localAddress'
   | 'localPort'
@@ -168,8 +171,9 @@ function handOver(prototype: object, agent: HttpAgent, request: ClientRequest, c
 }
 
 /**
- * At `maxTotalSockets` Node lets a request wait until a socket closes, and counts idle ones. Each source has connections of its
- * own, so all may be idle ones of other sources, which nothing would ever close: the one that is idle longest goes instead.
+ * At `maxTotalSockets` Node lets a request wait until a socket closes, and counts idle ones. Each source has
+ * connections of its own, so all may be idle ones of other sources, which nothing would ever close: the one that is
+ * idle longest goes instead.
  */
 function makeRoom(agent: HttpAgent, options: RequestOptions): void {
   if (!isFull(agent)) return;

@@ -15,7 +15,9 @@ export interface ConnectorOptions extends Omit<
   ConnectionOptions,
   'socket' | 'host' | 'port' | 'path' | 'localAddress' | 'lookup' | 'timeout'
 > {
-  /** When a connection is given up, handshake included, in milliseconds; 10,000 by default, as undici's own; 0: never. */
+  /**
+   * When a connection is given up, handshake included, in milliseconds; 10,000 by default, as undici's own; 0: never.
+   */
   timeout?: number | undefined;
   /** How names are resolved; `dns.lookup` by default. */
   lookup?: LookupFunction | undefined;

@@ -12,7 +12,10 @@ export interface OpenStreamOptions {
   readonly keepAliveInitialDelay?: number | undefined;
 }
 
-/** Connects to host and port by a route. What goes wrong is an `error` of the stream; destroying it gives the connection up. */
+/**
+ * Connects to host and port by a route. What goes wrong is an `error` of the stream; destroying it gives the connection
+ * up.
+ */
 export function openStream(
   dest: readonly [host: string, port: number],
   route: Route,

@@ -1,6 +1,6 @@
 /**
- * Options that are Node's own, as far as routes pass them on. A name that is not among them is refused, as everywhere else: Node
- * would ignore a misspelt one, and one that steers where traffic leaves is the route's to say.
+ * Options that are Node's own, as far as routes pass them on. A name that is not among them is refused, as everywhere
+ * else: Node would ignore a misspelt one, and one that steers where traffic leaves is the route's to say.
  */
 import type { AgentOptions as HttpAgentOptions } from 'node:http';
 import type { AgentOptions as HttpsAgentOptions } from 'node:https';
@@ -81,7 +81,10 @@ export function checkConnectorOptions(options: object, hasPick: boolean): void {
   checkLookup(given.lookup);
 }
 
-/** What a request says for itself: only what would leave elsewhere than the agent says is refused, the rest is Node's to judge. */
+/**
+ * What a request says for itself: only what would leave elsewhere than the agent says is refused, the rest is Node's to
+ * judge.
+ */
 export function checkRequest(request: object, family: Family): void {
   const given = request as Readonly<Record<string, unknown>>;
   for (const name of ['localAddress', 'localPort', 'socketPath'] as const)

@@ -6,8 +6,8 @@ import type { Route } from '../routes/route.ts';
 import type { RoutePool } from '../routes/route-pool.ts';
 
 /**
- * How a route of a pool is chosen: one after the other, at random, or by a function that is given the pool and what is about to
- * be requested (for agents Node's request options, for connectors undici's).
+ * How a route of a pool is chosen: one after the other, at random, or by a function that is given the pool and what is
+ * about to be requested (for agents Node's request options, for connectors undici's).
  */
 export type Pick = 'round-robin' | 'random' | ((pool: RoutePool, request: unknown) => Route | undefined);
 
@@ -27,7 +27,8 @@ export function checkPick(pick: unknown): Pick {
 /**
  * Chooses routes of a pool; each picker begins its round with the first.
  *
- * @throws from what it gives: RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` for an empty pool or a function that gives no route
+ * @throws from what it gives: RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` for an empty pool or a function that gives no
+ *   route
  */
 export function picker(pool: RoutePool, pick: Pick): (request: unknown) => Route {
   let next = 0n;

@@ -26,7 +26,9 @@ export interface Capability {
   readonly advice: string;
 }
 
-/** Tries what this machine allows and gives each with its reason. A few sockets are opened and closed; nothing is sent. */
+/**
+ * Tries what this machine allows and gives each with its reason. A few sockets are opened and closed; nothing is sent.
+ */
 export function capabilities(): Capability[] {
   return listCapabilities().map(({ name, available, what, advice }) => ({
     name: name as CapabilityName,

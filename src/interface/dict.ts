@@ -27,8 +27,8 @@ export interface InterfaceData {
 }
 
 /**
- * `documentation`: the short form of P2PD's documentation. `complete`: every field, for saving. `p2pd-3.1`: every field, and only
- * the routes that P2PD 3.1.9 takes.
+ * `documentation`: the short form of P2PD's documentation. `complete`: every field, for saving. `p2pd-3.1`: every
+ * field, and only the routes that P2PD 3.1.9 takes.
  */
 export type Dialect = 'documentation' | 'complete' | 'p2pd-3.1';
 
@@ -36,8 +36,9 @@ export type Dialect = 'documentation' | 'complete' | 'p2pd-3.1';
 export const DIALECTS: readonly Dialect[] = ['documentation', 'complete', 'p2pd-3.1'];
 
 /**
- * Writes the dict. With `p2pd-3.1`, routes that P2PD refuses are left out, since it would refuse the interface with them:
- * those without external addresses, with a first external address that is not public, or an IPv6 block larger than a /65.
+ * Writes the dict. With `p2pd-3.1`, routes that P2PD refuses are left out, since it would refuse the interface with
+ * them: those without external addresses, with a first external address that is not public, or an IPv6 block larger
+ * than a /65.
  *
  * @param options `platform` is the one whose integer for AF_INET6 is written; this machine's by default
  */
@@ -87,10 +88,11 @@ function longText(ip: string): string {
 }
 
 /**
- * Reads a dict of either dialect, written on any system, also after JSON made its keys strings. Fields that the short form
- * lacks get P2PD's defaults; fields that are not known are ignored.
+ * Reads a dict of either dialect, written on any system, also after JSON made its keys strings. Fields that the short
+ * form lacks get P2PD's defaults; fields that are not known are ignored.
  *
- * @throws RoutePoolError `ERR_ROUTEPOOL_DICT` with the path of the field at fault, what was expected and what was received
+ * @throws RoutePoolError `ERR_ROUTEPOOL_DICT` with the path of the field at fault, what was expected and what was
+ *   received
  */
 export function readDict(value: unknown): InterfaceData {
   try {

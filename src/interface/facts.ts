@@ -56,7 +56,9 @@ export interface InterfaceFacts {
   readonly kind: InterfaceKind;
   /** Whether it is switched on. */
   readonly up: boolean;
-  /** Whether it has a link: a cable with something at its other end. Packets pass only when it is both up and running. */
+  /**
+   * Whether it has a link: a cable with something at its other end. Packets pass only when it is both up and running.
+   */
   readonly running: boolean;
   /** Whether the traffic that no other route takes leaves by it. */
   readonly default: { readonly 4: boolean; readonly 6: boolean };
@@ -64,7 +66,10 @@ export interface InterfaceFacts {
   readonly gateways: readonly InterfaceGateway[];
   /** Its addresses, of both families. */
   readonly addresses: readonly InterfaceAddress[];
-  /** Blocks that a local route holds without any address (Linux); those of a route to loopback stand at the default interface. */
+  /**
+   * Blocks that a local route holds without any address (Linux); those of a route to loopback stand at the default
+   * interface.
+   */
   readonly blocks: readonly AddressRange[];
 }
 

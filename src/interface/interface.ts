@@ -60,12 +60,12 @@ export class Interface {
   }
 
   /**
-   * Loads an interface: asks STUN servers what each of its addresses leaves as, all at once, and makes routes of what they
-   * say. It takes about one round trip where all is well, and up to `timeoutMs` where an address gets no answer. Without any
-   * network it loads all the same: its routes are then `unverified`.
+   * Loads an interface: asks STUN servers what each of its addresses leaves as, all at once, and makes routes of what
+   * they say. It takes about one round trip where all is well, and up to `timeoutMs` where an address gets no answer.
+   * Without any network it loads all the same: its routes are then `unverified`.
    *
-   * Linux: everything. macOS, FreeBSD and Windows: all but blocks that are held by a route alone; not yet run on those systems.
-   * An abort of `options.signal` rejects at once, and closes what was opened.
+   * Linux: everything. macOS, FreeBSD and Windows: all but blocks that are held by a route alone; not yet run on those
+   * systems. An abort of `options.signal` rejects at once, and closes what was opened.
    *
    * @param which its name, or an address that it holds; the default interface if left out
    * @throws RoutePoolError `ERR_ROUTEPOOL_NO_INTERFACE` (with the names there are), `ERR_ROUTEPOOL_SERVER`,
@@ -127,8 +127,8 @@ export class Interface {
   }
 
   /**
-   * Finds an interface without asking anybody: {@link Interface.facts} are there, and {@link Interface.loadNat} can be called, but
-   * `rp` is empty.
+   * Finds an interface without asking anybody: {@link Interface.facts} are there, and {@link Interface.loadNat} can be
+   * called, but `rp` is empty.
    *
    * @param which its name, or an address that it holds; the default interface if left out
    * @throws RoutePoolError `ERR_ROUTEPOOL_NO_INTERFACE`, `ERR_ROUTEPOOL_OPTION`
@@ -184,21 +184,25 @@ export class Interface {
     );
   }
 
-  /** The NAT that the interface is behind; until {@link Interface.loadNat} P2PD's default: restrict port, random delta. */
+  /**
+   * The NAT that the interface is behind; until {@link Interface.loadNat} P2PD's default: restrict port, random delta.
+   */
   get nat(): Nat {
     return this.#nat;
   }
 
   /**
-   * Finds out what kind of NAT the interface is behind (RFC 5780): how it maps, whom it lets in, how it picks ports, for each
-   * family that the interface has. {@link Interface.nat} is the result from then on, and so is the `nat` of the dict.
+   * Finds out what kind of NAT the interface is behind (RFC 5780): how it maps, whom it lets in, how it picks ports,
+   * for each family that the interface has. {@link Interface.nat} is the result from then on, and so is the `nat` of
+   * the dict.
    *
-   * It takes a few round trips where nothing is silent, and about half a second where one silence must be waited for. What
-   * could not be found out is `unknown`, with the reason; that no server answers, resolves or can be reached is a result too
-   * (`nat.family(4).connectivity`), and no error.
+   * It takes a few round trips where nothing is silent, and about half a second where one silence must be waited for.
+   * What could not be found out is `unknown`, with the reason; that no server answers, resolves or can be reached is a
+   * result too (`nat.family(4).connectivity`), and no error.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_NOT_LOCAL` for a `from` that this machine
-   *   does not hold, `ERR_ROUTEPOOL_MISUSE` for an interface that was restored from a dict; AbortError, which leaves `nat` as it was
+   * @throws RoutePoolError `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_NOT_LOCAL` for a `from` that
+   *   this machine does not hold, `ERR_ROUTEPOOL_MISUSE` for an interface that was restored from a dict; AbortError,
+   *   which leaves `nat` as it was
    */
   async loadNat(options: LoadNatOptions = {}): Promise<Nat> {
     const origin = callSite(this.loadNat);
@@ -232,8 +236,8 @@ export class Interface {
    * A copy of the first route.
    *
    * @param af by default the first family that has one
-   * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if none has an external address; the message says why, and `rp[af].routes`
-   *   has those that are not verified
+   * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if none has an external address; the message says why, and
+   *   `rp[af].routes` has those that are not verified
    */
   route(af?: Family): Route {
     const family = af ?? this.supported()[0] ?? 4;
@@ -252,8 +256,8 @@ export class Interface {
   /**
    * The plain dict of P2PD, to print, to save and to restore.
    *
-   * @param options `dialect`: `documentation` (the default), `complete`, or `p2pd-3.1`, which P2PD 3.1.9 itself reads; `platform`: whose
-   *   number of AF_INET6 is written
+   * @param options `dialect`: `documentation` (the default), `complete`, or `p2pd-3.1`, which P2PD 3.1.9 itself reads;
+   *   `platform`: whose number of AF_INET6 is written
    */
   toDict(options: { dialect?: Dialect; platform?: NodeJS.Platform } = {}): object {
     const given = asCaller(this.toDict, () => checkNames(options, ['dialect', 'platform']));
@@ -265,7 +269,10 @@ export class Interface {
     return writeDict({ ...this.#data, name: this.name, nat: this.#nat, routes }, options);
   }
 
-  /** The dict; with `{ detail: true }` what it has no room for too: facts of the system, certainty and evidence of the routes. */
+  /**
+   * The dict; with `{ detail: true }` what it has no room for too: facts of the system, certainty and evidence of the
+   * routes.
+   */
   toJSON(options?: { detail?: boolean } | string): object {
     if (!checkDetail(options, this.toJSON)) return this.toDict({ dialect: 'complete' });
     const routes = (af: Family) =>

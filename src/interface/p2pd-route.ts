@@ -3,8 +3,8 @@ import { networkOf, parseAddress } from '../address/parse.ts';
 import type { RouteData } from '../routes/data.ts';
 
 /**
- * What Python's `ipaddress` calls private, and zero, which P2PD refuses itself. Python's list differs from version to version:
- * this is what any of them has. Multicast and the shared addresses of RFC 6598 count as public there.
+ * What Python's `ipaddress` calls private, and zero, which P2PD refuses itself. Python's list differs from version to
+ * version: this is what any of them has. Multicast and the shared addresses of RFC 6598 count as public there.
  */
 const NOT_PUBLIC: readonly (readonly [network: string, prefix: number, rfc: string])[] = [
   ['0.0.0.0', 8, 'RFC 791'],
@@ -31,10 +31,15 @@ const NOT_PUBLIC: readonly (readonly [network: string, prefix: number, rfc: stri
   ['fe80::', 10, 'RFC 4291'],
 ];
 
-/** P2PD counts the first external block with `len()`, which on a 64-bit Python ends at 2^63 - 1: a /65 fits, a /64 raises. */
+/**
+ * P2PD counts the first external block with `len()`, which on a 64-bit Python ends at 2^63 - 1: a /65 fits, a /64
+ * raises.
+ */
 const SHORTEST_IPV6_PREFIX = 65;
 
-/** Whether P2PD takes the route: addresses on both sides, and the first external one public and not too large a block. */
+/**
+ * Whether P2PD takes the route: addresses on both sides, and the first external one public and not too large a block.
+ */
 export function isP2pdRoute(route: RouteData): boolean {
   const [first] = route.extIps;
   if (first === undefined || route.nicIps.length === 0) return false;

@@ -6,9 +6,9 @@ import type { Interface } from '../interface/interface.ts';
 import { asNat, type Nat } from './nat.ts';
 
 /**
- * A way to connect: `direct` (the first opens to the second), `reverse` (the second opens to the first, asked to through
- * somebody else), `punch` (both send at the same time to the address and port that a STUN server saw), `predict` (the same with
- * guessed ports), `relay` (through a TURN server).
+ * A way to connect: `direct` (the first opens to the second), `reverse` (the second opens to the first, asked to
+ * through somebody else), `punch` (both send at the same time to the address and port that a STUN server saw),
+ * `predict` (the same with guessed ports), `relay` (through a TURN server).
  */
 export type ConnectTechnique = 'direct' | 'reverse' | 'punch' | 'predict' | 'relay';
 
@@ -30,8 +30,9 @@ export interface NatMatch {
 const RANK: readonly NatMatch['verdict'][] = ['direct', 'punch', 'predict', 'unknown', 'relay'];
 
 /**
- * Tells which ways of connecting over UDP work between two hosts, from their NATs. Of the families that both have, the better one
- * counts. It is a conclusion from the behaviour, nothing is sent; the table with its reasons is in the documentation.
+ * Tells which ways of connecting over UDP work between two hosts, from their NATs. Of the families that both have, the
+ * better one counts. It is a conclusion from the behaviour, nothing is sent; the table with its reasons is in the
+ * documentation.
  *
  * @param a the first: a Nat, an interface, or a dict of either
  * @param b the second

@@ -34,9 +34,9 @@ export interface NatSource {
 }
 
 /**
- * A NAT: P2PD's numbers, and behind them the two axes of RFC 4787 with the evidence. Made by `nic.loadNat()`, or restored from
- * a dict. Where several families were asked, the fields are those of IPv4, or of IPv6 if IPv4 is not there; {@link Nat.families}
- * has each.
+ * A NAT: P2PD's numbers, and behind them the two axes of RFC 4787 with the evidence. Made by `nic.loadNat()`, or
+ * restored from a dict. Where several families were asked, the fields are those of IPv4, or of IPv6 if IPv4 is not
+ * there; {@link Nat.families} has each.
  *
  * @example
  * const nat = await nic.loadNat();
@@ -160,8 +160,8 @@ export class Nat implements NatData {
   }
 
   /**
-   * What it means in plain words: can others reach me, can two peers connect directly, will a port mapping survive; what
-   * could not be found out, and which requirements are not met. One line for each.
+   * What it means in plain words: can others reach me, can two peers connect directly, will a port mapping survive;
+   * what could not be found out, and which requirements are not met. One line for each.
    *
    * @param af by default the family of {@link Nat.type}
    */
@@ -193,8 +193,8 @@ export class Nat implements NatData {
   }
 
   /**
-   * The dict; with `{ detail: true }` the behaviour of each family too, which {@link Nat.fromDict} reads, and the report with all
-   * evidence.
+   * The dict; with `{ detail: true }` the behaviour of each family too, which {@link Nat.fromDict} reads, and the
+   * report with all evidence.
    */
   toJSON(options?: { detail?: boolean } | string): object {
     const dict = this.toDict();
@@ -242,7 +242,8 @@ const NOT_LOOKED_AT: NatExplanation = {
 const MAY_BE_DEFAULT = 'The same numbers stand in dicts for a NAT that nobody has looked at.';
 
 /**
- * Explains the NAT of a dict in plain words: a dict of an interface or of a NAT, of routepool or of P2PD, or a {@link Nat}.
+ * Explains the NAT of a dict in plain words: a dict of an interface or of a NAT, of routepool or of P2PD, or a
+ * {@link Nat}.
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_DICT`, with the path of the wrong field
  */

@@ -17,36 +17,40 @@ import {
 /** Whom to ask, and what. Everything is optional. */
 export interface LoadNatOptions {
   /**
-   * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`. By default a few public ones. A server that speaks RFC 5780
-   * (two addresses) tells the filter too; with two of them their verdicts are compared. With plain servers the mapping is told
-   * by comparing at least two.
+   * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`. By default a few public ones. A server that
+   * speaks RFC 5780 (two addresses) tells the filter too; with two of them their verdicts are compared. With plain
+   * servers the mapping is told by comparing at least two.
    */
   servers?: string | readonly string[] | undefined;
   /**
-   * How patiently silence is waited for. `fast`: no part takes longer than 1.5 s, no TCP; `normal`, the default: about half a second
-   * where nothing is lost, no part longer than 5 s; `patient`: the whole schedule of RFC 8489, 39.5 s, and up to 120 s amid loss.
+   * How patiently silence is waited for. `fast`: no part takes longer than 1.5 s, no TCP; `normal`, the default: about
+   * half a second where nothing is lost, no part longer than 5 s; `patient`: the whole schedule of RFC 8489, 39.5 s,
+   * and up to 120 s amid loss.
    */
   profile?: NatProfile | undefined;
   /** Also measure how long an idle mapping is kept. Slow: up to twice {@link LoadNatOptions.lifetimeMaxMs}. */
   lifetime?: boolean | undefined;
   /** The longest idle time that is tried, in ms, 1,000 to 3,600,000; 150,000 by default. */
   lifetimeMaxMs?: number | undefined;
-  /** Also ask whether two hosts behind the NAT reach each other by their external addresses. Some firewalls take it for an attack. */
+  /**
+   * Also ask whether two hosts behind the NAT reach each other by their external addresses. Some firewalls take it for
+   * an attack.
+   */
   hairpin?: boolean | undefined;
   /** Also look at the mapping of TCP connections; true by default, but for `fast`. */
   tcp?: boolean | undefined;
   /** The address of the interface to ask from, or one for each family; by default that of the first route. */
   from?: string | readonly string[] | undefined;
   /**
-   * An `http:` URL that answers 204, asked only when STUN is silent, to tell a captive portal; false asks none. By default one
-   * is asked if the servers are the public ones.
+   * An `http:` URL that answers 204, asked only when STUN is silent, to tell a captive portal; false asks none. By
+   * default one is asked if the servers are the public ones.
    */
   portal?: string | false | undefined;
   /** Cancels: the promise then rejects with an AbortError. */
   signal?: AbortSignal | undefined;
   /**
-   * Ends the tests early: the promise resolves with what was found until then. What is not settled is `unknown` with the reason
-   * `stopped`; the sub-tests so far are in the evidence. Before the first test it cancels, as `signal` does.
+   * Ends the tests early: the promise resolves with what was found until then. What is not settled is `unknown` with
+   * the reason `stopped`; the sub-tests so far are in the evidence. Before the first test it cancels, as `signal` does.
    */
   stop?: AbortSignal | undefined;
   /** How server names are resolved; `dns.lookup` by default. */

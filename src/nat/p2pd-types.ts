@@ -1,12 +1,18 @@
-/** NAT and delta types with P2PD's numbers and texts: what the dict holds and shows. The spelling is P2PD's (`var_names.py`). */
+/**
+ * NAT and delta types with P2PD's numbers and texts: what the dict holds and shows. The spelling is P2PD's
+ * (`var_names.py`).
+ */
 
 /**
- * What kind of NAT it is: 1 open internet, 2 symmetric UDP firewall, 3 full cone, 4 address-restricted, 5 port-restricted,
- * 6 symmetric, 7 blocked.
+ * What kind of NAT it is: 1 open internet, 2 symmetric UDP firewall, 3 full cone, 4 address-restricted, 5
+ * port-restricted, 6 symmetric, 7 blocked.
  */
 export type NatType = 1 | 2 | 3 | 4 | 5 | 6 | 7;
 
-/** How mapped ports follow from local ones: 1 not applicable, 2 equal, 3 preserving, 4 independent, 5 dependent, 6 random. */
+/**
+ * How mapped ports follow from local ones: 1 not applicable, 2 equal, 3 preserving, 4 independent, 5 dependent, 6
+ * random.
+ */
 export type DeltaType = 1 | 2 | 3 | 4 | 5 | 6;
 
 /** The dict's `nat_info` of each NAT type. */

@@ -9,12 +9,16 @@ import type { DeltaType, NatType } from './p2pd-types.ts';
  */
 export type Mapping = 'none' | 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent' | 'unknown';
 
-/** Who is let in to a mapped port (RFC 4787, section 5): everybody, addresses it has sent to, or these with that port only. */
+/**
+ * Who is let in to a mapped port (RFC 4787, section 5): everybody, addresses it has sent to, or these with that port
+ * only.
+ */
 export type Filtering = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent' | 'unknown';
 
 /**
- * How mapped ports are chosen: `equal` to the local one, at a constant distance from it (`preserving`), a step further with each
- * new mapping (`independent`), a step further with each local port further (`dependent`), or without a pattern (`random`).
+ * How mapped ports are chosen: `equal` to the local one, at a constant distance from it (`preserving`), a step further
+ * with each new mapping (`independent`), a step further with each local port further (`dependent`), or without a
+ * pattern (`random`).
  */
 export type PortAllocation =
   'not-applicable' | 'equal' | 'preserving' | 'independent' | 'dependent' | 'random' | 'unknown';
@@ -29,7 +33,10 @@ export type Hairpin = 'not-asked' | 'yes' | 'internal-source' | 'no' | 'not-appl
 export type Connectivity =
   'ok' | 'udp-blocked' | 'dns-failed' | 'no-route' | 'captive-portal' | 'no-reply' | 'no-server' | 'stopped';
 
-/** A conclusion. `reason` (a code) and `why` (a sentence) are there when it is `unknown`, and whenever there is more to say. */
+/**
+ * A conclusion. `reason` (a code) and `why` (a sentence) are there when it is `unknown`, and whenever there is more to
+ * say.
+ */
 export interface Finding<T extends string> {
   /** What was concluded. */
   readonly value: T;
@@ -70,7 +77,10 @@ export interface ServerVerdict {
   readonly name: string;
   /** Its second address, where it told one (OTHER-ADDRESS, RFC 5780, section 7.4). */
   readonly other?: string;
-  /** Whether it answers from other addresses when asked to; without that it can tell the mapping, and nothing of the filter. */
+  /**
+   * Whether it answers from other addresses when asked to; without that it can tell the mapping, and nothing of the
+   * filter.
+   */
   readonly canTest: boolean;
   /** Why not, in a sentence. That is a property of the server, never of the NAT. */
   readonly cannotTest?: string;

@@ -1,4 +1,7 @@
-/** What the addon says went wrong, and the Error that it stands for: routepool's own, or a system error in the shape that Node gives it. */
+/**
+ * What the addon says went wrong, and the Error that it stands for: routepool's own, or a system error in the shape
+ * that Node gives it.
+ */
 import { getSystemErrorName } from 'node:util';
 import type { RoutePoolErrorCode } from '../errors/error-codes.ts';
 import { RoutePoolError } from '../errors/errors.ts';

@@ -14,9 +14,9 @@ export interface NativeJob<T> {
 const HOLD_MS = 2 ** 30;
 
 /**
- * Starts a job and waits for its result; the process is kept alive meanwhile, unless `holds` is false. An abort stops the job
- * and rejects at once. Errors get the stack of `origin`, the call that began it. `stop` ends the job too, and what it has found
- * until then is its result.
+ * Starts a job and waits for its result; the process is kept alive meanwhile, unless `holds` is false. An abort stops
+ * the job and rejects at once. Errors get the stack of `origin`, the call that began it. `stop` ends the job too, and
+ * what it has found until then is its result.
  */
 export function finished<T>(
   start: (bell: () => void) => NativeJob<T> | Failure,

@@ -15,7 +15,9 @@ export function readObject(value: unknown, path: string, expected = 'an object l
   return right ? (value as Fields) : wrong(path, path === '' ? expected : 'an object', value);
 }
 
-/** A property of the object itself: what a prototype has is not in the dict. Undefined is the same as leaving it out. */
+/**
+ * A property of the object itself: what a prototype has is not in the dict. Undefined is the same as leaving it out.
+ */
 export function own(fields: Fields, key: string, fallback?: unknown): unknown {
   const value = Object.hasOwn(fields, key) ? fields[key] : undefined;
   return value === undefined ? fallback : value;

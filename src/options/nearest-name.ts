@@ -3,7 +3,10 @@
 /** Shorter than this, a beginning or a word is shared by chance. */
 const TELLING = 3;
 
-/** The closest of `known`, if it is near enough to be meant: one that begins alike, else one with that word, else by spelling. */
+/**
+ * The closest of `known`, if it is near enough to be meant: one that begins alike, else one with that word, else by
+ * spelling.
+ */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   return (
     known.find((candidate) => beginAlike(name, candidate)) ??

@@ -2,7 +2,10 @@
 import type { ConnectionOptions } from 'node:tls';
 import { checkNames, wrong } from './check.ts';
 
-/** Options of `net.connect` and `tls.connect` that say where a connection leaves from or goes to, and why they are not taken. */
+/**
+ * Options of `net.connect` and `tls.connect` that say where a connection leaves from or goes to, and why they are not
+ * taken.
+ */
 export const STEERING = {
   localAddress: 'the route is what a connection leaves by',
   localPort: 'the system picks a free one for each connection',
@@ -57,7 +60,11 @@ export const TLS = [
   'ticketKeys',
 ] as const;
 
-/** Options of `tls.connect` for a pipe, whose destination says where to. @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` */
+/**
+ * Options of `tls.connect` for a pipe, whose destination says where to.
+ *
+ * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
+ */
 export function checkTlsOptions(options: object): ConnectionOptions {
   const reasons = {
     host: 'the destination has it; `servername` names another one to verify',

@@ -11,9 +11,9 @@ import { net } from '../node-modules.ts';
 import { canonicalAddress, familyOf } from '../address/host.ts';
 
 /**
- * Where a pipe leads to: `[host, port]`, `'host:port'`, `'[v6]:port'`, `{ host, port }`, what `server.address()` of Node gives,
- * a URL (`tcp://host:port`, `udp://host:port`, `stun:host`, as text or `URL`), a `net.SocketAddress`, or a bound route of this
- * machine (then its local address and port).
+ * Where a pipe leads to: `[host, port]`, `'host:port'`, `'[v6]:port'`, `{ host, port }`, what `server.address()` of
+ * Node gives, a URL (`tcp://host:port`, `udp://host:port`, `stun:host`, as text or `URL`), a `net.SocketAddress`, or a
+ * bound route of this machine (then its local address and port).
  */
 export type Destination =
   | string
@@ -100,7 +100,8 @@ function parseText(text: string, protocol: Protocol): ParsedDestination {
         text,
         `a pipe knows \`tcp://\`, \`udp://\` and \`stun:\`; for '${name}://' name host and port, and see \`stream()\` and \`agent()\``,
       );
-    // Not a scheme: an address without brackets, or a port that is no number. Both are told by the reader of host and port.
+    // Not a scheme: an address without brackets, or a port that is no number. Both are told by the reader of host and
+    // port.
     return fromHostPort(text, text);
   }
   const isStun = name.toLowerCase() === 'stun';

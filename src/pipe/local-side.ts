@@ -7,8 +7,8 @@ import type { Route } from '../routes/route.ts';
 import type { LocalOptions } from './sockets/socket-request.ts';
 
 /**
- * The method by which a value says what a pipe that leaves by it is bound to. A registered symbol and no class: it is the same in two
- * copies of the package in one process, and what is below the routes needs not to import them.
+ * The method by which a value says what a pipe that leaves by it is bound to. A registered symbol and no class: it is
+ * the same in two copies of the package in one process, and what is below the routes needs not to import them.
  */
 const LOCAL_SIDE: unique symbol = Symbol.for('routepool.localSide');
 
@@ -63,7 +63,8 @@ const ANY_IPV4: LocalOptions = { local: Endpoint.any(4) };
 const ANY_IPV6: LocalOptions = { local: Endpoint.any(6) };
 
 /**
- * The local side of a socket. Without a route the system chooses, for which a socket without a peer needs to know the family.
+ * The local side of a socket. Without a route the system chooses, for which a socket without a peer needs to know the
+ * family.
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` if the route has no local address
  */

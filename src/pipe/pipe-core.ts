@@ -1,4 +1,6 @@
-/** What happens in a pipe: from its channel to whoever receives, from whoever sends to its channel, and the end of both. */
+/**
+ * What happens in a pipe: from its channel to whoever receives, from whoever sends to its channel, and the end of both.
+ */
 import { RoutePoolError } from '../errors/errors.ts';
 import { wrong } from '../options/check.ts';
 import type { Channel, ChannelEvents } from './sockets/channel.ts';
@@ -24,7 +26,10 @@ export interface PipeCounters {
   readonly messagesReceived: number;
   /** Bytes that wait to be sent. */
   readonly bytesQueued: number;
-  /** Messages that were dropped because nobody received them in time: by the pipe, and, where the system tells (Linux), by the kernel. */
+  /**
+   * Messages that were dropped because nobody received them in time: by the pipe, and, where the system tells (Linux),
+   * by the kernel.
+   */
   readonly dropped: number;
   /** Datagrams larger than `maxMessage`, which were dropped. */
   readonly oversized: number;
@@ -45,8 +50,9 @@ const DONE: Promise<void> = Promise.resolve();
 /**
  * The works of a {@link Pipe}, which is what users see of it.
  *
- * Pools open pipes by the ten thousand, and most do one thing: what only some need (the inbox, what waits to be sent) is made when it is
- * first used, and the core itself is what its channel, its inbox and its queue report to, in place of a closure for each report.
+ * Pools open pipes by the ten thousand, and most do one thing: what only some need (the inbox, what waits to be sent)
+ * is made when it is first used, and the core itself is what its channel, its inbox and its queue report to, in place
+ * of a closure for each report.
  *
  * @internal
  */
@@ -323,7 +329,9 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
     return socket;
   }
 
-  /** Gives the native socket away, with what was received and not taken. Nothing can be sent or received here any more. */
+  /**
+   * Gives the native socket away, with what was received and not taken. Nothing can be sent or received here any more.
+   */
   async handOver(what: string): Promise<{ channel: SocketChannel; messages: Message[] }> {
     const socket = this.checkHandOver(what);
     const late = this.#inbox?.off() ?? [];

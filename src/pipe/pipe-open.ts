@@ -27,18 +27,18 @@ export type Leaving = Route | BoundRoute | Interface;
 /**
  * Opens a pipe: a TCP connection, or a UDP socket, that leaves by a route.
  *
- * The socket is bound to the route's address and tied to its interface, and looked at before it is used. A name is resolved for
- * the families that the route has; of several addresses the first that answers is taken (RFC 8305). Without a route the system
- * chooses the source: towards other networks the first address of the default interface.
+ * The socket is bound to the route's address and tied to its interface, and looked at before it is used. A name is
+ * resolved for the families that the route has; of several addresses the first that answers is taken (RFC 8305).
+ * Without a route the system chooses the source: towards other networks the first address of the default interface.
  *
- * An abort of `options.signal` rejects, and closes what was opened. Linux; on macOS and Windows the socket is tied to the interface in other
- * ways, not yet run there.
+ * An abort of `options.signal` rejects, and closes what was opened. Linux; on macOS and Windows the socket is tied to
+ * the interface in other ways, not yet run there.
  *
  * @param protocol {@link TCP} or {@link UDP}
  * @param dest where to; `null` for a UDP pipe that talks to anybody
- * @throws system errors in Node's shape: `connect ECONNREFUSED`, `connect ETIMEDOUT`, `bind EADDRNOTAVAIL`, `bind EADDRINUSE`,
- *   `setsockopt EPERM` (the interface), `getaddrinfo ENOTFOUND`; RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_NO_ROUTE`,
- *   `ERR_ROUTEPOOL_RESOLVE`; AbortError
+ * @throws system errors in Node's shape: `connect ECONNREFUSED`, `connect ETIMEDOUT`, `bind EADDRNOTAVAIL`,
+ *   `bind EADDRINUSE`, `setsockopt EPERM` (the interface), `getaddrinfo ENOTFOUND`; RoutePoolError
+ *   `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_NO_ROUTE`, `ERR_ROUTEPOOL_RESOLVE`; AbortError
  * @example
  * const pipe = await pipeOpen(TCP, 'example.net:80', route);
  */

@@ -9,7 +9,10 @@ import type { SocketOptions } from './sockets/socket-request.ts';
 export interface PipeOptions {
   /** How long a name may take to resolve, in milliseconds, 1 to 600,000; 6,000 by default. */
   dnsTimeoutMs?: number | undefined;
-  /** How long a connection (with `tls`: and its handshake) may take to be made, in milliseconds, 1 to 600,000; 10,000 by default. */
+  /**
+   * How long a connection (with `tls`: and its handshake) may take to be made, in milliseconds, 1 to 600,000; 10,000 by
+   * default.
+   */
   connectTimeoutMs?: number | undefined;
   /** How long {@link Pipe.recv} waits where the call does not say, in milliseconds; without it there is no limit. */
   recvTimeoutMs?: number | undefined;
@@ -17,24 +20,33 @@ export interface PipeOptions {
   reuseAddress?: boolean | undefined;
   /** Allow a UDP pipe to send to broadcast addresses (`SO_BROADCAST`); false by default. */
   broadcast?: boolean | undefined;
-  /** How long the system goes on sending after a close, in seconds (`SO_LINGER`); by default as long as it takes. 0: a close resets. */
+  /**
+   * How long the system goes on sending after a close, in seconds (`SO_LINGER`); by default as long as it takes. 0: a
+   * close resets.
+   */
   linger?: number | undefined;
   /** Send small pieces at once (`TCP_NODELAY`); true by default, since a pipe carries messages. */
   noDelay?: boolean | undefined;
-  /** Ask a silent peer whether it is still there (`SO_KEEPALIVE`): true, or after how many milliseconds; false by default. */
+  /**
+   * Ask a silent peer whether it is still there (`SO_KEEPALIVE`): true, or after how many milliseconds; false by
+   * default.
+   */
   keepAlive?: boolean | number | undefined;
-  /** Bytes of the kernel's send buffer, 1,024 to 1,073,741,824 (`SO_SNDBUF`; the system may give less, and counts double). */
+  /**
+   * Bytes of the kernel's send buffer, 1,024 to 1,073,741,824 (`SO_SNDBUF`; the system may give less, and counts
+   * double).
+   */
   sendBuffer?: number | undefined;
   /** Bytes of the kernel's receive buffer (`SO_RCVBUF`). */
   receiveBuffer?: number | undefined;
   /**
-   * Bytes that wait to be received beyond which the pipe stops reading; 131,072 by default. TCP then slows the sender down;
-   * of UDP the kernel drops what does not fit its buffer and counts it ({@link Pipe.counters}).
+   * Bytes that wait to be received beyond which the pipe stops reading; 131,072 by default. TCP then slows the sender
+   * down; of UDP the kernel drops what does not fit its buffer and counts it ({@link Pipe.counters}).
    */
   highWaterMark?: number | undefined;
   /**
-   * Largest message, in bytes, 1 to 65,536 (the default): a TCP pipe never gives more at once; a UDP pipe drops and counts
-   * larger datagrams, and refuses to send them.
+   * Largest message, in bytes, 1 to 65,536 (the default): a TCP pipe never gives more at once; a UDP pipe drops and
+   * counts larger datagrams, and refuses to send them.
    */
   maxMessage?: number | undefined;
   /** Whether the pipe goes on sending after its peer has ended; false by default, as for `node:net`. */
@@ -98,7 +110,9 @@ export interface CheckedPipeOptions {
   readonly socket: SocketOptions;
 }
 
-/** Milliseconds before a silent peer is asked, unless the user says: as `net.Socket` leaves it, the system's two hours. */
+/**
+ * Milliseconds before a silent peer is asked, unless the user says: as `net.Socket` leaves it, the system's two hours.
+ */
 const KEEP_ALIVE_MS = 7_200_000;
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */

@@ -27,8 +27,8 @@ export interface PipeEvents {
   /** Nothing more will happen. Always the last. */
   close: [];
   /**
-   * What went wrong. Unlike that of other emitters it may go without a listener: the error is also what `recv`, `send` and
-   * iteration reject with. For UDP the pipe goes on after it.
+   * What went wrong. Unlike that of other emitters it may go without a listener: the error is also what `recv`, `send`
+   * and iteration reject with. For UDP the pipe goes on after it.
    */
   error: [error: Error];
 }
@@ -36,8 +36,8 @@ export interface PipeEvents {
 /**
  * A connection, or a UDP socket, that leaves by a route. {@link pipeOpen} makes one.
  *
- * As Node's own sockets it keeps the process alive while it is open, unless {@link Pipe.unref} is called; a `recv` that waits
- * makes no difference to that.
+ * As Node's own sockets it keeps the process alive while it is open, unless {@link Pipe.unref} is called; a `recv` that
+ * waits makes no difference to that.
  *
  * @example
  * const pipe = await pipeOpen(TCP, ['example.net', 80], route);
@@ -133,12 +133,12 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /**
-   * Sends. Sends are in order; each settles when the kernel has taken all of it, so awaiting them is the back pressure. Do not
-   * change the bytes before that. Text goes as UTF-8.
+   * Sends. Sends are in order; each settles when the kernel has taken all of it, so awaiting them is the back pressure.
+   * Do not change the bytes before that. Text goes as UTF-8.
    *
    * @param to for UDP pipes without a destination of their own: whom to
-   * @throws system errors in Node's shape: `send EMSGSIZE`, `write EPIPE`, `send EACCES`; RoutePoolError `ERR_ROUTEPOOL_CLOSED`
-   *   after a close, `ERR_ROUTEPOOL_OPTION`
+   * @throws system errors in Node's shape: `send EMSGSIZE`, `write EPIPE`, `send EACCES`; RoutePoolError
+   *   `ERR_ROUTEPOOL_CLOSED` after a close, `ERR_ROUTEPOOL_OPTION`
    */
   send(data: Data, to?: Peer): Promise<void> {
     try {
@@ -152,18 +152,19 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /**
-   * As {@link Pipe.send} without a promise: `done` is called when the kernel has taken it; gives whether it has been called
-   * already. @internal
+   * As {@link Pipe.send} without a promise: `done` is called when the kernel has taken it; gives whether it has been
+   * called already. @internal
    */
   sendNow(data: Uint8Array, to: Endpoint | undefined, done: (error?: Error) => void): boolean {
     return this.core.sendNow(data, to, done);
   }
 
   /**
-   * The next message. `undefined`: nothing has come within `timeoutMs`. `null`: nothing will come any more, the peer has ended or
-   * the pipe is closed. Of a TCP pipe a message is a piece of the stream, cut anywhere.
+   * The next message. `undefined`: nothing has come within `timeoutMs`. `null`: nothing will come any more, the peer
+   * has ended or the pipe is closed. Of a TCP pipe a message is a piece of the stream, cut anywhere.
    *
-   * @throws what ended the pipe (`read ECONNRESET`); for UDP also `recvmsg ECONNREFUSED`, after which the pipe goes on; AbortError
+   * @throws what ended the pipe (`read ECONNRESET`); for UDP also `recvmsg ECONNREFUSED`, after which the pipe goes on;
+   *   AbortError
    */
   async recv(options?: ReceiveOptions): Promise<Buffer | undefined | null> {
     const message = await this.core.inbox.recv(options, this.recv);
@@ -175,7 +176,10 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this.core.inbox.recv(options, this.recvFrom);
   }
 
-  /** The messages, those like `filter` if it is given, until the end. While its queue is full the pipe stops reading; leaving the loop ends it. */
+  /**
+   * The messages, those like `filter` if it is given, until the end. While its queue is full the pipe stops reading;
+   * leaving the loop ends it.
+   */
   messages(filter?: MessagePattern): AsyncIterableIterator<Message> {
     return this.core.inbox.messages(filter, this.messages);
   }
@@ -186,8 +190,8 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /**
-   * Messages like a pattern, from a peer if one is given, in a queue of their own: see {@link Subscription}. Without arguments
-   * all of them.
+   * Messages like a pattern, from a peer if one is given, in a queue of their own: see {@link Subscription}. Without
+   * arguments all of them.
    */
   subscribe(pattern?: MessagePattern, from?: PeerFilter, options?: SubscriptionOptions): Subscription {
     return this.core.inbox.subscribe(pattern, from, options, this.subscribe);
@@ -212,7 +216,10 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this;
   }
 
-  /** The function is called once when nothing more will come, with the error if there was one; soon, if that is so already. */
+  /**
+   * The function is called once when nothing more will come, with the error if there was one; soon, if that is so
+   * already.
+   */
   addEndListener(listener: EndListener): this {
     checkListener(listener, this.addEndListener);
     this.core.inbox.addEndListener(listener);
@@ -233,10 +240,11 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /**
-   * Sends what this pipe receives to the other's peer, and the other way round, in the addon. Gives the bytes of both directions, when both
-   * peers have ended, one pipe has failed or is closed.
+   * Sends what this pipe receives to the other's peer, and the other way round, in the addon. Gives the bytes of both
+   * directions, when both peers have ended, one pipe has failed or is closed.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a pipe that is in use otherwise, `ERR_ROUTEPOOL_CLOSED`; both pipes are then as they were
+   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a pipe that is in use otherwise, `ERR_ROUTEPOOL_CLOSED`; both
+   *   pipes are then as they were
    */
   async relay(other: Pipe): Promise<{ bytesForward: number; bytesBack: number }> {
     if (!(other instanceof Pipe)) asCaller(this.relay, () => wrong('other', 'a pipe', other));
@@ -247,7 +255,10 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     });
   }
 
-  /** Its bytes as a Duplex, like a `net.Socket`: for `http.Agent`, `tls.connect`, undici and streams. Always the same one. */
+  /**
+   * Its bytes as a Duplex, like a `net.Socket`: for `http.Agent`, `tls.connect`, undici and streams. Always the same
+   * one.
+   */
   stream(): PipeStream {
     this.#stream ??= new PipeStream(this, this.core.settings);
     return this.#stream;
@@ -262,14 +273,16 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return toNetSocket(this);
   }
 
-  /** Ends the sending side, after all that was sent before: the peer then gets an end, and may go on sending. TCP only. */
+  /**
+   * Ends the sending side, after all that was sent before: the peer then gets an end, and may go on sending. TCP only.
+   */
   end(): Promise<void> {
     return this.core.end();
   }
 
   /**
-   * Closes it in order: what was sent goes out first, then the peer gets an end. `recv` gives `null` once what had arrived is
-   * received. Twice is fine. To close at once: {@link Pipe.destroy}.
+   * Closes it in order: what was sent goes out first, then the peer gets an end. `recv` gives `null` once what had
+   * arrived is received. Twice is fine. To close at once: {@link Pipe.destroy}.
    */
   close(): Promise<void> {
     return this.core.close();

@@ -17,8 +17,8 @@ export interface Relayed {
 }
 
 /**
- * Relays until both sides have ended (TCP), one fails, or one of the pipes is closed; gives what was moved. Both pipes are closed
- * then. What waits in them goes first.
+ * Relays until both sides have ended (TCP), one fails, or one of the pipes is closed; gives what was moved. Both pipes
+ * are closed then. What waits in them goes first.
  */
 export async function relayPipes(
   a: Pipe,

@@ -30,11 +30,11 @@ export interface ResolvedAddress {
 }
 
 /**
- * The addresses of a destination that are of one of `families`, in the order of the resolver (RFC 6724), each once. An address
- * is not looked up. `origin` is the call whose stack errors get.
+ * The addresses of a destination that are of one of `families`, in the order of the resolver (RFC 6724), each once. An
+ * address is not looked up. `origin` is the call whose stack errors get.
  *
- * @throws what the resolver says (`getaddrinfo ENOTFOUND`), `getaddrinfo ETIMEDOUT`; RoutePoolError `ERR_ROUTEPOOL_RESOLVE` if
- *   there is no address of these families; AbortError
+ * @throws what the resolver says (`getaddrinfo ENOTFOUND`), `getaddrinfo ETIMEDOUT`; RoutePoolError
+ *   `ERR_ROUTEPOOL_RESOLVE` if there is no address of these families; AbortError
  */
 export async function resolveDestination(
   dest: ParsedDestination,

@@ -57,9 +57,9 @@ export interface StreamOptions {
 export type StreamOrigin = StreamPipe | ((signal: AbortSignal) => Promise<StreamPipe>);
 
 /**
- * A pipe as a Duplex, with what `http`, `https`, `tls` and undici expect of a `net.Socket`: half-close, back pressure in both
- * directions, `setNoDelay`, `setKeepAlive`, `setTimeout`, `ref`, `unref`, addresses and byte counts, `connect` when it was made
- * before its connection.
+ * A pipe as a Duplex, with what `http`, `https`, `tls` and undici expect of a `net.Socket`: half-close, back pressure
+ * in both directions, `setNoDelay`, `setKeepAlive`, `setTimeout`, `ref`, `unref`, addresses and byte counts, `connect`
+ * when it was made before its connection.
  *
  * Over UDP each write is a datagram, and each `data` event is one while the stream flows.
  */
@@ -73,7 +73,9 @@ export class PipeStream extends Duplex {
   #isEnded = false;
   #onClosed: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Milliseconds of silence after which `timeout` is emitted; undefined until {@link PipeStream.setTimeout} was called. */
+  /**
+   * Milliseconds of silence after which `timeout` is emitted; undefined until {@link PipeStream.setTimeout} was called.
+   */
   timeout: number | undefined;
 
   /** @internal */
@@ -164,7 +166,8 @@ export class PipeStream extends Duplex {
     this.#alive();
     const pipe = this.#pipe;
     if (pipe === undefined) return done();
-    // Headers and body of a request come as several small chunks: together they are one system call. Datagrams stay apart.
+    // Headers and body of a request come as several small chunks: together they are one system call. Datagrams stay
+    // apart.
     let next = 0;
     const send = (error?: Error): void => {
       if (error !== undefined || next === chunks.length) return done(error);

@@ -38,9 +38,9 @@ export const TIMED_OUT: number = -ETIMEDOUT;
 const ours = new WeakSet<Error>();
 
 /**
- * The error for one of those who wait for it: a copy with the stack of that wait, if it is one of the system. Called in an `async`
- * function that awaits, V8 goes on from there to the lines that await it, which costs nothing until something fails. What somebody
- * else made stays what it is.
+ * The error for one of those who wait for it: a copy with the stack of that wait, if it is one of the system. Called in
+ * an `async` function that awaits, V8 goes on from there to the lines that await it, which costs nothing until
+ * something fails. What somebody else made stays what it is.
  */
 export function forWaiter(error: unknown): unknown {
   if (!(error instanceof Error) || !ours.has(error)) return error;

@@ -19,7 +19,8 @@ export function secure(
   signal: AbortSignal | undefined,
 ): Promise<TlsChannel> {
   return new Promise((resolve, reject) => {
-    // The name is what the certificate is checked for; addresses are none in the extension (RFC 6066, section 3), but are checked.
+    // The name is what the certificate is checked for; addresses are none in the extension (RFC 6066, section 3), but
+    // are checked.
     const names = isIP(host) === 0 ? { servername: host, host } : { host };
     const socket = tls().connect({ ...names, ...options, socket: new PipeStream(inner, { allowHalfOpen: true }) });
     const end = () => {

@@ -12,8 +12,8 @@ export interface BindOptions {
   /** A local address to bind instead of the route's own, also `'0.0.0.0'` or `'::'`. */
   ip?: string | undefined;
   /**
-   * `strict`, the default: it is an error if the system refuses to tie the socket to the interface. `best-effort`: then it is
-   * bound by its address alone, and {@link BoundRoute.interfaceRefused} says why.
+   * `strict`, the default: it is an error if the system refuses to tie the socket to the interface. `best-effort`: then
+   * it is bound by its address alone, and {@link BoundRoute.interfaceRefused} says why.
    */
   interfaceBinding?: 'strict' | 'best-effort' | undefined;
 }

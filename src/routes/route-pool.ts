@@ -22,7 +22,10 @@ const MAX_RUNS = 65_536;
 /** More ranges than a pool can have: what is saved is whole. */
 const ALL_RUNS = 2 ** 32 - 1;
 
-/** Single items lie side by side in bytes that are made for many: an allocation for each would cost more than all the rest. */
+/**
+ * Single items lie side by side in bytes that are made for many: an allocation for each would cost more than all the
+ * rest.
+ */
 const SLAB_ITEMS = 256;
 let slab: Buffer = Buffer.alloc(0);
 let slabAt = 0;
@@ -31,8 +34,8 @@ let slabAt = 0;
 let nextNumber = 0;
 
 /**
- * The external addresses of routes, as one lazy sequence from one address to a /64 and beyond: each is a {@link Route} with
- * that single external address and the local one to bind for it. An address that two routes hold counts once.
+ * The external addresses of routes, as one lazy sequence from one address to a /64 and beyond: each is a {@link Route}
+ * with that single external address and the local one to bind for it. An address that two routes hold counts once.
  *
  * @example
  * const pool = nic.rp[IP4];
@@ -347,8 +350,9 @@ export class RoutePool implements Iterable<Route> {
   }
 
   /**
-   * An agent for `http`, or with `protocol: 'https:'` for `https`, that gives each request a route of this pool: one after the
-   * other, `pick: 'random'`, or by a function. An idle connection is used again only by a request with its route.
+   * An agent for `http`, or with `protocol: 'https:'` for `https`, that gives each request a route of this pool: one
+   * after the other, `pick: 'random'`, or by a function. An idle connection is used again only by a request with its
+   * route.
    *
    * @example
    * http.get('http://example.net/', { agent: pool.agent({ pick: 'random', maxTotalSockets: 1000 }) });
@@ -361,8 +365,9 @@ export class RoutePool implements Iterable<Route> {
   }
 
   /**
-   * A connector for undici that gives each connection a route of this pool: `new Agent({ connect: pool.connector() })`. undici
-   * sends many requests over one connection; with `pipelining: 0` and `connections` there are as many sources as connections.
+   * A connector for undici that gives each connection a route of this pool: `new Agent({ connect: pool.connector() })`.
+   * undici sends many requests over one connection; with `pipelining: 0` and `connections` there are as many sources as
+   * connections.
    *
    * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
    */

@@ -43,8 +43,8 @@ export interface PackedItem {
 }
 
 /**
- * Addresses of an interface that leave as the same external address, or a block whose every address leaves as itself. An item
- * of a pool is a route with a single external address.
+ * Addresses of an interface that leave as the same external address, or a block whose every address leaves as itself.
+ * An item of a pool is a route with a single external address.
  */
 export class Route {
   readonly #source: RouteSource;
@@ -67,8 +67,8 @@ export class Route {
   }
 
   /**
-   * The interface's side. For IPv6 routes with an external side these are its link-local addresses, if it has any: they belong
-   * to every route, as P2PD has it; see {@link Route.locals} for what is bound.
+   * The interface's side. For IPv6 routes with an external side these are its link-local addresses, if it has any: they
+   * belong to every route, as P2PD has it; see {@link Route.locals} for what is bound.
    */
   get nicIps(): readonly AddressRange[] {
     const { af, linkLocal, external } = this.#source;
@@ -130,12 +130,13 @@ export class Route {
   /**
    * Checks that its address can be bound now, and gives the tuple to bind.
    *
-   * A socket is bound to the address, tied to the interface (Linux: `SO_BINDTODEVICE`), looked at and closed again. Port 0
-   * stays 0: the system chooses when the socket is made. IPv6 servers bind the external side, which is what the interface
-   * holds; behind an IPv6 NAT it is the address that leaves as it.
+   * A socket is bound to the address, tied to the interface (Linux: `SO_BINDTODEVICE`), looked at and closed again.
+   * Port 0 stays 0: the system chooses when the socket is made. IPv6 servers bind the external side, which is what the
+   * interface holds; behind an IPv6 NAT it is the address that leaves as it.
    *
    * @throws system errors in Node's shape: `bind EADDRNOTAVAIL` for an address that is gone, `bind EADDRINUSE`,
-   *   `setsockopt EPERM` if the system refuses the interface; RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_NO_ROUTE`
+   *   `setsockopt EPERM` if the system refuses the interface; RoutePoolError `ERR_ROUTEPOOL_OPTION`,
+   *   `ERR_ROUTEPOOL_NO_ROUTE`
    */
   async bind(options: BindOptions = {}): Promise<BoundRoute> {
     const { port, ip, interfaceBinding } = checkBindOptions(options, this.bind);
@@ -167,8 +168,8 @@ export class Route {
   /**
    * Asks STUN servers what this route's address leaves as now, through a socket like that of {@link Route.bind}.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL` if the machine does not hold the address any more, `ERR_ROUTEPOOL_SERVER`,
-   *   `ERR_ROUTEPOOL_RESOLVE`, `ERR_ROUTEPOOL_OPTION`; AbortError
+   * @throws RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL` if the machine does not hold the address any more,
+   *   `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_RESOLVE`, `ERR_ROUTEPOOL_OPTION`; AbortError
    */
   async observe(options: LoadOptions = {}): Promise<Observation> {
     const origin = callSite(this.observe);
@@ -193,8 +194,8 @@ export class Route {
   }
 
   /**
-   * An agent for `http`, or with `protocol: 'https:'` for `https`, whose connections leave by this route. It takes the options
-   * of Node's agents, and keeps connections alive unless `keepAlive` is false.
+   * An agent for `http`, or with `protocol: 'https:'` for `https`, whose connections leave by this route. It takes the
+   * options of Node's agents, and keeps connections alive unless `keepAlive` is false.
    *
    * @example
    * http.get('http://example.net/', { agent: route.agent() });
@@ -208,8 +209,8 @@ export class Route {
   }
 
   /**
-   * A connector for undici, whose connections leave by this route: `new Agent({ connect: route.connector() })`. It takes the
-   * options of `tls.connect` for https. (undici's own `connect: { localAddress }` is ignored by undici.)
+   * A connector for undici, whose connections leave by this route: `new Agent({ connect: route.connector() })`. It
+   * takes the options of `tls.connect` for https. (undici's own `connect: { localAddress }` is ignored by undici.)
    *
    * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
    */

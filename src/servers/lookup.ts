@@ -6,8 +6,8 @@ import { isIP } from '../address/is-ip.ts';
 import type { LookupFunction } from '../options/check.ts';
 
 /**
- * Asks for all addresses of a name. A resolver that throws, or gives a promise that rejects, is one that has failed, and so is one
- * that does not give a list of addresses. Of several answers the first counts.
+ * Asks for all addresses of a name. A resolver that throws, or gives a promise that rejects, is one that has failed,
+ * and so is one that does not give a list of addresses. Of several answers the first counts.
  */
 export function askLookup(lookup: LookupFunction, host: string, family: Family | 0): Promise<LookupAddress[]> {
   return new Promise((resolve, reject) => {

@@ -16,7 +16,10 @@ export interface LoadOptions {
    * believed; with one, the result says `single-server`.
    */
   stunServers?: string | readonly string[] | undefined;
-  /** When a server is given up, in milliseconds, 1 to 600,000; 5,000 by default. A name may take as long to resolve before, by default 6,000. */
+  /**
+   * When a server is given up, in milliseconds, 1 to 600,000; 5,000 by default. A name may take as long to resolve
+   * before, by default 6,000.
+   */
   timeoutMs?: number | undefined;
   /** Cancels: the promise then rejects with an AbortError. */
   signal?: AbortSignal | undefined;

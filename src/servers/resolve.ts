@@ -1,4 +1,6 @@
-/** The one place where names of STUN servers are resolved: each within a time limit, until an abort, and with one error. */
+/**
+ * The one place where names of STUN servers are resolved: each within a time limit, until an abort, and with one error.
+ */
 import { isIP } from '../address/is-ip.ts';
 import type { Family } from '../address/family.ts';
 import { DNS_TIMEOUT_MS } from '../defaults.ts';
@@ -32,8 +34,9 @@ export interface Resolution {
 }
 
 /**
- * Resolves the servers that a user named, or the public ones, for the families. A name that resolves for one family alone is asked over
- * that; one that resolves for none is an error if the user named it, and left out of the public ones.
+ * Resolves the servers that a user named, or the public ones, for the families. A name that resolves for one family
+ * alone is asked over that; one that resolves for none is an error if the user named it, and left out of the public
+ * ones.
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_SERVER`, `ERR_ROUTEPOOL_RESOLVE`; AbortError
  */
@@ -56,8 +59,8 @@ export async function resolveAll(
 }
 
 /**
- * Resolves the servers of a sweep, which has one family. Of the public ones one is enough; what the user named must be there. An address
- * of the other family is given as it is: the sweep refuses it by name.
+ * Resolves the servers of a sweep, which has one family. Of the public ones one is enough; what the user named must be
+ * there. An address of the other family is given as it is: the sweep refuses it by name.
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_RESOLVE`; AbortError
  */

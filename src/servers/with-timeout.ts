@@ -11,7 +11,8 @@ export interface WaitLimits {
 }
 
 /**
- * What `work` gives, or what `late` gives or throws if it takes longer than the time limit; rejects at once when the signal aborts.
+ * What `work` gives, or what `late` gives or throws if it takes longer than the time limit; rejects at once when the
+ * signal aborts.
  *
  * @param origin the call whose stack an AbortError gets
  */

@@ -1,4 +1,6 @@
-/** Which addresses a STUN server should listen at: chosen from what this machine's interfaces look like from outside. */
+/**
+ * Which addresses a STUN server should listen at: chosen from what this machine's interfaces look like from outside.
+ */
 import { FAMILIES, type Family } from '../address/family.ts';
 import type { Interface } from '../interface/interface.ts';
 import { listInterfaces, type InterfaceAddress } from '../interface/facts.ts';
@@ -32,9 +34,9 @@ function rank({ ip, seen, certainty, global }: Candidate): number {
 }
 
 /**
- * Asks STUN servers what the addresses of this machine leave as, and chooses for each family two with different external
- * addresses; if there is only one, that one, and the notes say what is missing. Where nobody answers, or with `offline`,
- * addresses are taken for what clients see.
+ * Asks STUN servers what the addresses of this machine leave as, and chooses for each family two with different
+ * external addresses; if there is only one, that one, and the notes say what is missing. Where nobody answers, or with
+ * `offline`, addresses are taken for what clients see.
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_SERVER`; AbortError
  */

@@ -7,14 +7,14 @@ import { asCaller, checkBoolean, checkNames, checkNumber, checkString, defined, 
 /** Where to listen, and what to answer. */
 export interface StunServerOptions {
   /**
-   * Addresses of this machine, no wildcards; `127.0.0.1` by default. With one of a family the server answers plain Binding
-   * requests; with two it is a server of RFC 5780, which clients can ask to answer from the other address or port. Both
-   * families can be served at once: up to two IPv4 and two IPv6 addresses.
+   * Addresses of this machine, no wildcards; `127.0.0.1` by default. With one of a family the server answers plain
+   * Binding requests; with two it is a server of RFC 5780, which clients can ask to answer from the other address or
+   * port. Both families can be served at once: up to two IPv4 and two IPv6 addresses.
    */
   address?: string | readonly string[] | undefined;
   /**
-   * What clients see instead of each of `address`, in the same order, where a NAT maps addresses one to one (the usual set-up
-   * of clouds). By default they see the addresses themselves.
+   * What clients see instead of each of `address`, in the same order, where a NAT maps addresses one to one (the usual
+   * set-up of clouds). By default they see the addresses themselves.
    */
   advertise?: string | readonly string[] | undefined;
   /** Port, 0 to 65535; 0, the default, picks a free one. */
@@ -22,16 +22,17 @@ export interface StunServerOptions {
   /** The other port of RFC 5780, 0 to 65535; by default the next after `port`, or a free one if that is 0. */
   otherPort?: number | undefined;
   /**
-   * Also listen for TCP connections, at the same addresses and ports; false by default. At most 1,024 connections at once, 64
-   * of one address; one that sends nothing for 60 s is closed.
+   * Also listen for TCP connections, at the same addresses and ports; false by default. At most 1,024 connections at
+   * once, 64 of one address; one that sends nothing for 60 s is closed.
    */
   tcp?: boolean | undefined;
   /** Blocks (`10.0.0.0/8`, ranges, addresses) whose addresses may ask; everybody by default. */
   allow?: string | readonly string[] | undefined;
   /**
-   * Replies a second that each IPv4 /24 and each IPv6 /56 of sources gets, 0.01 to 1,000,000, or 0 for no limit; 1,000 by
-   * default. It keeps the server from being used against somebody whose addresses are forged. Loopback has no limit. For the
-   * validation of an IPv6 block, whose sources are all in one prefix, or through a NAT, set it to 0 and name `allow`.
+   * Replies a second that each IPv4 /24 and each IPv6 /56 of sources gets, 0.01 to 1,000,000, or 0 for no limit; 1,000
+   * by default. It keeps the server from being used against somebody whose addresses are forged. Loopback has no limit.
+   * For the validation of an IPv6 block, whose sources are all in one prefix, or through a NAT, set it to 0 and name
+   * `allow`.
    */
   ratePerPrefix?: number | undefined;
   /** Threads, 1 to 64; 1 by default. More than one is offered on Linux only (`SO_REUSEPORT`). */
@@ -155,10 +156,10 @@ const REASONS = stunIgnoredReasons() as StunIgnoredReason[];
 const listening = new Set<StunServer>();
 
 /**
- * Answers STUN Binding requests over UDP (RFC 8489) with the address that they came from, on threads of its own; with two
- * addresses it lets clients find out how their NAT behaves (RFC 5780). It is made of what {@link validate} uses for loopback
- * blocks; run it on another host to validate blocks through a network. As Node's own servers it keeps the process alive until
- * it is closed, or {@link StunServer.unref} is called.
+ * Answers STUN Binding requests over UDP (RFC 8489) with the address that they came from, on threads of its own; with
+ * two addresses it lets clients find out how their NAT behaves (RFC 5780). It is made of what {@link validate} uses for
+ * loopback blocks; run it on another host to validate blocks through a network. As Node's own servers it keeps the
+ * process alive until it is closed, or {@link StunServer.unref} is called.
  *
  * @example
  * const server = StunServer.listen({ address: '127.0.0.1' });
@@ -176,8 +177,8 @@ export class StunServer implements AsyncDisposable {
   /** The port it listens at. */
   readonly port: number;
   /**
-   * All endpoints. A family with one address has one; with two it has four: first address and port, first address and other
-   * port, second address and port, second address and other port.
+   * All endpoints. A family with one address has one; with two it has four: first address and port, first address and
+   * other port, second address and port, second address and other port.
    */
   readonly endpoints: readonly StunEndpoint[];
 
@@ -192,12 +193,13 @@ export class StunServer implements AsyncDisposable {
   }
 
   /**
-   * Starts a server (RFC 8489; with two addresses of a family RFC 5780). It answers from threads of the addon until it is closed.
+   * Starts a server (RFC 8489; with two addresses of a family RFC 5780). It answers from threads of the addon until it
+   * is closed.
    *
    * Linux: batches and threads that share the ports. Elsewhere one thread, a datagram a system call; not yet run there.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option, `ERR_ROUTEPOOL_NOT_LOCAL` for an IPv6 address that this
-   * machine does not hold; a system error like `bind EADDRINUSE` otherwise
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option, `ERR_ROUTEPOOL_NOT_LOCAL` for an IPv6 address
+   *   that this machine does not hold; a system error like `bind EADDRINUSE` otherwise
    */
   static listen(options: StunServerOptions = {}): StunServer {
     const config = asCaller(StunServer.listen, () => check(options));

@@ -122,8 +122,8 @@ export class Sockets {
 let blocks = 0;
 
 /**
- * A /24 of loopback addresses that nothing else in this process uses, such as `127.81.7.`. Other processes most likely use another
- * one; the ports are free in any case.
+ * A /24 of loopback addresses that nothing else in this process uses, such as `127.81.7.`. Other processes most likely
+ * use another one; the ports are free in any case.
  *
  * @internal
  */

@@ -17,7 +17,10 @@ export interface SimulatedNatOptions {
   allocation?: 'equal' | 'preserving' | 'independent' | 'dependent' | 'random' | undefined;
   /** The distance or step of `preserving`, `independent` and `dependent`, in ports, 1 to 65,535; 2 by default. */
   step?: number | undefined;
-  /** How many external addresses it has, 1 to 90; 1 by default. With `arbitrary` pooling each mapping takes one of them at random. */
+  /**
+   * How many external addresses it has, 1 to 90; 1 by default. With `arbitrary` pooling each mapping takes one of them
+   * at random.
+   */
   externals?: number | undefined;
   /** Whether a host keeps one external address (`paired`, the default), or each mapping takes any. */
   pooling?: 'paired' | 'arbitrary' | undefined;
@@ -49,7 +52,9 @@ export interface SimulatedNatCounters {
   readonly lost: number;
 }
 
-/** The NATs of this process by the beginning of their addresses: a host behind one may send to the outside of another. */
+/**
+ * The NATs of this process by the beginning of their addresses: a host behind one may send to the outside of another.
+ */
 const nats = new Map<string, SimulatedNat>();
 
 /** The parts of a block: hosts inside are .1 to .99, external addresses from .101, servers from .201. */
@@ -57,15 +62,16 @@ const FIRST_EXTERNAL = 101;
 const FIRST_SERVER = 201;
 
 /**
- * A NAT for tests. Hosts behind it are sockets that are bound to its inside addresses ({@link SimulatedNat.host}); what they send to
- * its STUN servers, to the external address of another SimulatedNat of this process, or to an address that stands for a host outside
- * ({@link SimulatedNat.reach}) is translated and filtered as a NAT of that kind does. All of it is UDP over real sockets on
- * 127.0.0.0/8; nothing leaves the machine.
+ * A NAT for tests. Hosts behind it are sockets that are bound to its inside addresses ({@link SimulatedNat.host}); what
+ * they send to its STUN servers, to the external address of another SimulatedNat of this process, or to an address that
+ * stands for a host outside ({@link SimulatedNat.reach}) is translated and filtered as a NAT of that kind does. All of
+ * it is UDP over real sockets on 127.0.0.0/8; nothing leaves the machine.
  *
- * The 1,024 external ports that were used last are held open; an older one is opened again when a host inside sends from it.
+ * The 1,024 external ports that were used last are held open; an older one is opened again when a host inside sends
+ * from it.
  *
- * Linux and Windows. With mapping `none`, hosts outside reach inside addresses without being filtered, since these are the same; its
- * own STUN servers are filtered.
+ * Linux and Windows. With mapping `none`, hosts outside reach inside addresses without being filtered, since these are
+ * the same; its own STUN servers are filtered.
  *
  * @example
  * const nat = await SimulatedNat.listen({ mapping: 'address-and-port-dependent' });
@@ -114,7 +120,8 @@ export class SimulatedNat implements AsyncDisposable {
   /**
    * Makes a NAT.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option; a system error if loopback addresses cannot be bound
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option; a system error if loopback addresses cannot be
+   *   bound
    */
   static async listen(options: SimulatedNatOptions = {}): Promise<SimulatedNat> {
     const { kind, blocked, servers, faults, path, seed } = asCaller(SimulatedNat.listen, () => check(options));
@@ -159,8 +166,9 @@ export class SimulatedNat implements AsyncDisposable {
   }
 
   /**
-   * The address and port by which hosts inside reach a host outside that is no part of a simulation, such as a server of your own
-   * at `127.0.0.1:5000`. It sees the NAT's external address; hosts inside see its answers come from what is given here.
+   * The address and port by which hosts inside reach a host outside that is no part of a simulation, such as a server
+   * of your own at `127.0.0.1:5000`. It sees the NAT's external address; hosts inside see its answers come from what is
+   * given here.
    */
   async reach(endpoint: string): Promise<string> {
     const { ip, port } = splitEndpoint(endpoint);

@@ -6,13 +6,12 @@ import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts'
 import { checkPath, Path, type PathOptions } from './path.ts';
 
 /**
- * What is wrong with a server:
- * `plain` knows nothing of RFC 5780 and answers 420 to its attributes; `ignores-change` neither, and ignores them; `other-same-ip`
- * tells its own address as the other one; `other-dead` tells another one where nothing answers; `dead` answers nothing;
- * `wrong-id-first` sends each answer with a wrong id before the right one; `noise` sends each cut short, from a wrong port, and
- * three times; `rewritten` has MAPPED-ADDRESS as something on the way would rewrite it; `no-response-port` refuses RESPONSE-PORT;
- * `lies` adds to the mapped port; `saysAddress` tells that endpoint in place of what it saw; `otherAddress` tells that other
- * address, such as a private one.
+ * What is wrong with a server: `plain` knows nothing of RFC 5780 and answers 420 to its attributes; `ignores-change`
+ * neither, and ignores them; `other-same-ip` tells its own address as the other one; `other-dead` tells another one
+ * where nothing answers; `dead` answers nothing; `wrong-id-first` sends each answer with a wrong id before the right
+ * one; `noise` sends each cut short, from a wrong port, and three times; `rewritten` has MAPPED-ADDRESS as something on
+ * the way would rewrite it; `no-response-port` refuses RESPONSE-PORT; `lies` adds to the mapped port; `saysAddress`
+ * tells that endpoint in place of what it saw; `otherAddress` tells that other address, such as a private one.
  */
 export type ServerFault =
   | 'plain'
@@ -123,8 +122,8 @@ export class ServerRules {
 }
 
 /**
- * A STUN server of RFC 5780 in this process, with two addresses, two ports, and faults as told: for testing clients. It answers from
- * JavaScript, one datagram at a time; for real use there is the `StunServer` of `routepool`.
+ * A STUN server of RFC 5780 in this process, with two addresses, two ports, and faults as told: for testing clients. It
+ * answers from JavaScript, one datagram at a time; for real use there is the `StunServer` of `routepool`.
  *
  * @example
  * const server = await StunServer.listen({ fault: 'other-dead' });

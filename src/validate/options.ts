@@ -18,9 +18,9 @@ import {
 } from '../options/check.ts';
 
 /**
- * Which addresses of a block are meant: `all` of them; the hosts of a `subnet` (without network and broadcast address, the
- * IPv6 subnet-router anycast address; /31, /32, /127 and /128 whole); or IPv4 addresses that end neither in 0 nor in 255
- * (`no-0-255`: 65,024 of a /16).
+ * Which addresses of a block are meant: `all` of them; the hosts of a `subnet` (without network and broadcast address,
+ * the IPv6 subnet-router anycast address; /31, /32, /127 and /128 whole); or IPv4 addresses that end neither in 0 nor
+ * in 255 (`no-0-255`: 65,024 of a /16).
  */
 export type HostPolicy = 'all' | 'subnet' | 'no-0-255';
 
@@ -35,9 +35,9 @@ export interface Sample {
 /** How to validate. Everything is optional. */
 export interface ValidateOptions {
   /**
-   * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`, or `'embedded'` for the responder inside this process.
-   * By default the embedded one for loopback blocks, else a few public ones at 50 probes a second in all. With two or more
-   * server addresses, a `mapped` verdict needs two of them to agree.
+   * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`, or `'embedded'` for the responder inside this
+   * process. By default the embedded one for loopback blocks, else a few public ones at 50 probes a second in all. With
+   * two or more server addresses, a `mapped` verdict needs two of them to agree.
    */
   server?: string | readonly string[] | undefined;
   /** Most probes a second, 0.01 to 100,000,000. By default as fast as the network answers; 50 with public servers. */
@@ -57,16 +57,19 @@ export interface ValidateOptions {
   interface?: string | undefined;
   /** Seed of the order in which sources are asked: a number, or text of one, up to 64 bits. Random by default. */
   seed?: bigint | number | string | undefined;
-  /** A file that the state is kept in: a run of the same blocks, servers and interface that was killed goes on from there. */
+  /**
+   * A file that the state is kept in: a run of the same blocks, servers and interface that was killed goes on from
+   * there.
+   */
   state?: string | undefined;
   /**
-   * Bytes of receive buffer to ask the kernel for, 1,024 to 1,073,741,824; 4 MiB by default. The number of probes in flight
-   * follows what the kernel grants (Linux: `net.core.rmem_max`).
+   * Bytes of receive buffer to ask the kernel for, 1,024 to 1,073,741,824; 4 MiB by default. The number of probes in
+   * flight follows what the kernel grants (Linux: `net.core.rmem_max`).
    */
   receiveBuffer?: number | undefined;
   /**
-   * `one` socket for all sources (the default on Linux; macOS, FreeBSD and Windows have it on request, with a system call for each
-   * datagram) or one `per-source` (everywhere, the default elsewhere, ten times slower).
+   * `one` socket for all sources (the default on Linux; macOS, FreeBSD and Windows have it on request, with a system
+   * call for each datagram) or one `per-source` (everywhere, the default elsewhere, ten times slower).
    */
   sockets?: 'one' | 'per-source' | undefined;
   /** Stops the run; iteration and summary then reject with an AbortError. */

@@ -51,8 +51,8 @@ const NOTHING = Buffer.alloc(0);
 const awaited = new Set<ValidationRun>();
 
 /**
- * Calls `call` with the run if it is still there. It stands outside the class because a closure made inside a method holds
- * `this` as soon as any other closure of that method does.
+ * Calls `call` with the run if it is still there. It stands outside the class because a closure made inside a method
+ * holds `this` as soon as any other closure of that method does.
  */
 function weakly(target: ValidationRun, call: (run: ValidationRun) => void): () => boolean {
   const weak = new WeakRef(target);
@@ -74,8 +74,8 @@ function weakInterval(call: () => boolean): NodeJS.Timeout {
 /**
  * A validation under way: iterate it for a verdict for each source, or await {@link ValidationRun.summary}.
  *
- * The sweep runs on a thread of its own. It keeps the process alive only while somebody waits for it, and it waits for a
- * slow loop: at most some 16,000 verdicts are held. Leaving the loop stops it.
+ * The sweep runs on a thread of its own. It keeps the process alive only while somebody waits for it, and it waits for
+ * a slow loop: at most some 16,000 verdicts are held. Leaving the loop stops it.
  */
 export class ValidationRun
   extends EventEmitter<{ progress: [ValidationProgress] }>
@@ -138,9 +138,11 @@ export class ValidationRun
   }
 
   /**
-   * Each verdict as it is found, in the order of the answers. Leaving the loop stops the run. A slow loop slows the sweep down.
+   * Each verdict as it is found, in the order of the answers. Leaving the loop stops the run. A slow loop slows the
+   * sweep down.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a second loop, or one after the summary; what {@link ValidationRun.summary} rejects with
+   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a second loop, or one after the summary; what
+   *   {@link ValidationRun.summary} rejects with
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Verdict> {
     this.#take();
@@ -211,19 +213,22 @@ export class ValidationRun
   }
 
   /**
-   * What was found, once the run is over. Without a loop over the run the single verdicts are counted and not kept; with
-   * one, this waits until the loop has seen them.
+   * What was found, once the run is over. Without a loop over the run the single verdicts are counted and not kept;
+   * with one, this waits until the loop has seen them.
    *
-   * @throws RoutePoolError when nothing could be found out: `ERR_ROUTEPOOL_SERVER_SILENT`, `ERR_ROUTEPOOL_SERVER_REFUSED`,
-   *   `ERR_ROUTEPOOL_UNREACHABLE`, `ERR_ROUTEPOOL_RESOLVE`; `ERR_ROUTEPOOL_STATE` if the state cannot be written; AbortError, unless
-   *   the run had ended before
+   * @throws RoutePoolError when nothing could be found out: `ERR_ROUTEPOOL_SERVER_SILENT`,
+   *   `ERR_ROUTEPOOL_SERVER_REFUSED`, `ERR_ROUTEPOOL_UNREACHABLE`, `ERR_ROUTEPOOL_RESOLVE`; `ERR_ROUTEPOOL_STATE` if
+   *   the state cannot be written; AbortError, unless the run had ended before
    */
   async summary(): Promise<ValidationSummary> {
     const result = await this.#result();
     return (this.#summary ??= toSummary(result));
   }
 
-  /** The proven sources, once the run is over: each leaves as itself. Of a pool it is the part that was proven. Waits and fails as {@link ValidationRun.summary}. */
+  /**
+   * The proven sources, once the run is over: each leaves as itself. Of a pool it is the part that was proven. Waits
+   * and fails as {@link ValidationRun.summary}.
+   */
   async pool(): Promise<RoutePool> {
     await this.#result();
     const pool = this.#native?.pool();
@@ -272,7 +277,8 @@ export class ValidationRun
   /** The next records, undefined at the end. */
   async #pull(): Promise<Uint8Array | undefined> {
     return this.#held(async (native) => {
-      // A reader that is slower than the sweep always finds records: it must not keep timers and signals from their turn.
+      // A reader that is slower than the sweep always finds records: it must not keep timers and signals from their
+      // turn.
       await new Promise((resolve) => void setImmediate(resolve));
       for (;;) {
         if (!this.#drained) this.#throwIfAborted();

@@ -16,8 +16,8 @@ export type UnknownReason = 'loss' | 'nat-ports' | 'network-lost' | 'servers-dis
  * What every verdict has.
  *
  * **A verdict is a view of a packed record: all of its fields but `status` are getters, read when they are looked at.**
- * Spread, `structuredClone` and `Object.keys` do not see getters, so `{ ...verdict }` has a status and nothing else. Use
- * {@link Common.toJSON} for a plain copy, to spread or to post to a worker.
+ * Spread, `structuredClone` and `Object.keys` do not see getters, so `{ ...verdict }` has a status and nothing else.
+ * Use {@link Common.toJSON} for a plain copy, to spread or to post to a worker.
  */
 interface Common {
   /** The source. */
@@ -91,7 +91,10 @@ interface Unknown extends Common {
   readonly external: string | undefined;
 }
 
-/** What was found for one source: a union on `status`. Its fields are getters; copy it with `verdict.toJSON()`, not by spreading. */
+/**
+ * What was found for one source: a union on `status`. Its fields are getters; copy it with `verdict.toJSON()`, not by
+ * spreading.
+ */
 export type Verdict = Ok | Mapped | NoReply | Refused | BadReply | Unknown;
 
 /** The verdicts of one status. */
@@ -147,8 +150,8 @@ function uint32(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * One verdict as an object over its record; nothing is decoded until it is looked at. Texts are made by the getters, since
- * a program that counts a million verdicts reads a million statuses and few addresses.
+ * One verdict as an object over its record; nothing is decoded until it is looked at. Texts are made by the getters,
+ * since a program that counts a million verdicts reads a million statuses and few addresses.
  */
 class RecordVerdict {
   readonly status: Status;
@@ -297,7 +300,10 @@ export const REFUSALS: Partial<Record<string, string>> = {
   EINVAL: 'the address cannot be used as a source, as with network and broadcast addresses',
 };
 
-/** What a verdict means and, where something can be done, what to do: a sentence without the address, such as "leaves as itself". */
+/**
+ * What a verdict means and, where something can be done, what to do: a sentence without the address, such as "leaves as
+ * itself".
+ */
 export function describe(verdict: Verdict): string {
   switch (verdict.status) {
     case 'ok':

@@ -80,9 +80,9 @@ export interface DefaultChange {
 }
 
 /**
- * Addresses leave as another external address. A route stays the same route while the machine holds its addresses: these are
- * `locals`, and part of what `route` has. Silence of the servers is no change, and one server's word changes nothing that two
- * had agreed on.
+ * Addresses leave as another external address. A route stays the same route while the machine holds its addresses:
+ * these are `locals`, and part of what `route` has. Silence of the servers is no change, and one server's word changes
+ * nothing that two had agreed on.
  */
 export interface ExternalChange {
   /** What has happened. */

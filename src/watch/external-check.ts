@@ -10,7 +10,10 @@ import type { CheckedExternalOptions } from './options.ts';
 /** Who is told. */
 export interface ExternalListener {
   readonly compare: NativeWatch['externals'];
-  /** Whether it has taken what it was told; undefined once it is gone. While it is slow nobody is asked: it is told the difference later. */
+  /**
+   * Whether it has taken what it was told; undefined once it is gone. While it is slow nobody is asked: it is told the
+   * difference later.
+   */
   readonly keepsUp: () => boolean | undefined;
   readonly tell: (changes: readonly ExternalChange[]) => void;
 }

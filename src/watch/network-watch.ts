@@ -52,12 +52,15 @@ const HEARD = ['change', ...CHANGE_TYPES] as const;
 /** Longer than any watch: the timer only keeps the process alive. */
 const HOLD_MS = 2 ** 30;
 
-/** Watches that somebody iterates or listens to: they must not be collected. One that nobody uses may be, which ends its thread. */
+/**
+ * Watches that somebody iterates or listens to: they must not be collected. One that nobody uses may be, which ends its
+ * thread.
+ */
 const used = new Set<NetworkWatch>();
 
 /**
- * Calls `call` with the watch if it is still there. It stands outside the class because a closure made inside a method holds
- * `this` as soon as any other closure of that method does.
+ * Calls `call` with the watch if it is still there. It stands outside the class because a closure made inside a method
+ * holds `this` as soon as any other closure of that method does.
  */
 function weakly(
   target: { readonly watch: WeakRef<NetworkWatch> | undefined },
@@ -72,9 +75,9 @@ function weakly(
 /**
  * A watch under way: iterate it, or listen to its events.
  *
- * It keeps the process alive while somebody iterates it or listens to changes, unless {@link NetworkWatch.unref} was called.
- * A slow loop misses nothing that lasts: what happens meanwhile is told as one difference, so memory stays bounded. Leaving
- * the loop closes the watch.
+ * It keeps the process alive while somebody iterates it or listens to changes, unless {@link NetworkWatch.unref} was
+ * called. A slow loop misses nothing that lasts: what happens meanwhile is told as one difference, so memory stays
+ * bounded. Leaving the loop closes the watch.
  */
 export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIterable<NetworkChange>, AsyncDisposable {
   readonly #native: NativeWatch;
@@ -142,8 +145,8 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
   }
 
   /**
-   * Each change. Only one loop can run over a watch, and leaving it closes the watch. Listeners hear of changes at the pace of
-   * the loop.
+   * Each change. Only one loop can run over a watch, and leaving it closes the watch. Listeners hear of changes at the
+   * pace of the loop.
    *
    * @throws AbortError after an abort; RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a second loop
    */

@@ -8,25 +8,27 @@ import { asCaller, checkNames, checkNumber, wrong } from '../options/check.ts';
 /** How external addresses are watched. */
 export interface WatchExternalOptions extends Omit<LoadOptions, 'signal'> {
   /**
-   * Ask again after so many milliseconds to 1.3 times as many (a random share, so that machines do not ask together), 100 to
-   * 86,400,000; with public servers at least 20,000. By default only after a change, since nothing tells of a NAT's new
-   * address but asking.
+   * Ask again after so many milliseconds to 1.3 times as many (a random share, so that machines do not ask together),
+   * 100 to 86,400,000; with public servers at least 20,000. By default only after a change, since nothing tells of a
+   * NAT's new address but asking.
    */
   intervalMs?: number | undefined;
-  /** Names of the interfaces to ask for. By default those that are up and have a gateway or a block, loopback left out. */
+  /**
+   * Names of the interfaces to ask for. By default those that are up and have a gateway or a block, loopback left out.
+   */
   interfaces?: readonly string[] | undefined;
 }
 
 /** How to watch. Everything is optional. */
 export interface WatchOptions {
   /**
-   * Also tell of external addresses: servers are asked at the beginning and after each change. Nothing is sent without it.
-   * `true` asks public servers, not more often than each 5 s.
+   * Also tell of external addresses: servers are asked at the beginning and after each change. Nothing is sent without
+   * it. `true` asks public servers, not more often than each 5 s.
    */
   external?: boolean | WatchExternalOptions | undefined;
   /**
-   * Look so often, in milliseconds, 10 to 86,400,000, instead of being told. By default Linux tells, and elsewhere interfaces
-   * are looked at each 2,000.
+   * Look so often, in milliseconds, 10 to 86,400,000, instead of being told. By default Linux tells, and elsewhere
+   * interfaces are looked at each 2,000.
    */
   pollMs?: number | undefined;
   /** Ends the watch; a loop over it then rejects with an AbortError. */

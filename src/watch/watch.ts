@@ -4,9 +4,9 @@ import { NetworkWatch } from './network-watch.ts';
 import { checkWatchOptions, type WatchOptions } from './options.ts';
 
 /**
- * Watches the interfaces of this machine: addresses that come and go, links up and down, default routes that move, and, if
- * asked for, what addresses leave as. What is there at the beginning is not told. Changes are told when interfaces have been
- * quiet for 250 ms, or after a second at the latest; what comes and goes in between is not.
+ * Watches the interfaces of this machine: addresses that come and go, links up and down, default routes that move, and,
+ * if asked for, what addresses leave as. What is there at the beginning is not told. Changes are told when interfaces
+ * have been quiet for 250 ms, or after a second at the latest; what comes and goes in between is not.
  *
  * Linux tells of changes by itself (netlink); other systems are looked at each 2 s. Sleep is found on Linux and macOS.
  *

@@ -74,7 +74,9 @@ function zig() {
   return join(TOOLS, 'bin');
 }
 
-/** Runs the smoke test with an addon; gives what it prints. Through a file: Node in wine can write to no pipe of Node's. */
+/**
+ * Runs the smoke test with an addon; gives what it prints. Through a file: Node in wine can write to no pipe of Node's.
+ */
 export function smoke(command, args, addon, env = {}) {
   mkdirSync(OUT, { recursive: true });
   const log = join(OUT, 'smoke.log');
@@ -107,8 +109,8 @@ const EFFORTS = {
 };
 
 /**
- * Builds a target's addon into a folder; gives the file. `effort` is `full` for what is published, `less` without link-time
- * optimization, `least` without any, and with checks for overflow.
+ * Builds a target's addon into a folder; gives the file. `effort` is `full` for what is published, `less` without
+ * link-time optimization, `least` without any, and with checks for overflow.
  */
 export function build(target, { effort = 'less', into = OUT } = {}) {
   const { library, floor, packages, env: more } = targets[target];

@@ -1,5 +1,5 @@
-// Files of Debian's packages for another architecture or of another release, unpacked into a folder and not installed: apt fetches
-// and verifies them with lists of its own, so that the system's stay as they are. No root is needed.
+// Files of Debian's packages for another architecture or of another release, unpacked into a folder and not installed:
+// apt fetches and verifies them with lists of its own, so that the system's stay as they are. No root is needed.
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, updatePackages } from '../../common/system.mjs';
@@ -36,8 +36,8 @@ function main() {
 }
 
 /**
- * Unpacks a package into `folder` unless that is there. `architecture` is Debian's name of it; `version` must match exactly;
- * `release` is another one than the system's, by its code name.
+ * Unpacks a package into `folder` unless that is there. `architecture` is Debian's name of it; `version` must match
+ * exactly; `release` is another one than the system's, by its code name.
  */
 export function unpackDebian(name, { architecture, folder, version, release }) {
   if (existsSync(folder)) return folder;

@@ -40,7 +40,10 @@ const DYLIB = 6;
 const CPUS = { x86_64: 0x0100_0007, aarch64: 0x0100_000c };
 const [LOAD_DYLIB, ID_DYLIB, CODE_SIGNATURE, BUILD_VERSION] = [0x0c, 0x0d, 0x1d, 0x32];
 
-/** That an addon is a library for `cpu`, for macOS `floor` or older, which needs the system's libraries alone and is signed. */
+/**
+ * That an addon is a library for `cpu`, for macOS `floor` or older, which needs the system's libraries alone and is
+ * signed.
+ */
 export function inspectMac(addon, cpu, floor) {
   const file = readFileSync(addon);
   const header = [0, 4, 12].map((at) => file.readUInt32LE(at));

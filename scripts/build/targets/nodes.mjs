@@ -1,4 +1,5 @@
-// Node for this and other platforms: from npm, where each platform's Node is a package, and for musl, which is not there, from PyPI.
+// Node for this and other platforms: from npm, where each platform's Node is a package, and for musl, which is not
+// there, from PyPI.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -9,12 +10,18 @@ import { needPackages, run } from '../../common/system.mjs';
 export const TOOLS = resolve('target', 'tools');
 
 const SYSTEMS = { linux: 'linux', darwin: 'darwin', win32: 'win' };
-/** The first release of Debian whose musl (1.2.5) applies packed relative relocations (DT_RELR), which the wheels' libgcc_s has: with an
- * older one, as that of Debian 12, its first initializer is called at an address that was never relocated, and Node crashes at once. */
+/**
+ * The first release of Debian whose musl (1.2.5) applies packed relative relocations (DT_RELR), which the wheels'
+ * libgcc_s has: with an older one, as that of Debian 12, its first initializer is called at an address that was never
+ * relocated, and Node crashes at once.
+ */
 const MUSL_RELEASE = 'trixie';
 const MUSL_NODE = '24.19.0';
 
-/** Node `version` (a version or a range, of which the newest is taken) of a platform, by default this one: the path of its binary. */
+/**
+ * Node `version` (a version or a range, of which the newest is taken) of a platform, by default this one: the path of
+ * its binary.
+ */
 export function npmNode(version, platform = process.platform, cpu = process.arch) {
   const name = `node-${SYSTEMS[platform]}-${cpu}`;
   const folder = join(TOOLS, `${name}-${version.replaceAll(/[^\w.]/g, '_')}`);

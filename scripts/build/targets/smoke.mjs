@@ -1,5 +1,6 @@
-// node scripts/build/targets/smoke.mjs: what each built addon has to do, on the platform that this process runs on. The addon is the
-// one that ROUTEPOOL_BINDING names. Every socket stays on loopback. Prints one line of JSON; any failure ends with exit code 1.
+// node scripts/build/targets/smoke.mjs: what each built addon has to do, on the platform that this process runs on. The
+// addon is the one that ROUTEPOOL_BINDING names. Every socket stays on loopback. Prints one line of JSON; any failure
+// ends with exit code 1.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
@@ -8,7 +9,8 @@ const { capabilities, listInterfaces, StunServer, validate } = await import(
   process.env.ROUTEPOOL_SMOKE ?? '../../../dist/index.js'
 );
 
-// macOS has 127.0.0.1 alone, and wine lets other addresses be bound but sends from 127.0.0.1: asked of the system without routepool.
+// macOS has 127.0.0.1 alone, and wine lets other addresses be bound but sends from 127.0.0.1: asked of the system
+// without routepool.
 const wholeLoopback = await keepsSource('127.16.0.5');
 const [block, total] = wholeLoopback ? ['127.16.0.0/26', 64] : ['127.0.0.1/32', 1];
 

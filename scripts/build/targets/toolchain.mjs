@@ -1,6 +1,6 @@
-// The compiler for another platform: rustup's own where it has that platform's standard library, else Debian's, with the standard
-// library of Debian for that platform where there is one, and elsewhere with one that it compiles from source (`-Zbuild-std`, an
-// unstable feature: good for checks and tests).
+// The compiler for another platform: rustup's own where it has that platform's standard library, else Debian's, with
+// the standard library of Debian for that platform where there is one, and elsewhere with one that it compiles from
+// source (`-Zbuild-std`, an unstable feature: good for checks and tests).
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
@@ -18,7 +18,10 @@ function hasStandardLibrary(target) {
   return status === 0 && existsSync(stdout.trim());
 }
 
-/** A folder for `--sysroot`: Debian's standard library of this machine, and that of `target` beside it. Of the very same version. */
+/**
+ * A folder for `--sysroot`: Debian's standard library of this machine, and that of `target` beside it. Of the very same
+ * version.
+ */
 function sysroot(target) {
   const version = run('dpkg-query', ['-W', '-f', '${Version}', 'rustc-web']);
   const folder = resolve('target', 'tools', `rust-${target}-${version}`);

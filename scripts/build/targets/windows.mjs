@@ -10,7 +10,10 @@ export const windowsPackages = [
   ['wine', 'wine64', 'gcc-mingw-w64-x86-64'],
 ];
 
-/** What the linker asks for and nothing uses: Node's symbols are looked up when the addon is loaded, and there is no stack protector. */
+/**
+ * What the linker asks for and nothing uses: Node's symbols are looked up when the addon is loaded, and there is no
+ * stack protector.
+ */
 export function windowsStubs() {
   const folder = join(TOOLS, 'windows-stubs');
   if (!existsSync(join(folder, 'libssp_nonshared.a'))) {
@@ -26,7 +29,9 @@ export function windowsStubs() {
   return { LIBNODE_PATH: folder };
 }
 
-/** A Windows of its own. wine 8 lacks a library of Windows 10 that Rust's standard library takes random numbers from. */
+/**
+ * A Windows of its own. wine 8 lacks a library of Windows 10 that Rust's standard library takes random numbers from.
+ */
 export function wineEnvironment() {
   const prefix = join(TOOLS, 'wine');
   const env = { WINEPREFIX: prefix, WINEDEBUG: '-all', NODE_SKIP_PLATFORM_CHECK: '1' };

@@ -12,7 +12,10 @@ export function crateAdvisories({ status, output }) {
   return { checked: true, bad: true, text: output.trim() };
 }
 
-/** What `npm audit --json` found: the same. routepool has no npm dependencies: these are the tools that it is built and tested with. */
+/**
+ * What `npm audit --json` found: the same. routepool has no npm dependencies: these are the tools that it is built and
+ * tested with.
+ */
 export function npmAdvisories(output) {
   let found;
   try {
@@ -34,7 +37,10 @@ export function npmAdvisories(output) {
   };
 }
 
-/** How the check ends: 1 for something to mend, 3 where something was not checked that must be, and else 0; and the line that says so. */
+/**
+ * How the check ends: 1 for something to mend, 3 where something was not checked that must be, and else 0; and the line
+ * that says so.
+ */
 export function verdict(results, required) {
   const unchecked = results.filter(({ checked }) => !checked).length;
   if (results.some(({ bad }) => bad))

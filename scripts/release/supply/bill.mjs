@@ -1,5 +1,5 @@
-// The bill of materials of one binary, in CycloneDX 1.6 (https://cyclonedx.org): the crates inside, with licences and checksums.
-// It has neither a time nor a random number: the same binary always has the same bill.
+// The bill of materials of one binary, in CycloneDX 1.6 (https://cyclonedx.org): the crates inside, with licences and
+// checksums. It has neither a time nor a random number: the same binary always has the same bill.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';

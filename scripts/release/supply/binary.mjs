@@ -7,7 +7,9 @@ const CPUS = {
 };
 const ENTRY = 'napi_register_module_v1';
 
-/** ELF (elf(5)): a shared object of 64 bits; which C library it asks for, and the newest glibc version that it names. */
+/**
+ * ELF (elf(5)): a shared object of 64 bits; which C library it asks for, and the newest glibc version that it names.
+ */
 function elf(file) {
   if (file[4] !== 2 || file[5] !== 1) return { system: 'linux', wrong: 'it is not of 64 bits, little-endian' };
   if (file.readUInt16LE(16) !== 3) return { system: 'linux', wrong: 'it is no shared object' };
@@ -23,7 +25,10 @@ function elf(file) {
   };
 }
 
-/** Mach-O (mach-o/loader.h): a library, and on arm64 signed, if only by the linker: macOS ends a process that loads another. */
+/**
+ * Mach-O (mach-o/loader.h): a library, and on arm64 signed, if only by the linker: macOS ends a process that loads
+ * another.
+ */
 function macho(file) {
   const cpu = CPUS.macho[file.readUInt32LE(4)];
   const type = file.readUInt32LE(12);
@@ -51,7 +56,10 @@ function pe(file) {
   return { system: 'win32', cpu, ...(file.readUInt16LE(at + 22) & 0x2000 ? {} : { wrong: 'it is no DLL' }) };
 }
 
-/** Reads the header: `system`, `cpu`, `libc` and `glibc` (the minor version) of Linux, `wrong` where it cannot be loaded at all. */
+/**
+ * Reads the header: `system`, `cpu`, `libc` and `glibc` (the minor version) of Linux, `wrong` where it cannot be loaded
+ * at all.
+ */
 export function describeBinary(file) {
   if (file.length < 64) return { wrong: 'it is no binary' };
   const about =
@@ -67,7 +75,10 @@ export function describeBinary(file) {
     : about;
 }
 
-/** Why a file is not the binary for a platform such as `linux-x64-gnu`; nothing if it is. `floor` is the newest glibc 2.x allowed. */
+/**
+ * Why a file is not the binary for a platform such as `linux-x64-gnu`; nothing if it is. `floor` is the newest glibc
+ * 2.x allowed.
+ */
 export function binaryFault(file, platform, floor) {
   const [system, cpu, abi] = platform.split('-');
   const found = describeBinary(file);

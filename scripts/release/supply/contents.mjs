@@ -1,5 +1,6 @@
-// What the package of a binary says of the file, so that the loader (src/native/loader/packed-binary.ts) can tell a damaged one: its size, a
-// checksum, and a few of its bytes. Reading all of the file at each import would cost 2 ms; so many samples cost 0.3 ms.
+// What the package of a binary says of the file, so that the loader (src/native/loader/packed-binary.ts) can tell a
+// damaged one: its size, a checksum, and a few of its bytes. Reading all of the file at each import would cost 2 ms; so
+// many samples cost 0.3 ms.
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 
@@ -7,7 +8,10 @@ import { crc32 } from 'node:zlib';
 const SAMPLES = 16;
 const BYTES = 8;
 
-/** What is said of a file: `bytes`, `crc32`, and `samples`, the bytes from each of `places` on, in hexadecimal and without a break. */
+/**
+ * What is said of a file: `bytes`, `crc32`, and `samples`, the bytes from each of `places` on, in hexadecimal and
+ * without a break.
+ */
 export function contentsOf(file) {
   const all = readFileSync(file);
   const last = all.length - BYTES;
@@ -26,7 +30,9 @@ export function contentsOf(file) {
   };
 }
 
-/** The first place on the way whose bytes are no filling: where zeros are meant to be, lost ones would not be noticed. */
+/**
+ * The first place on the way whose bytes are no filling: where zeros are meant to be, lost ones would not be noticed.
+ */
 function telling(all, from, to, step) {
   for (let at = from; at !== to; at += step) if (new Set(all.subarray(at, at + BYTES)).size > BYTES / 2) return at;
   return from;

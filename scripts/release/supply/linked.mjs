@@ -1,4 +1,5 @@
-// Which crates are inside the addon for a target: what cargo resolves for it, without what only builds, tests or generates code.
+// Which crates are inside the addon for a target: what cargo resolves for it, without what only builds, tests or
+// generates code.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,8 +18,8 @@ function checksums() {
 }
 
 /**
- * The crates that cargo compiles into the addon, by "name version". `cargo metadata` alone has too many: it adds up the features that
- * any crate of the workspace, tests included, asks for.
+ * The crates that cargo compiles into the addon, by "name version". `cargo metadata` alone has too many: it adds up the
+ * features that any crate of the workspace, tests included, asks for.
  */
 function compiledIn(target) {
   const tree = run(
@@ -51,8 +52,9 @@ function compiledIn(target) {
 const known = new Map();
 
 /**
- * The crates of a target's addon, sorted by name: `name`, `version`, `license` (SPDX), `authors`, `repository`, `folder` (its source),
- * `checksum` (SHA-256 of its archive; none for a crate of this repository), `uses` (the keys of the crates it calls), `key`.
+ * The crates of a target's addon, sorted by name: `name`, `version`, `license` (SPDX), `authors`, `repository`,
+ * `folder` (its source), `checksum` (SHA-256 of its archive; none for a crate of this repository), `uses` (the keys of
+ * the crates it calls), `key`.
  */
 export function linkedCrates(target) {
   if (!known.has(target)) known.set(target, resolveCrates(target));

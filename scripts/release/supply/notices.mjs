@@ -1,5 +1,6 @@
-// The notices that the licences of the crates inside a binary ask for: who holds the copyright, and the text of the licence. A choice
-// of licences ("MIT OR Apache-2.0") is made in the order of `PREFERRED`; crates with the same text share it.
+// The notices that the licences of the crates inside a binary ask for: who holds the copyright, and the text of the
+// licence. A choice of licences ("MIT OR Apache-2.0") is made in the order of `PREFERRED`; crates with the same text
+// share it.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { linkedCrates } from './linked.mjs';
@@ -66,7 +67,10 @@ export function chosen(expression) {
   });
 }
 
-/** The text of a licence in a crate's source. Some crates name the licence and carry no text: MIT's is written out for them. */
+/**
+ * The text of a licence in a crate's source. Some crates name the licence and carry no text: MIT's is written out for
+ * them.
+ */
 function textOf(crate, license) {
   const names = readdirSync(crate.folder)
     .filter((name) => FILES[license].test(name))

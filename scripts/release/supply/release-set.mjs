@@ -17,8 +17,8 @@ export function notesOf(changelog, version) {
 }
 
 /**
- * Looks at the checkout in `root` and the binaries in `folder` for the release of a tag. Gives the version, the changelog's notes, the
- * files of the binaries, and in `wrong` a line for each thing that keeps it from being released.
+ * Looks at the checkout in `root` and the binaries in `folder` for the release of a tag. Gives the version, the
+ * changelog's notes, the files of the binaries, and in `wrong` a line for each thing that keeps it from being released.
  */
 export function releaseSet(root, folder, tag) {
   const { version } = read(join(root, 'package.json'));

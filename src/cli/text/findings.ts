@@ -32,7 +32,10 @@ export class Findings {
     group.addresses.add(verdict.ip, verdict.index);
   }
 
-  /** The groups, largest first: how many sources, what was found, and some of the sources with neighbours drawn together. */
+  /**
+   * The groups, largest first: how many sources, what was found, and some of the sources with neighbours drawn
+   * together.
+   */
   groups(): { status: string; text: string; count: number; examples: string[]; more: number }[] {
     const groups = [...this.#groups.values()].toSorted((a, b) => b.count - a.count);
     return groups.map(({ status, text, count, addresses }) => {

@@ -3,8 +3,8 @@ import { getSystemErrorMap } from 'node:util';
 import { EXIT } from '../exit-codes.ts';
 
 /**
- * Watches the standard streams. A lost output is told once, in a line, and makes the exit code; the command itself learns
- * of it by the stream's `error` event and ends in order, so that what it has found is saved.
+ * Watches the standard streams. A lost output is told once, in a line, and makes the exit code; the command itself
+ * learns of it by the stream's `error` event and ends in order, so that what it has found is saved.
  */
 export class OutputWatch {
   /** What the process must exit with, if output was lost. */

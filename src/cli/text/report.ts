@@ -4,7 +4,9 @@ import type { Findings } from './findings.ts';
 import { count, duration } from './progress-bar.ts';
 import type { Style } from './style.ts';
 
-/** What a person wants to know: what was proven, what was not, why, and, unless `quiet`, what that means and what to do. */
+/**
+ * What a person wants to know: what was proven, what was not, why, and, unless `quiet`, what that means and what to do.
+ */
 export function report(summary: ValidationSummary, findings: Findings, style: Style, quiet: boolean): string {
   const lines = [claim(summary, style)];
   for (const group of findings.groups()) {

@@ -1,6 +1,6 @@
 /**
- * Loads the addon: the file that `ROUTEPOOL_BINDING` names, or this platform's, or what the generated loader finds. If that fails,
- * the error says which of the many reasons it was, and the command that mends it.
+ * Loads the addon: the file that `ROUTEPOOL_BINDING` names, or this platform's, or what the generated loader finds. If
+ * that fails, the error says which of the many reasons it was, and the command that mends it.
  */
 import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
@@ -31,8 +31,8 @@ function packageFolder(): string {
 const root = packageFolder();
 
 /**
- * Loads the addon and gives a function that takes its calls out of it by name: a binary of another version is then noticed at
- * once, and not when the call that it lacks is made.
+ * Loads the addon and gives a function that takes its calls out of it by name: a binary of another version is then
+ * noticed at once, and not when the call that it lacks is made.
  *
  * @throws {RoutePoolError} `ERR_ROUTEPOOL_BINDING`, here and from the function
  */

@@ -1,4 +1,7 @@
-/** The package with a platform's binary, and whether the file is still as it was packed: loading a damaged one can end the process. */
+/**
+ * The package with a platform's binary, and whether the file is still as it was packed: loading a damaged one can end
+ * the process.
+ */
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -22,7 +25,9 @@ interface Contents {
 
 const SAMPLE_BYTES = 8;
 
-/** The binary in the package for a platform; undefined if that is not installed, or not to be read: the load says so. */
+/**
+ * The binary in the package for a platform; undefined if that is not installed, or not to be read: the load says so.
+ */
 export function packedBinary(require: NodeJS.Require, platform: string): PackedBinary | undefined {
   try {
     const manifest = require.resolve(`routepool-${platform}/package.json`);
@@ -34,8 +39,9 @@ export function packedBinary(require: NodeJS.Require, platform: string): PackedB
 }
 
 /**
- * What is wrong with a binary as far as its size and samples show it, in a tenth of the time that reading it takes: a file that is cut
- * short, emptied, filled up with zeros after a power failure, changed as if it were text, or of another build.
+ * What is wrong with a binary as far as its size and samples show it, in a tenth of the time that reading it takes: a
+ * file that is cut short, emptied, filled up with zeros after a power failure, changed as if it were text, or of
+ * another build.
  */
 export function quickFault({ file, contents }: PackedBinary): string | undefined {
   if (contents === undefined) return undefined;

@@ -42,8 +42,9 @@ export function linuxLibc(): LinuxLibc | undefined {
 }
 
 /**
- * The platform that fits, found out in the time of one read: the name of Linux's dynamic loader, near the start of Node's own file,
- * is that of the C library. Undefined where that cannot be seen, such as in a Node that is linked statically.
+ * The platform that fits, found out in the time of one read: the name of Linux's dynamic loader, near the start of
+ * Node's own file, is that of the C library. Undefined where that cannot be seen, such as in a Node that is linked
+ * statically.
  */
 export function quickPlatformName(): string | undefined {
   if (process.platform !== 'linux') return platformName(undefined);

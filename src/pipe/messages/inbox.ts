@@ -31,22 +31,28 @@ export interface InboxLimits {
 }
 
 type Caller = (...args: never[]) => unknown;
-/** What a listener gives that has nobody left to tell: it is taken off, and the message is as if it had not been there. */
+/**
+ * What a listener gives that has nobody left to tell: it is taken off, and the message is as if it had not been there.
+ */
 export const UNHEARD: unique symbol = Symbol('unheard');
 /** Gets each message from when it is added. What it gives means nothing, but for {@link UNHEARD}. */
 export type MessageListener = (data: Buffer, from: Sender) => unknown;
 /** Is called once nothing more will come, with the error if there was one. */
 export type EndListener = (error: Error | undefined) => void;
 
-/** Of all inboxes that nobody has subscribed to: a set of its own would be a tenth of an inbox. Nothing is ever added. */
+/**
+ * Of all inboxes that nobody has subscribed to: a set of its own would be a tenth of an inbox. Nothing is ever added.
+ */
 const NO_SUBSCRIPTIONS: Set<Subscription> = new Set<Subscription>();
 
 /**
- * Messages on their way from a pipe to whoever takes them. Pure: whoever owns it pushes messages in and is asked to hold them.
+ * Messages on their way from a pipe to whoever takes them. Pure: whoever owns it pushes messages in and is asked to
+ * hold them.
  *
- * A message goes to each subscription that it matches, to each listener, and, while there is no listener, to the pipe's own
- * queue, from which {@link Inbox.recv} takes. While nobody has subscribed, a full own queue stops the pipe, so nothing is lost.
- * With subscriptions it counts what it drops instead: else a queue that nobody takes from would starve the subscribers.
+ * A message goes to each subscription that it matches, to each listener, and, while there is no listener, to the pipe's
+ * own queue, from which {@link Inbox.recv} takes. While nobody has subscribed, a full own queue stops the pipe, so
+ * nothing is lost. With subscriptions it counts what it drops instead: else a queue that nobody takes from would starve
+ * the subscribers.
  */
 export class Inbox {
   readonly #flow: Flow;
@@ -123,8 +129,8 @@ export class Inbox {
   }
 
   /**
-   * From now on this function gets each message, and the own queue none. What waits there it gets before anything else, but
-   * not before this call has returned.
+   * From now on this function gets each message, and the own queue none. What waits there it gets before anything else,
+   * but not before this call has returned.
    */
   addMessageListener(listener: MessageListener): void {
     this.#checkFree();
@@ -213,8 +219,8 @@ export class Inbox {
   }
 
   /**
-   * A stream or a relay takes all bytes from now on. Gives what waits; receiving is misuse from then on, and fails for those who wait already:
-   * they would wait for ever.
+   * A stream or a relay takes all bytes from now on. Gives what waits; receiving is misuse from then on, and fails for
+   * those who wait already: they would wait for ever.
    *
    * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` while there are subscriptions
    */
@@ -243,8 +249,8 @@ export class Inbox {
   }
 
   /**
-   * Each message of the own queue. With a filter: each message like that, in a subscription that stops the pipe when it is
-   * full, and that ends with the loop.
+   * Each message of the own queue. With a filter: each message like that, in a subscription that stops the pipe when it
+   * is full, and that ends with the loop.
    */
   messages(filter: MessagePattern | undefined, caller: Caller): AsyncIterableIterator<Message> {
     this.#checkFree();

@@ -21,8 +21,8 @@ export interface Message {
 }
 
 /**
- * Which messages: a predicate, or a regular expression. It is tested on the bytes, each of which is a character (`\xff` is
- * the byte 255); with the flag `u` or `v` on their text in UTF-8.
+ * Which messages: a predicate, or a regular expression. It is tested on the bytes, each of which is a character (`\xff`
+ * is the byte 255); with the flag `u` or `v` on their text in UTF-8.
  */
 export type MessagePattern = RegExp | ((message: Message) => boolean);
 

@@ -2,8 +2,8 @@
 import type { MessageQueue, Queued } from './message-queue.ts';
 
 /**
- * Each message, until nothing more will come or the loop is left; `onLeave` is called once, whichever it was. Several `next()`
- * may be under way, and `return()` ends those that wait.
+ * Each message, until nothing more will come or the loop is left; `onLeave` is called once, whichever it was. Several
+ * `next()` may be under way, and `return()` ends those that wait.
  */
 export function iterate<M extends Queued, T>(
   queue: MessageQueue<M>,

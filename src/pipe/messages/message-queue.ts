@@ -47,8 +47,8 @@ interface Waiter<M> {
 }
 
 /**
- * A bounded queue. A message is handed to the first who waits for one like it, else it is kept. After {@link MessageQueue.end}
- * what is kept can still be taken, then there is `null`.
+ * A bounded queue. A message is handed to the first who waits for one like it, else it is kept. After
+ * {@link MessageQueue.end} what is kept can still be taken, then there is `null`.
  */
 export class MessageQueue<M extends Queued> {
   #limits: QueueLimits;
@@ -134,7 +134,9 @@ export class MessageQueue<M extends Queued> {
     this.droppedBytes += message.data.byteLength;
   }
 
-  /** Gives the message to the first who waits for one like it, and does not keep it otherwise; whether somebody took it. */
+  /**
+   * Gives the message to the first who waits for one like it, and does not keep it otherwise; whether somebody took it.
+   */
   offer(message: M): boolean {
     if (this.#waiters.length === 0) return false;
     for (const waiter of this.#waiters.slice()) {
@@ -208,8 +210,8 @@ export class MessageQueue<M extends Queued> {
   }
 
   /**
-   * The next message: `undefined` when the time is over, `null` when nothing more will come. Messages are taken in order, and
-   * by those who wait in the order in which they came.
+   * The next message: `undefined` when the time is over, `null` when nothing more will come. Messages are taken in
+   * order, and by those who wait in the order in which they came.
    *
    * @throws AbortError; the error that the queue has failed with; what `filter` throws
    */

@@ -6,8 +6,8 @@ import type { Wait } from './message-queue.ts';
 /** How one message is waited for. Everything is optional. */
 export interface ReceiveOptions {
   /**
-   * Milliseconds after which nothing has come, 0 to 2,147,483,647: the result is then `undefined`. 0 takes only what is there
-   * already. By default the pipe's `recvTimeoutMs`, and without that there is no limit.
+   * Milliseconds after which nothing has come, 0 to 2,147,483,647: the result is then `undefined`. 0 takes only what is
+   * there already. By default the pipe's `recvTimeoutMs`, and without that there is no limit.
    */
   timeoutMs?: number | undefined;
   /** Takes only messages like this; the others wait for somebody else, in their order. */

@@ -15,8 +15,8 @@ export interface SubscriptionOptions {
   /** Their bytes at most, 1 to 1,073,741,824; 1 MiB by default. A single message is always taken. */
   maxBytes?: number | undefined;
   /**
-   * What a full queue does: `drop-newest`, the default, and `drop-oldest` count what they drop; `wait` drops nothing and stops
-   * the whole pipe until somebody takes a message.
+   * What a full queue does: `drop-newest`, the default, and `drop-oldest` count what they drop; `wait` drops nothing
+   * and stops the whole pipe until somebody takes a message.
    */
   overflow?: Overflow | undefined;
 }
@@ -32,8 +32,8 @@ export function checkSubscription(options: unknown): QueueLimits {
 }
 
 /**
- * Messages of a pipe that were asked for with {@link Pipe.subscribe}, in a bounded queue of their own: what others receive or
- * leave lying does not change them.
+ * Messages of a pipe that were asked for with {@link Pipe.subscribe}, in a bounded queue of their own: what others
+ * receive or leave lying does not change them.
  *
  * @example
  * const replies = pipe.subscribe(/^2\d\d /);

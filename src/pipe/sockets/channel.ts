@@ -25,7 +25,10 @@ export interface Channel {
   readonly socket: SocketChannel | undefined;
   /** Who is told from now on. Until then nothing is lost: the channel does not read before. */
   attach(events: ChannelEvents): void;
-  /** Now or never: the number of bytes taken, 0 if there is no room (then {@link Channel.wantWritable}), or a negative error number. */
+  /**
+   * Now or never: the number of bytes taken, 0 if there is no room (then {@link Channel.wantWritable}), or a negative
+   * error number.
+   */
   write(data: Uint8Array, to: Endpoint | undefined): number;
   /** Tells once when there is room again. */
   wantWritable(): void;
@@ -35,7 +38,10 @@ export interface Channel {
   resume(): void;
   /** Ends the sending side, after what was written: 0, or a negative error number. */
   shutdown(): number;
-  /** Closes it in order; nothing is told after this. Twice is fine. Settles when all has gone out, where that takes time. */
+  /**
+   * Closes it in order; nothing is told after this. Twice is fine. Settles when all has gone out, where that takes
+   * time.
+   */
   close(): void | Promise<void>;
   /** Closes it at once, a TCP connection with a reset. */
   reset(): void;

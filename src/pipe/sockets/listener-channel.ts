@@ -29,7 +29,8 @@ export class ListenerChannel implements SocketOwner {
   #retry: NodeJS.Timeout | undefined;
 
   /**
-   * Listens. The options are those of the connections too. With a gate of the table it accepts no more than that has places.
+   * Listens. The options are those of the connections too. With a gate of the table it accepts no more than that has
+   * places.
    *
    * @throws system errors in Node's shape, such as `bind EADDRINUSE`
    */

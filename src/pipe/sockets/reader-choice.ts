@@ -4,8 +4,9 @@ import { checkChoice, wrong } from '../../options/check.ts';
 import { chooseReader, existingSockets, type Reader } from './socket-table.ts';
 
 /**
- * Chooses how pipes and servers of this thread are read, before the first is opened: `direct` (Linux: on Node's own event loop,
- * without a thread in between), `portable` (a thread that reads into a ring), or `auto`, the default, for the first that there is.
+ * Chooses how pipes and servers of this thread are read, before the first is opened: `direct` (Linux: on Node's own
+ * event loop, without a thread in between), `portable` (a thread that reads into a ring), or `auto`, the default, for
+ * the first that there is.
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`; `ERR_ROUTEPOOL_MISUSE` once sockets have been opened
  */

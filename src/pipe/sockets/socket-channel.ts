@@ -103,7 +103,10 @@ export class SocketChannel implements Channel, SocketOwner {
     return taken < 0 && isFull(taken) ? 0 : taken;
   }
 
-  /** Sends a datagram from a given address of this machine; as {@link Channel.write}. The socket must be bound to a wildcard. */
+  /**
+   * Sends a datagram from a given address of this machine; as {@link Channel.write}. The socket must be bound to a
+   * wildcard.
+   */
   writeFrom(data: Uint8Array, to: Endpoint, source: Endpoint): number {
     const taken = socketSendTo(this.#table.number, this.id, data, to.packed, source.packed);
     return taken < 0 && isFull(taken) ? 0 : taken;
@@ -192,7 +195,12 @@ export class SocketChannel implements Channel, SocketOwner {
     return descriptor;
   }
 
-  /** Relays between two detached sockets; gives the number. `done` is called at the end, with 0 or a negative error number. @internal */
+  /**
+   * Relays between two detached sockets; gives the number. `done` is called at the end, with 0 or a negative error
+   * number.
+   *
+   * @internal
+   */
   relay(
     other: SocketChannel,
     done: (errno: number) => void,

@@ -77,8 +77,8 @@ export class SocketTable {
   }
 
   /**
-   * Opens a socket: gives its number, and why it could not be tied to its interface where that is so. {@link SocketTable.opened} then
-   * has its local side. Throws system errors in Node's shape.
+   * Opens a socket: gives its number, and why it could not be tied to its interface where that is so.
+   * {@link SocketTable.opened} then has its local side. Throws system errors in Node's shape.
    */
   open(kind: number, options: SocketOptions, side: LocalOptions, remote: Endpoint | undefined): number | UntiedSocket {
     writeRequest(kind, options, side, remote);
@@ -121,7 +121,8 @@ export class SocketTable {
   /** One more that the process is kept alive for. */
   ref(): void {
     if (this.#held++ > 0) return;
-    // Waking up never: the timer is only there. The reader itself does not hold the process. Kept, since a new one costs more.
+    // Waking up never: the timer is only there. The reader itself does not hold the process. Kept, since a new one
+    // costs more.
     if (this.#hold === undefined) this.#hold = setInterval(() => undefined, 2 ** 30);
     else this.#hold.ref();
   }
@@ -136,7 +137,8 @@ export class SocketTable {
     try {
       isDone = this.#fetch();
     } finally {
-      // What a handler throws is thrown; what is behind it is not lost, be it here or in the addon, which has rung for it already.
+      // What a handler throws is thrown; what is behind it is not lost, be it here or in the addon, which has rung for
+      // it already.
       if (!isDone) setImmediate(() => this.#onReady());
     }
   }
