@@ -76,7 +76,7 @@ async function measure() {
         ['gateway', `198.18.0.0/${length}`, '203.0.113.1'],
         ['loopback', `127.16.0.0/${length}`, '127.0.0.1'],
       ]) {
-        const { sources, counts, elapsedMs } = await validate(block, { server: address }).summary();
+        const { sources, counts, elapsedMs } = await validate(block, { servers: address }).summary();
         if (counts.ok !== sources)
           throw new Error(`${sources - counts.ok} of ${sources} sources were not proven through ${name}`);
         rates[name].push((sources / elapsedMs) * 1_000);

@@ -33,13 +33,13 @@ if (role === 'serve') {
   ip('link', 'set', 'c0', 'up');
   server.stdin.write('go\n');
   await once(server.stdout, 'data');
-  const stunServers = ['203.0.113.1', '203.0.113.2', '203.0.113.3'];
+  const servers = ['203.0.113.1', '203.0.113.2', '203.0.113.3'];
   const rounds = smoke ? 5 : 50;
   const loads = [];
   const trips = [];
   for (let i = 0; i < rounds; i++) {
     const began = performance.now();
-    const nic = await Interface.load('c0', { stunServers });
+    const nic = await Interface.load('c0', { servers });
     loads.push(performance.now() - began);
     if (!(nic.route() instanceof Route)) throw new Error('no route');
     trips.push(Math.max(...nic.route().evidence.observations[0].answers.map((answer) => answer.roundTripMs ?? 0)));

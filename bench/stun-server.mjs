@@ -109,7 +109,7 @@ async function measure(start, port) {
   try {
     await isUp(port, server);
     const before = cpuSeconds(server.pid);
-    const summary = await validate(block, { server: `${ADDRESSES[0]}:${port}` }).summary();
+    const summary = await validate(block, { servers: `${ADDRESSES[0]}:${port}` }).summary();
     const cpu = cpuSeconds(server.pid) - before;
     if (!summary.allOk)
       throw new Error(`${summary.sources - summary.counts.ok} of ${summary.sources} sources got no answer`);

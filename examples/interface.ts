@@ -3,8 +3,8 @@
 // asked)
 import { Interface, IP4 } from 'routepool';
 
-const { STUN_SERVER: stunServers } = process.env;
-const nic = await Interface.load({ stunServers });
+const { STUN_SERVER: servers } = process.env;
+const nic = await Interface.load({ servers });
 console.log(nic);
 for (const route of nic.rp[IP4].routes) {
   console.log(

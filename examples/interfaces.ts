@@ -1,9 +1,9 @@
 // Lists the interfaces of this machine and loads all that are up, at the same time.
 import { listInterfaces, loadInterfaces } from 'routepool';
 
-const { STUN_SERVER: stunServers } = process.env;
+const { STUN_SERVER: servers } = process.env;
 console.log(listInterfaces());
-const { loaded, failed } = await loadInterfaces(undefined, { stunServers, timeoutMs: 2_000 });
+const { loaded, failed } = await loadInterfaces(undefined, { servers, timeoutMs: 2_000 });
 for (const nic of loaded) {
   console.log(
     nic.name,

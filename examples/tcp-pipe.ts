@@ -21,10 +21,10 @@ async function talk(route: BoundRoute): Promise<void> {
 }
 
 // By the default interface, as it is seen from outside.
-const { STUN_SERVER: stunServers } = process.env;
-const nic = await Interface.load({ stunServers });
+const { STUN_SERVER: servers } = process.env;
+const nic = await Interface.load({ servers });
 if (nic.supported().includes(IP4)) await talk(await nic.route(IP4).bind());
-else console.log(`no IPv4 route: ${nic.whyNone(IP4)}`);
+else console.log(`no IPv4 route: ${nic.noRouteReason(IP4)}`);
 
 // The same by a route that was proven, over IPv6.
 const six = await validate('::1')

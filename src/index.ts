@@ -11,7 +11,7 @@ export { Daemon, type DaemonEvents, type ServerGroup } from './daemon/daemon.ts'
 export type { ListenFailure } from './daemon/listen.ts';
 export type { DaemonOptions, ListenOptions } from './daemon/options.ts';
 export type { DaemonServer, ServerCounters } from './daemon/server.ts';
-export type { Where, WhereItem } from './daemon/where.ts';
+export type { ListenTargets, ListenTarget } from './daemon/where.ts';
 export { ERROR_CODES, type ErrorCodeFacts, type RoutePoolErrorCode } from './errors/error-codes.ts';
 export { RoutePoolError } from './errors/errors.ts';
 export { IP4, IP6, type Family } from './address/family.ts';
@@ -27,7 +27,7 @@ export {
   type InterfaceGateway,
   type InterfaceKind,
 } from './interface/facts.ts';
-export type { Scope } from './address/range.ts';
+export type { AddressScope } from './address/range.ts';
 export { loadInterfaces, type LoadedInterfaces } from './interface/load-all.ts';
 export type { LoadOptions } from './servers/options.ts';
 export { describeNat, Nat } from './nat/nat.ts';
@@ -37,37 +37,37 @@ export { canConnect, type ConnectTechnique, type NatMatch } from './nat/can-conn
 export type { DeltaType, NatType } from './nat/p2pd-types.ts';
 export type { LoadNatOptions } from './nat/options.ts';
 export type {
-  Allocation,
-  Connectivity,
-  Filtering,
-  Finding,
-  Hairpin,
-  Lifetime,
-  Mapping,
+  NatAllocation,
+  NatConnectivity,
+  NatFiltering,
+  NatFinding,
+  NatHairpin,
+  NatLifetime,
+  NatMapping,
   NatEvidence,
   NatFamily,
   NatNumbers,
   NatProfile,
   NatReport,
-  Pooling,
+  NatPooling,
   PortAllocation,
   ServerVerdict,
 } from './nat/report.ts';
-export type { NatBreach } from './nat/requirements.ts';
+export type { NatViolation } from './nat/requirements.ts';
 export type {
   AddressChange,
   BlockChange,
   DefaultChange,
-  DefaultWay,
+  DefaultRoute,
   ExternalChange,
   InterfaceChange,
   InterfaceRenamed,
   NetworkChange,
-  Woken,
+  Resumed,
 } from './watch/change.ts';
 export { NetworkWatch, type WatchCounters, type WatchEvents } from './watch/network-watch.ts';
 export type { LookupFunction } from './options/check.ts';
-export type { Sample, ValidateOptions, HostPolicy } from './validate/options.ts';
+export type { ValidateSample, ValidateOptions, HostPolicy } from './validate/options.ts';
 export type { Destination } from './pipe/destination.ts';
 export { Endpoint } from './address/endpoint.ts';
 export type { Message, MessagePattern, PeerFilter, Sender } from './pipe/messages/message-filter.ts';
@@ -75,15 +75,15 @@ export type { Overflow } from './pipe/messages/message-queue.ts';
 export type { EndListener } from './pipe/messages/inbox.ts';
 export { Pipe, type PipeEvents } from './pipe/pipe.ts';
 export type { PipeCounters } from './pipe/pipe-core.ts';
-export type { Data, Peer } from './pipe/pipe-input.ts';
-export { pipeOpen, type Leaving } from './pipe/pipe-open.ts';
+export type { PipeData, PipePeer } from './pipe/pipe-input.ts';
+export { pipeOpen, type PipeSource } from './pipe/pipe-open.ts';
 export type { PipeOptions } from './pipe/pipe-options.ts';
-export { setReader, stats, type Stats } from './pipe/sockets/reader-choice.ts';
-export type { Reader } from './pipe/sockets/socket-table.ts';
+export { setPipeReader, pipeStats, type PipeStats } from './pipe/sockets/reader-choice.ts';
+export type { PipeReader } from './pipe/sockets/socket-table.ts';
 export type { ReceiveOptions } from './pipe/messages/receive-options.ts';
 export type { PipeStream } from './pipe/stream.ts';
 export type { Subscription, SubscriptionOptions } from './pipe/messages/subscription.ts';
-export type { Pick, PickOptions } from './http/pick.ts';
+export type { RoutePicker, RoutePickerOptions } from './http/pick.ts';
 export { TCP, UDP, type Protocol } from './pipe/protocol.ts';
 export { Route } from './routes/route.ts';
 export type { Certainty, Evidence, Observation, ServerAnswer } from './routes/observation.ts';
@@ -100,9 +100,9 @@ export type { ValidationSummary } from './validate/summary.ts';
 export { validate } from './validate/validate.ts';
 export type { ValidationProgress, ValidationRun } from './validate/run.ts';
 export {
-  describe,
+  describeVerdict,
   type BadReplyReason,
-  type Status,
+  type VerdictStatus,
   type UnknownReason,
   type Verdict,
   type VerdictOf,

@@ -28,10 +28,13 @@ describe('routepool interfaces', () => {
     [['no-such0'], /there is no command 'no-such0'/],
     [['interfaces', 'no-such0'], /There is no interface 'no-such0'\. The interfaces are: lo/],
     [['interfaces', 'no-such0', '--offline'], /there is no interface 'no-such0'.*the interfaces are: lo/],
-    [['--stun-servr', 'x'], /did you mean --stun-server\?/],
+    [['--servr', 'x'], /did you mean --server\?/],
+    [['--stun-server', 'x'], /unknown option --stun-server; did you mean --server\?/],
+    [['watch', '--stun-server', 'x'], /unknown option --stun-server; did you mean --server\?/],
+    [['stun-server', '--stun-server', 'x'], /unknown option --stun-server; did you mean --server\?/],
     [['--timeout', 'soon'], /a number for --timeout but received 'soon'/],
     [['--timeout', '0'], /from 1 to 600000 for --timeout/],
-    [['--stun-server', 'http://x'], /http/],
+    [['--server', 'http://x'], /http/],
     [['validate', '127.0.0.1', '-4', '-6'], /-4 and -6 cannot be used together/],
     [['validate', 'lo'], /lo has no address that could leave this machine/],
   ])('refuses %j and says what to do', (args, message) => {
@@ -52,7 +55,7 @@ describe.skipIf(why !== undefined)('behind a gateway', { timeout: 60_000 }, () =
       'table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ip saddr 10.99.1.2 snat to 1.3.3.7; } }',
     );
     await lab.startServers(SERVERS.slice(0, 2));
-    const servers = SERVERS.slice(0, 2).flatMap((ip) => ['--stun-server', ip]);
+    const servers = SERVERS.slice(0, 2).flatMap((ip) => ['--server', ip]);
     const { status, stdout, stderr } = inside(...servers);
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^c0 {2}virtual, default for IPv4$/m);

@@ -150,7 +150,7 @@ describe.skipIf(why !== undefined)('without addresses', () => {
         }
       }`);
       await lab.startServers(SERVERS.slice(0, 2));
-      const asked = SERVERS.slice(0, 2).flatMap((ip) => ['--stun-server', ip]);
+      const asked = SERVERS.slice(0, 2).flatMap((ip) => ['--server', ip]);
       const started = await lab.client.start(
         [process.execPath, main, 'stun-server', '--no-tcp', ...asked],
         /STUN server[\s\S]*one to one[\s\S]*one to one/,

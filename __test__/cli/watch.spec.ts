@@ -17,7 +17,7 @@ describe('routepool watch', () => {
       ['--external', '--interval', '1'],
       /at least 20000 with public servers .* for --interval \(in milliseconds\) but received 1000/,
     ],
-    [['--external', '--stun-server', 'http://x'], /http/],
+    [['--external', '--server', 'http://x'], /http/],
     [['--count', '0'], /a positive integer for --count/],
     [['--poll', '1'], /from 10 to 86400000 for --poll/],
     [['--jsn'], /did you mean --json\?/],

@@ -6,7 +6,7 @@ import http, { type Agent, type AgentOptions, type ClientRequest, type IncomingM
 import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { stats, validate, type Route } from '../../src/index.ts';
+import { pipeStats, validate, type Route } from '../../src/index.ts';
 import { turn, until } from '../pipe/suite/peers.ts';
 
 let route: Route;
@@ -318,7 +318,7 @@ describe.each(SCENES)('%s', (_name, options, play) => {
     const agent = route.agent(options as object);
     expect(await play(agent)).toEqual(expected);
     agent.destroy();
-    await until(() => stats().open === 0);
+    await until(() => pipeStats().open === 0);
   });
 });
 
@@ -346,5 +346,5 @@ it.skipIf(process.platform !== 'linux')('5,000 requests, aborted ones among them
   for (let i = 0; i < 90; i++) await batch();
   expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before + 40);
   agent.destroy();
-  await until(() => stats().open === 0);
+  await until(() => pipeStats().open === 0);
 });

@@ -19,7 +19,7 @@ export interface NatInLab {
   delta: { type: number; value: number };
   rfc3489: string;
   assumed: boolean;
-  breaches: { requirement: string }[];
+  violations: { requirement: string }[];
   report: NatReport;
   elapsedMs: number;
   explained: string;

@@ -16,7 +16,7 @@ export interface LoadedInLab {
   routes: { 4: string[]; 6: string[] };
   certainty: { 4: string[]; 6: string[] };
   assumed: { 4: boolean[]; 6: boolean[] };
-  whyNone: { 4: string | null; 6: string | null };
+  noRouteReason: { 4: string | null; 6: string | null };
   dict: object;
   observations: {
     ip: string;
@@ -125,9 +125,9 @@ export class RouteLab {
    * out.
    */
   load(
-    options: { which?: string | undefined; stunServers?: readonly string[] | undefined; timeoutMs?: number } = {},
+    options: { which?: string | undefined; servers?: readonly string[] | undefined; timeoutMs?: number } = {},
   ): LoadedInLab {
-    const text = JSON.stringify({ which: 'c0', stunServers: SERVERS, ...options });
+    const text = JSON.stringify({ which: 'c0', servers: SERVERS, ...options });
     return JSON.parse(this.client.run(process.execPath, file('load-interface.mjs'), text)) as LoadedInLab;
   }
 

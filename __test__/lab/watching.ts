@@ -116,8 +116,8 @@ export function inShort(change: Told): string {
       return `${change.previous} > ${change.interface}`;
     case 'external-changed':
       return `${change.locals.map(({ ip, cidr }) => `${ip}/${cidr}`).join('+')}: ${change.previous?.ip} > ${change.external.ip} (${change.certainty})`;
-    case 'woken':
-      return 'woken';
+    case 'resumed':
+      return 'resumed';
     default:
       return `${change.interface} ${change.type.slice('interface-'.length)}`;
   }

@@ -173,7 +173,7 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     // The kernel's timers are exact; a second is left for its collection of what has expired.
     expect(lifetime.aliveMs).toBeLessThanOrEqual(4_000);
     expect(lifetime.deadMs).toBeGreaterThanOrEqual(3_000);
-    expect(found.breaches.map(({ requirement }) => requirement)).toContain('REQ-5');
+    expect(found.violations.map(({ requirement }) => requirement)).toContain('REQ-5');
   });
 
   it('with hairpinning, when asked', async () => {
@@ -185,9 +185,10 @@ describe.skipIf(no !== undefined)('real NATs', { timeout: 120_000 }, () => {
     lab = await NatLab.create('portRestricted');
     await lab.startOurs();
     const without = lab.load({ hairpin: true });
-    expect([without.report.families[0]?.hairpin.value, without.breaches.map(({ requirement }) => requirement)]).toEqual(
-      ['no', ['REQ-8', 'REQ-9']],
-    );
+    expect([
+      without.report.families[0]?.hairpin.value,
+      without.violations.map(({ requirement }) => requirement),
+    ]).toEqual(['no', ['REQ-8', 'REQ-9']]);
   });
 
   it('and told apart from what is no NAT: a captive portal, UDP that is blocked, no route', async () => {

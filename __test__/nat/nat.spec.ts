@@ -100,9 +100,9 @@ describe('Nat', () => {
     const nat = await look(await simulate({ mapping: 'address-dependent', pooling: 'arbitrary', externals: 3 }), {
       hairpin: true,
     });
-    expect(nat.breaches.map(({ requirement }) => requirement)).toEqual(expect.arrayContaining(['REQ-1', 'REQ-8']));
+    expect(nat.violations.map(({ requirement }) => requirement)).toEqual(expect.arrayContaining(['REQ-1', 'REQ-8']));
     expect(nat.explain()).toMatch(/It breaks RFC 4787, REQ-1: a NAT must use the same mapping/);
-    expect((await look(await simulate({ mapping: 'none' }))).breaches).toEqual([]);
+    expect((await look(await simulate({ mapping: 'none' }))).violations).toEqual([]);
   });
 
   it('describes the dict of an interface as well, and refuses what is none', () => {
@@ -229,7 +229,7 @@ describe('Nat', () => {
   it.each<[object, RegExp]>([
     [{ stop: 'now' }, /an AbortSignal for `stop` but received 'now'/],
     [{ profile: 'quick' }, /'fast' or 'normal' or 'patient' for `profile` but received 'quick'/],
-    [{ stunServers: 'x' }, /there is no option `stunServers`; did you mean `servers`\?/],
+    [{ stunServers: 'x' }, /unknown option `stunServers`; did you mean `servers`\?/],
     [{ from: '127.0.0' }, /an IP address, or one for each family, for `from` but received '127.0.0'/],
     [{ from: ['127.0.0.1', '127.0.0.2'] }, /one for each family/],
     [{ portal: 'https://x.example/' }, /for `portal`/],

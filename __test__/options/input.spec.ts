@@ -122,16 +122,16 @@ describe('options', () => {
     [{ seed: 'abc' }, 'seed', "'abc'"],
     [{ sockets: 'two' }, 'sockets', "'one' or 'per-source'"],
     [{ receiveBuffer: 1 }, 'receiveBuffer', '1024'],
-    [{ server: [] }, 'server', 'a server like'],
-    [{ server: 5 }, 'server', 'a server like'],
+    [{ servers: [] }, 'servers', 'a server like'],
+    [{ servers: 5 }, 'servers', 'a server like'],
     [{ signal: {} }, 'signal', 'an AbortSignal'],
     [{ lookup: 'dns' }, 'lookup', 'dns.lookup'],
-    [{ server: Array(2) }, 'server', 'a server like'],
-    [{ rate: 5 }, 'rate', 'there is no option `rate`; did you mean `ratePerSecond`?'],
+    [{ servers: Array(2) }, 'servers', 'a server like'],
+    [{ rate: 5 }, 'rate', 'unknown option `rate`; did you mean `ratePerSecond`?'],
     [{ timeout: 5 }, 'timeout', 'did you mean `timeoutMs`?'],
-    [{ servers: 'x' }, 'servers', 'did you mean `server`?'],
+    [{ server: 'x' }, 'server', 'did you mean `servers`?'],
     [{ buffer: 5 }, 'buffer', 'did you mean `receiveBuffer`?'],
-    [{ zzz: 5 }, 'zzz', 'known are server, '],
+    [{ zzz: 5 }, 'zzz', 'valid options: servers, '],
     [{ timeoutMS: 5 }, 'timeoutMS', 'did you mean `timeoutMs`?'],
   ])('%o', (options, option, words) => {
     const error = failure(() => validate('127.0.0.0/24', options as ValidateOptions));
@@ -146,8 +146,8 @@ describe('options', () => {
     ['127.0.0.1:3478,127.0.0.2:3478', 'name each by itself in `server`'],
     [['embedded', '127.0.0.1'], 'name it alone'],
   ])('server %j', (server, words) => {
-    const error = failure(() => validate('127.0.0.0/24', { server }));
-    expect([error.code, error.option]).toEqual(['ERR_ROUTEPOOL_SERVER', 'server']);
+    const error = failure(() => validate('127.0.0.0/24', { servers: server }));
+    expect([error.code, error.option]).toEqual(['ERR_ROUTEPOOL_SERVER', 'servers']);
     expect(error.message).toContain(words);
   });
 
@@ -159,9 +159,9 @@ describe('options', () => {
     ['what is no address', [null, [{ address: 'localhost', family: 4 }]]],
   ])('a lookup that gives %s resolves nothing', async (_name, given) => {
     const lookup: LookupFunction = (_host, _options, callback) => (callback as (...args: unknown[]) => void)(...given);
-    await expect(validate('127.0.0.0/28', { server: 'x.test', lookup }).summary()).rejects.toMatchObject({
+    await expect(validate('127.0.0.0/28', { servers: 'x.test', lookup }).summary()).rejects.toMatchObject({
       code: 'ERR_ROUTEPOOL_RESOLVE',
-      option: 'server',
+      option: 'servers',
     });
   });
 
@@ -169,7 +169,7 @@ describe('options', () => {
     'a lookup that gives %s is refused as the address itself is',
     async (address) => {
       const lookup: LookupFunction = (_host, _options, callback) => callback(null, [{ address, family: 4 }]);
-      await expect(validate('127.0.0.0/28', { server: 'x.test', lookup }).summary()).rejects.toMatchObject({
+      await expect(validate('127.0.0.0/28', { servers: 'x.test', lookup }).summary()).rejects.toMatchObject({
         code: 'ERR_ROUTEPOOL_SERVER',
         message: expect.stringContaining(`${address}, which is not the address of one host`),
       });
@@ -183,7 +183,7 @@ describe('options', () => {
       if (host === 'stun.nextcloud.com') callback(new Error('no such name'), []);
       else callback(null, [{ address: host === 'stun.sipgate.net' ? '0.0.0.0' : '127.0.0.9', family: 4 }]);
     };
-    const summary = await validate('127.0.0.0/30', { server, lookup, ratePerSecond: 1_000 }).summary();
+    const summary = await validate('127.0.0.0/30', { servers: server, lookup, ratePerSecond: 1_000 }).summary();
     await own.close();
     expect([summary.allOk, summary.servers.map(({ name }) => name)]).toEqual([true, ['stun.cloudflare.com']]);
     for (const name of server.slice(1))
@@ -200,7 +200,7 @@ describe('options', () => {
   it('explicit undefined is the same as leaving it out', async () => {
     const summary = await validate('127.0.0.0/28', {
       passes: undefined,
-      server: undefined,
+      servers: undefined,
       signal: undefined,
     }).summary();
     expect(summary.allOk).toBe(true);
@@ -214,7 +214,7 @@ describe('servers of one own', () => {
     expect(failure(() => StunServer.listen({ address: '0.0.0.0' })).message).toContain('wildcard');
     for (const [options, option, words] of [
       [{ host: '127.0.0.1' }, 'host', 'did you mean `address`?'],
-      [{ foo: 1 }, 'foo', 'known are address, advertise, port'],
+      [{ foo: 1 }, 'foo', 'valid options: address, advertise, port'],
       [null, 'options', 'an object'],
       ['127.0.0.1', 'options', 'an object'],
       [{ address: 5 }, 'address', 'an IP address'],

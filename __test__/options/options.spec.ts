@@ -40,7 +40,7 @@ afterAll(async () => {
 });
 
 type Call = (options: never) => unknown;
-const ASKING = ['stunServers', 'timeoutMs', 'signal', 'lookup'];
+const ASKING = ['servers', 'timeoutMs', 'signal', 'lookup'];
 const PIPE = [
   'dnsTimeoutMs',
   'connectTimeoutMs',
@@ -87,7 +87,7 @@ const CALLS: [name: string, call: Call, options: readonly string[]][] = [
     'validate',
     (options) => validate('127.88.0.0/30', options),
     [
-      'server',
+      'servers',
       'ratePerSecond',
       'passes',
       'timeoutMs',
@@ -102,7 +102,7 @@ const CALLS: [name: string, call: Call, options: readonly string[]][] = [
       'lookup',
     ],
   ],
-  ['validate, of a pool', (options) => validate(pool, options), ['server', 'ratePerSecond', 'lookup']],
+  ['validate, of a pool', (options) => validate(pool, options), ['servers', 'ratePerSecond', 'lookup']],
   ['Interface.load', (options) => Interface.load('lo', options), ASKING],
   [
     'Interface.loadNat',
@@ -191,7 +191,7 @@ describe.each(CALLS)('%s', (_name, call, options) => {
     expect(error).toMatchObject({
       code: 'ERR_ROUTEPOOL_OPTION',
       option: 'zzz',
-      message: expect.stringMatching(/there is no option `zzz`; known are \w+/),
+      message: expect.stringMatching(/unknown option `zzz`; valid options: \w+/),
     });
     expect((error as Error).stack, 'leads to the caller').toContain('options.spec.ts');
   });
@@ -260,7 +260,7 @@ describe('what steers where traffic leaves', () => {
       'interface of an agent',
       () => route.agent({ interface: 'lo' } as never),
       'interface',
-      /there is no option `interface`/,
+      /unknown option `interface`/,
     ],
     [
       'pick of a single route',
@@ -299,7 +299,7 @@ describe('what steers where traffic leaves', () => {
       'localAddress of a daemon',
       () => new Daemon({ localAddress: '127.0.0.1' } as never),
       'localAddress',
-      /there is no option/,
+      /unknown option/,
     ],
   ])('%s is refused', (_what, call, option, words) => {
     expect(call).toThrow(

@@ -16,8 +16,8 @@ describe.skipIf(why !== undefined)('in a network of namespaces', () => {
   let lab: RouteLab;
   afterEach(() => lab.close());
 
-  const out = (four: string, six: string, stunServers: readonly string[]) =>
-    JSON.parse(lab.client.run(process.execPath, file('pipe-out.mjs'), 'c0', stunServers.join(), PORT, four, six)) as {
+  const out = (four: string, six: string, servers: readonly string[]) =>
+    JSON.parse(lab.client.run(process.execPath, file('pipe-out.mjs'), 'c0', servers.join(), PORT, four, six)) as {
       protocol: string;
       local: string;
       external: string;

@@ -18,11 +18,11 @@ const source = {
   certainty: 'unverified',
   assumed: false,
   asked: new Set<string>(),
-  evidence: { at: undefined, observations: [], interfaceRefused: undefined },
+  evidence: { at: undefined, observations: [], interfaceBindError: undefined },
 } as const;
 const route = new Route(source);
 const bound = (address: string, port: number) =>
-  new BoundRoute(route, { address, port, interface: undefined, interfaceRefused: undefined });
+  new BoundRoute(route, { address, port, interface: undefined, interfaceBindError: undefined });
 
 describe('a destination is read from', () => {
   it.each<[string, unknown, string, number, number]>([

@@ -34,7 +34,7 @@ describe.skipIf(why !== undefined)('through a NAT', () => {
   it('the server sees the external address of the route, over TCP and UDP', () => {
     const code = `
       const { Interface, pipeOpen, TCP, UDP } = await import('${new URL('../../dist/index.js', import.meta.url).href}');
-      const nic = await Interface.load('c0', { stunServers: ['${SERVER}:3478'] });
+      const nic = await Interface.load('c0', { servers: ['${SERVER}:3478'] });
       const route = nic.routes?.[4]?.[0] ?? nic.route(4);
       const seen = [];
       for (const protocol of [TCP, UDP]) {

@@ -6,7 +6,7 @@ const SERVERS = `
   import { createServer } from 'node:net';
   import { createSocket } from 'node:dgram';
   import { once } from 'node:events';
-  import { pipeOpen, setReader, TCP, UDP } from 'routepool';
+  import { pipeOpen, setPipeReader, TCP, UDP } from 'routepool';
   const tcp = createServer((s) => { s.on('error', () => {}); s.pipe(s); s.unref(); }).listen(0, '127.0.0.1').unref();
   const udp = createSocket('udp4').bind(0, '127.0.0.1').unref();
   udp.on('message', (m, r) => udp.send(m, r.port, r.address));
@@ -15,7 +15,7 @@ const SERVERS = `
 `;
 
 describe.each(['direct', 'portable'])('a process with pipes, %s,', (reader) => {
-  const run = (code: string) => program(`${SERVERS}\nsetReader('${reader}');\n${code}`);
+  const run = (code: string) => program(`${SERVERS}\nsetPipeReader('${reader}');\n${code}`);
 
   it.each([
     [
@@ -70,9 +70,9 @@ describe.each(['direct', 'portable'])('a process with pipes, %s,', (reader) => {
 
   it('survives workers that are terminated amid traffic', () => {
     const worker = `
-      const { pipeOpen, setReader, TCP, UDP } = await import('routepool');
+      const { pipeOpen, setPipeReader, TCP, UDP } = await import('routepool');
       const { parentPort, workerData: { toTcp, toUdp, reader } } = await import('node:worker_threads');
-      setReader(reader);
+      setPipeReader(reader);
       let n = 0;
       const flows = Array.from({ length: 16 }, (_, i) => pipeOpen(i % 2 ? TCP : UDP, i % 2 ? toTcp : toUdp));
       for (const pipe of await Promise.all(flows)) {
@@ -95,7 +95,7 @@ describe.each(['direct', 'portable'])('a process with pipes, %s,', (reader) => {
       import { Worker } from 'node:worker_threads';
       import { readdirSync } from 'node:fs';
       const count = () => readdirSync('/proc/self/fd').length;
-      const code = "const { workerData } = await import('node:worker_threads'); await import(workerData.url).then(async ({ pipeOpen, setReader, UDP, TCP }) => { setReader(workerData.reader); const p = await Promise.all([pipeOpen(TCP, workerData.toTcp), pipeOpen(UDP, null)]); for (const each of p) each.unref(); })";
+      const code = "const { workerData } = await import('node:worker_threads'); await import(workerData.url).then(async ({ pipeOpen, setPipeReader, UDP, TCP }) => { setPipeReader(workerData.reader); const p = await Promise.all([pipeOpen(TCP, workerData.toTcp), pipeOpen(UDP, null)]); for (const each of p) each.unref(); })";
       const start = async () => once(new Worker(code, { eval: true, workerData: { toTcp, url: import.meta.resolve('routepool'), reader: '${reader}' } }), 'exit');
       await start();
       const before = count();

@@ -1,7 +1,7 @@
 /** Streams, agents and daemons once more, with the portable reader. */
-import { setReader } from '../../src/index.ts';
+import { setPipeReader } from '../../src/index.ts';
 
-setReader('portable');
+setPipeReader('portable');
 await import('./stream.spec.ts');
 await import('../http/agents.spec.ts');
 await import('../daemon/daemon.spec.ts');

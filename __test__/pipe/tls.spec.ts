@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pipeOpen, stats, TCP, UDP } from '../../src/index.ts';
+import { pipeOpen, pipeStats, TCP, UDP } from '../../src/index.ts';
 import { makeCertificate, whyNoCertificate } from '../helpers/certificate.ts';
 import { tcpServer, turn, until } from './suite/peers.ts';
 
@@ -28,7 +28,7 @@ describe.skipIf(whyNoCertificate !== undefined)('tls', () => {
     for (const socket of seen) socket.destroy();
     server.close();
     await once(server, 'close');
-    await until(() => stats().open === 0);
+    await until(() => pipeStats().open === 0);
   });
   const lookup = (_: string, __: object, done: (error: null, found: { address: string; family: number }[]) => void) =>
     done(null, [{ address: '127.0.0.1', family: 4 }]);
@@ -60,7 +60,7 @@ describe.skipIf(whyNoCertificate !== undefined)('tls', () => {
     await expect(pipeOpen(TCP, ['other.test', port], undefined, { tls: { ca }, lookup })).rejects.toMatchObject({
       code: 'ERR_TLS_CERT_ALTNAME_INVALID',
     });
-    await until(() => stats().open === 0);
+    await until(() => pipeStats().open === 0);
   });
 
   it('a peer that never answers is timed out, an abort gives up', async () => {
@@ -74,7 +74,7 @@ describe.skipIf(whyNoCertificate !== undefined)('tls', () => {
     controller.abort();
     await expect(opening).rejects.toMatchObject({ code: 'ABORT_ERR' });
     await silent.close();
-    await until(() => stats().open === 0);
+    await until(() => pipeStats().open === 0);
   });
 
   it('a plain peer is an error, and TLS over UDP is none', async () => {

@@ -191,7 +191,7 @@ describe('what a server sees', () => {
   let server: StunServer;
   beforeAll(async () => void (server = await StunServer.listen({ address: '127.0.0.1' })));
   afterAll(() => server.close());
-  const stunServers = () => `127.0.0.1:${server.port}`;
+  const servers = () => `127.0.0.1:${server.port}`;
 
   it.each([
     ['of a /16', () => poolOf(['127.90.0.0/16'])],
@@ -213,7 +213,7 @@ describe('what a server sees', () => {
     const pool = make();
     for (let batch = 0; batch < 10; batch++) {
       const routes = Array.from({ length: 100 }, (_unused, i) => pool.random(batch * 100 + i) as Route);
-      const seen = await Promise.all(routes.map((route) => route.observe({ stunServers: stunServers() })));
+      const seen = await Promise.all(routes.map((route) => route.observe({ servers: servers() })));
       expect(seen.map(({ external }) => external)).toEqual(routes.map((route) => route.ext()));
     }
   });
@@ -263,7 +263,7 @@ describe('what a server sees', () => {
     const route = gone.route();
     await expect(route.bind()).rejects.toMatchObject({ code: 'ENODEV', syscall: 'setsockopt' });
     const bound = await route.bind({ interfaceBinding: 'best-effort' });
-    expect([bound.tuple, bound.interface, bound.interfaceRefused]).toEqual([
+    expect([bound.tuple, bound.interface, bound.interfaceBindError]).toEqual([
       ['127.0.0.9', 0],
       'no-such0',
       expect.stringContaining('No such device'),
@@ -323,7 +323,7 @@ describe('what a server sees', () => {
       syscall: 'bind',
       address: '203.0.113.9',
     });
-    await expect(gone.observe({ stunServers: stunServers() })).rejects.toMatchObject({
+    await expect(gone.observe({ servers: servers() })).rejects.toMatchObject({
       code: 'ERR_ROUTEPOOL_NOT_LOCAL',
     });
   });
@@ -371,10 +371,10 @@ describe('an interface', () => {
   });
 
   it.each([
-    [{ stunServer: 'x' }, 'stunServer', /did you mean `stunServers`/],
+    [{ stunServer: 'x' }, 'stunServer', /did you mean `servers`/],
     [{ timeoutMs: 0 }, 'timeoutMs', /from 1 to 600000/],
-    [{ stunServers: [] }, 'stunServers', /a server like/],
-    [{ stunServers: 'embedded' }, 'server', /name a server elsewhere/],
+    [{ servers: [] }, 'servers', /a server like/],
+    [{ servers: 'embedded' }, 'servers', /name a server elsewhere/],
     [{ signal: 1 }, 'signal', /AbortSignal/],
   ])('refuses the options %j by name', async (options, option, message) => {
     await expect(Interface.load('lo', options as never)).rejects.toMatchObject({
@@ -384,7 +384,7 @@ describe('an interface', () => {
   });
 
   it('without a route says why, by family', async () => {
-    const nic = await Interface.load('lo', { stunServers: '127.0.0.1:9' });
+    const nic = await Interface.load('lo', { servers: '127.0.0.1:9' });
     expect(() => nic.route(IP4)).toThrow(
       expect.objectContaining({
         code: 'ERR_ROUTEPOOL_NO_ROUTE',
@@ -401,12 +401,12 @@ describe('an interface', () => {
     const lookup = (name: string) => void names.push(name);
     // Loopback asks nobody, so nothing is looked up; a route has an address to ask from.
     const route = poolOf(['127.0.0.9']).at(0) as Route;
-    await expect(route.observe({ stunServers: 'x.test', timeoutMs: 30, lookup })).rejects.toMatchObject({
+    await expect(route.observe({ servers: 'x.test', timeoutMs: 30, lookup })).rejects.toMatchObject({
       code: 'ERR_ROUTEPOOL_RESOLVE',
       message: expect.stringMatching(/'x.test' was not resolved within 30 ms/) as string,
     });
     const controller = new AbortController();
-    const waiting = route.observe({ stunServers: 'y.test', lookup, signal: controller.signal });
+    const waiting = route.observe({ servers: 'y.test', lookup, signal: controller.signal });
     controller.abort();
     await expect(waiting).rejects.toMatchObject({ code: 'ABORT_ERR' });
     expect(names).toEqual(['x.test', 'y.test']);
@@ -431,7 +431,7 @@ describe('an interface', () => {
       (facts) => facts.up && facts.addresses.some((own) => own.family === 4 && own.scope !== 'loopback'),
     );
     if (up === undefined) return;
-    await expect(Interface.load(up.name, { stunServers: '127.0.0.1:9', signal })).rejects.toMatchObject({
+    await expect(Interface.load(up.name, { servers: '127.0.0.1:9', signal })).rejects.toMatchObject({
       name: 'AbortError',
     });
   });

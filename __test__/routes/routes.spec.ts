@@ -33,7 +33,7 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     for (const prefix of ['192.168.0.20/32', '193.168.0.0/16', '7.7.7.7/32', '8.8.0.0/16']) {
       lab.gateway.run('ip', 'route', 'replace', prefix, 'dev', 'g0');
     }
-    const found = lab.load({ stunServers: SERVERS.slice(0, 2) });
+    const found = lab.load({ servers: SERVERS.slice(0, 2) });
     const sides = found.routes[4].map((route) =>
       route.split(' -> ').map((side) => side.slice(1, -1).split(', ').toSorted()),
     );
@@ -65,13 +65,13 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     for (const prefix of ['2020:deed:beef::/128', '2020:deed:deed::/64']) {
       lab.gateway.run('ip', '-6', 'route', 'replace', prefix, 'via', linkLocal ?? '', 'dev', 'g0');
     }
-    const found = lab.load({ stunServers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
+    const found = lab.load({ servers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
     expect(found.routes[6]).toEqual([
       `[${linkLocal}] -> [2020:deed:beef::]`,
       `[${linkLocal}] -> [2020:deed:deed::/64]`,
     ]);
     expect(found.routes[4]).toEqual([]);
-    expect(found.whyNone[4]).toMatch(/has no IPv4 address/);
+    expect(found.noRouteReason[4]).toMatch(/has no IPv4 address/);
     expect(Interface.fromDict(found.dict).rp[IP6].size).toBe(2n ** 64n + 1n);
   });
 
@@ -80,7 +80,7 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     for (const n of [3, 4]) lab.hold(`10.99.2.${n}/32`);
     lab.gateway.filter(snat('snat to ip saddr map { 10.99.1.2 : 1.3.3.2, 10.99.2.3 : 1.3.3.3, 10.99.2.4 : 1.3.3.4 };'));
     await twoServers();
-    const found = lab.load({ stunServers: SERVERS.slice(0, 2) });
+    const found = lab.load({ servers: SERVERS.slice(0, 2) });
     expect(found.routes[4]).toEqual([
       '[10.99.1.2] -> [1.3.3.2]',
       '[10.99.2.3] -> [1.3.3.3]',
@@ -103,7 +103,7 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
       carrier.filter(snat('oifname "g1" snat to 1.3.3.9;'));
       carrier.run('ip', 'addr', 'add', '1.3.3.9/32', 'dev', 'g1');
       await twoServers();
-      expect(lab.load({ stunServers: SERVERS.slice(0, 2) }).routes[4]).toEqual(['[10.99.1.2] -> [1.3.3.9]']);
+      expect(lab.load({ servers: SERVERS.slice(0, 2) }).routes[4]).toEqual(['[10.99.1.2] -> [1.3.3.9]']);
     } finally {
       carrier.close();
     }
@@ -116,8 +116,8 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     lab.client.run('ip', 'rule', 'add', 'from', '10.88.1.2', 'table', '88');
     lab.gateway.filter(snat('ip saddr 10.99.1.2 snat to 1.3.3.2; ip saddr 10.88.1.2 snat to 1.3.3.8;'));
     await twoServers();
-    expect(lab.load({ stunServers: SERVERS.slice(0, 2) }).routes[4]).toEqual(['[10.99.1.2] -> [1.3.3.2]']);
-    const second = lab.load({ which: '10.88.1.2', stunServers: SERVERS.slice(0, 2) });
+    expect(lab.load({ servers: SERVERS.slice(0, 2) }).routes[4]).toEqual(['[10.99.1.2] -> [1.3.3.2]']);
+    const second = lab.load({ which: '10.88.1.2', servers: SERVERS.slice(0, 2) });
     expect([second.name, second.routes[4]]).toEqual(['c1', ['[10.88.1.2] -> [1.3.3.8]']]);
   });
 
@@ -169,9 +169,9 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     lab = await RouteLab.create({ families: [4] });
     await lab.startServers([SERVERS[1]]);
     await lab.startLiar(SERVERS[0], '6.6.6.6');
-    const found = lab.load({ stunServers: SERVERS.slice(0, 2) });
+    const found = lab.load({ servers: SERVERS.slice(0, 2) });
     expect([found.routes[4], found.certainty[4]]).toEqual([['[10.99.1.2] -> []'], ['unsure']]);
-    expect(found.whyNone[4]).toMatch(/contradict each other/);
+    expect(found.noRouteReason[4]).toMatch(/contradict each other/);
     expect(found.observations[0]?.answers.map((answer) => answer.external).toSorted()).toEqual([
       '10.99.1.2',
       '6.6.6.6',
@@ -181,7 +181,7 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
   it('says single-server where one was named', async () => {
     lab = await RouteLab.create({ families: [4] });
     await lab.startServers([SERVERS[0]]);
-    expect(lab.load({ stunServers: [SERVERS[0]] }).certainty[4]).toEqual(['single-server']);
+    expect(lab.load({ servers: [SERVERS[0]] }).certainty[4]).toEqual(['single-server']);
   });
 
   it('changes nothing when one packet in five is lost', async () => {
@@ -201,14 +201,14 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     lab.hold('2020:deed:deed::/64');
     await lab.startServers(SERVERS6.slice(0, 2));
     // The default interface, as `Interface.load()` without arguments finds it.
-    const found = lab.load({ which: undefined, stunServers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
+    const found = lab.load({ which: undefined, servers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
     const linkLocal = /inet6 (fe80\S+)\/64/.exec(lab.client.run('ip', '-6', 'addr', 'show', 'dev', 'c0'))?.[1];
     expect([found.name, found.routes[6]]).toEqual([
       'c0',
       [`[${linkLocal}] -> [fd00:99::2]`, `[${linkLocal}] -> [2020:deed:deed::/64]`],
     ]);
     expect([found.certainty[6], found.assumed[6], found.routes[4]]).toEqual([['agreed', 'agreed'], [false, true], []]);
-    expect(found.whyNone).toMatchObject({ 4: expect.stringMatching(/has no IPv4 address/) as string });
+    expect(found.noRouteReason).toMatchObject({ 4: expect.stringMatching(/has no IPv4 address/) as string });
     expect(Interface.fromDict(found.dict).supported()).toEqual([IP6]);
   });
 
@@ -240,7 +240,7 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
       'fd00:99::7e57 false true',
       'fd00:99::dead true false',
     ]);
-    const found = lab.load({ stunServers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
+    const found = lab.load({ servers: SERVERS6.slice(0, 2).map((ip) => `[${ip}]:3478`) });
     expect(found.observations.map(({ ip }) => ip)).toEqual(['fd00:99::2']);
   });
 
@@ -251,7 +251,7 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     lab.client.run('ip', 'route', 'add', 'default', 'via', '10.88.1.1', 'metric', '500');
     lab.gateway.filter(snat('iifname "g0" snat to 1.3.3.1; iifname "g2" snat to 1.3.3.2;'));
     await twoServers();
-    const found = lab.load({ which: 'c1', stunServers: SERVERS.slice(0, 2) });
+    const found = lab.load({ which: 'c1', servers: SERVERS.slice(0, 2) });
     expect(found.routes[4]).toEqual(['[10.88.1.2] -> [1.3.3.2]']);
     // The same address without its interface leaves by the first link.
     const untied = lab.client.run(
@@ -260,7 +260,7 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
       '-e',
       `
       import { validate } from 'routepool';
-      for await (const { ip, status, external } of validate('10.88.1.2', { server: ['${SERVERS[0]}', '${SERVERS[1]}'] })) console.log(ip, status, external);`,
+      for await (const { ip, status, external } of validate('10.88.1.2', { servers: ['${SERVERS[0]}', '${SERVERS[1]}'] })) console.log(ip, status, external);`,
     );
     expect(untied).toBe('10.88.1.2 mapped 1.3.3.1\n');
   });
@@ -276,9 +276,9 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
       '-e',
       `
       import { loadInterfaces } from 'routepool';
-      const stunServers = ${JSON.stringify(SERVERS.slice(0, 2))};
-      const { loaded, failed } = await loadInterfaces(['c1', 'gone0', 'c0'], { stunServers });
-      const all = await loadInterfaces(undefined, { stunServers });
+      const servers = ${JSON.stringify(SERVERS.slice(0, 2))};
+      const { loaded, failed } = await loadInterfaces(['c1', 'gone0', 'c0'], { servers });
+      const all = await loadInterfaces(undefined, { servers });
       console.log(JSON.stringify([loaded.map((nic) => nic.name + ' ' + nic.route().ext()), failed.map(({ name, error }) => [name, error.code]), all.loaded.map((nic) => nic.name)]));`,
     );
     expect(JSON.parse(text)).toEqual([
@@ -305,9 +305,9 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
     }
     // The public servers are asked for by name, and no resolver can be reached.
     lab.client.run('ip', 'route', 'del', 'default');
-    const found = lab.load({ stunServers: undefined, timeoutMs: 300 });
+    const found = lab.load({ servers: undefined, timeoutMs: 300 });
     expect([found.routes[4], found.certainty[4]]).toEqual([['[10.99.1.2] -> []'], ['unverified']]);
-    expect(found.whyNone[4]).toMatch(/could not be resolved|was not resolved/);
+    expect(found.noRouteReason[4]).toMatch(/could not be resolved|was not resolved/);
   });
 
   it('pairs each number with the source that leaves as it, also in a /64', async () => {
@@ -322,12 +322,12 @@ describe.skipIf(why !== undefined)('routes behind a gateway', { timeout: 60_000 
 
   it('loads without any network, and says why there is no route', async () => {
     lab = await RouteLab.create({ families: [4, 6] });
-    const found = lab.load({ stunServers: [...SERVERS.slice(0, 1), `[${SERVERS6[0]}]:3478`], timeoutMs: 300 });
+    const found = lab.load({ servers: [...SERVERS.slice(0, 1), `[${SERVERS6[0]}]:3478`], timeoutMs: 300 });
     expect([found.certainty[4], found.certainty[6]]).toEqual([['unverified'], ['unverified']]);
     expect([found.routes[4], found.routes[6]]).toEqual([['[10.99.1.2] -> []'], ['[fd00:99::2] -> []']]);
-    expect(found.whyNone[4]).toMatch(/no STUN server answered over IPv4/);
+    expect(found.noRouteReason[4]).toMatch(/no STUN server answered over IPv4/);
     lab.client.run('ip', 'link', 'set', 'c0', 'down');
-    expect(lab.load({ stunServers: SERVERS.slice(0, 1), timeoutMs: 300 }).whyNone[4]).toMatch(
+    expect(lab.load({ servers: SERVERS.slice(0, 1), timeoutMs: 300 }).noRouteReason[4]).toMatch(
       /refused to send over IPv4 from c0|no STUN server answered/,
     );
   });

@@ -1,4 +1,7 @@
-/** What `npm run lint` refuses: files as nobody should write them must fail the very command that the repository is checked with. */
+/**
+ * What `npm run lint` refuses: files as nobody should write them must fail the very command that the repository is
+ * checked with.
+ */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -105,7 +108,10 @@ describe('npm run lint', () => {
 });
 
 describe('the rooms of src', () => {
-  /** From the bottom to the top: values are imported from rooms further to the left, or from the same room. Types are free. */
+  /**
+   * From the bottom to the top: values are imported from rooms further to the left, or from the same room. Types are
+   * free.
+   */
   const ORDER = [
     ['errors'],
     ['defaults', 'node-modules', 'diagnostics'],

@@ -96,12 +96,15 @@ const viaAgent = async (lookup: LookupFunction) => {
 const CALLS: [name: string, call: (lookup: LookupFunction) => Promise<unknown>][] = [
   ['pipeOpen over TCP', (lookup) => pipeOpen(TCP, [host, 80], undefined, { lookup })],
   ['pipeOpen over UDP', (lookup) => pipeOpen(UDP, [host, 80], undefined, { lookup })],
-  ['validate, its summary', (lookup) => validate('127.0.0.0/30', { server: host, lookup }).summary()],
-  ['validate, its loop', (lookup) => validate('127.0.0.0/30', { server: host, lookup })[Symbol.asyncIterator]().next()],
+  ['validate, its summary', (lookup) => validate('127.0.0.0/30', { servers: host, lookup }).summary()],
+  [
+    'validate, its loop',
+    (lookup) => validate('127.0.0.0/30', { servers: host, lookup })[Symbol.asyncIterator]().next(),
+  ],
   ['an agent', viaAgent],
   ['a connector', undici],
 ];
-if (nic !== undefined) CALLS.push(['Interface.load', (lookup) => Interface.load(nic, { stunServers: host, lookup })]);
+if (nic !== undefined) CALLS.push(['Interface.load', (lookup) => Interface.load(nic, { servers: host, lookup })]);
 
 describe.each(WAYS)('a lookup that %s', (_name, lookup, told) => {
   it.each(CALLS)('fails %s with its reason', async (_call, call) => {
@@ -118,9 +121,9 @@ describe.each(WAYS)('a lookup that %s', (_name, lookup, told) => {
   });
 
   it.skipIf(nic === undefined)('is told for the interface, or by the choice of addresses', async () => {
-    const { loaded, failed } = await loadInterfaces([nic ?? ''], { stunServers: host, lookup });
+    const { loaded, failed } = await loadInterfaces([nic ?? ''], { servers: host, lookup });
     expect([loaded, failed.map(({ error }) => error.message)]).toEqual([[], [expect.stringMatching(told)]]);
-    await expect(chooseStunAddresses({ stunServers: host, lookup })).rejects.toThrow(told);
+    await expect(chooseStunAddresses({ servers: host, lookup })).rejects.toThrow(told);
   });
 });
 
@@ -139,14 +142,14 @@ describe('a lookup that never answers', () => {
   const timeoutMs = 200;
   /** Every call that takes servers; where the time limit is an option, it is short. */
   const SILENT: [name: string, call: () => Promise<unknown>][] = [
-    ['validate, its summary', () => validate('127.0.0.0/30', { server: host, lookup }).summary()],
-    ['validate, its loop', () => validate('127.0.0.0/30', { server: host, lookup })[Symbol.asyncIterator]().next()],
-    ['validate, its pool', () => validate('127.0.0.0/30', { server: host, lookup }).pool()],
+    ['validate, its summary', () => validate('127.0.0.0/30', { servers: host, lookup }).summary()],
+    ['validate, its loop', () => validate('127.0.0.0/30', { servers: host, lookup })[Symbol.asyncIterator]().next()],
+    ['validate, its pool', () => validate('127.0.0.0/30', { servers: host, lookup }).pool()],
     [
       'validate of a pool',
-      async () => validate(await validate('127.87.0.1').pool(), { server: host, lookup }).summary(),
+      async () => validate(await validate('127.87.0.1').pool(), { servers: host, lookup }).summary(),
     ],
-    ['Route.observe', () => route.observe({ stunServers: host, lookup, timeoutMs })],
+    ['Route.observe', () => route.observe({ servers: host, lookup, timeoutMs })],
     [
       'Interface.loadNat',
       async () => {
@@ -158,7 +161,7 @@ describe('a lookup that never answers', () => {
     [
       'watch',
       async () => {
-        await using changes = watch({ external: { stunServers: host, lookup, timeoutMs, interfaces: [nic ?? 'lo'] } });
+        await using changes = watch({ external: { servers: host, lookup, timeoutMs, interfaces: [nic ?? 'lo'] } });
         changes.on('change', () => undefined);
         for (;;) {
           const { externalError } = changes.counters();
@@ -171,17 +174,17 @@ describe('a lookup that never answers', () => {
     ...(nic === undefined
       ? []
       : ([
-          ['Interface.load', () => Interface.load(nic, { stunServers: host, lookup, timeoutMs })],
+          ['Interface.load', () => Interface.load(nic, { servers: host, lookup, timeoutMs })],
           [
             'loadInterfaces',
             async () => {
               throw (
-                (await loadInterfaces([nic], { stunServers: host, lookup, timeoutMs })).failed[0]?.error ??
+                (await loadInterfaces([nic], { servers: host, lookup, timeoutMs })).failed[0]?.error ??
                 new Error('it was loaded')
               );
             },
           ],
-          ['chooseStunAddresses', () => chooseStunAddresses({ stunServers: host, lookup, timeoutMs })],
+          ['chooseStunAddresses', () => chooseStunAddresses({ servers: host, lookup, timeoutMs })],
         ] as [string, () => Promise<unknown>][])),
   ];
 
@@ -204,11 +207,11 @@ describe('a lookup that never answers', () => {
 
   it('is not waited for by validate after an abort or a stop', async () => {
     const controller = new AbortController();
-    const run = validate('127.0.0.0/30', { server: host, lookup, signal: controller.signal });
+    const run = validate('127.0.0.0/30', { servers: host, lookup, signal: controller.signal });
     const rejected = expect(run.summary()).rejects.toMatchObject({ name: 'AbortError' });
     controller.abort();
     await rejected;
-    const stopped = validate('127.0.0.0/30', { server: host, lookup });
+    const stopped = validate('127.0.0.0/30', { servers: host, lookup });
     stopped.stop();
     expect(await stopped.summary()).toMatchObject({ stopped: true, untested: 4 });
   });

@@ -66,7 +66,7 @@ describe('a simulated NAT', () => {
     expect(lifetime.aliveMs).toBeLessThan(1_500);
     // However late a request was, since this process was busy.
     expect(lifetime.deadMs).toBeGreaterThanOrEqual(1_500);
-    expect(found.breaches.map(({ requirement }) => requirement)).toEqual(['REQ-5']);
+    expect(found.violations.map(({ requirement }) => requirement)).toEqual(['REQ-5']);
     const pool = await look(
       await simulate({ pooling: 'arbitrary', externals: 4, mapping: 'address-and-port-dependent' }),
     );
@@ -113,7 +113,7 @@ describe('a simulated NAT', () => {
 
   it.each<[object, RegExp]>([
     [{ mapping: 'symmetric' }, /'none' or 'endpoint-independent' or .* for `mapping` but received 'symmetric'/],
-    [{ filter: 'none' }, /there is no option `filter`; did you mean `filtering`\?/],
+    [{ filter: 'none' }, /unknown option `filter`; did you mean `filtering`\?/],
     [{ path: { loss: 2 } }, /a number from 0 to 1 for `path.loss`/],
     [{ faults: ['sleepy'] }, /for `faults\[0\]` but received 'sleepy'/],
     [{ faults: 'plain' }, /a list of at most 1, one for each server, for `faults` but received 'plain'/],

@@ -82,7 +82,7 @@ describe('half of the sources get', () => {
       for (const bytes of isBad(from) ? change(truth(request, from)) : [truth(request, from)]) reply(bytes);
     });
     const found: Record<string, number> = {};
-    const run = validate('127.60.0.0/26', { server, timeoutMs: 300 });
+    const run = validate('127.60.0.0/26', { servers: server, timeoutMs: 300 });
     for await (const verdict of run) {
       const why = verdict.status === 'bad-reply' ? `${verdict.status} ${verdict.reason}` : verdict.status;
       found[why] = (found[why] ?? 0) + 1;
@@ -96,7 +96,7 @@ describe('half of the sources get', () => {
 
 describe('no server', () => {
   it('silent: an error, since dead sources could not be told from it', async () => {
-    const error = await validate('127.61.0.0/16', { server: await listen(), timeoutMs: 200 })
+    const error = await validate('127.61.0.0/16', { servers: await listen(), timeoutMs: 200 })
       .summary()
       .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'ERR_ROUTEPOOL_SERVER_SILENT' });
@@ -105,14 +105,14 @@ describe('no server', () => {
   it('closed: another error', async () => {
     const server = await listen();
     sockets.pop()?.close();
-    await expect(validate('127.61.0.0/16', { server }).summary()).rejects.toMatchObject({
+    await expect(validate('127.61.0.0/16', { servers: server }).summary()).rejects.toMatchObject({
       code: 'ERR_ROUTEPOOL_SERVER_REFUSED',
     });
   });
 
   it('one of two: the other is asked, and a note says so', async () => {
     const good = await listen((request, from, reply) => reply(truth(request, from)));
-    const summary = await validate('127.62.0.0/26', { server: [await listen(), good] }).summary();
+    const summary = await validate('127.62.0.0/26', { servers: [await listen(), good] }).summary();
     expect([summary.allOk, summary.servers.length]).toEqual([true, 1]);
     expect(summary.notes.join()).toContain('did not answer and was left out');
   });

@@ -114,7 +114,7 @@ describe('a summary', () => {
 describe('errors that come up later', () => {
   it('show the line that began the run', async () => {
     const run = validate('127.16.0.0/30', {
-      server: 'x.test',
+      servers: 'x.test',
       lookup: (_n, _o, done) => setImmediate(() => done(new Error('no'), [])),
     });
     const error: unknown = await run.summary().catch((caught: unknown) => caught);
@@ -123,8 +123,8 @@ describe('errors that come up later', () => {
 
   it('a server given by an address of the other family is a wrong server', async () => {
     const error: unknown = await Promise.resolve()
-      .then(() => validate('127.16.0.0/30', { server: '[::1]:3478' }).summary())
+      .then(() => validate('127.16.0.0/30', { servers: '[::1]:3478' }).summary())
       .catch((caught: unknown) => caught);
-    expect(error).toMatchObject({ code: 'ERR_ROUTEPOOL_SERVER', option: 'server' });
+    expect(error).toMatchObject({ code: 'ERR_ROUTEPOOL_SERVER', option: 'servers' });
   });
 });

@@ -144,7 +144,7 @@ describe.skipIf(noFilter)('through a gateway', () => {
     await made.startStunServer();
     const script = `
       import { validate } from 'routepool';
-      const run = validate('198.18.0.0/18', { server: '${SERVER}', ratePerSecond: 8000 });
+      const run = validate('198.18.0.0/18', { servers: '${SERVER}', ratePerSecond: 8000 });
       let seen = 0;
       const counts = {};
       for await (const { status } of run) {

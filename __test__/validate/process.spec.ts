@@ -26,11 +26,11 @@ describe('a process', () => {
     ],
     [
       'that aborts a lookup without an end',
-      "import { validate } from 'routepool'; await validate('127.80.0.0/24', { server: 'x.example', lookup: () => {}, signal: AbortSignal.timeout(20) }).summary().catch(() => {});",
+      "import { validate } from 'routepool'; await validate('127.80.0.0/24', { servers: 'x.example', lookup: () => {}, signal: AbortSignal.timeout(20) }).summary().catch(() => {});",
     ],
     [
       'whose error nobody awaits',
-      "import { validate } from 'routepool'; validate('127.80.0.0/24', { server: 'x.invalid' });",
+      "import { validate } from 'routepool'; validate('127.80.0.0/24', { servers: 'x.invalid' });",
     ],
   ])('%s exits by itself', (_name, code) => {
     expect(script(code)).toMatchObject({ status: 0, signal: null, stderr: '' });
@@ -43,7 +43,7 @@ describe('a process', () => {
     const found = script(`
       import { StunServer, validate } from 'routepool';
       const server = StunServer.listen();
-      const [embedded, other] = [validate('127.80.0.0/12'), validate('127.96.0.0/12', { server: \`127.0.0.1:\${server.port}\` })];
+      const [embedded, other] = [validate('127.80.0.0/12'), validate('127.96.0.0/12', { servers: \`127.0.0.1:\${server.port}\` })];
       void other.summary();
       let seen = 0;
       for await (const _ of embedded) if (++seen === 3000) { ${code}; }`);

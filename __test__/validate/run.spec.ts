@@ -119,7 +119,7 @@ describe('a run', () => {
     const gaps = events.slice(1, -1).map((event, i) => event.at - (events[i]?.at ?? 0));
     expect(Math.min(...gaps)).toBeGreaterThan(200);
     const last = events.at(-1);
-    expect([last?.done, last?.total, last?.found, last?.lost, last?.phase]).toEqual([1_024, 1_024, 1_024, 0, 'done']);
+    expect([last?.done, last?.total, last?.ok, last?.notOk, last?.phase]).toEqual([1_024, 1_024, 1_024, 0, 'done']);
     for (const { ratePerSecond } of events.slice(1)) expect(ratePerSecond).toBeLessThan(1_300);
   });
 
@@ -137,7 +137,7 @@ describe('a run', () => {
     const server = StunServer.listen();
     const asked: string[] = [];
     const summary = await validate('127.47.0.0/24', {
-      server: `stun.example.test:${server.port}`,
+      servers: `stun.example.test:${server.port}`,
       lookup: (name, options, callback) => {
         asked.push(`${name} ${options.family} ${options.all}`);
         callback(null, [{ address: '127.0.0.1', family: 4 }]);
@@ -152,7 +152,7 @@ describe('a run', () => {
 
   it('says that a server on this machine proves nothing about the network', async () => {
     const server = StunServer.listen();
-    const { notes } = await validate('127.47.0.0/28', { server: `127.0.0.1:${server.port}` }).summary();
+    const { notes } = await validate('127.47.0.0/28', { servers: `127.0.0.1:${server.port}` }).summary();
     await server.close();
     for (const each of [notes, (await validate('127.47.0.0/28').summary()).notes]) {
       expect(each).toEqual([
@@ -163,13 +163,13 @@ describe('a run', () => {
 
   it('says which name does not resolve', async () => {
     const run = validate('127.47.0.0/24', {
-      server: 'nowhere.test',
+      servers: 'nowhere.test',
       lookup: (_name, _options, callback) =>
         callback(Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.test'), { code: 'ENOTFOUND' }), []),
     });
     await expect(run.summary()).rejects.toMatchObject({
       code: 'ERR_ROUTEPOOL_RESOLVE',
-      option: 'server',
+      option: 'servers',
       cause: { code: 'ENOTFOUND' },
     });
     await expect(run.summary()).rejects.toThrow("'nowhere.test' could not be resolved");
@@ -243,7 +243,7 @@ describe('leaving a run', () => {
   });
 
   it('aborting or stopping ends it also while a name lookup does not return', async () => {
-    const options = { server: 'x.example:1', lookup: () => undefined };
+    const options = { servers: 'x.example:1', lookup: () => undefined };
     const reason = new Error('enough');
     const controller = new AbortController();
     const aborted = validate('127.16.0.0/24', { ...options, signal: controller.signal });
@@ -329,7 +329,7 @@ describe('a saved state', () => {
     expect(() => validate('127.40.16.0/20', { state })).toThrowError(
       expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE', option: 'state' }),
     );
-    expect(() => validate(BLOCK, { state, server: '127.0.0.1:3333' })).toThrow(
+    expect(() => validate(BLOCK, { state, servers: '127.0.0.1:3333' })).toThrow(
       'its `server` is embedded, asked for was 127.0.0.1:3333',
     );
     expect(() => validate(BLOCK, { state, interface: 'lo' })).toThrow('its `interface` is not set, asked for was lo');
@@ -350,7 +350,7 @@ describe('a saved state', () => {
     await expect(run.summary()).rejects.toMatchObject({ code: 'ABORT_ERR' });
     const unresolved = {
       state: place(),
-      server: 'x.test',
+      servers: 'x.test',
       lookup: (_n: string, _o: object, done: (error: Error, found: []) => void) => done(new Error('no'), []),
     };
     for (let i = 0; i < 2; i++)

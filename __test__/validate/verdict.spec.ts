@@ -4,7 +4,7 @@ import { SocketAddress } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
 import { addressText, ipv6Text } from '../../src/address/text.ts';
-import { describe as explain, verdictAt, type Verdict } from '../../src/validate/verdict.ts';
+import { describeVerdict as explain, verdictAt, type Verdict } from '../../src/validate/verdict.ts';
 import { VerdictBatch } from '../../src/validate/verdict-batch.ts';
 
 interface Fields {

@@ -96,7 +96,7 @@ describe.skipIf(why !== undefined)('interfaces', () => {
         '500',
       );
     const counters = await watching.untilCounters(({ repeated }) => repeated >= 5);
-    expect([counters.looks, counters.notices, watching.changes]).toEqual([1, 0, []]);
+    expect([counters.scans, counters.events, watching.changes]).toEqual([1, 0, []]);
   });
 
   const many = Array.from({ length: 5_000 }, (_, i) => `10.7.${i >> 8}.${i & 255}`);
@@ -127,7 +127,7 @@ describe.skipIf(why !== undefined)('interfaces', () => {
     const { overflows } = await watching.counters();
     expect(overflows).toBeGreaterThan(0);
     // Being stopped is not sleep.
-    expect(told.filter(({ type }) => type === 'woken')).toEqual([]);
+    expect(told.filter(({ type }) => type === 'resumed')).toEqual([]);
     const from = watching.changes.length;
     space.run('ip', 'addr', 'add', '10.9.9.9/32', 'dev', 'c0');
     expect((await watching.until('one more', (changes) => changes.length > 0, from)).map(inShort)).toEqual([
@@ -141,14 +141,14 @@ describe.skipIf(why !== undefined)('external addresses', { timeout: 90_000 }, ()
   afterEach(() => lab.close());
   const snat = (rules: string) =>
     `flush ruleset; table ip nat { chain post { type nat hook postrouting priority 100; policy accept; ${rules} } }`;
-  const stunServers = SERVERS.slice(0, 2);
+  const servers = SERVERS.slice(0, 2);
 
   it("are told when the NAT's address changes, and the route stays the same", async () => {
     lab = await RouteLab.create({ families: [4] });
     lab.gateway.filter(snat('ip saddr 10.99.1.0/24 snat to 1.3.3.7;'));
     lab.client.run('ip', 'addr', 'add', '10.99.1.3/24', 'dev', 'c0');
-    await lab.startServers(stunServers);
-    const watching = await Watching.start(lab.client, { external: { stunServers, intervalMs: 100 } });
+    await lab.startServers(servers);
+    const watching = await Watching.start(lab.client, { external: { servers: servers, intervalMs: 100 } });
     await watching.untilCounters(({ externalChecks }) => externalChecks >= 2);
     expect(watching.changes).toEqual([]);
     lab.gateway.filter(snat('ip saddr 10.99.1.0/24 snat to 1.3.3.8;'));
@@ -163,8 +163,10 @@ describe.skipIf(why !== undefined)('external addresses', { timeout: 90_000 }, ()
   it('do not change by silence', async () => {
     lab = await RouteLab.create({ families: [4] });
     lab.gateway.filter(snat('ip saddr 10.99.1.0/24 snat to 1.3.3.7;'));
-    await lab.startServers(stunServers);
-    const watching = await Watching.start(lab.client, { external: { stunServers, intervalMs: 100, timeoutMs: 200 } });
+    await lab.startServers(servers);
+    const watching = await Watching.start(lab.client, {
+      external: { servers: servers, intervalMs: 100, timeoutMs: 200 },
+    });
     await watching.untilCounters(({ externalChecks }) => externalChecks >= 1);
     lab.gateway.run('ip', 'link', 'set', 'g1', 'down');
     const { externalChecks } = await watching.counters();
@@ -176,8 +178,8 @@ describe.skipIf(why !== undefined)('external addresses', { timeout: 90_000 }, ()
     lab = await RouteLab.create({ families: [4] });
     lab.client.connect('c1', ['10.88.1.2/24'], lab.gateway, 'g2', ['10.88.1.1/24']);
     lab.gateway.filter(snat('oifname "g1" ip saddr 10.99.1.0/24 snat to 1.3.3.7;'));
-    await lab.startServers(stunServers);
-    const watching = await Watching.start(lab.client, { external: { stunServers } });
+    await lab.startServers(servers);
+    const watching = await Watching.start(lab.client, { external: { servers: servers } });
     await watching.untilCounters(({ externalChecks }) => externalChecks === 1);
     lab.gateway.filter(snat('oifname "g1" ip saddr 10.99.1.0/24 snat to 1.3.3.8;'));
     // Nothing tells of that; an address that comes does.

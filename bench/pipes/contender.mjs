@@ -9,7 +9,7 @@ const [kind, job, text] = process.argv.slice(2);
 const args = JSON.parse(text);
 const isNode = kind === 'node';
 const routepool = isNode ? undefined : await import('../../dist/index.js');
-routepool?.setReader(kind);
+routepool?.setPipeReader(kind);
 const host = '127.0.0.1';
 const now = () => Number(process.hrtime.bigint()) / 1e3;
 

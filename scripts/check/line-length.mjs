@@ -1,6 +1,6 @@
-// npm run lint: that no line of TypeScript or JavaScript is longer than the formatter's 120 columns, which breaks code and
-// no comments. A line may be longer for a text alone (a string, a template, a regular expression): one that is torn apart
-// is not found by whoever searches for the message that he sees. Markdown is the formatter's.
+// npm run lint: that no line of TypeScript or JavaScript is longer than the formatter's 120 columns, which breaks code
+// and no comments. A line may be longer for a text alone (a string, a template, a regular expression): one that is torn
+// apart is not found by whoever searches for the message that he sees. Markdown is the formatter's.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import ts from 'typescript';

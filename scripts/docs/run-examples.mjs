@@ -51,7 +51,7 @@ if (!blocks.some((block) => block.file === 'README.md' && block.kind === 'run'))
 for (const { file, line, kind, code } of blocks) {
   if (kind !== 'run') continue;
   // Nobody asks public servers here.
-  const local = code.replaceAll('Interface.load()', `Interface.load({ stunServers: '${STUN_SERVER}' })`);
+  const local = code.replaceAll('Interface.load()', `Interface.load({ servers: '${STUN_SERVER}' })`);
   const { outputText } = ts.transpileModule(local, {
     compilerOptions: { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext },
   });

@@ -9,7 +9,7 @@ export interface AddressRange {
 }
 
 /** What kind an address is, by IANA's special-purpose registries. */
-export type Scope =
+export type AddressScope =
   | 'global'
   | 'private'
   | 'shared-nat'

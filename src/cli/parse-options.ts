@@ -24,7 +24,7 @@ export function parseOptions<T extends Options>(command: string, args: string[],
         Object.keys(options).map((option) => `--${option}`),
       );
       const hint = meant === undefined ? `see routepool ${command} --help` : `did you mean ${meant}?`;
-      throw new UsageError(`there is no option ${name}; ${hint}`, { cause: error });
+      throw new UsageError(`unknown option ${name}; ${hint}`, { cause: error });
     }
     if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
       if (message.includes('does not take'))

@@ -13,7 +13,7 @@ import { UsageError } from './usage-error.ts';
 export async function expandTargets(
   targets: readonly string[],
   family: Family | undefined,
-  stunServers: readonly string[] | undefined,
+  servers: readonly string[] | undefined,
 ): Promise<string[]> {
   const names = targets.some((target) => !looksLikeBlock(target));
   const interfaces = names ? listInterfaces({ details: true }) : [];
@@ -21,7 +21,7 @@ export async function expandTargets(
     targets.map((target) => {
       const facts = interfaces.find((found) => found.name === target);
       if (facts !== undefined) return blocksOf(facts, family);
-      return target === 'pool' ? pool(family, stunServers) : [target];
+      return target === 'pool' ? pool(family, servers) : [target];
     }),
   );
   const blocks = expanded.flat();
@@ -49,8 +49,8 @@ function blocksOf(facts: InterfaceFacts, wanted: Family | undefined): string[] {
   throw new UsageError(`the interface ${facts.name} has no ${what} that could leave this machine`);
 }
 
-async function pool(family: Family | undefined, stunServers: readonly string[] | undefined): Promise<string[]> {
-  const nic = await Interface.load({ stunServers });
+async function pool(family: Family | undefined, servers: readonly string[] | undefined): Promise<string[]> {
+  const nic = await Interface.load({ servers: servers });
   const af = family ?? nic.supported()[0] ?? 4;
   const own = nic.rp[af].routes.filter((route) =>
     route.extIps.some((range) => route.locals.some((local) => rangeText(local) === rangeText(range))),
@@ -59,7 +59,7 @@ async function pool(family: Family | undefined, stunServers: readonly string[] |
   if (blocks.length === 0) {
     throw new RoutePoolError(
       'ERR_ROUTEPOOL_NO_ROUTE',
-      `no IPv${af} address of ${nic.name} leaves as itself, so there is nothing to prove: ${nic.whyNone(af) ?? 'they are behind a NAT'}`,
+      `no IPv${af} address of ${nic.name} leaves as itself, so there is nothing to prove: ${nic.noRouteReason(af) ?? 'they are behind a NAT'}`,
     );
   }
   return blocks;

@@ -24,7 +24,7 @@ import {
   type ListenOptions,
 } from './options.ts';
 import type { DaemonServer, ServerOwner } from './server.ts';
-import { readWhere, type Where } from './where.ts';
+import { readWhere, type ListenTargets } from './where.ts';
 
 /** Events of a daemon. */
 export interface DaemonEvents {
@@ -133,7 +133,12 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
    *   the others; RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL`, `ERR_ROUTEPOOL_NO_ROUTE`, `ERR_ROUTEPOOL_OPTION`,
    *   `ERR_ROUTEPOOL_CLOSED`
    */
-  async listen(protocol: Protocol, port: number, where: Where, options: ListenOptions = {}): Promise<ServerGroup> {
+  async listen(
+    protocol: Protocol,
+    port: number,
+    where: ListenTargets,
+    options: ListenOptions = {},
+  ): Promise<ServerGroup> {
     return this.#listen(protocol, port, where, options, this.listen);
   }
 

@@ -15,9 +15,9 @@ import { RoutePool } from '../routes/route-pool.ts';
  * (`'10.0.0.5-10.0.0.9'`), a wildcard (`'0.0.0.0'`, `'::'`), a route, a bound route, a pool, an interface, or several
  * of these.
  */
-export type Where = WhereItem | readonly WhereItem[];
+export type ListenTargets = ListenTarget | readonly ListenTarget[];
 /** One place where a daemon can listen. */
-export type WhereItem = string | Route | BoundRoute | RoutePool | Interface;
+export type ListenTarget = string | Route | BoundRoute | RoutePool | Interface;
 
 /** What was asked for, by how it is listened at. */
 export interface Served {

@@ -94,7 +94,7 @@ export const ERROR_CODES: Readonly<Record<RoutePoolErrorCode, ErrorCodeFacts>> =
   ERR_ROUTEPOOL_NO_ROUTE: {
     what: 'No route for what was asked: no external address is known for that family, a pool is empty, or a route has no local address.',
     advice:
-      'The message says why. `nic.rp[af].routes` also has the routes without a proven external address, and `nic.whyNone(af)` the reason.',
+      'The message says why. `nic.rp[af].routes` also has the routes without a proven external address, and `nic.noRouteReason(af)` the reason.',
   },
   ERR_ROUTEPOOL_STATE: {
     what: 'The state file is damaged, of another sweep (other blocks, servers or interface), in use by another run, no regular file, or cannot be written.',

@@ -8,7 +8,7 @@ import type { Family } from '../address/family.ts';
 import { http, https, laterClass } from '../node-modules.ts';
 import { checkAgentOptions, checkRequest } from './options.ts';
 import { asCaller, asOptions, checkChoice } from '../options/check.ts';
-import { checkPick, picker, type PickOptions } from './pick.ts';
+import { checkPick, picker, type RoutePickerOptions } from './pick.ts';
 import { openStream, type OpenStreamOptions } from './open-stream.ts';
 import type { PipeStream } from '../pipe/stream.ts';
 import type { Route } from '../routes/route.ts';
@@ -207,14 +207,14 @@ export function routeAgent(
 /** An agent whose connections leave by the routes of a pool. @internal */
 export function poolAgent(
   pool: RoutePool,
-  options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions,
+  options: (RouteAgentOptions | RouteHttpsAgentOptions) & RoutePickerOptions,
   caller: (...args: never[]) => unknown,
 ): HttpAgent {
   return asCaller(caller, () => make(options, pool.af, true, (pick) => picker(pool, checkPick(pick))));
 }
 
 function make(
-  options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions,
+  options: (RouteAgentOptions | RouteHttpsAgentOptions) & RoutePickerOptions,
   family: Family,
   hasPick: boolean,
   chooser: (pick: unknown) => (request: unknown) => Route,

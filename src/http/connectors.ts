@@ -5,7 +5,7 @@ import { isIP } from '../address/is-ip.ts';
 import { tls as nodeTls } from '../node-modules.ts';
 import { checkConnectorOptions } from './options.ts';
 import { asCaller, asOptions, wrong, type LookupFunction } from '../options/check.ts';
-import { checkPick, picker, type PickOptions } from './pick.ts';
+import { checkPick, picker, type RoutePickerOptions } from './pick.ts';
 import { openStream } from './open-stream.ts';
 import type { Route } from '../routes/route.ts';
 import type { RoutePool } from '../routes/route-pool.ts';
@@ -72,7 +72,7 @@ export function routeConnector(
 /** @internal */
 export function poolConnector(
   pool: RoutePool,
-  options: ConnectorOptions & PickOptions,
+  options: ConnectorOptions & RoutePickerOptions,
   caller: (...args: never[]) => unknown,
 ): Connector {
   return asCaller(caller, () => {

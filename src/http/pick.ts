@@ -9,18 +9,18 @@ import type { RoutePool } from '../routes/route-pool.ts';
  * How a route of a pool is chosen: one after the other, at random, or by a function that is given the pool and what is
  * about to be requested (for agents Node's request options, for connectors undici's).
  */
-export type Pick = 'round-robin' | 'random' | ((pool: RoutePool, request: unknown) => Route | undefined);
+export type RoutePicker = 'round-robin' | 'random' | ((pool: RoutePool, request: unknown) => Route | undefined);
 
 /** How a route of a pool is chosen. */
-export interface PickOptions {
+export interface RoutePickerOptions {
   /** `round-robin` by default. */
-  pick?: Pick | undefined;
+  pick?: RoutePicker | undefined;
 }
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` */
-export function checkPick(pick: unknown): Pick {
+export function checkPick(pick: unknown): RoutePicker {
   if (pick === undefined) return 'round-robin';
-  if (pick === 'round-robin' || pick === 'random' || typeof pick === 'function') return pick as Pick;
+  if (pick === 'round-robin' || pick === 'random' || typeof pick === 'function') return pick as RoutePicker;
   return wrong('pick', "'round-robin', 'random' or a function", pick);
 }
 
@@ -30,7 +30,7 @@ export function checkPick(pick: unknown): Pick {
  * @throws from what it gives: RoutePoolError `ERR_ROUTEPOOL_NO_ROUTE` for an empty pool or a function that gives no
  *   route
  */
-export function picker(pool: RoutePool, pick: Pick): (request: unknown) => Route {
+export function picker(pool: RoutePool, pick: RoutePicker): (request: unknown) => Route {
   let next = 0n;
   return (request) => {
     let route: Route | undefined;

@@ -1,5 +1,5 @@
 /** What the system says of an interface. */
-import type { Scope, AddressRange } from '../address/range.ts';
+import type { AddressScope, AddressRange } from '../address/range.ts';
 import { enumerateInterfaces, interfaceNames, type NativeInterface } from '../native/binding.ts';
 import { unwrap } from '../native/failure.ts';
 import type { Family } from '../address/family.ts';
@@ -17,7 +17,7 @@ export interface InterfaceAddress {
   /** Length of its subnet's prefix. */
   readonly prefixLength: number;
   /** What kind of address it is. */
-  readonly scope: Scope;
+  readonly scope: AddressScope;
   /** For link-local IPv6 addresses the number of the interface, else 0. */
   readonly scopeId: number;
   /** A name of its own, such as `eth0:1`. */
@@ -135,7 +135,7 @@ function toAddresses({ ips, facts, scopes, labels }: NativeInterface['addresses'
       ip: texts[i] ?? '',
       family: flags & IPV6 ? 6 : 4,
       prefixLength: facts[at] ?? 0,
-      scope: scopes[facts[at + 1] ?? 0] as Scope,
+      scope: scopes[facts[at + 1] ?? 0] as AddressScope,
       scopeId: flags & SCOPED ? index : 0,
       label: flags & LABELLED ? names[named++] : undefined,
       temporary: (flags & TEMPORARY) !== 0,

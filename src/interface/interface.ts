@@ -40,12 +40,12 @@ export class Interface {
   readonly rp: { readonly 4: RoutePool; readonly 6: RoutePool };
   #nat: Nat;
   readonly #data: Omit<InterfaceData, 'routes' | 'nat' | 'name'>;
-  readonly #whyNone: { readonly 4: string | undefined; readonly 6: string | undefined };
+  readonly #noRouteReason: { readonly 4: string | undefined; readonly 6: string | undefined };
 
   private constructor(
     data: Omit<InterfaceData, 'routes'>,
     rp: { 4: RoutePool; 6: RoutePool },
-    whyNone: { 4: string | undefined; 6: string | undefined },
+    noRouteReason: { 4: string | undefined; 6: string | undefined },
     facts: InterfaceFacts | undefined,
   ) {
     const { name, nat, ...rest } = data;
@@ -56,7 +56,7 @@ export class Interface {
     this.facts = facts;
     this.rp = rp;
     this.#data = rest;
-    this.#whyNone = whyNone;
+    this.#noRouteReason = noRouteReason;
   }
 
   /**
@@ -157,11 +157,11 @@ export class Interface {
       const found = family === 4 ? loaded.ipv4 : loaded.ipv6;
       return RoutePool.of(family, routesOf(found, family, facts, loaded.linkLocal, servers(family), at));
     };
-    const whyNone = {
-      4: unresolved(4) ?? loaded.ipv4.whyNone ?? undefined,
-      6: unresolved(6) ?? loaded.ipv6.whyNone ?? undefined,
+    const noRouteReason = {
+      4: unresolved(4) ?? loaded.ipv4.noRouteReason ?? undefined,
+      6: unresolved(6) ?? loaded.ipv6.noRouteReason ?? undefined,
     };
-    return new Interface(dataOf(facts), { 4: pool(4), 6: pool(6) }, whyNone, facts);
+    return new Interface(dataOf(facts), { 4: pool(4), 6: pool(6) }, noRouteReason, facts);
   }
 
   /**
@@ -228,8 +228,8 @@ export class Interface {
   }
 
   /** Why a family has no route with an external address; undefined if it has one. */
-  whyNone(af: Family): string | undefined {
-    return this.#whyNone[af];
+  noRouteReason(af: Family): string | undefined {
+    return this.#noRouteReason[af];
   }
 
   /**
@@ -247,7 +247,7 @@ export class Interface {
       });
     const first = this.rp[family].routes.find((route) => route.extIps.length > 0);
     if (first === undefined) {
-      const why = this.#whyNone[family] ?? 'nothing is known of its external addresses';
+      const why = this.#noRouteReason[family] ?? 'nothing is known of its external addresses';
       throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', `${this.name} has no IPv${family} route: ${why}`);
     }
     return new Route(Route.sourceOf(first));
@@ -289,7 +289,7 @@ export class Interface {
       ...dict,
       facts: this.facts,
       routes: { 4: routes(4), 6: routes(6) },
-      whyNone: this.#whyNone,
+      noRouteReason: this.#noRouteReason,
     };
   }
 
@@ -350,7 +350,7 @@ function routesOf(
         evidence: {
           at,
           observations: route.asked.flatMap((ip) => seen.get(ip) ?? []),
-          interfaceRefused: found.interfaceRefused ?? undefined,
+          interfaceBindError: found.interfaceBindError ?? undefined,
         },
       }),
   );
@@ -369,7 +369,7 @@ function restored(route: RouteData, name: string): Route {
     certainty: 'unverified',
     assumed: false,
     asked: new Set(),
-    evidence: { at: undefined, observations: [], interfaceRefused: undefined },
+    evidence: { at: undefined, observations: [], interfaceBindError: undefined },
   };
   return new Route(source);
 }

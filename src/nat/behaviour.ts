@@ -1,15 +1,15 @@
 /** A NAT's behaviour in a few words: what two machines tell each other of their NATs. */
 import { behaviourOfType, natNumbers, type NatBehaviour as NativeBehaviour } from '../native/binding.ts';
-import type { Filtering, Hairpin, Mapping, NatNumbers, PortAllocation, Pooling } from './report.ts';
+import type { NatFiltering, NatHairpin, NatMapping, NatNumbers, PortAllocation, NatPooling } from './report.ts';
 import { unwrap } from '../native/failure.ts';
 import type { NatData } from './data.ts';
 
 /** The axes that decide how two peers can connect. What is left out is not known. */
 export interface NatBehaviour {
   /** Which external port packets get (RFC 4787, section 4.1). */
-  readonly mapping: Mapping;
+  readonly mapping: NatMapping;
   /** Who is let in (RFC 4787, section 5). */
-  readonly filtering: Filtering;
+  readonly filtering: NatFiltering;
   /** The mapping depends on the destination, but it is not known in which way. */
   readonly endpointDependent?: boolean;
   /** No UDP comes back. */
@@ -19,19 +19,19 @@ export interface NatBehaviour {
   /** The step of `independent` and `dependent`, in ports. */
   readonly step?: number;
   /** Whether hosts inside reach each other by external addresses. */
-  readonly hairpin?: Hairpin;
+  readonly hairpin?: NatHairpin;
   /** Whether a host keeps one external address. */
-  readonly pooling?: Pooling;
+  readonly pooling?: NatPooling;
 }
 
-const MAPPINGS: readonly Mapping[] = [
+const MAPPINGS: readonly NatMapping[] = [
   'none',
   'endpoint-independent',
   'address-dependent',
   'address-and-port-dependent',
   'unknown',
 ];
-const FILTERINGS: readonly Filtering[] = [
+const FILTERINGS: readonly NatFiltering[] = [
   'endpoint-independent',
   'address-dependent',
   'address-and-port-dependent',
@@ -46,8 +46,8 @@ const ALLOCATIONS: readonly PortAllocation[] = [
   'random',
   'unknown',
 ];
-const HAIRPINS: readonly Hairpin[] = ['not-asked', 'yes', 'internal-source', 'no', 'not-applicable', 'unknown'];
-const POOLINGS: readonly Pooling[] = ['paired', 'arbitrary', 'not-applicable', 'unknown'];
+const HAIRPINS: readonly NatHairpin[] = ['not-asked', 'yes', 'internal-source', 'no', 'not-applicable', 'unknown'];
+const POOLINGS: readonly NatPooling[] = ['paired', 'arbitrary', 'not-applicable', 'unknown'];
 
 /** What each field of a behaviour may hold: one of some words, true or false, or a step. @internal */
 export const BEHAVIOUR_FIELDS: Record<keyof NatBehaviour, readonly string[] | 'boolean' | 'step'> = {

@@ -2,7 +2,7 @@
 import type { NatBehaviour } from './behaviour.ts';
 import type { NatType } from './p2pd-types.ts';
 import type { NatFamily, NatNumbers } from './report.ts';
-import { breachesOf, seconds } from './requirements.ts';
+import { violationsOf, seconds } from './requirements.ts';
 
 /** What is explained: the behaviour, its numbers, and what was measured. */
 export interface Explained {
@@ -70,8 +70,8 @@ export function explainNat({ behaviour, numbers, found }: Explained): NatExplana
       ...seenFrom(found),
       ...(behaviour.blocked ? [] : [...ports(behaviour, found), ...doubts(found)]),
       ...connection(found),
-      ...breachesOf(behaviour, found).map(
-        (breach) => `It breaks RFC ${breach.rfc}, ${breach.requirement}: ${breach.text}.`,
+      ...violationsOf(behaviour, found).map(
+        (violation) => `It breaks RFC ${violation.rfc}, ${violation.requirement}: ${violation.text}.`,
       ),
     ],
   };
@@ -231,8 +231,8 @@ function connection(found: NatFamily | undefined): string[] {
   if (found === undefined) return notes;
   if (found.connectivity.value !== 'ok' && found.connectivity.why !== undefined)
     notes.push(capital(`${sentence(found.connectivity.why)}.`));
-  if (found.interfaceRefused !== undefined)
-    notes.push(`The packets could not be tied to the interface: ${found.interfaceRefused}.`);
+  if (found.interfaceBindError !== undefined)
+    notes.push(`The packets could not be tied to the interface: ${found.interfaceBindError}.`);
   return notes;
 }
 

@@ -6,7 +6,7 @@ import { RoutePoolError } from '../errors/errors.ts';
 import { unwrap } from '../native/failure.ts';
 import { FAMILIES, type Family } from '../address/family.ts';
 import type { InterfaceFacts } from '../interface/facts.ts';
-import type { Scope } from '../address/range.ts';
+import type { AddressScope } from '../address/range.ts';
 import { isIP } from '../address/is-ip.ts';
 import { finished } from '../native/job.ts';
 import { probed } from '../diagnostics.ts';
@@ -64,7 +64,7 @@ function either(...signals: (AbortSignal | undefined)[]): AbortSignal | undefine
   return given.length > 1 ? AbortSignal.any(given) : given[0];
 }
 
-const UNASKABLE: ReadonlySet<Scope> = new Set(['link-local', 'multicast', 'unspecified']);
+const UNASKABLE: ReadonlySet<AddressScope> = new Set(['link-local', 'multicast', 'unspecified']);
 
 /** The address to ask from: that of the first route that a server has seen, else the first that may be used. */
 function localOf(facts: InterfaceFacts, routes: readonly Route[], family: Family): string | undefined {

@@ -15,8 +15,16 @@ import {
   type DeltaType,
   type NatType,
 } from './p2pd-types.ts';
-import type { Filtering, Mapping, NatEvidence, NatFamily, NatProfile, NatReport, PortAllocation } from './report.ts';
-import { breachesOf, type NatBreach } from './requirements.ts';
+import type {
+  NatFiltering,
+  NatMapping,
+  NatEvidence,
+  NatFamily,
+  NatProfile,
+  NatReport,
+  PortAllocation,
+} from './report.ts';
+import { violationsOf, type NatViolation } from './requirements.ts';
 
 /** Version of {@link Nat.toJSON} with `detail`. */
 const DETAIL_VERSION = 1;
@@ -97,12 +105,12 @@ export class Nat implements NatData {
   }
 
   /** How the mapped port follows from the destination. */
-  get mapping(): Mapping {
+  get mapping(): NatMapping {
     return this.#behaviour.mapping;
   }
 
   /** Who is let in. */
-  get filtering(): Filtering {
+  get filtering(): NatFiltering {
     return this.#behaviour.filtering;
   }
 
@@ -155,8 +163,8 @@ export class Nat implements NatData {
   }
 
   /** The requirements of RFC 4787 and RFC 5382 that are known not to be met. */
-  get breaches(): readonly NatBreach[] {
-    return breachesOf(this.#behaviour, this.families[0]);
+  get violations(): readonly NatViolation[] {
+    return violationsOf(this.#behaviour, this.families[0]);
   }
 
   /**
@@ -207,7 +215,7 @@ export class Nat implements NatData {
       rfc3489: this.rfc3489,
       assumed: this.assumed,
       behaviour,
-      breaches: this.breaches,
+      violations: this.violations,
       at,
       report,
     };

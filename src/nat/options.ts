@@ -79,7 +79,7 @@ const KNOWN = [
 ] as const satisfies readonly (keyof LoadNatOptions)[];
 
 /** What `Interface.load()`, `validate()` and binding call them. */
-const SYNONYMS = { stunServers: 'servers', server: 'servers', address: 'from', local: 'from', timeoutMs: 'profile' };
+const SYNONYMS = { address: 'from', local: 'from', timeoutMs: 'profile' };
 
 /** @internal */
 export function checkNatOptions(options: unknown, caller: (...args: never[]) => unknown): CheckedNatOptions {

@@ -7,13 +7,14 @@ import type { DeltaType, NatType } from './p2pd-types.ts';
  * How the mapped address and port follow from the destination (RFC 4787, section 4.1): the same for all, one for each
  * address, or one for each address and port; `none` without a NAT.
  */
-export type Mapping = 'none' | 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent' | 'unknown';
+export type NatMapping =
+  'none' | 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent' | 'unknown';
 
 /**
  * Who is let in to a mapped port (RFC 4787, section 5): everybody, addresses it has sent to, or these with that port
  * only.
  */
-export type Filtering = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent' | 'unknown';
+export type NatFiltering = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent' | 'unknown';
 
 /**
  * How mapped ports are chosen: `equal` to the local one, at a constant distance from it (`preserving`), a step further
@@ -24,20 +25,20 @@ export type PortAllocation =
   'not-applicable' | 'equal' | 'preserving' | 'independent' | 'dependent' | 'random' | 'unknown';
 
 /** Whether all that one host sends leaves as one address (RFC 4787, section 4.1: `paired`) or not. */
-export type Pooling = 'paired' | 'arbitrary' | 'not-applicable' | 'unknown';
+export type NatPooling = 'paired' | 'arbitrary' | 'not-applicable' | 'unknown';
 
 /** Whether two hosts behind the NAT reach each other by their mapped addresses (RFC 4787, section 6). */
-export type Hairpin = 'not-asked' | 'yes' | 'internal-source' | 'no' | 'not-applicable' | 'unknown';
+export type NatHairpin = 'not-asked' | 'yes' | 'internal-source' | 'no' | 'not-applicable' | 'unknown';
 
 /** Whether servers could be asked at all, and if not, why. */
-export type Connectivity =
+export type NatConnectivity =
   'ok' | 'udp-blocked' | 'dns-failed' | 'no-route' | 'captive-portal' | 'no-reply' | 'no-server' | 'stopped';
 
 /**
  * A conclusion. `reason` (a code) and `why` (a sentence) are there when it is `unknown`, and whenever there is more to
  * say.
  */
-export interface Finding<T extends string> {
+export interface NatFinding<T extends string> {
   /** What was concluded. */
   readonly value: T;
   /** A code for programs, such as `loss`. */
@@ -47,7 +48,7 @@ export interface Finding<T extends string> {
 }
 
 /** The pattern of mapped ports. */
-export interface Allocation extends Finding<PortAllocation> {
+export interface NatAllocation extends NatFinding<PortAllocation> {
   /** The step of `independent` and `dependent`, in ports; otherwise 0. */
   readonly step: number;
   /** The share of the samples that fit the pattern, 0 to 1. */
@@ -62,7 +63,7 @@ export interface Allocation extends Finding<PortAllocation> {
 }
 
 /** How long an idle mapping is kept. */
-export interface Lifetime extends Finding<'not-asked' | 'measured' | 'at-least' | 'unknown'> {
+export interface NatLifetime extends NatFinding<'not-asked' | 'measured' | 'at-least' | 'unknown'> {
   /** It was still there after so many milliseconds of silence: the true lifetime is longer. */
   readonly aliveMs?: number;
   /** And gone after so many: the true lifetime is not longer, whatever was late on the way. */
@@ -87,9 +88,9 @@ export interface ServerVerdict {
   /** Whether it answered at all. */
   readonly answered: boolean;
   /** The mapping by its answers alone. */
-  readonly mapping: Finding<Mapping>;
+  readonly mapping: NatFinding<NatMapping>;
   /** The filter by its answers alone. */
-  readonly filtering: Finding<Filtering>;
+  readonly filtering: NatFinding<NatFiltering>;
 }
 
 /** One sub-test. Times are in ms since the start. */
@@ -143,7 +144,7 @@ export interface NatFamily {
   /** The address that was asked from. */
   readonly local: string;
   /** Why packets could not be tied to the interface. */
-  readonly interfaceRefused?: string;
+  readonly interfaceBindError?: string;
   /** P2PD's numbers and the name of RFC 3489, derived from the rest. */
   readonly numbers: NatNumbers;
   /** The external address; the most frequent one if there are several. */
@@ -151,25 +152,25 @@ export interface NatFamily {
   /** All of them, the most frequent first. */
   readonly externals: readonly string[];
   /** Whether servers could be asked at all. */
-  readonly connectivity: Finding<Connectivity>;
+  readonly connectivity: NatFinding<NatConnectivity>;
   /** Which external port packets get (RFC 4787, section 4.1). */
-  readonly mapping: Finding<Mapping>;
+  readonly mapping: NatFinding<NatMapping>;
   /** Who is let in (RFC 4787, section 5). */
-  readonly filtering: Finding<Filtering>;
+  readonly filtering: NatFinding<NatFiltering>;
   /** The pattern of mapped ports. */
-  readonly allocation: Allocation;
+  readonly allocation: NatAllocation;
   /** Whether a host keeps one external address (RFC 4787, REQ-2). */
-  readonly pooling: Finding<Pooling>;
+  readonly pooling: NatFinding<NatPooling>;
   /** Whether one mapped port was used for several sockets at once. */
-  readonly overloading: Finding<'no' | 'yes' | 'unknown'>;
+  readonly overloading: NatFinding<'no' | 'yes' | 'unknown'>;
   /** Whether something rewrites addresses inside of packets (MAPPED-ADDRESS against XOR-MAPPED-ADDRESS). */
-  readonly alg: Finding<'none' | 'rewrites' | 'unknown'>;
+  readonly alg: NatFinding<'none' | 'rewrites' | 'unknown'>;
   /** Whether hosts inside reach each other by external addresses (RFC 4787, section 6); only if asked for. */
-  readonly hairpin: Finding<Hairpin>;
+  readonly hairpin: NatFinding<NatHairpin>;
   /** How long an idle mapping is kept; only if asked for. */
-  readonly lifetime: Lifetime;
+  readonly lifetime: NatLifetime;
   /** The mapping of TCP connections. */
-  readonly tcpMapping: Finding<Mapping | 'not-asked'>;
+  readonly tcpMapping: NatFinding<NatMapping | 'not-asked'>;
   /** What each server's answers say. */
   readonly servers: readonly ServerVerdict[];
   /** Whether two servers that can test gave different verdicts; what they disagree on is `unknown`. */

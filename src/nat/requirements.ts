@@ -3,7 +3,7 @@ import type { NatBehaviour } from './behaviour.ts';
 import type { NatFamily } from './report.ts';
 
 /** A requirement that a NAT does not meet. */
-export interface NatBreach {
+export interface NatViolation {
   /** 4787 (UDP) or 5382 (TCP). */
   readonly rfc: 4787 | 5382;
   /** Such as `REQ-1`. */
@@ -23,11 +23,11 @@ const REQUIRED_LIFETIME_MS = 120_000;
  *
  * @param found what was measured; without it only what the behaviour tells
  */
-export function breachesOf(behaviour: NatBehaviour, found?: NatFamily): readonly NatBreach[] {
+export function violationsOf(behaviour: NatBehaviour, found?: NatFamily): readonly NatViolation[] {
   if (behaviour.mapping === 'none' || behaviour.blocked) return [];
-  const breaches: NatBreach[] = [];
+  const violations: NatViolation[] = [];
   const add = (rfc: 4787 | 5382, requirement: string, level: 'must' | 'should', text: string) =>
-    breaches.push({ rfc, requirement, level, text });
+    violations.push({ rfc, requirement, level, text });
   if (isDependent(behaviour.mapping) || behaviour.endpointDependent) {
     add(
       4787,
@@ -95,7 +95,7 @@ export function breachesOf(behaviour: NatBehaviour, found?: NatFamily): readonly
       'the mapping of TCP connections must be the same for all destinations too, and this NAT makes another for each',
     );
   }
-  return breaches;
+  return violations;
 }
 
 /** Whether a mapping depends on the destination. */

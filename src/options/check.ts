@@ -67,8 +67,8 @@ export function unknownOption(
   synonyms: Readonly<Record<string, string>> = {},
 ): never {
   const meant = Object.hasOwn(synonyms, name) ? synonyms[name] : nearestName(name, known);
-  const hint = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`;
-  throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `there is no option \`${name}\`; ${hint}`, { option: name });
+  const hint = meant === undefined ? `valid options: ${known.join(', ')}` : `did you mean \`${meant}\`?`;
+  throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `unknown option \`${name}\`; ${hint}`, { option: name });
 }
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` if they are no object */

@@ -21,11 +21,14 @@ function beginAlike(name: string, candidate: string): boolean {
   return short.length >= TELLING && long.startsWith(short);
 }
 
-/** Whether the name is a word of the candidate, or the other way round: `buffer` of `receiveBuffer`. */
+/**
+ * Whether the name is a word of the candidate, or the other way round: `buffer` of `receiveBuffer`. A plural is the
+ * same word.
+ */
 function sharesWord(name: string, candidate: string): boolean {
   return (
     letters(name).length >= TELLING &&
-    (words(candidate).includes(letters(name)) || words(name).includes(letters(candidate)))
+    (words(candidate).includes(singular(letters(name))) || words(name).includes(singular(letters(candidate))))
   );
 }
 
@@ -35,7 +38,11 @@ function letters(name: string): string {
 }
 
 function words(name: string): string[] {
-  return name.split(/[^A-Za-z0-9]+|(?=[A-Z])/).map((word) => word.toLowerCase());
+  return name.split(/[^A-Za-z0-9]+|(?=[A-Z])/).map((word) => singular(word.toLowerCase()));
+}
+
+function singular(word: string): string {
+  return word.replace(/s$/, '');
 }
 
 function nearestSpelling(name: string, known: readonly string[]): string | undefined {

@@ -6,14 +6,14 @@ import { Endpoint } from '../address/endpoint.ts';
 import { type Protocol, TCP } from './protocol.ts';
 
 /** A peer, for UDP pipes that talk to more than one: what `recvFrom` and events give, or an address with a port. */
-export type Peer =
+export type PipePeer =
   Endpoint | readonly [address: string, port: number] | { readonly address: string; readonly port: number };
 
 /** What can be sent: text goes as UTF-8. */
-export type Data = string | ArrayBufferView | ArrayBuffer;
+export type PipeData = string | ArrayBufferView | ArrayBuffer;
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
-export function toBytes(data: Data): Uint8Array {
+export function toBytes(data: PipeData): Uint8Array {
   if (data instanceof Uint8Array) return data;
   if (typeof data === 'string') return Buffer.from(data);
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -22,7 +22,7 @@ export function toBytes(data: Data): Uint8Array {
 }
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
-export function toPeer(to: Peer, protocol: Protocol): Endpoint {
+export function toPeer(to: PipePeer, protocol: Protocol): Endpoint {
   if (protocol === TCP) return wrong('to', 'no peer, since a connection has one,', to);
   if (to instanceof Endpoint) return to;
   if (typeof to !== 'object' || to === null)

@@ -22,7 +22,7 @@ import { systemError, TIMED_OUT } from './system-errors.ts';
 import { secure } from './tls-channel.ts';
 
 /** What a pipe may leave by: a route, a bound one, or an interface (then its first route). */
-export type Leaving = Route | BoundRoute | Interface;
+export type PipeSource = Route | BoundRoute | Interface;
 
 /**
  * Opens a pipe: a TCP connection, or a UDP socket, that leaves by a route.
@@ -45,7 +45,7 @@ export type Leaving = Route | BoundRoute | Interface;
 export function pipeOpen(
   protocol: Protocol,
   dest: Destination | null,
-  route?: Leaving,
+  route?: PipeSource,
   options?: PipeOptions,
 ): Promise<Pipe> {
   try {

@@ -10,7 +10,7 @@ import type { EndListener, MessageListener } from './messages/inbox.ts';
 import type { Message, MessagePattern, PeerFilter } from './messages/message-filter.ts';
 import { toNetSocket } from './net-socket.ts';
 import { misuse, PipeCore, type PipeCounters, type PipeSink } from './pipe-core.ts';
-import { toError, type Data, type Peer, toBytes, toPeer } from './pipe-input.ts';
+import { toError, type PipeData, type PipePeer, toBytes, toPeer } from './pipe-input.ts';
 import type { PipeSettings } from './pipe-options.ts';
 import type { Protocol } from './protocol.ts';
 import type { ReceiveOptions } from './messages/receive-options.ts';
@@ -103,8 +103,8 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /** Why the socket could not be tied to the route's interface; undefined if it is, or need not be. */
-  get interfaceRefused(): string | undefined {
-    return this.core.channel.socket?.interfaceRefused;
+  get interfaceBindError(): string | undefined {
+    return this.core.channel.socket?.interfaceBindError;
   }
 
   /** Bytes that the kernel took. */
@@ -140,7 +140,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
    * @throws system errors in Node's shape: `send EMSGSIZE`, `write EPIPE`, `send EACCES`; RoutePoolError
    *   `ERR_ROUTEPOOL_CLOSED` after a close, `ERR_ROUTEPOOL_OPTION`
    */
-  send(data: Data, to?: Peer): Promise<void> {
+  send(data: PipeData, to?: PipePeer): Promise<void> {
     try {
       const bytes = toBytes(data);
       const peer = to === undefined ? undefined : toPeer(to, this.core.channel.protocol);

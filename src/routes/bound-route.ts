@@ -13,7 +13,7 @@ export interface BindOptions {
   ip?: string | undefined;
   /**
    * `strict`, the default: it is an error if the system refuses to tie the socket to the interface. `best-effort`: then
-   * it is bound by its address alone, and {@link BoundRoute.interfaceRefused} says why.
+   * it is bound by its address alone, and {@link BoundRoute.interfaceBindError} says why.
    */
   interfaceBinding?: 'strict' | 'best-effort' | undefined;
 }
@@ -47,18 +47,18 @@ export class BoundRoute {
   /** The interface to tie the socket to; undefined if none is known. */
   readonly interface: string | undefined;
   /** Why the system would not tie a socket to the interface; undefined if it does. */
-  readonly interfaceRefused: string | undefined;
+  readonly interfaceBindError: string | undefined;
 
   /** @internal */
   constructor(
     route: Route,
-    bound: { address: string; port: number; interface: string | undefined; interfaceRefused: string | undefined },
+    bound: { address: string; port: number; interface: string | undefined; interfaceBindError: string | undefined },
   ) {
     this.route = route;
     this.address = bound.address;
     this.port = bound.port;
     this.interface = bound.interface;
-    this.interfaceRefused = bound.interfaceRefused;
+    this.interfaceBindError = bound.interfaceBindError;
   }
 
   /** Address and port, as `bind()` of most libraries takes them. */
@@ -85,7 +85,7 @@ export class BoundRoute {
         address: this.address,
         port: this.port,
         interface: this.interface,
-        bestEffort: this.interfaceRefused !== undefined,
+        bestEffort: this.interfaceBindError !== undefined,
       };
     });
     Object.defineProperty(this.prototype, inspect.custom, {

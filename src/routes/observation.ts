@@ -45,7 +45,7 @@ export interface Evidence {
   /** What was seen of each address that was asked. */
   readonly observations: readonly Observation[];
   /** Why the sockets could not be tied to the interface; undefined if they were, or need not be. */
-  readonly interfaceRefused: string | undefined;
+  readonly interfaceBindError: string | undefined;
 }
 
 /** What the addon says of an address, with the servers' names. */

@@ -11,7 +11,7 @@ import { unwrap } from '../native/failure.ts';
 import type { Family } from '../address/family.ts';
 import type { RouteData } from './data.ts';
 import { asCaller, wrong } from '../options/check.ts';
-import type { PickOptions } from '../http/pick.ts';
+import type { RoutePickerOptions } from '../http/pick.ts';
 import { Route, type RouteSource } from './route.ts';
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
@@ -101,7 +101,7 @@ export class RoutePool implements Iterable<Route> {
       certainty: 'single-server',
       assumed: false,
       asked: new Set(),
-      evidence: { at: Date.now(), observations: [], interfaceRefused: undefined },
+      evidence: { at: Date.now(), observations: [], interfaceBindError: undefined },
     };
     return new RoutePool(af, [], AddressPool.ofProven(proven, number), new Map([[number, source]]));
   }
@@ -358,9 +358,9 @@ export class RoutePool implements Iterable<Route> {
    * http.get('http://example.net/', { agent: pool.agent({ pick: 'random', maxTotalSockets: 1000 }) });
    * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
    */
-  agent(options?: RouteAgentOptions & PickOptions): HttpAgent;
-  agent(options: RouteHttpsAgentOptions & PickOptions): HttpsAgent;
-  agent(options: (RouteAgentOptions | RouteHttpsAgentOptions) & PickOptions = {}): HttpAgent {
+  agent(options?: RouteAgentOptions & RoutePickerOptions): HttpAgent;
+  agent(options: RouteHttpsAgentOptions & RoutePickerOptions): HttpsAgent;
+  agent(options: (RouteAgentOptions | RouteHttpsAgentOptions) & RoutePickerOptions = {}): HttpAgent {
     return poolAgent(this, options, this.agent);
   }
 
@@ -371,7 +371,7 @@ export class RoutePool implements Iterable<Route> {
    *
    * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
    */
-  connector(options: ConnectorOptions & PickOptions = {}): Connector {
+  connector(options: ConnectorOptions & RoutePickerOptions = {}): Connector {
     return poolConnector(this, options, this.connector);
   }
 

@@ -161,7 +161,7 @@ export class Route {
       address,
       port,
       interface: this.interface,
-      interfaceRefused: bound.interfaceRefused ?? undefined,
+      interfaceBindError: bound.interfaceBindError ?? undefined,
     });
   }
 

@@ -15,7 +15,7 @@ export interface LoadOptions {
    * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`. By default a few public ones. Two that agree are
    * believed; with one, the result says `single-server`.
    */
-  stunServers?: string | readonly string[] | undefined;
+  servers?: string | readonly string[] | undefined;
   /**
    * When a server is given up, in milliseconds, 1 to 600,000; 5,000 by default. A name may take as long to resolve
    * before, by default 6,000.
@@ -38,8 +38,8 @@ export interface CheckedLoadOptions {
 }
 
 /** @internal */
-export const LOAD_OPTIONS: readonly ['stunServers', 'timeoutMs', 'signal', 'lookup'] = [
-  'stunServers',
+export const LOAD_OPTIONS: readonly ['servers', 'timeoutMs', 'signal', 'lookup'] = [
+  'servers',
   'timeoutMs',
   'signal',
   'lookup',
@@ -50,7 +50,7 @@ export function checkLoadOptions(options: unknown, caller: (...args: never[]) =>
   return asCaller(caller, () => {
     const given = checkNames(options, LOAD_OPTIONS);
     return {
-      servers: checkServers('stunServers', given['stunServers']),
+      servers: checkServers('servers', given['servers']),
       timeoutMs: checkNumber('timeoutMs', given['timeoutMs'], 1, 600_000, false),
       signal: checkSignal(given['signal']),
       lookup: checkLookup(given['lookup']),

@@ -152,7 +152,7 @@ async function resolveFor(
 }
 
 function resolveError(message: string, extra: { cause?: unknown } = {}): RoutePoolError {
-  return new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'server', ...extra });
+  return new RoutePoolError('ERR_ROUTEPOOL_RESOLVE', message, { option: 'servers', ...extra });
 }
 
 function isOneOf(families: readonly Family[], address: string): boolean {

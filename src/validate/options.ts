@@ -25,7 +25,7 @@ import {
 export type HostPolicy = 'all' | 'subnet' | 'no-0-255';
 
 /** Ask only some hosts of each sub-prefix, since an IPv6 /64 cannot be walked. */
-export interface Sample {
+export interface ValidateSample {
   /** Length of the sub-prefixes. */
   perPrefix: number;
   /** Random hosts asked in each; 1 by default. */
@@ -39,7 +39,7 @@ export interface ValidateOptions {
    * process. By default the embedded one for loopback blocks, else a few public ones at 50 probes a second in all. With
    * two or more server addresses, a `mapped` verdict needs two of them to agree.
    */
-  server?: string | readonly string[] | undefined;
+  servers?: string | readonly string[] | undefined;
   /** Most probes a second, 0.01 to 100,000,000. By default as fast as the network answers; 50 with public servers. */
   ratePerSecond?: number | undefined;
   /**
@@ -52,7 +52,7 @@ export interface ValidateOptions {
   /** Which addresses of the blocks are meant. By default `all` of a block that a route holds, else `subnet`. */
   hosts?: HostPolicy | undefined;
   /** Ask only some hosts of each sub-prefix; the summary then tells the share. */
-  sample?: Sample | undefined;
+  sample?: ValidateSample | undefined;
   /** Only send and receive through this network interface (Linux: `SO_BINDTODEVICE`). */
   interface?: string | undefined;
   /** Seed of the order in which sources are asked: a number, or text of one, up to 64 bits. Random by default. */
@@ -79,7 +79,7 @@ export interface ValidateOptions {
 }
 
 const KNOWN = [
-  'server',
+  'servers',
   'ratePerSecond',
   'passes',
   'timeoutMs',
@@ -110,7 +110,7 @@ function checkSample(value: unknown): { perPrefix: number; hosts: number } | und
   if (value === undefined) return undefined;
   if (typeof value !== 'object' || value === null)
     return wrong('sample', 'an object like { perPrefix: 64, hosts: 1 }', value);
-  const { perPrefix, hosts = 1 } = value as Partial<Sample>;
+  const { perPrefix, hosts = 1 } = value as Partial<ValidateSample>;
   for (const name of Object.keys(value)) {
     if (name !== 'perPrefix' && name !== 'hosts') unknownOption(`sample.${name}`, ['sample.perPrefix', 'sample.hosts']);
   }
@@ -146,7 +146,7 @@ function check(blocks: unknown, options: unknown): NativeOptions {
     ...defined({
       hosts: checkChoice('hosts', given.hosts, ['all', 'subnet', 'no-0-255']),
       sample: checkSample(given.sample),
-      servers: checkServers('server', given.server),
+      servers: checkServers('servers', given.servers),
       ratePerSecond: checkNumber('ratePerSecond', given.ratePerSecond, 0.01, 1e8, false),
       passes: checkNumber('passes', given.passes, 1, 32, true),
       timeoutMs: checkNumber('timeoutMs', given.timeoutMs, 1, 600_000, false),

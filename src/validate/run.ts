@@ -18,9 +18,9 @@ export interface ValidationProgress {
   /** All sources. */
   readonly total: number;
   /** Of those done, `ok`. */
-  readonly found: number;
+  readonly ok: number;
   /** Of those done, not `ok`. */
-  readonly lost: number;
+  readonly notOk: number;
   /** Probes a second, over the last second or so. */
   readonly ratePerSecond: number;
   /** Since the start. */
@@ -359,8 +359,8 @@ export class ValidationRun
     return {
       done,
       total: now?.sources ?? this.#sources,
-      found: now?.ok ?? 0,
-      lost: done - (now?.ok ?? 0),
+      ok: now?.ok ?? 0,
+      notOk: done - (now?.ok ?? 0),
       ratePerSecond: now?.ratePerSecond ?? 0,
       elapsedMs: now?.elapsedMs ?? 0,
       etaMs: now?.etaMs,

@@ -1,6 +1,6 @@
 /** What a run found, counted. */
 import type { NativeResult } from '../native/binding.ts';
-import { errorName, type Status } from './verdict.ts';
+import { errorName, type VerdictStatus } from './verdict.ts';
 
 /** What a run found. Times in milliseconds; counts are of sources unless said otherwise. */
 export interface ValidationSummary {
@@ -11,7 +11,7 @@ export interface ValidationSummary {
   /** Sources that were to be asked. */
   readonly sources: number;
   /** Verdicts by status. */
-  readonly counts: Readonly<Record<Status, number>>;
+  readonly counts: Readonly<Record<VerdictStatus, number>>;
   /** Sources without a verdict, because the run was stopped. */
   readonly untested: number;
   /** Whether every source is `ok`; for a sample this says nothing about the rest of the block. */

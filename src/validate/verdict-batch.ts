@@ -1,6 +1,6 @@
 /** Many verdicts at once, as they come from Rust. */
 import { RECORD_BYTES } from '../defaults.ts';
-import { indexAt, ipAt, statusAt, type Status, type Verdict, verdictAt } from './verdict.ts';
+import { indexAt, ipAt, statusAt, type VerdictStatus, type Verdict, verdictAt } from './verdict.ts';
 
 /** Packed verdicts. Nothing is decoded until it is asked for; the batch may be kept. */
 export class VerdictBatch implements Iterable<Verdict> {
@@ -22,7 +22,7 @@ export class VerdictBatch implements Iterable<Verdict> {
   }
 
   /** Only the status of a verdict, without making the verdict; undefined outside. */
-  status(i: number): Status | undefined {
+  status(i: number): VerdictStatus | undefined {
     const at = this.#offset(i);
     return at === undefined ? undefined : statusAt(this.bytes, at);
   }

@@ -4,7 +4,7 @@ import { addressText } from '../address/text.ts';
 import { RECORD_BYTES } from '../defaults.ts';
 
 /** What was found for a source. */
-export type Status = 'ok' | 'mapped' | 'no-reply' | 'send-error' | 'bind-error' | 'bad-reply' | 'unknown';
+export type VerdictStatus = 'ok' | 'mapped' | 'no-reply' | 'send-error' | 'bind-error' | 'bad-reply' | 'unknown';
 
 /** Why a reply proves nothing. */
 export type BadReplyReason = 'wrong-destination' | 'error-response' | 'no-mapped-address' | 'not-stun' | 'wrong-server';
@@ -98,10 +98,10 @@ interface Unknown extends Common {
 export type Verdict = Ok | Mapped | NoReply | Refused | BadReply | Unknown;
 
 /** The verdicts of one status. */
-export type VerdictOf<S extends Status> = Extract<Verdict, { status: S }>;
+export type VerdictOf<S extends VerdictStatus> = Extract<Verdict, { status: S }>;
 
 /** Status by its code in the record. */
-export const STATUSES: readonly Status[] = [
+export const STATUSES: readonly VerdictStatus[] = [
   'ok',
   'mapped',
   'no-reply',
@@ -127,7 +127,7 @@ const REASONS: ReadonlyMap<number, string> = new Map([
 const FLAG = { sourceV6: 1, externalV6: 2, portRewritten: 4, singleServer: 8, resumed: 16 } as const;
 
 /** The status in the record at `at`. */
-export function statusAt(bytes: Uint8Array, at: number): Status {
+export function statusAt(bytes: Uint8Array, at: number): VerdictStatus {
   return STATUSES[(bytes[at + 36] ?? 0) - 1] ?? 'unknown';
 }
 
@@ -154,7 +154,7 @@ function uint32(bytes: Uint8Array, at: number): number {
  * since a program that counts a million verdicts reads a million statuses and few addresses.
  */
 class RecordVerdict {
-  readonly status: Status;
+  readonly status: VerdictStatus;
   readonly #bytes: Uint8Array;
   readonly #at: number;
 
@@ -249,7 +249,7 @@ class RecordVerdict {
 /** The fields that each status has, in the order they are printed. */
 const COMMON = ['ip', 'status'] as const;
 const REST = ['asked', 'resumed', 'index'] as const;
-const FIELDS: Record<Status, readonly Exclude<keyof RecordVerdict, 'toJSON' | typeof inspect.custom>[]> = {
+const FIELDS: Record<VerdictStatus, readonly Exclude<keyof RecordVerdict, 'toJSON' | typeof inspect.custom>[]> = {
   'ok': [...COMMON, 'external', 'externalPort', 'portRewritten', 'rttMs', ...REST],
   'mapped': [...COMMON, 'external', 'externalPort', 'singleServer', 'externalVaries', 'rttMs', ...REST],
   'no-reply': [...COMMON, ...REST],
@@ -304,7 +304,7 @@ export const REFUSALS: Partial<Record<string, string>> = {
  * What a verdict means and, where something can be done, what to do: a sentence without the address, such as "leaves as
  * itself".
  */
-export function describe(verdict: Verdict): string {
+export function describeVerdict(verdict: Verdict): string {
   switch (verdict.status) {
     case 'ok':
       return verdict.portRewritten

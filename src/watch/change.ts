@@ -1,7 +1,7 @@
 /** What a watch tells. */
 import type { NativeChange } from '../native/binding.ts';
 import type { Family } from '../address/family.ts';
-import type { AddressRange, Scope } from '../address/range.ts';
+import type { AddressRange, AddressScope } from '../address/range.ts';
 import type { Route } from '../routes/route.ts';
 import type { Certainty } from '../routes/observation.ts';
 
@@ -42,7 +42,7 @@ export interface AddressChange {
   /** 4 or 6. */
   readonly family: Family;
   /** What kind of address it is. */
-  readonly scope: Scope;
+  readonly scope: AddressScope;
 }
 
 /** A local route holds a block from now on, or no more (Linux). */
@@ -60,7 +60,7 @@ export interface BlockChange {
 }
 
 /** Where traffic goes that no other route takes. */
-export interface DefaultWay {
+export interface DefaultRoute {
   /** The name of the interface. */
   readonly interface: string;
   /** The router; undefined where the link itself leads everywhere. */
@@ -74,9 +74,9 @@ export interface DefaultChange {
   /** Of which family the traffic is. */
   readonly family: Family;
   /** Undefined if there was none. */
-  readonly previous: DefaultWay | undefined;
+  readonly previous: DefaultRoute | undefined;
   /** Undefined if there is none. */
-  readonly now: DefaultWay | undefined;
+  readonly now: DefaultRoute | undefined;
 }
 
 /**
@@ -104,16 +104,16 @@ export interface ExternalChange {
 }
 
 /** The machine was asleep: addresses may be leased to others, mappings of a NAT gone. */
-export interface Woken {
+export interface Resumed {
   /** What has happened. */
-  readonly type: 'woken';
+  readonly type: 'resumed';
   /** How long it slept, in milliseconds. */
   readonly sleptMs: number;
 }
 
 /** One change; `type` says which. */
 export type NetworkChange =
-  InterfaceChange | InterfaceRenamed | AddressChange | BlockChange | DefaultChange | ExternalChange | Woken;
+  InterfaceChange | InterfaceRenamed | AddressChange | BlockChange | DefaultChange | ExternalChange | Resumed;
 
 /** All types of change. @internal */
 export const CHANGE_TYPES: readonly NetworkChange['type'][] = [
@@ -128,7 +128,7 @@ export const CHANGE_TYPES: readonly NetworkChange['type'][] = [
   'block-removed',
   'default-changed',
   'external-changed',
-  'woken',
+  'resumed',
 ];
 
 /** @internal */
@@ -146,13 +146,13 @@ export function toChange(found: NativeChange): NetworkChange | undefined {
       return { type, interface: name, index, previous: found.previousName ?? '' };
     case 'address-added':
     case 'address-removed':
-      return { type, interface: name, index, ip, prefixLength, family, scope: found.scope as Scope };
+      return { type, interface: name, index, ip, prefixLength, family, scope: found.scope as AddressScope };
     case 'block-added':
     case 'block-removed':
       return { type, interface: name, index, block: { ip, cidr: prefixLength }, family };
     case 'default-changed':
       return { type, family, previous: toWay(found.previous), now: toWay(found.now) };
-    case 'woken':
+    case 'resumed':
       return { type, sleptMs: found.sleptMs ?? 0 };
     // Those are found on this side, and others there are none.
     case 'external-changed':
@@ -161,6 +161,6 @@ export function toChange(found: NativeChange): NetworkChange | undefined {
   }
 }
 
-function toWay(way: NativeChange['now']): DefaultWay | undefined {
+function toWay(way: NativeChange['now']): DefaultRoute | undefined {
   return way ? { interface: way.interface, gateway: way.gateway ?? undefined } : undefined;
 }

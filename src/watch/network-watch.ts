@@ -14,9 +14,9 @@ export interface WatchCounters {
   /** How it learns of changes now: `netlink`, or by `polling`. */
   readonly method: 'netlink' | 'polling';
   /** Looks at all interfaces. */
-  readonly looks: number;
+  readonly scans: number;
   /** Messages of the system that could mean a change. */
-  readonly notices: number;
+  readonly events: number;
   /** Messages of the system that said what was known. */
   readonly repeated: number;
   /** Times that the system had more to tell than its buffer holds; a look made up for each. */

@@ -78,7 +78,7 @@ export function checkWatchOptions(options: unknown, caller: (...args: never[]) =
 }
 
 function checkExternal(options: object, caller: (...args: never[]) => unknown): CheckedExternalOptions {
-  const given = checkNames(options, ['intervalMs', 'interfaces', 'stunServers', 'timeoutMs', 'lookup']);
+  const given = checkNames(options, ['intervalMs', 'interfaces', 'servers', 'timeoutMs', 'lookup']);
   const { intervalMs, interfaces, ...rest } = given;
   const load = checkLoadOptions(rest, caller);
   // A wrong server is told now, and not when it is asked.

@@ -158,7 +158,7 @@ describe('a subscription', () => {
     [[/x/, 7], /for `from` but received 7/],
     [[/x/, undefined, { maxMessages: 0 }], /an integer from 1 to 1048576 for `maxMessages`/],
     [[/x/, undefined, { overflow: 'drop' }], /'drop-newest' or 'drop-oldest' or 'wait'/],
-    [[/x/, undefined, { size: 1 }], /there is no option `size`/],
+    [[/x/, undefined, { size: 1 }], /unknown option `size`/],
   ])('refuses %j', (args, message) => {
     const subscribe = inbox().subscribe as (...all: unknown[]) => unknown;
     expect(() => subscribe(...args)).toThrow(message);

@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
-import { pipeOpen, setReader, stats, TCP, UDP, type Pipe, type Reader } from '../../../src/index.ts';
+import { pipeOpen, setPipeReader, pipeStats, TCP, UDP, type Pipe, type PipeReader } from '../../../src/index.ts';
 import { descriptors, Pattern, seeded, tcpServer, turn, udpPeer, until, type TcpPeer, type UdpPeer } from './peers.ts';
 
 /** Bytes that are moved each way: a few seconds' worth, or all that was asked for (`npm run test:integrity`: 1 GB). */
 const BYTES = Number(process.env['ROUTEPOOL_TEST_BYTES'] ?? 48e6);
 
 /** Declares the tests. Must run before anything has opened a socket in this process. */
-export function lifecycleTests(reader: Reader): void {
-  setReader(reader);
+export function lifecycleTests(reader: PipeReader): void {
+  setPipeReader(reader);
   const peers: (TcpPeer | UdpPeer)[] = [];
   const keep = <T extends TcpPeer | UdpPeer>(peer: T): T => {
     peers.push(peer);
@@ -19,7 +19,7 @@ export function lifecycleTests(reader: Reader): void {
   };
   afterEach(async () => {
     await Promise.all(peers.splice(0).map((peer) => peer.close()));
-    await until(() => stats().open === 0);
+    await until(() => pipeStats().open === 0);
   });
 
   /** Sends the pattern in pieces of any size, each as soon as the one before was taken. */
@@ -192,12 +192,12 @@ export function lifecycleTests(reader: Reader): void {
       const pair = () => Promise.all([pipeOpen(TCP, server.dest), pipeOpen(TCP, server.dest)]);
       const [a, b] = await pair();
       const relay = a.relay(b);
-      await until(() => a.bytesReceived >= 5 && b.bytesReceived >= 5 && stats().relayed > 0);
+      await until(() => a.bytesReceived >= 5 && b.bytesReceived >= 5 && pipeStats().relayed > 0);
       a.destroy();
       expect(await relay).toEqual({ bytesForward: 5, bytesBack: 5 });
       const [c, d] = await pair();
       const broken = c.relay(d).catch((error: unknown) => error);
-      await until(() => stats().open === 0);
+      await until(() => pipeStats().open === 0);
       await until(() => server.sockets.size >= 2);
       for (const socket of server.sockets) socket.resetAndDestroy();
       expect(await broken).toMatchObject({ code: expect.stringMatching(/ECONNRESET|EPIPE|ENOTCONN/) });
@@ -335,6 +335,6 @@ export function lifecycleTests(reader: Reader): void {
     const after = process.memoryUsage();
     // A leak of 1 KiB for each of the 8,000 would be 8 MB more; what comes and goes with the collector is less.
     if (globalThis.gc) expect(after.heapUsed - memory.heapUsed).toBeLessThan(4e6);
-    expect(stats().open).toBe(0);
+    expect(pipeStats().open).toBe(0);
   });
 }

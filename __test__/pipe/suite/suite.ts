@@ -1,6 +1,6 @@
 /** What pipes do, for each reader. */
 import { expect, it } from 'vitest';
-import { pipeOpen, setReader, stats, TCP, UDP, type Reader } from '../../../src/index.ts';
+import { pipeOpen, setPipeReader, pipeStats, TCP, UDP, type PipeReader } from '../../../src/index.ts';
 import { errorTests } from './errors.ts';
 import { descriptors, until } from './peers.ts';
 import { stackTests } from './stacks.ts';
@@ -9,15 +9,15 @@ import { pipeTools } from './tools.ts';
 import { udpTests } from './udp.ts';
 
 /** Declares the tests. Must run before anything has opened a socket in this process. */
-export function pipeTests(reader: Reader): void {
-  setReader(reader);
+export function pipeTests(reader: PipeReader): void {
+  setPipeReader(reader);
   const tools = pipeTools();
   const { echo, open, peers } = tools;
 
   it('reads in the way that was asked for', async () => {
     await open(UDP, null);
-    expect(stats().reader).toBe(reader);
-    expect(() => setReader('auto')).toThrowError(expect.objectContaining({ code: 'ERR_ROUTEPOOL_MISUSE' }));
+    expect(pipeStats().reader).toBe(reader);
+    expect(() => setPipeReader('auto')).toThrowError(expect.objectContaining({ code: 'ERR_ROUTEPOOL_MISUSE' }));
   });
 
   tcpTests(tools);

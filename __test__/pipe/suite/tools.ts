@@ -1,6 +1,6 @@
 /** What each part of the tests of pipes shares: peers and pipes that are gone after each test, and none left open. */
 import { afterEach, expect } from 'vitest';
-import { pipeOpen, stats, type Pipe } from '../../../src/index.ts';
+import { pipeOpen, pipeStats, type Pipe } from '../../../src/index.ts';
 import { tcpServer, udpPeer, type TcpPeer, type UdpPeer } from './peers.ts';
 
 export interface PipeTools {
@@ -28,7 +28,7 @@ export function pipeTools(): PipeTools {
   afterEach(async () => {
     for (const pipe of pipes.splice(0)) pipe.destroy();
     await Promise.all(peers.splice(0).map((peer) => peer.close()));
-    expect(stats().open, 'sockets left open').toBe(0);
+    expect(pipeStats().open, 'sockets left open').toBe(0);
   });
   const echo = async (host?: string) => keep(await tcpServer((socket) => socket.pipe(socket), host));
   const udpEcho = async (host?: string) => keep(await udpPeer((data, reply) => reply(data), host));

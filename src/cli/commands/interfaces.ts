@@ -8,15 +8,15 @@ import { Style } from '../text/style.ts';
 import { UsageError } from '../usage-error.ts';
 
 const OPTIONS = {
-  'stun-server': { type: 'string', multiple: true },
-  'timeout': { type: 'string' },
-  'offline': { type: 'boolean' },
-  'json': { type: 'boolean' },
+  server: { type: 'string', multiple: true },
+  timeout: { type: 'string' },
+  offline: { type: 'boolean' },
+  json: { type: 'boolean' },
 } as const;
 
 /** Runs the command; gives the exit code. */
 export function interfacesCommand(args: string[]): Promise<number> {
-  return inCommandWords(OPTIONS, { timeoutMs: '--timeout', stunServers: '--stun-server' }, () => runCommand(args));
+  return inCommandWords(OPTIONS, { timeoutMs: '--timeout', servers: '--server' }, () => runCommand(args));
 }
 
 async function runCommand(args: string[]): Promise<number> {
@@ -32,7 +32,7 @@ async function runCommand(args: string[]): Promise<number> {
     );
     return EXIT.ok;
   }
-  const options: LoadOptions = { stunServers: values['stun-server'], timeoutMs: numberOf('--timeout', values.timeout) };
+  const options: LoadOptions = { servers: values.server, timeoutMs: numberOf('--timeout', values.timeout) };
   const { loaded, failed } = await loadInterfaces(positionals.length > 0 ? positionals : undefined, options);
   const first = failed[0];
   // A wrong option fails all alike, and is the caller's to mend.

@@ -15,7 +15,7 @@ const OPTIONS = {
   'port': { type: 'string', short: 'p' },
   'other-port': { type: 'string' },
   'advertise': { type: 'string', multiple: true },
-  'stun-server': { type: 'string', multiple: true },
+  'server': { type: 'string', multiple: true },
   'timeout': { type: 'string' },
   'offline': { type: 'boolean' },
   'no-tcp': { type: 'boolean' },
@@ -36,7 +36,7 @@ const NAMES: Readonly<Record<string, string>> = {
   ratePerPrefix: '--rate-per-prefix',
   receiveBuffer: '--receive-buffer',
   timeoutMs: '--timeout',
-  stunServers: '--stun-server',
+  servers: '--server',
 };
 
 /** IANA's port for STUN. */
@@ -99,17 +99,17 @@ interface Chosen {
 async function addresses(
   given: string[],
   values: {
-    'advertise'?: string[] | undefined;
-    'stun-server'?: string[] | undefined;
-    'timeout'?: string | undefined;
-    'offline'?: boolean | undefined;
+    advertise?: string[] | undefined;
+    server?: string[] | undefined;
+    timeout?: string | undefined;
+    offline?: boolean | undefined;
   },
 ): Promise<Chosen> {
   if (given.length > 0) return { address: given, advertise: values.advertise, notes: missing(given) };
   if (values.advertise !== undefined)
     throw new UsageError('--advertise says what clients see instead of ADDRESS: name the addresses too');
   const chosen = await chooseStunAddresses({
-    stunServers: values['stun-server'],
+    servers: values.server,
     timeoutMs: numberOf('--timeout', values.timeout),
     offline: values.offline ?? false,
   });

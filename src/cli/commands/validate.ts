@@ -3,7 +3,7 @@ import type { Family } from '../../address/family.ts';
 import type { ValidateOptions } from '../../validate/options.ts';
 import { validate } from '../../index.ts';
 import type { ValidationRun } from '../../validate/run.ts';
-import { type Status, STATUSES } from '../../validate/verdict.ts';
+import { type VerdictStatus, STATUSES } from '../../validate/verdict.ts';
 import { EXIT } from '../exit-codes.ts';
 import { Findings } from '../text/findings.ts';
 import { type Format, outputFor } from '../text/output.ts';
@@ -41,7 +41,7 @@ interface Call {
   servers: string[] | undefined;
   options: ValidateOptions;
   format: Format;
-  only: ReadonlySet<Status> | undefined;
+  only: ReadonlySet<VerdictStatus> | undefined;
   quiet: boolean;
 }
 
@@ -123,7 +123,7 @@ function parse(args: string[]): Call {
   if (list !== undefined)
     throw new UsageError(`expected one block in each argument but received '${list}': put a space between them`);
   const options: ValidateOptions = {
-    server: values.server,
+    servers: values.server,
     interface: values.interface,
     ratePerSecond: numberOf('--rate', values.rate),
     passes: numberOf('--passes', values.passes),
@@ -156,7 +156,7 @@ function sample(text: string | undefined): ValidateOptions['sample'] {
   return { perPrefix: Number(match[1]), hosts: Number(match[2] ?? 1) };
 }
 
-function only(texts: readonly string[] | undefined): ReadonlySet<Status> | undefined {
+function only(texts: readonly string[] | undefined): ReadonlySet<VerdictStatus> | undefined {
   if (texts === undefined) return undefined;
   const names = texts.flatMap((text) => text.split(',')).map((name) => name.trim());
   for (const name of names) {
@@ -164,5 +164,5 @@ function only(texts: readonly string[] | undefined): ReadonlySet<Status> | undef
       throw new UsageError(`expected statuses (${STATUSES.join(', ')}) for --only but received '${name}'`);
     }
   }
-  return new Set(names as Status[]);
+  return new Set(names as VerdictStatus[]);
 }

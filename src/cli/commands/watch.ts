@@ -10,18 +10,18 @@ import { Style } from '../text/style.ts';
 import { UsageError } from '../usage-error.ts';
 
 const OPTIONS = {
-  'external': { type: 'boolean' },
-  'interval': { type: 'string' },
-  'stun-server': { type: 'string', multiple: true },
-  'timeout': { type: 'string' },
-  'poll': { type: 'string' },
-  'count': { type: 'string' },
-  'json': { type: 'boolean' },
+  external: { type: 'boolean' },
+  interval: { type: 'string' },
+  server: { type: 'string', multiple: true },
+  timeout: { type: 'string' },
+  poll: { type: 'string' },
+  count: { type: 'string' },
+  json: { type: 'boolean' },
 } as const;
 
 const WORDS = {
   'external.intervalMs': '--interval (in milliseconds)',
-  'stunServers': '--stun-server',
+  'servers': '--server',
   'timeoutMs': '--timeout',
   'pollMs': '--poll',
 };
@@ -37,9 +37,9 @@ async function runCommand(args: string[]): Promise<number> {
     throw new UsageError(
       `routepool watch takes no argument but received '${positionals[0]}'; see routepool watch --help`,
     );
-  const servers = values['stun-server'];
+  const servers = values.server;
   if (!values.external && (values.interval !== undefined || servers !== undefined || values.timeout !== undefined)) {
-    throw new UsageError('--interval, --stun-server and --timeout need --external');
+    throw new UsageError('--interval, --server and --timeout need --external');
   }
   const seconds = numberOf('--interval', values.interval);
   const count = numberOf('--count', values.count) ?? Number.POSITIVE_INFINITY;
@@ -50,7 +50,7 @@ async function runCommand(args: string[]): Promise<number> {
     external: values.external
       ? {
           intervalMs: seconds === undefined ? undefined : seconds * 1_000,
-          stunServers: servers,
+          servers: servers,
           timeoutMs: numberOf('--timeout', values.timeout),
         }
       : undefined,

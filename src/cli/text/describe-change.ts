@@ -1,5 +1,5 @@
 /** A change in words. */
-import type { DefaultWay, NetworkChange } from '../../watch/change.ts';
+import type { DefaultRoute, NetworkChange } from '../../watch/change.ts';
 import { rangeText } from '../../address/text.ts';
 import type { Style } from './style.ts';
 
@@ -38,7 +38,7 @@ export function describeChange(change: NetworkChange, style: Style): string {
         change.previous === undefined ? 'before it was not known' : `before as ${rangeText(change.previous)}`;
       return `${style.doubtful('~')} ${locals} ${leaves} as ${rangeText(change.external)} now${sure}; ${before}`;
     }
-    case 'woken':
+    case 'resumed':
       return `${style.doubtful('~')} the machine was asleep for ${duration(change.sleptMs)}`;
   }
 }
@@ -47,7 +47,7 @@ function scope(text: string): string {
   return text === 'global' ? '' : ` (${text})`;
 }
 
-function way(to: DefaultWay | undefined): string {
+function way(to: DefaultRoute | undefined): string {
   if (to === undefined) return 'by no default route';
   return to.gateway === undefined ? `by ${to.interface}` : `by ${to.interface} through ${to.gateway}`;
 }

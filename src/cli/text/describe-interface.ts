@@ -54,7 +54,9 @@ function describeFamily(nic: Interface, family: Family, style: Style): string[] 
     const texts = others.flatMap((route) => route.locals.map(rangeText));
     const leave = texts.length > 1 ? 'leave' : 'leaves';
     const why =
-      known.length > 0 ? 'no server answered it, or servers disagree' : (nic.whyNone(family) ?? 'it is not known');
+      known.length > 0
+        ? 'no server answered it, or servers disagree'
+        : (nic.noRouteReason(family) ?? 'it is not known');
     lines.push(`${style.doubtful('?')} ${listed(texts, ', ')} ${leave} as an unknown address: ${why}`);
   }
   return lines;

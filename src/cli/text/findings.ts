@@ -1,5 +1,5 @@
 /** The sources that are not ok, grouped by what was found, kept small however many there are. */
-import { describe, type Verdict } from '../../index.ts';
+import { describeVerdict, type Verdict } from '../../index.ts';
 
 /** Sources named for each group: enough to recognise a pattern, few enough to read. */
 const NAMED = 10;
@@ -20,7 +20,7 @@ export class Findings {
 
   /** Adds a verdict that is not ok. */
   add(verdict: Verdict): void {
-    let text = describe(verdict);
+    let text = describeVerdict(verdict);
     // A 1:1 translation has a text for each source: those beyond the first few are summed up.
     if (!this.#groups.has(text) && this.#groups.size >= GROUPS) text = `${verdict.status}, in further ways`;
     let group = this.#groups.get(text);

@@ -1,7 +1,7 @@
 /** Verdicts as data on standard output. */
 import { once } from 'node:events';
 import type { ValidationSummary } from '../../validate/summary.ts';
-import type { Status, Verdict } from '../../validate/verdict.ts';
+import type { VerdictStatus, Verdict } from '../../validate/verdict.ts';
 
 /** How verdicts are printed. */
 export type Format = 'text' | 'json' | 'ndjson' | 'csv';
@@ -12,12 +12,12 @@ const CHUNK = 65_536;
 /** Prints verdicts in one format. */
 export abstract class Output {
   readonly #stream: NodeJS.WriteStream;
-  readonly #only: ReadonlySet<Status> | undefined;
+  readonly #only: ReadonlySet<VerdictStatus> | undefined;
   #pending = '';
   #lost = false;
 
   /** `onLost` is called once when the stream can be written no more; what comes after is thrown away. */
-  constructor(stream: NodeJS.WriteStream, only: ReadonlySet<Status> | undefined, onLost: () => void) {
+  constructor(stream: NodeJS.WriteStream, only: ReadonlySet<VerdictStatus> | undefined, onLost: () => void) {
     this.#stream = stream;
     this.#only = only;
     stream.once('error', () => {
@@ -27,7 +27,7 @@ export abstract class Output {
   }
 
   /** Whether a verdict of this status is printed at all. */
-  wants(status: Status | undefined): boolean {
+  wants(status: VerdictStatus | undefined): boolean {
     return !this.#lost && status !== undefined && (this.#only?.has(status) ?? true);
   }
 
@@ -61,12 +61,12 @@ export abstract class Output {
 class TextOutput extends Output {
   readonly #prints: boolean;
 
-  constructor(stream: NodeJS.WriteStream, only: ReadonlySet<Status> | undefined, onLost: () => void) {
+  constructor(stream: NodeJS.WriteStream, only: ReadonlySet<VerdictStatus> | undefined, onLost: () => void) {
     super(stream, only, onLost);
     this.#prints = only !== undefined;
   }
 
-  override wants(status: Status | undefined): boolean {
+  override wants(status: VerdictStatus | undefined): boolean {
     return this.#prints && super.wants(status);
   }
 
@@ -130,7 +130,7 @@ class CsvOutput extends Output {
 export function outputFor(
   format: Format,
   stream: NodeJS.WriteStream,
-  only: ReadonlySet<Status> | undefined,
+  only: ReadonlySet<VerdictStatus> | undefined,
   onLost: () => void,
 ): Output {
   const outputs = { text: TextOutput, json: JsonOutput, ndjson: NdjsonOutput, csv: CsvOutput };

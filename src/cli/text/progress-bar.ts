@@ -37,7 +37,7 @@ export class ProgressBar {
 
 /** The line for a moment of a run. */
 function progressLine(progress: ValidationProgress): string {
-  const { done, total, found, lost, ratePerSecond, etaMs, paused, phase, pass } = progress;
+  const { done, total, ok: found, notOk: lost, ratePerSecond, etaMs, paused, phase, pass } = progress;
   const share = total === 0 ? 0 : done / total;
   const filled = Math.round(share * WIDTH);
   const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`;

@@ -20,7 +20,7 @@ export class ListenerChannel implements SocketOwner {
   /** Address and port that it listens at. */
   readonly local: Endpoint;
   /** Why it could not be tied to its interface; undefined if it is, or need not be. */
-  readonly interfaceRefused: string | undefined;
+  readonly interfaceBindError: string | undefined;
   readonly #table: SocketTable;
   readonly #events: ListenerEvents;
   #paused = false;
@@ -39,7 +39,7 @@ export class ListenerChannel implements SocketOwner {
     const opened = table.listen(options, gate);
     this.id = typeof opened === 'number' ? opened : opened.id;
     this.local = table.opened();
-    this.interfaceRefused = typeof opened === 'number' ? undefined : opened.interfaceRefused;
+    this.interfaceBindError = typeof opened === 'number' ? undefined : opened.interfaceBindError;
     this.#table = table;
     this.#events = events;
     table.add(this);

@@ -1,7 +1,7 @@
 /** Which way pipes are read, and figures of all of them. */
 import { RoutePoolError } from '../../errors/errors.ts';
 import { checkChoice, wrong } from '../../options/check.ts';
-import { chooseReader, existingSockets, type Reader } from './socket-table.ts';
+import { chooseReader, existingSockets, type PipeReader } from './socket-table.ts';
 
 /**
  * Chooses how pipes and servers of this thread are read, before the first is opened: `direct` (Linux: on Node's own
@@ -10,7 +10,7 @@ import { chooseReader, existingSockets, type Reader } from './socket-table.ts';
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`; `ERR_ROUTEPOOL_MISUSE` once sockets have been opened
  */
-export function setReader(reader: Reader): void {
+export function setPipeReader(reader: PipeReader): void {
   const choice =
     checkChoice('reader', reader, ['auto', 'direct', 'portable']) ??
     wrong('reader', "'auto', 'direct' or 'portable'", reader);
@@ -22,7 +22,7 @@ export function setReader(reader: Reader): void {
 }
 
 /** Figures of all pipes and servers of this thread. */
-export interface Stats {
+export interface PipeStats {
   /** How they are read; undefined while none was opened. */
   readonly reader: 'direct' | 'portable' | undefined;
   /** Sockets that are open now: pipes, listeners, UDP servers. */
@@ -38,7 +38,7 @@ export interface Stats {
 }
 
 /** Figures of all pipes and servers of this thread. */
-export function stats(): Stats {
+export function pipeStats(): PipeStats {
   const native = existingSockets()?.native;
   if (native === undefined) return { reader: undefined, open: 0, opened: 0, accepted: 0, refused: 0, relayed: 0 };
   return { reader: native.isDirect() ? 'direct' : 'portable', ...native.totals() };

@@ -19,7 +19,7 @@ export class SocketChannel implements Channel, SocketOwner {
   readonly protocol: Protocol;
   readonly remote: Endpoint | undefined;
   /** Why it could not be tied to its interface; undefined if it is, or need not be. */
-  readonly interfaceRefused: string | undefined;
+  readonly interfaceBindError: string | undefined;
   readonly #table: SocketTable;
   #local: Endpoint;
   #events: ChannelEvents | undefined;
@@ -43,7 +43,7 @@ export class SocketChannel implements Channel, SocketOwner {
     this.protocol = protocol;
     this.#local = local;
     this.remote = remote;
-    this.interfaceRefused = typeof opened === 'number' ? undefined : opened.interfaceRefused;
+    this.interfaceBindError = typeof opened === 'number' ? undefined : opened.interfaceBindError;
     this.#table = table;
     table.add(this);
     table.ref();

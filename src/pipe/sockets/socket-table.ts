@@ -47,8 +47,8 @@ export interface SocketOwner {
   onDetached(): void;
 }
 
-/** Which reader to use: see {@link setReader}. */
-export type Reader = 'auto' | 'direct' | 'portable';
+/** Which reader to use: see {@link setPipeReader}. */
+export type PipeReader = 'auto' | 'direct' | 'portable';
 
 export class SocketTable {
   readonly native: NativeSockets;
@@ -69,7 +69,7 @@ export class SocketTable {
   #held = 0;
   #hold: NodeJS.Timeout | undefined;
 
-  constructor(reader: Reader) {
+  constructor(reader: PipeReader) {
     const native = openSockets(reader, () => this.#onReady());
     if (isFailure(native)) throw toError(native);
     this.native = native;
@@ -249,7 +249,7 @@ function wordsOf(slab: Buffer): Int32Array {
 }
 
 let table: SocketTable | undefined;
-let wanted: Reader = 'auto';
+let wanted: PipeReader = 'auto';
 
 /** The sockets of this environment, made when first needed. @internal */
 export function sockets(): SocketTable {
@@ -263,7 +263,7 @@ export function existingSockets(): SocketTable | undefined {
 }
 
 /** Chooses the reader before the first socket is opened; gives whether that is still possible. @internal */
-export function chooseReader(reader: Reader): boolean {
+export function chooseReader(reader: PipeReader): boolean {
   if (table !== undefined) return false;
   wanted = reader;
   return true;
