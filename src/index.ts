@@ -11,7 +11,7 @@ export { Daemon, type DaemonEvents, type ServerGroup } from './daemon/daemon.ts'
 export type { ListenFailure } from './daemon/listen.ts';
 export type { DaemonOptions, ListenOptions } from './daemon/options.ts';
 export type { DaemonServer, ServerCounters } from './daemon/server.ts';
-export type { ListenTargets, ListenTarget } from './daemon/where.ts';
+export type { ListenTargets, ListenTarget } from './daemon/listen-targets.ts';
 export { ERROR_CODES, type ErrorCodeFacts, type RoutePoolErrorCode } from './errors/error-codes.ts';
 export { RoutePoolError } from './errors/errors.ts';
 export { IP4, IP6, type Family } from './address/family.ts';

@@ -114,7 +114,7 @@ describe('the rooms of src', () => {
    */
   const ORDER = [
     ['errors'],
-    ['defaults', 'node-modules', 'diagnostics'],
+    ['defaults', 'duration', 'node-modules', 'diagnostics'],
     ['address'],
     ['options'],
     ['native'],

@@ -24,7 +24,7 @@ import {
   type ListenOptions,
 } from './options.ts';
 import type { DaemonServer, ServerOwner } from './server.ts';
-import { readWhere, type ListenTargets } from './where.ts';
+import { readListenTargets, type ListenTargets } from './listen-targets.ts';
 
 /** Events of a daemon. */
 export interface DaemonEvents {
@@ -88,8 +88,8 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   >();
   readonly #owner: ServerOwner;
   #connections = 0;
-  /** The number of the gate that holds connections to the limit, where there is one: made with the first server. */
-  #gate: number | undefined;
+  /** The number of the limit of connections in the table, where there is one: made with the first server. */
+  #limit: number | undefined;
   /** Nobody takes what has come. */
   #held = false;
   #closing: Promise<void> | undefined;
@@ -107,15 +107,15 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
       { maxMessages: ACCEPT_QUEUE, maxBytes: Infinity, overflow: 'wait' },
       flow,
     );
-    const gate = () => this.#openGate();
+    const connectionLimit = () => this.#openLimit();
     this.#owner = {
       options: this.#options,
-      get gate() {
-        return gate();
+      get connectionLimit() {
+        return connectionLimit();
       },
       takePlace: () => {
-        const places = gate();
-        return !this.#held && (places === undefined || sockets().native.enterGate(places));
+        const limit = connectionLimit();
+        return !this.#held && (limit === undefined || sockets().native.enterGate(limit));
       },
       onPipe: (pipe, server) => this.#onPipe(pipe, server),
       onIgnored: (channel) => this.#leave(channel.id),
@@ -206,7 +206,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
       return [
         checkChoice('protocol', protocol, [TCP, UDP]) ?? wrong('protocol', "TCP ('tcp') or UDP ('udp')", protocol),
         checkNumber('port', port, 0, 65_535, true) ?? wrong('port', 'an integer from 0 to 65535', port),
-        readWhere(where),
+        readListenTargets(where),
         checkListenOptions(options),
       ] as const;
     });
@@ -241,10 +241,10 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   }
 
   /** The addon counts, since it alone knows of a connection before the system has it accepted. */
-  #openGate(): number | undefined {
+  #openLimit(): number | undefined {
     const { maxConnections } = this.#options;
     if (maxConnections === Infinity) return undefined;
-    return (this.#gate ??= sockets().native.openGate(maxConnections));
+    return (this.#limit ??= sockets().native.openGate(maxConnections));
   }
 
   #onPipe(pipe: Pipe, server: DaemonServer): void {
@@ -255,14 +255,14 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   #onGone(pipe: Pipe): void {
     this.#connections--;
-    if (this.#gate === undefined) return;
+    if (this.#limit === undefined) return;
     const { socket } = pipe.core.channel;
-    if (socket === undefined) sockets().native.leaveGate(this.#gate);
+    if (socket === undefined) sockets().native.leaveGate(this.#limit);
     else this.#leave(socket.id);
   }
 
   #leave(connection: number): void {
-    if (this.#gate !== undefined) sockets().native.leave(connection);
+    if (this.#limit !== undefined) sockets().native.leave(connection);
   }
 
   /** Somebody takes pipes as they come, or they wait. */
@@ -403,7 +403,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     this.#servers.clear();
     // Pipes tell of their end on the next turn.
     await new Promise(setImmediate);
-    if (this.#gate !== undefined) sockets().native.closeGate(this.#gate);
+    if (this.#limit !== undefined) sockets().native.closeGate(this.#limit);
     this.emit('close');
   }
 

@@ -1,14 +1,14 @@
 /** Opens the sockets for what is to be served: all of them, or, if that is allowed, those that can be. */
+import { asError, RoutePoolError } from '../errors/errors.ts';
 import { planListeners } from '../native/binding.ts';
 import { PORT_TRIES } from '../defaults.ts';
-import { RoutePoolError } from '../errors/errors.ts';
 import { unwrap } from '../native/failure.ts';
 import { Endpoint } from '../address/endpoint.ts';
 import { type Protocol, TCP, UDP } from '../pipe/protocol.ts';
 import { AddressSet } from './address-set.ts';
 import type { CheckedListenOptions } from './options.ts';
 import { DaemonServer, type ServerOwner, type ServerPlan } from './server.ts';
-import type { Served } from './where.ts';
+import type { Served } from './listen-targets.ts';
 
 /** An address that could not be listened at, and why. */
 export interface ListenFailure {
@@ -113,7 +113,7 @@ function openAt(
       failed.push({
         address,
         port: chosen,
-        error: error instanceof Error ? error : new Error(String(error), { cause: error }),
+        error: asError(error),
       });
       // Thousands of addresses would fail for the same reason: one is enough to give up.
       if (!options.allowPartial) break;

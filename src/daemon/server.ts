@@ -26,8 +26,8 @@ export interface ServerCounters {
 /** What a server needs of its daemon. @internal */
 export interface ServerOwner {
   readonly options: CheckedDaemonOptions;
-  /** The number of the gate for all of the daemon's connections; undefined without a limit. */
-  readonly gate: number | undefined;
+  /** The number of the limit of all of the daemon's connections; undefined without a limit. */
+  readonly connectionLimit: number | undefined;
   /** Takes a place for one more datagram peer, if there is one. */
   takePlace(): boolean;
   onPipe(pipe: Pipe, server: DaemonServer): void;
@@ -78,7 +78,7 @@ export class DaemonServer implements AsyncDisposable {
           onAccept: (channel) => this.#onAccept(channel),
           onError: (error) => owner.onError(error, this),
         },
-        owner.gate,
+        owner.connectionLimit,
       );
       this.local = this.#listener.local;
       return;

@@ -34,3 +34,13 @@ export function abortError(signal: AbortSignal): Error {
   error.name = 'AbortError';
   return Object.assign(error, { code: 'ABORT_ERR' });
 }
+
+/** Something was used in a way that it does not offer. */
+export function misuse(message: string): RoutePoolError {
+  return new RoutePoolError('ERR_ROUTEPOOL_MISUSE', message);
+}
+
+/** What was thrown as an Error: it need not be one. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+}

@@ -5,7 +5,7 @@ import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RoutePoolError } from '../errors/errors.ts';
 import type { Family } from '../address/family.ts';
-import { http, https, laterClass } from '../node-modules.ts';
+import { http, https, lazyClass } from '../node-modules.ts';
 import { checkAgentOptions, checkRequest } from './options.ts';
 import { asCaller, asOptions, checkChoice } from '../options/check.ts';
 import { checkPick, picker, type RoutePickerOptions } from './pick.ts';
@@ -94,7 +94,7 @@ class Routing {
   }
 }
 
-class RouteHttpAgent extends laterClass(() => http().Agent) {
+class RouteHttpAgent extends lazyClass(() => http().Agent) {
   readonly #routing: Routing;
 
   constructor(routing: Routing, options: HttpAgentOptions) {
@@ -124,7 +124,7 @@ class RouteHttpAgent extends laterClass(() => http().Agent) {
   }
 }
 
-class RouteHttpsAgent extends laterClass(() => https().Agent) {
+class RouteHttpsAgent extends lazyClass(() => https().Agent) {
   readonly #routing: Routing;
 
   constructor(routing: Routing, options: HttpsAgentOptions) {

@@ -1,6 +1,7 @@
 /** Connectors for undici: `new Agent({ connect: route.connector() })`. undici itself is not needed here. */
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { asError } from '../errors/errors.ts';
 import { isIP } from '../address/is-ip.ts';
 import { tls as nodeTls } from '../node-modules.ts';
 import { checkConnectorOptions } from './options.ts';
@@ -99,7 +100,7 @@ function connector(pick: (request: unknown) => Route, options: ConnectorOptions)
     try {
       socket = begin(request);
     } catch (error) {
-      callback(error instanceof Error ? error : new Error(String(error), { cause: error }), null);
+      callback(asError(error), null);
       return;
     }
     const timeoutMs = timeout ?? CONNECT_TIMEOUT_MS;

@@ -3,7 +3,7 @@ import type { AddressRange } from '../address/range.ts';
 import { AF_INET, AF_INET6_ANYWHERE, familyNumber } from '../address/af-numbers.ts';
 import { networkOf, parseAddress } from '../address/parse.ts';
 import { addressText, ipv6LongText } from '../address/text.ts';
-import { own, readInteger, readObject, wrong, type Fields } from '../options/fields.ts';
+import { own, readInteger, readObject, wrongField, type Fields } from '../options/fields.ts';
 import { RoutePoolError } from '../errors/errors.ts';
 import type { NatData } from '../nat/data.ts';
 import type { RouteData } from '../routes/data.ts';
@@ -127,12 +127,12 @@ function readInterface(value: unknown): InterfaceData {
 
 function readName(dict: Fields): string {
   const name = own(dict, 'name');
-  return typeof name === 'string' && name !== '' ? name : wrong('name', 'the name of an interface', name);
+  return typeof name === 'string' && name !== '' ? name : wrongField('name', 'the name of an interface', name);
 }
 
 function readId(id: unknown): string {
   if (typeof id === 'number') return String(readInteger(id, 'id', 0, MAX_UINT32));
-  return typeof id === 'string' && id !== '' ? id : wrong('id', 'a text or a number', id);
+  return typeof id === 'string' && id !== '' ? id : wrongField('id', 'a text or a number', id);
 }
 
 function readMac(mac: unknown): string | null {
@@ -140,7 +140,7 @@ function readMac(mac: unknown): string | null {
   const right = typeof mac === 'string' && MAC.test(mac);
   return right
     ? mac.toLowerCase().replaceAll('-', ':')
-    : wrong('mac', "a hardware address like '9e-c6-00-11-22-33' or null", mac);
+    : wrongField('mac', "a hardware address like '9e-c6-00-11-22-33' or null", mac);
 }
 
 function readIsDefault(value: unknown): InterfaceData['isDefault'] {
@@ -148,7 +148,7 @@ function readIsDefault(value: unknown): InterfaceData['isDefault'] {
   const read = (family: 4 | 6) => {
     const key = familyKey(fields, family, 'is_default');
     const found = key === undefined ? false : own(fields, key);
-    return typeof found === 'boolean' ? found : wrong(`is_default.${key}`, 'true or false', found);
+    return typeof found === 'boolean' ? found : wrongField(`is_default.${key}`, 'true or false', found);
   };
   return { 4: read(4), 6: read(6) };
 }
@@ -161,7 +161,7 @@ function readRoutes(value: unknown): InterfaceData['routes'] {
   const key6 = familyKey(fields, 6, 'rp');
   // With neither, the routes are under keys that mean nothing here: to ignore those would lose them without a word.
   if (key4 === undefined && key6 === undefined)
-    wrong('rp', `routes under ${AF_INET} or ${AF_INET6_ANYWHERE.join(', ')}`, value);
+    wrongField('rp', `routes under ${AF_INET} or ${AF_INET6_ANYWHERE.join(', ')}`, value);
   return { 4: read(key4, 4), 6: read(key6, 6) };
 }
 
@@ -173,7 +173,7 @@ function readRoute(value: unknown, path: string, family: 4 | 6): RouteData {
   const nicIps = ranges('nic_ips');
   const extIps = ranges('ext_ips');
   if (nicIps.length === 0 && extIps.length > 0)
-    wrong(`${path}.nic_ips`, 'at least one address (there are external ones)', []);
+    wrongField(`${path}.nic_ips`, 'at least one address (there are external ones)', []);
   return { af: family, nicIps, extIps, linkLocalIps: ranges('link_local_ips', []) };
 }
 
@@ -181,33 +181,33 @@ function readRange(value: unknown, path: string, family: 4 | 6): AddressRange {
   const range = readObject(value, path);
   const ip = own(range, 'ip');
   const address = typeof ip === 'string' ? parseAddress(ip) : undefined;
-  if (address === undefined) return wrong(`${path}.ip`, 'an IP address', ip);
-  if (address.family !== family) return wrong(`${path}.ip`, `an IPv${family} address`, ip);
+  if (address === undefined) return wrongField(`${path}.ip`, 'an IP address', ip);
+  if (address.family !== family) return wrongField(`${path}.ip`, `an IPv${family} address`, ip);
   const cidr = readInteger(own(range, 'cidr'), `${path}.cidr`, 0, family === 4 ? 32 : 128);
   const af = own(range, 'af');
   if (af !== undefined) readFamily(af, `${path}.af`, family);
   const text = addressText(address.bytes, 0, family === 6);
   const network = addressText(networkOf(address.bytes, cidr), 0, family === 6);
-  if (text !== network) wrong(`${path}.ip`, `the first address of a /${cidr}, such as ${network},`, ip);
+  if (text !== network) wrongField(`${path}.ip`, `the first address of a /${cidr}, such as ${network},`, ip);
   return { ip: text, cidr };
 }
 
 function readFamily(af: unknown, path: string, family: 4 | 6): void {
   const numbers = family === 4 ? [AF_INET] : AF_INET6_ANYWHERE;
   if (!numbers.some((number) => number === af))
-    wrong(path, `the integer of AF_INET${family === 4 ? '' : '6'} (${numbers.join(', ')})`, af);
+    wrongField(path, `the integer of AF_INET${family === 4 ? '' : '6'} (${numbers.join(', ')})`, af);
 }
 
 /** The key that a family has; undefined when there is none. */
 function familyKey(fields: Fields, family: 4 | 6, path: string): string | undefined {
   const numbers = family === 4 ? [AF_INET] : AF_INET6_ANYWHERE;
   const keys = numbers.map(String).filter((key) => own(fields, key) !== undefined);
-  return keys.length > 1 ? wrong(path, 'one key for IPv6', keys) : keys[0];
+  return keys.length > 1 ? wrongField(path, 'one key for IPv6', keys) : keys[0];
 }
 
 function readList<T>(value: unknown, path: string, read: (entry: unknown, path: string) => T): T[] {
-  if (!Array.isArray(value)) return wrong(path, 'a list', value);
+  if (!Array.isArray(value)) return wrongField(path, 'a list', value);
   const list: readonly unknown[] = value;
-  if (list.length > MAX_ENTRIES) return wrong(path, `at most ${MAX_ENTRIES} entries`, list.length);
+  if (list.length > MAX_ENTRIES) return wrongField(path, `at most ${MAX_ENTRIES} entries`, list.length);
   return Array.from({ length: list.length }, (_, i) => read(list[i], `${path}[${i}]`));
 }

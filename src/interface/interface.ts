@@ -1,8 +1,8 @@
 /** A network interface with its routes. */
 import { inspect } from 'node:util';
+import { misuse, RoutePoolError } from '../errors/errors.ts';
 import { planLoad, type LoadedFamily, type LoadedInterface, type NativeLoad } from '../native/binding.ts';
 import { callSite, type CallSite } from '../errors/call-site.ts';
-import { RoutePoolError } from '../errors/errors.ts';
 import { isFailure, unwrap } from '../native/failure.ts';
 import { FAMILIES, type Family } from '../address/family.ts';
 import { DIALECTS, readDict, writeDict, type Dialect, type InterfaceData } from './dict.ts';
@@ -13,7 +13,7 @@ import { checkLoadOptions, type CheckedLoadOptions, type LoadOptions } from '../
 import { measureNat } from '../nat/measure.ts';
 import { Nat, NAT_NOT_LOOKED_AT } from '../nat/nat.ts';
 import { checkNatOptions, type LoadNatOptions } from '../nat/options.ts';
-import { finished } from '../native/job.ts';
+import { awaitJob } from '../native/job.ts';
 import { defineLocalSide, sideOf } from '../pipe/local-side.ts';
 import { probed } from '../diagnostics.ts';
 import { resolveAll } from '../servers/resolve.ts';
@@ -113,12 +113,12 @@ export class Interface {
       families,
       origin,
     );
-    const start = (bell: () => void) => {
-      const job = plan.start(servers, isPublic, bell);
+    const start = (wake: () => void) => {
+      const job = plan.start(servers, isPublic, wake);
       if (!isFailure(job)) onJob?.(job);
       return job;
     };
-    const loaded = await probed('load', which, () => finished(start, options.signal, origin, onJob === undefined));
+    const loaded = await probed('load', which, () => awaitJob(start, options.signal, origin, onJob === undefined));
     const names = (family: Family) =>
       servers.filter((server) => server.address.includes(':') === (family === 6)).map((server) => server.name);
     return Interface.#of(loaded, names, (family) =>
@@ -210,7 +210,7 @@ export class Interface {
     const { facts } = this;
     if (facts === undefined) {
       const message = `this interface was restored from a dict and not loaded: load it with Interface.load('${this.name}') on the machine that has it`;
-      throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', message);
+      throw misuse(message);
     }
     const routes = { 4: this.rp[4].routes, 6: this.rp[6].routes };
     this.#nat = await measureNat(facts, routes, checked, origin, this.loadNat);

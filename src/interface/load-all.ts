@@ -1,4 +1,5 @@
 /** Loads several interfaces at once. */
+import { asError } from '../errors/errors.ts';
 import { Interface } from './interface.ts';
 import { listInterfaces } from './facts.ts';
 import { checkLoadOptions, type LoadOptions } from '../servers/options.ts';
@@ -40,7 +41,7 @@ export async function loadInterfaces(names?: readonly string[], options: LoadOpt
         ? [
             {
               name: wanted[i] ?? '',
-              error: result.reason instanceof Error ? result.reason : new Error(String(result.reason)),
+              error: asError(result.reason),
             },
           ]
         : [],

@@ -1,5 +1,5 @@
 /** The dict of a NAT: P2PD's numbers, and with details the behaviour. */
-import { own, readInteger, readObject, wrong, type Fields } from '../options/fields.ts';
+import { own, readInteger, readObject, wrongField, type Fields } from '../options/fields.ts';
 import { RoutePoolError } from '../errors/errors.ts';
 import { FAMILIES } from '../address/family.ts';
 import type { NatData } from './data.ts';
@@ -18,9 +18,9 @@ export function readNatData(value: unknown, path: string): NatData {
   const type = own(nat, 'type', DEFAULT_NAT_TYPE);
   const deltaType = own(delta, 'type', DEFAULT_DELTA_TYPE);
   return {
-    type: isNatType(type) ? type : wrong(at('type'), 'an integer from 1 to 7', type),
+    type: isNatType(type) ? type : wrongField(at('type'), 'an integer from 1 to 7', type),
     delta: {
-      type: isDeltaType(deltaType) ? deltaType : wrong(at('delta.type'), 'an integer from 1 to 6', deltaType),
+      type: isDeltaType(deltaType) ? deltaType : wrongField(at('delta.type'), 'an integer from 1 to 6', deltaType),
       value: readInteger(own(delta, 'value', 0), at('delta.value'), 0, MAX_DELTA),
     },
   };
@@ -39,7 +39,7 @@ export function readNat(value: unknown, caller: (...args: never[]) => unknown): 
     const nat = nested === undefined ? whole : readObject(nested, 'nat');
     // An object that is no dict at all would be read as the default.
     if (own(nat, 'type') === undefined && own(nat, 'delta') === undefined)
-      wrong(path, 'an object like { type, delta }', nat);
+      wrongField(path, 'an object like { type, delta }', nat);
     return {
       data: readNatData(nat, path),
       behaviours: readBehaviours(nat, path),
@@ -76,6 +76,8 @@ function readBehaviour(value: unknown, path: string): NatBehaviour {
 
 function readField(value: unknown, path: string, may: readonly string[] | 'boolean' | 'step'): unknown {
   if (may === 'step') return readInteger(value, path, -MAX_DELTA, MAX_DELTA);
-  if (may === 'boolean') return typeof value === 'boolean' ? value : wrong(path, 'true or false', value);
-  return may.some((word) => word === value) ? value : wrong(path, may.map((word) => `'${word}'`).join(' or '), value);
+  if (may === 'boolean') return typeof value === 'boolean' ? value : wrongField(path, 'true or false', value);
+  return may.some((word) => word === value)
+    ? value
+    : wrongField(path, may.map((word) => `'${word}'`).join(' or '), value);
 }

@@ -2,7 +2,8 @@
 import type { NatBehaviour } from './behaviour.ts';
 import type { NatType } from './p2pd-types.ts';
 import type { NatFamily, NatNumbers } from './report.ts';
-import { violationsOf, seconds } from './requirements.ts';
+import { violationsOf } from './requirements.ts';
+import { roughDuration } from '../duration.ts';
 
 /** What is explained: the behaviour, its numbers, and what was measured. */
 export interface Explained {
@@ -147,14 +148,15 @@ function survival({ mapping, blocked }: NatBehaviour, found: NatFamily | undefin
   const { value, aliveMs, deadMs, why } = found?.lifetime ?? { value: 'not-asked' as const };
   const join = (...parts: (string | undefined)[]) => parts.filter(Boolean).join(' ');
   if (value === 'measured' && deadMs !== undefined) {
-    const alive = aliveMs === undefined || aliveMs === 0 ? '' : `it is kept for ${seconds(aliveMs)} of silence, and `;
+    const alive =
+      aliveMs === undefined || aliveMs === 0 ? '' : `it is kept for ${roughDuration(aliveMs)} of silence, and `;
     return join(
       what,
-      capital(`${alive}it is gone after ${seconds(deadMs)} at the latest: send something more often than that.`),
+      capital(`${alive}it is gone after ${roughDuration(deadMs)} at the latest: send something more often than that.`),
     );
   }
   if (value === 'at-least' && aliveMs !== undefined)
-    return join(what, `It was still there after ${seconds(aliveMs)} of silence; longer was not waited.`);
+    return join(what, `It was still there after ${roughDuration(aliveMs)} of silence; longer was not waited.`);
   if (value === 'unknown')
     return join(
       what,

@@ -8,13 +8,13 @@ import { FAMILIES, type Family } from '../address/family.ts';
 import type { InterfaceFacts } from '../interface/facts.ts';
 import type { AddressScope } from '../address/range.ts';
 import { isIP } from '../address/is-ip.ts';
-import { finished } from '../native/job.ts';
+import { awaitJob } from '../native/job.ts';
 import { probed } from '../diagnostics.ts';
 import { natOf, type Nat } from './nat.ts';
 import { toBehaviour } from './behaviour.ts';
 import type { CheckedNatOptions } from './options.ts';
 import { toReport } from './report.ts';
-import { defined } from '../options/check.ts';
+import { omitUndefined } from '../options/check.ts';
 import { resolveAvailable } from '../servers/resolve.ts';
 import type { Route } from '../routes/route.ts';
 
@@ -35,7 +35,7 @@ export async function measureNat(
   const choice = unwrap(chooseServers(options.servers ?? []), caller);
   const isPublic = choice.origin === 'public';
   const { profile, lifetime, lifetimeMaxMs, hairpin, tcp, signal, stop } = options;
-  const names = { lookup: options.lookup, signal: either(signal, stop) };
+  const names = { lookup: options.lookup, signal: anySignal(signal, stop) };
   const [{ servers, unresolved }, portal] = await Promise.all([
     resolveAvailable(choice.servers, families, names, origin),
     resolvePortal(options.portal, names, isPublic, families, origin),
@@ -46,10 +46,10 @@ export async function measureNat(
     unresolved,
     // What is sent from loopback addresses never leaves by an interface.
     ...(facts.kind === 'loopback' ? {} : { interface: facts.name }),
-    ...defined({ profile, lifetime, lifetimeMaxMs, hairpin, tcp, portal }),
+    ...omitUndefined({ profile, lifetime, lifetimeMaxMs, hairpin, tcp, portal }),
   };
   const report = await probed('nat', facts.name, () =>
-    finished((bell) => classifyNat(question, servers, bell), signal, origin, true, stop),
+    awaitJob((wake) => classifyNat(question, servers, wake), signal, origin, true, stop),
   );
   const behaviours = report.families.map((found) => ({
     family: found.family === 6 ? (6 as const) : (4 as const),
@@ -59,7 +59,7 @@ export async function measureNat(
 }
 
 /** Aborted when one of them is. */
-function either(...signals: (AbortSignal | undefined)[]): AbortSignal | undefined {
+function anySignal(...signals: (AbortSignal | undefined)[]): AbortSignal | undefined {
   const given = signals.filter((signal) => signal !== undefined);
   return given.length > 1 ? AbortSignal.any(given) : given[0];
 }

@@ -1,4 +1,5 @@
 /** Which requirements for NATs one does not meet (RFC 4787 for UDP, RFC 5382 for TCP). */
+import { roughDuration } from '../duration.ts';
 import type { NatBehaviour } from './behaviour.ts';
 import type { NatFamily } from './report.ts';
 
@@ -53,7 +54,7 @@ export function violationsOf(behaviour: NatBehaviour, found?: NatFamily): readon
       4787,
       'REQ-5',
       'must',
-      `an idle mapping must be kept for two minutes, and this NAT has forgotten it after ${seconds(deadMs)}`,
+      `an idle mapping must be kept for two minutes, and this NAT has forgotten it after ${roughDuration(deadMs)}`,
     );
   }
   if (behaviour.filtering === 'address-and-port-dependent') {
@@ -101,10 +102,4 @@ export function violationsOf(behaviour: NatBehaviour, found?: NatFamily): readon
 /** Whether a mapping depends on the destination. */
 function isDependent(mapping: string | undefined): boolean {
   return mapping === 'address-dependent' || mapping === 'address-and-port-dependent';
-}
-
-/** `1.5 s`, `30 s`, `3 min`. */
-export function seconds(ms: number): string {
-  if (ms < 10_000) return `${Number((ms / 1_000).toFixed(1))} s`;
-  return ms < 180_000 ? `${Math.round(ms / 1_000)} s` : `${Math.round(ms / 60_000)} min`;
 }

@@ -3,23 +3,21 @@ import type { Failure } from './binding.ts';
 import { withStackOf, type CallSite } from '../errors/call-site.ts';
 import { abortError } from '../errors/errors.ts';
 import { isFailure, toError } from './failure.ts';
+import { holdProcess } from './process-hold.ts';
 
-/** A job of the addon: `result` is null until its bell has rung. */
+/** A job of the addon: `result` is null until it has woken us. */
 export interface NativeJob<T> {
   result(): T | Failure | null;
   stop(): void;
 }
-
-/** Longer than any job: the timer only keeps the process alive while somebody waits. */
-const HOLD_MS = 2 ** 30;
 
 /**
  * Starts a job and waits for its result; the process is kept alive meanwhile, unless `holds` is false. An abort stops
  * the job and rejects at once. Errors get the stack of `origin`, the call that began it. `stop` ends the job too, and
  * what it has found until then is its result.
  */
-export function finished<T>(
-  start: (bell: () => void) => NativeJob<T> | Failure,
+export function awaitJob<T>(
+  start: (wake: () => void) => NativeJob<T> | Failure,
   signal: AbortSignal | undefined,
   origin: CallSite,
   holds = true,
@@ -27,7 +25,7 @@ export function finished<T>(
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     if (signal?.aborted) return reject(withStackOf(abortError(signal), origin));
-    const hold = setInterval(() => undefined, HOLD_MS);
+    const hold = holdProcess();
     if (!holds) hold.unref();
     const end = () => {
       clearInterval(hold);

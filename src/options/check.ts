@@ -11,8 +11,14 @@ export type LookupFunction = (
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
 
-export function wrong(option: string, expected: string, received: unknown): never {
-  const shown = typeof received === 'string' ? `'${received}'` : inspect(received, { depth: 0, breakLength: Infinity });
+/**
+ * Refuses the value of an option, in the one form that all of them are refused in.
+ *
+ * @param depth how much of an object is shown
+ * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`
+ */
+export function wrong(option: string, expected: string, received: unknown, depth = 0): never {
+  const shown = typeof received === 'string' ? `'${received}'` : inspect(received, { depth, breakLength: Infinity });
   throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected ${expected} for \`${option}\` but received ${shown}`, {
     option,
   });
@@ -120,7 +126,7 @@ export function asCaller<T>(caller: (...args: never[]) => unknown, run: () => T)
 }
 
 /** Only the properties that have a value: an explicit `undefined` is the same as leaving the option out. */
-export function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+export function omitUndefined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const entries = Object.entries(object).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

@@ -7,12 +7,12 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 export function readInteger(value: unknown, path: string, min: number, max: number): number {
   const right = typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
-  return right ? value : wrong(path, `an integer from ${min} to ${max}`, value);
+  return right ? value : wrongField(path, `an integer from ${min} to ${max}`, value);
 }
 
 export function readObject(value: unknown, path: string, expected = 'an object like { name, nat, rp }'): Fields {
   const right = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return right ? (value as Fields) : wrong(path, path === '' ? expected : 'an object', value);
+  return right ? (value as Fields) : wrongField(path, path === '' ? expected : 'an object', value);
 }
 
 /**
@@ -23,7 +23,7 @@ export function own(fields: Fields, key: string, fallback?: unknown): unknown {
   return value === undefined ? fallback : value;
 }
 
-export function wrong(path: string, expected: string, received: unknown): never {
+export function wrongField(path: string, expected: string, received: unknown): never {
   const shown = inspect(received, {
     depth: 0,
     breakLength: Infinity,

@@ -1,7 +1,7 @@
 /**
  * What happens in a pipe: from its channel to whoever receives, from whoever sends to its channel, and the end of both.
  */
-import { RoutePoolError } from '../errors/errors.ts';
+import { misuse, RoutePoolError } from '../errors/errors.ts';
 import { wrong } from '../options/check.ts';
 import type { Channel, ChannelEvents } from './sockets/channel.ts';
 import { pipeChannel } from '../diagnostics.ts';
@@ -403,9 +403,4 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
     });
     return closed;
   }
-}
-
-/** @internal */
-export function misuse(message: string): RoutePoolError {
-  return new RoutePoolError('ERR_ROUTEPOOL_MISUSE', message);
 }

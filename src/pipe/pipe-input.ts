@@ -39,7 +39,7 @@ export function toPeer(to: PipePeer, protocol: Protocol): Endpoint {
 }
 
 /** What was thrown somewhere need not be an Error; a pipe is closed with it all the same. @internal */
-export function toError(error: unknown): Error | undefined {
+export function destroyReason(error: unknown): Error | undefined {
   if (error === undefined || error === null || error instanceof Error) return error ?? undefined;
   return new RoutePoolError('ERR_ROUTEPOOL_CLOSED', `the pipe was destroyed with ${inspect(error, { depth: 0 })}`, {
     cause: error,

@@ -49,7 +49,7 @@ export function pipeOpen(
   options?: PipeOptions,
 ): Promise<Pipe> {
   try {
-    const plan = check(protocol, dest, route, options);
+    const plan = checkCall(protocol, dest, route, options);
     if (plan.protocol === UDP && plan.remotes !== undefined) return Promise.resolve(openUdp(plan, plan.remotes[0]));
     // What fails later gets the stack of this call, which costs as much as all of the above.
     const origin = callSite(pipeOpen);
@@ -81,7 +81,7 @@ interface Plan {
 
 const ANYBODY: readonly Endpoint[] = [];
 
-function check(protocol: unknown, dest: Destination | null, leaving: unknown, given: unknown): Plan {
+function checkCall(protocol: unknown, dest: Destination | null, leaving: unknown, given: unknown): Plan {
   if (protocol !== TCP && protocol !== UDP) return wrong('protocol', "TCP ('tcp') or UDP ('udp')", protocol);
   const options = checkPipeOptions(given);
   const { signal } = options;

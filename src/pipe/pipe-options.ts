@@ -2,7 +2,15 @@
 import type { ConnectionOptions } from 'node:tls';
 import { CONNECT_TIMEOUT_MS, DNS_TIMEOUT_MS, PIPE_HIGH_WATER_MARK } from '../defaults.ts';
 import { checkTlsOptions } from '../options/tls.ts';
-import { checkNames, checkNumber, wrong, type LookupFunction } from '../options/check.ts';
+import {
+  checkBoolean,
+  checkLookup,
+  checkNames,
+  checkNumber,
+  checkSignal,
+  wrong,
+  type LookupFunction,
+} from '../options/check.ts';
 import type { SocketOptions } from './sockets/socket-request.ts';
 
 /** How a pipe is opened. Everything is optional. */
@@ -117,8 +125,8 @@ const KEEP_ALIVE_MS = 7_200_000;
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
 export function checkPipeOptions(options: unknown): CheckedPipeOptions {
-  if (options === undefined) return (byDefault ??= check({}));
-  return check(options);
+  if (options === undefined) return (byDefault ??= checkGiven({}));
+  return checkGiven(options);
 }
 
 /** Of pipes that are opened without options. */
@@ -136,11 +144,10 @@ function share(settings: PipeSettings): PipeSettings {
   return isSame ? last : (lastSettings = settings);
 }
 
-function check(options: unknown): CheckedPipeOptions {
+function checkGiven(options: unknown): CheckedPipeOptions {
   const given = checkNames(options, KNOWN, SYNONYMS);
-  const { signal, lookup } = given;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', signal);
-  if (lookup !== undefined && typeof lookup !== 'function') wrong('lookup', 'a function like dns.lookup', lookup);
+  const signal = checkSignal(given.signal);
+  const lookup = checkLookup(given.lookup);
   const maxMessage = checkNumber('maxMessage', given.maxMessage, 1, 65_536, true) ?? 65_536;
   const linger = checkNumber('linger', given.linger, 0, 65_535, false);
   const sendBuffer = checkNumber('sendBuffer', given.sendBuffer, 1_024, 2 ** 30, true);
@@ -153,15 +160,15 @@ function check(options: unknown): CheckedPipeOptions {
       recvTimeoutMs: checkNumber('recvTimeoutMs', given.recvTimeoutMs, 0, 2 ** 31 - 1, false),
       highWaterMark: checkNumber('highWaterMark', given.highWaterMark, 1, 2 ** 30, true) ?? PIPE_HIGH_WATER_MARK,
       maxMessage,
-      allowHalfOpen: checkFlag('allowHalfOpen', given.allowHalfOpen) ?? false,
+      allowHalfOpen: checkBoolean('allowHalfOpen', given.allowHalfOpen) ?? false,
     }),
     tls: checkTls(given.tls),
-    signal: signal as AbortSignal | undefined,
-    lookup: lookup as LookupFunction | undefined,
+    signal,
+    lookup,
     socket: {
-      noDelay: checkFlag('noDelay', given.noDelay) ?? true,
-      reuseAddress: checkFlag('reuseAddress', given.reuseAddress) ?? false,
-      broadcast: checkFlag('broadcast', given.broadcast) ?? false,
+      noDelay: checkBoolean('noDelay', given.noDelay) ?? true,
+      reuseAddress: checkBoolean('reuseAddress', given.reuseAddress) ?? false,
+      broadcast: checkBoolean('broadcast', given.broadcast) ?? false,
       largest: maxMessage,
       keepAliveMs,
       lingerMs: linger === undefined ? undefined : linger * 1_000,
@@ -169,11 +176,6 @@ function check(options: unknown): CheckedPipeOptions {
       receiveBuffer,
     },
   };
-}
-
-function checkFlag(option: string, value: unknown): boolean | undefined {
-  if (value === undefined || typeof value === 'boolean') return value;
-  return wrong(option, 'true or false', value);
 }
 
 function checkKeepAlive(value: unknown): number | undefined {

@@ -9,8 +9,9 @@ import type { Endpoint } from '../address/endpoint.ts';
 import type { EndListener, MessageListener } from './messages/inbox.ts';
 import type { Message, MessagePattern, PeerFilter } from './messages/message-filter.ts';
 import { toNetSocket } from './net-socket.ts';
-import { misuse, PipeCore, type PipeCounters, type PipeSink } from './pipe-core.ts';
-import { toError, type PipeData, type PipePeer, toBytes, toPeer } from './pipe-input.ts';
+import { misuse } from '../errors/errors.ts';
+import { PipeCore, type PipeCounters, type PipeSink } from './pipe-core.ts';
+import { destroyReason, type PipeData, type PipePeer, toBytes, toPeer } from './pipe-input.ts';
 import type { PipeSettings } from './pipe-options.ts';
 import type { Protocol } from './protocol.ts';
 import type { ReceiveOptions } from './messages/receive-options.ts';
@@ -290,7 +291,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** Closes it at once; what waits to be sent is lost. With an error: whoever waits gets it. */
   destroy(error?: Error): this {
-    void this.core.finish(toError(error), false);
+    void this.core.finish(destroyReason(error), false);
     return this;
   }
 

@@ -1,5 +1,5 @@
 /** Bytes of one pipe to the other, both ways, without crossing into JavaScript. */
-import { RoutePoolError } from '../errors/errors.ts';
+import { misuse } from '../errors/errors.ts';
 import type { Pipe } from './pipe.ts';
 import type { Message } from './messages/message-filter.ts';
 import type { SocketChannel } from './sockets/socket-channel.ts';
@@ -29,10 +29,7 @@ export async function relayPipes(
   for (const pipe of [a, b]) {
     pipe.core.checkHandOver('relayed');
     if (pipe.remote === undefined)
-      throw new RoutePoolError(
-        'ERR_ROUTEPOOL_MISUSE',
-        'a UDP pipe without a destination has no peer to relay to: open it with one',
-      );
+      throw misuse('a UDP pipe without a destination has no peer to relay to: open it with one');
   }
   try {
     return await start(a, b, begin);

@@ -1,7 +1,7 @@
 /** Names of destinations, resolved for the families that a route has. */
 import type { LookupAddress } from 'node:dns';
 import { constants } from 'node:os';
-import { askLookup } from '../servers/lookup.ts';
+import { resolveName } from '../servers/lookup.ts';
 import { withTimeout } from '../servers/with-timeout.ts';
 import { DNS_TIMEOUT_MS } from '../defaults.ts';
 import { withStackOf, type CallSite } from '../errors/call-site.ts';
@@ -107,7 +107,7 @@ function ask(
     throw timedOut(host);
   };
   return withTimeout(
-    askLookup(lookup, host, families.length === 1 ? (families[0] ?? 0) : 0),
+    resolveName(lookup, host, families.length === 1 ? (families[0] ?? 0) : 0),
     { timeoutMs: dnsTimeoutMs, signal },
     late,
     origin,

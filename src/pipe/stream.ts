@@ -2,12 +2,12 @@
 import type { AddressInfo } from 'node:net';
 import type * as NodeStream from 'node:stream';
 import { STREAM_BATCH_BYTES } from '../defaults.ts';
-import { laterClass, stream } from '../node-modules.ts';
+import { lazyClass, stream } from '../node-modules.ts';
 import { checkNumber } from '../options/check.ts';
 import type { Sender } from './messages/message-filter.ts';
 
 /** Node's, whose module is loaded with the first stream. */
-const Duplex: typeof NodeStream.Duplex = laterClass(() => stream().Duplex);
+const Duplex: typeof NodeStream.Duplex = lazyClass(() => stream().Duplex);
 
 /** What a stream needs of a pipe. */
 export interface StreamPipe {

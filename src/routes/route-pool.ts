@@ -2,11 +2,11 @@
 import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 import { inspect } from 'node:util';
+import { misuse, RoutePoolError } from '../errors/errors.ts';
 import { poolAgent, type RouteAgentOptions, type RouteHttpsAgentOptions } from '../http/agents.ts';
 import { AddressPool, makePool, type NativePool } from '../native/binding.ts';
 import { poolConnector, type Connector, type ConnectorOptions } from '../http/connectors.ts';
 import { ITEM_BYTES, POOL_CHUNK } from '../defaults.ts';
-import { RoutePoolError } from '../errors/errors.ts';
 import { unwrap } from '../native/failure.ts';
 import type { Family } from '../address/family.ts';
 import type { RouteData } from './data.ts';
@@ -342,10 +342,7 @@ export class RoutePool implements Iterable<Route> {
   #sameFamily(other: RoutePool): Family {
     poolOnly(other);
     if (other.af !== this.af)
-      throw new RoutePoolError(
-        'ERR_ROUTEPOOL_MISUSE',
-        `a pool of IPv${this.af} and one of IPv${other.af} have no address in common`,
-      );
+      throw misuse(`a pool of IPv${this.af} and one of IPv${other.af} have no address in common`);
     return this.af;
   }
 
@@ -401,9 +398,6 @@ export class RoutePool implements Iterable<Route> {
 /** Sets of other kinds cannot be worked with: what they hold is no routes. */
 function poolOnly(other: unknown): void {
   if (!(other instanceof RoutePool)) {
-    throw new RoutePoolError(
-      'ERR_ROUTEPOOL_MISUSE',
-      `expected a RoutePool but received ${inspect(other, { depth: 0, breakLength: Infinity })}`,
-    );
+    throw misuse(`expected a RoutePool but received ${inspect(other, { depth: 0, breakLength: Infinity })}`);
   }
 }

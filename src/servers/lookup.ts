@@ -9,7 +9,7 @@ import type { LookupFunction } from '../options/check.ts';
  * Asks for all addresses of a name. A resolver that throws, or gives a promise that rejects, is one that has failed,
  * and so is one that does not give a list of addresses. Of several answers the first counts.
  */
-export function askLookup(lookup: LookupFunction, host: string, family: Family | 0): Promise<LookupAddress[]> {
+export function resolveName(lookup: LookupFunction, host: string, family: Family | 0): Promise<LookupAddress[]> {
   return new Promise((resolve, reject) => {
     // What it throws rejects this promise. An `async` one gives a promise, which nobody else would look at.
     const given: unknown = (lookup as (...args: Parameters<LookupFunction>) => unknown)(

@@ -10,7 +10,7 @@ import { chooseServers, type PlanFacts, type ResolvedServer, type ServerTarget }
 import { unwrap } from '../native/failure.ts';
 import { dnsLookup } from '../node-modules.ts';
 import type { LookupFunction } from '../options/check.ts';
-import { askLookup } from './lookup.ts';
+import { resolveName } from './lookup.ts';
 import type { CheckedLoadOptions } from './options.ts';
 import { withTimeout } from './with-timeout.ts';
 
@@ -140,7 +140,7 @@ async function resolveFor(
   lookup: LookupFunction,
 ): Promise<ResolvedServer | RoutePoolError> {
   try {
-    const addresses = await askLookup(lookup, server.host, family);
+    const addresses = await resolveName(lookup, server.host, family);
     const address = addresses.find((found) => found.family === family)?.address;
     if (address !== undefined) return { name: server.text, address, port: server.port };
     return resolveError(`The server '${server.text}' has no IPv${family} address: name a server that has one.`);

@@ -1,8 +1,17 @@
 /** A STUN server, with one address or with two and all of RFC 5780. */
+import { holdProcess } from '../native/process-hold.ts';
 import { type NativeResponder, type NativeStunConfig, startStunServer, stunIgnoredReasons } from '../native/binding.ts';
 import { unwrap } from '../native/failure.ts';
 import { metricsText } from './metrics.ts';
-import { asCaller, checkBoolean, checkNames, checkNumber, checkString, defined, wrong } from '../options/check.ts';
+import {
+  asCaller,
+  checkBoolean,
+  checkNames,
+  checkNumber,
+  checkString,
+  omitUndefined,
+  wrong,
+} from '../options/check.ts';
 
 /** Where to listen, and what to answer. */
 export interface StunServerOptions {
@@ -130,12 +139,12 @@ function checkTexts(option: string, value: unknown, expected: string): string[] 
 
 const ADDRESSES = 'an IP address or a list of them';
 
-function check(options: unknown): NativeStunConfig {
+function checkServerOptions(options: unknown): NativeStunConfig {
   const given = checkNames(options, KNOWN, SYNONYMS);
   return {
     addresses: checkTexts('address', given.address, ADDRESSES) ?? ['127.0.0.1'],
     port: checkNumber('port', given.port, 0, 65_535, true) ?? 0,
-    ...defined({
+    ...omitUndefined({
       advertise: checkTexts('advertise', given.advertise, ADDRESSES),
       otherPort: checkNumber('otherPort', given.otherPort, 0, 65_535, true),
       tcp: checkBoolean('tcp', given.tcp),
@@ -171,7 +180,7 @@ const listening = new Set<StunServer>();
 export class StunServer implements AsyncDisposable {
   readonly #native: NativeResponder;
   /** Holds the process; the server itself runs on a thread that does not. */
-  readonly #hold: NodeJS.Timeout = setInterval(() => undefined, 2 ** 30);
+  readonly #hold: NodeJS.Timeout = holdProcess();
   /** The address it listens at. */
   readonly address: string;
   /** The port it listens at. */
@@ -202,7 +211,7 @@ export class StunServer implements AsyncDisposable {
    *   that this machine does not hold; a system error like `bind EADDRINUSE` otherwise
    */
   static listen(options: StunServerOptions = {}): StunServer {
-    const config = asCaller(StunServer.listen, () => check(options));
+    const config = asCaller(StunServer.listen, () => checkServerOptions(options));
     return new StunServer(unwrap(startStunServer(config), StunServer.listen));
   }
 

@@ -124,7 +124,9 @@ export class SimulatedNat implements AsyncDisposable {
    *   bound
    */
   static async listen(options: SimulatedNatOptions = {}): Promise<SimulatedNat> {
-    const { kind, blocked, servers, faults, path, seed } = asCaller(SimulatedNat.listen, () => check(options));
+    const { kind, blocked, servers, faults, path, seed } = asCaller(SimulatedNat.listen, () =>
+      checkNatOptions(options),
+    );
     const block = freshBlock();
     const externals = Array.from({ length: kind.externals }, (_, i) => `${block}${FIRST_EXTERNAL + i}`);
     const rules = unwrap(simulateNat({ ...kind, externals, seed: BigInt(seed) }), SimulatedNat.listen);
@@ -297,7 +299,7 @@ function behind(endpoint: string): SimulatedNat | undefined {
 
 const DEPENDENCE = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent'] as const;
 
-function check(options: unknown) {
+function checkNatOptions(options: unknown) {
   const given = checkNames(options, [
     'mapping',
     'filtering',

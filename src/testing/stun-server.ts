@@ -150,7 +150,9 @@ export class StunServer implements AsyncDisposable {
    * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option; a system error like `bind EADDRINUSE` otherwise
    */
   static async listen(options: StunServerOptions = {}): Promise<StunServer> {
-    const { addresses, ports, fault, script, path, seed } = asCaller(StunServer.listen, () => check(options));
+    const { addresses, ports, fault, script, path, seed } = asCaller(StunServer.listen, () =>
+      checkServerOptions(options),
+    );
     const way = new Path(path, seed);
     const started: { server?: StunServer } = {};
     const sockets = new Sockets((bytes, from, at) => {
@@ -228,7 +230,7 @@ export async function bindFour(
   return [bound[0] ?? 0, bound[1] ?? 0];
 }
 
-function check(options: unknown) {
+function checkServerOptions(options: unknown) {
   const given = checkNames(options, ['addresses', 'ports', 'fault', 'script', 'path', 'seed'], {
     host: 'addresses',
     address: 'addresses',

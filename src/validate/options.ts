@@ -11,7 +11,7 @@ import {
   checkServers,
   checkSignal,
   checkText,
-  defined,
+  omitUndefined,
   unknownOption,
   wrong,
   type LookupFunction,
@@ -127,11 +127,15 @@ function checkSample(value: unknown): { perPrefix: number; hosts: number } | und
  *
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` or `ERR_ROUTEPOOL_BLOCK`, naming what is wrong
  */
-export function checkOptions(blocks: unknown, options: unknown, caller: (...args: never[]) => unknown): NativeOptions {
-  return asCaller(caller, () => check(blocks, options));
+export function checkValidateOptions(
+  blocks: unknown,
+  options: unknown,
+  caller: (...args: never[]) => unknown,
+): NativeOptions {
+  return asCaller(caller, () => checkBlocksAndOptions(blocks, options));
 }
 
-function check(blocks: unknown, options: unknown): NativeOptions {
+function checkBlocksAndOptions(blocks: unknown, options: unknown): NativeOptions {
   // Spread, so that holes of a sparse array count as the undefined that they are read as.
   const list: unknown[] = Array.isArray(blocks) ? [...blocks] : [blocks];
   if (!list.every((block) => typeof block === 'string')) {
@@ -143,7 +147,7 @@ function check(blocks: unknown, options: unknown): NativeOptions {
   checkLookup(given.lookup);
   return {
     blocks: list as string[],
-    ...defined({
+    ...omitUndefined({
       hosts: checkChoice('hosts', given.hosts, ['all', 'subnet', 'no-0-255']),
       sample: checkSample(given.sample),
       servers: checkServers('servers', given.servers),

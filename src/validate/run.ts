@@ -1,12 +1,14 @@
 /** A validation under way. */
 import { addAbortListener, EventEmitter } from 'node:events';
+import { misuse, abortError, RoutePoolError } from '../errors/errors.ts';
 import type { Failure, NativePlan, NativeResult, NativeSweep, ResolvedServer } from '../native/binding.ts';
 import { BATCH_RECORDS, PROGRESS_MS, RECORD_BYTES } from '../defaults.ts';
 import { withStackOf, type CallSite } from '../errors/call-site.ts';
-import { abortError, RoutePoolError } from '../errors/errors.ts';
 import { isFailure, toError } from '../native/failure.ts';
 import { RoutePool } from '../routes/route-pool.ts';
 import { probeChannel } from '../diagnostics.ts';
+import { serialIterator } from '../native/serial-iterator.ts';
+import { weakly } from '../native/weakly.ts';
 import { toSummary, type ValidationSummary } from './summary.ts';
 import { type Verdict, verdictAt } from './verdict.ts';
 import { VerdictBatch } from './verdict-batch.ts';
@@ -45,23 +47,10 @@ export interface RunContext {
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Runs that somebody waits for. Bell, timer and signal hold a run weakly, so that one that is dropped half-way is
+ * Runs that somebody waits for. Thread, timer and signal hold a run weakly, so that one that is dropped half-way is
  * collected, which stops its thread; but a promise that somebody awaits must hold it.
  */
 const awaited = new Set<ValidationRun>();
-
-/**
- * Calls `call` with the run if it is still there. It stands outside the class because a closure made inside a method
- * holds `this` as soon as any other closure of that method does.
- */
-function weakly(target: ValidationRun, call: (run: ValidationRun) => void): () => boolean {
-  const weak = new WeakRef(target);
-  return () => {
-    const run = weak.deref();
-    if (run !== undefined) call(run);
-    return run !== undefined;
-  };
-}
 
 /** An interval that does not keep the process alive, and ends with the run. */
 function weakInterval(call: () => boolean): NodeJS.Timeout {
@@ -105,21 +94,22 @@ export class ValidationRun
 
   static readonly #abort = (run: ValidationRun): void => run.#onAbort();
   static readonly #look = (run: ValidationRun): void => run.#tick();
-  static readonly #bell = (run: ValidationRun): void => run.#wake();
+  static readonly #onWake = (run: ValidationRun): void => run.#wake();
 
   /** @internal */
   constructor(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>, { signal, pool, origin }: RunContext) {
     super();
     this.#of = pool;
+    const self = { ref: new WeakRef(this) };
     this.#signal = signal;
     this.#origin = origin;
     this.#sources = plan.facts()?.sources ?? 0;
-    if (signal) this.#listener = addAbortListener(signal, weakly(this, ValidationRun.#abort));
+    if (signal) this.#listener = addAbortListener(signal, weakly(self, ValidationRun.#abort));
     if (probeChannel.hasSubscribers) probeChannel.publish({ event: 'start', kind: 'validate', subject: this });
     this.#started = this.#start(plan, resolve).finally(() => plan.discard());
     // Whoever iterates or awaits gets the error; nobody doing so is no unhandled rejection.
     this.#started.catch(() => this.#finish());
-    this.#timer = weakInterval(weakly(this, ValidationRun.#look));
+    this.#timer = weakInterval(weakly(self, ValidationRun.#look));
   }
 
   async #start(plan: NativePlan, resolve: () => Promise<ResolvedServer[]>): Promise<NativeSweep> {
@@ -129,8 +119,8 @@ export class ValidationRun
     // A lookup cannot be cancelled, and may never return.
     const servers = await Promise.race([resolved, this.#left]);
     this.#throwIfAborted();
-    const bell = weakly(this, ValidationRun.#bell);
-    const sweep = servers === undefined ? plan.startStopped(bell) : plan.start(servers, bell);
+    const wake = weakly({ ref: new WeakRef(this) }, ValidationRun.#onWake);
+    const sweep = servers === undefined ? plan.startStopped(wake) : plan.start(servers, wake);
     if (isFailure(sweep)) throw withStackOf(toError(sweep), this.#origin);
     this.#native = sweep;
     if (this.#stopped) sweep.stop();
@@ -148,13 +138,13 @@ export class ValidationRun
     this.#take();
     let bytes: Uint8Array = NOTHING;
     let at = 0;
-    let pending = 0;
-    let turn: Promise<unknown> = Promise.resolve();
     const take = (): IteratorResult<Verdict, undefined> => {
       const value = verdictAt(bytes, at);
       at += RECORD_BYTES;
       return { value, done: false };
     };
+    // Nearly always a verdict is at hand and no call waits: then one promise is all it costs.
+    const atHand = () => (at < bytes.length && !this.#signal?.aborted ? take() : undefined);
     const next = async (): Promise<IteratorResult<Verdict, undefined>> => {
       if (at >= bytes.length || this.#signal?.aborted) {
         const more = await this.#pull();
@@ -164,24 +154,11 @@ export class ValidationRun
       }
       return take();
     };
-    return {
-      next: () => {
-        // Nearly always a verdict is at hand and no call waits: then one promise is all it costs.
-        if (pending === 0 && at < bytes.length && !this.#signal?.aborted) return Promise.resolve(take());
-        pending++;
-        const result = turn.then(next).finally(() => pending--);
-        turn = result.catch(() => undefined);
-        return result;
-      },
-      return: async () => {
-        bytes = NOTHING;
-        this.stop();
-        return { value: undefined, done: true };
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
+    const leave = () => {
+      bytes = NOTHING;
+      this.stop();
     };
+    return serialIterator(next, leave, atHand);
   }
 
   /**
@@ -191,25 +168,11 @@ export class ValidationRun
    */
   batches(): AsyncIterableIterator<VerdictBatch> {
     this.#take();
-    let turn: Promise<unknown> = Promise.resolve();
     const next = async (): Promise<IteratorResult<VerdictBatch, undefined>> => {
       const bytes = await this.#pull();
       return bytes === undefined ? { value: undefined, done: true } : { value: new VerdictBatch(bytes), done: false };
     };
-    return {
-      next: () => {
-        const result = turn.then(next);
-        turn = result.catch(() => undefined);
-        return result;
-      },
-      return: async () => {
-        this.stop();
-        return { value: undefined, done: true };
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+    return serialIterator(next, () => this.stop());
   }
 
   /**
@@ -269,7 +232,7 @@ export class ValidationRun
         this.#consumer === 'loop'
           ? 'this run is iterated already: one run feeds one loop'
           : 'the summary was awaited before the loop began, so the verdicts were not kept: begin the loop first';
-      throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', why);
+      throw misuse(why);
     }
     this.#consumer = 'loop';
   }
@@ -304,7 +267,7 @@ export class ValidationRun
           this.#consumer = 'discarded';
           native.discard();
         }
-        // Takes nothing, but has the bell ring again.
+        // Takes nothing, but has the thread wake us again.
         native.drain(NOTHING);
         const result = native.result();
         if (result !== null) return this.#settle(result);
@@ -349,7 +312,7 @@ export class ValidationRun
 
   #tick(): void {
     if (this.listenerCount('progress') > 0) this.emit('progress', this.#progress());
-    // A bell that was rung while nobody listened must not be waited for.
+    // A wake-up that came while nobody listened must not be waited for.
     this.#wake();
   }
 

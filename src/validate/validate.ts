@@ -6,7 +6,7 @@ import { unwrap } from '../native/failure.ts';
 import { asCaller } from '../options/check.ts';
 import { RoutePool } from '../routes/route-pool.ts';
 import { resolveForSweep } from '../servers/resolve.ts';
-import { checkOptions, type ValidateOptions } from './options.ts';
+import { checkValidateOptions, type ValidateOptions } from './options.ts';
 import { ValidationRun } from './run.ts';
 
 /**
@@ -36,7 +36,7 @@ import { ValidationRun } from './run.ts';
  */
 export function validate(blocks: string | readonly string[] | RoutePool, options: ValidateOptions = {}): ValidationRun {
   const pool = blocks instanceof RoutePool ? blocks : undefined;
-  const native = checkOptions(
+  const native = checkValidateOptions(
     pool === undefined ? blocks : asCaller(validate, () => RoutePool.blocksOf(pool)),
     options,
     validate,

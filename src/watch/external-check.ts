@@ -1,4 +1,5 @@
 /** Asks now and then what addresses leave as, for a watch. */
+import { asError } from '../errors/errors.ts';
 import type { CallSite } from '../errors/call-site.ts';
 import type { NativeLoad, NativeWatch } from '../native/binding.ts';
 import { INTERVAL_JITTER, PUBLIC_CHECK_GAP_MS } from '../defaults.ts';
@@ -142,7 +143,7 @@ export class ExternalCheck {
     } catch (error) {
       // The interface may have gone, the resolver be out of reach: the next change or interval asks again.
       this.failures++;
-      this.lastError = error instanceof Error ? error : new Error(String(error));
+      this.lastError = asError(error);
       return [];
     }
   }

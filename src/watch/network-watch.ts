@@ -1,10 +1,13 @@
 /** A watch over the interfaces of this machine. */
 import { addAbortListener, EventEmitter } from 'node:events';
+import { abortError, misuse } from '../errors/errors.ts';
 import { startWatch, type NativeWatch } from '../native/binding.ts';
 import { WATCH_BATCH } from '../defaults.ts';
 import { withStackOf, type CallSite } from '../errors/call-site.ts';
-import { abortError, RoutePoolError } from '../errors/errors.ts';
 import { toError, unwrap } from '../native/failure.ts';
+import { holdProcess } from '../native/process-hold.ts';
+import { serialIterator } from '../native/serial-iterator.ts';
+import { weakly, type WeakSelf } from '../native/weakly.ts';
 import { ExternalCheck } from './external-check.ts';
 import { CHANGE_TYPES, toChange, type NetworkChange } from './change.ts';
 import type { CheckedExternalOptions, CheckedWatchOptions } from './options.ts';
@@ -47,30 +50,13 @@ export interface WatchEvents extends ChangeEvents {
   close: [];
 }
 
-const HEARD = ['change', ...CHANGE_TYPES] as const;
-
-/** Longer than any watch: the timer only keeps the process alive. */
-const HOLD_MS = 2 ** 30;
+const CHANGE_EVENTS = ['change', ...CHANGE_TYPES] as const;
 
 /**
  * Watches that somebody iterates or listens to: they must not be collected. One that nobody uses may be, which ends its
  * thread.
  */
 const used = new Set<NetworkWatch>();
-
-/**
- * Calls `call` with the watch if it is still there. It stands outside the class because a closure made inside a method
- * holds `this` as soon as any other closure of that method does.
- */
-function weakly(
-  target: { readonly watch: WeakRef<NetworkWatch> | undefined },
-  call: (watch: NetworkWatch) => void,
-): () => void {
-  return () => {
-    const watch = target.watch?.deref();
-    if (watch !== undefined) call(watch);
-  };
-}
 
 /**
  * A watch under way: iterate it, or listen to its events.
@@ -81,7 +67,7 @@ function weakly(
  */
 export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIterable<NetworkChange>, AsyncDisposable {
   readonly #native: NativeWatch;
-  readonly #hold: NodeJS.Timeout = setInterval(() => undefined, HOLD_MS).unref();
+  readonly #hold: NodeJS.Timeout = holdProcess().unref();
   readonly #origin: CallSite;
   readonly #external: ExternalCheck | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -96,7 +82,7 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
   /** Wakes the loop that waits. */
   #wake: (() => void) | undefined;
 
-  static readonly #bell = (watch: NetworkWatch): void => watch.#pump();
+  static readonly #onWake = (watch: NetworkWatch): void => watch.#pump();
   static readonly #abort = (watch: NetworkWatch): void => watch.#onAbort();
   static readonly #told = (watch: NetworkWatch, changes: readonly NetworkChange[]): void => watch.#tell(changes);
   static readonly #keepsUp = (watch: NetworkWatch): boolean => watch.#pending.length === 0;
@@ -105,14 +91,14 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
     native: NativeWatch,
     options: CheckedWatchOptions,
     origin: CallSite,
-    self: { watch: WeakRef<NetworkWatch> | undefined },
+    self: WeakSelf<NetworkWatch>,
   ) {
     super();
     this.#native = native;
     this.#origin = origin;
     this.#signal = options.signal;
     const weak = new WeakRef(this);
-    self.watch = weak;
+    self.ref = weak;
     const user: ExternalUser = { weak, native, tell: NetworkWatch.#told, keepsUp: NetworkWatch.#keepsUp };
     this.#external = options.external && externalCheck(user, options.external, origin);
     if (options.signal?.aborted) this.#onAbort();
@@ -122,8 +108,8 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
 
   /** @internal */
   static start(options: CheckedWatchOptions, origin: CallSite, caller: (...args: never[]) => unknown): NetworkWatch {
-    const self: { watch: WeakRef<NetworkWatch> | undefined } = { watch: undefined };
-    const native = unwrap(startWatch(options.pollMs, weakly(self, NetworkWatch.#bell)), caller);
+    const self: WeakSelf<NetworkWatch> = { ref: undefined };
+    const native = unwrap(startWatch(options.pollMs, weakly(self, NetworkWatch.#onWake)), caller);
     return new NetworkWatch(native, options, origin, self);
   }
 
@@ -151,24 +137,12 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
    * @throws AbortError after an abort; RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a second loop
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<NetworkChange> {
-    if (this.#hasLoop)
-      throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'this watch is iterated already: one watch feeds one loop');
+    if (this.#hasLoop) throw misuse('this watch is iterated already: one watch feeds one loop');
     this.#hasLoop = true;
-    let turn: Promise<unknown> = Promise.resolve();
-    return {
-      next: () => {
-        const result = turn.then(() => this.#next());
-        turn = result.catch(() => undefined);
-        return result;
-      },
-      return: async () => {
-        await this.close();
-        return { value: undefined, done: true };
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+    return serialIterator(
+      () => this.#next(),
+      () => this.close(),
+    );
   }
 
   /** Keeps the process alive while somebody iterates or listens, as it does from the start. */
@@ -248,7 +222,7 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
     const { changes, paths } = this.#native.drain(WATCH_BATCH);
     if (paths || changes.length > 0) this.#external?.request();
     this.#tell(changes.flatMap((found) => toChange(found) ?? []));
-    // The bell rings again only when nothing was left. A burst must not keep timers and sockets from their turn.
+    // The thread wakes us again only when nothing was left. A burst must not keep timers and sockets from their turn.
     if (changes.length > 0) setImmediate(() => this.#pump());
   }
 
@@ -289,7 +263,7 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
   #countListeners(): void {
     // `newListener` comes before the listener is there.
     const later = (event: string | symbol) => {
-      if ((HEARD as readonly (string | symbol)[]).includes(event)) queueMicrotask(() => this.#settle());
+      if ((CHANGE_EVENTS as readonly (string | symbol)[]).includes(event)) queueMicrotask(() => this.#settle());
     };
     const internal = this as unknown as EventEmitter;
     internal.on('newListener', later);
@@ -298,7 +272,7 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
 
   /** Draws the consequences of who waits: holds the process, keeps from being collected, asks servers. */
   #settle(): void {
-    this.#listens = !this.#closed && HEARD.some((event) => this.listenerCount(event) > 0);
+    this.#listens = !this.#closed && CHANGE_EVENTS.some((event) => this.listenerCount(event) > 0);
     const isUsed = !this.#closed && (this.#listens || this.#wake !== undefined);
     if (isUsed) used.add(this);
     else used.delete(this);

@@ -3,7 +3,7 @@ import { chooseServers } from '../native/binding.ts';
 import { PUBLIC_INTERVAL_MS } from '../defaults.ts';
 import { unwrap } from '../native/failure.ts';
 import { checkLoadOptions, type CheckedLoadOptions, type LoadOptions } from '../servers/options.ts';
-import { asCaller, checkNames, checkNumber, wrong } from '../options/check.ts';
+import { asCaller, checkNames, checkNumber, checkSignal, wrong } from '../options/check.ts';
 
 /** How external addresses are watched. */
 export interface WatchExternalOptions extends Omit<LoadOptions, 'signal'> {
@@ -58,7 +58,6 @@ export function checkWatchOptions(options: unknown, caller: (...args: never[]) =
       intervalMs: 'external.intervalMs',
     });
     const { signal, external } = given;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', signal);
     if (
       external !== undefined &&
       typeof external !== 'boolean' &&
@@ -72,7 +71,7 @@ export function checkWatchOptions(options: unknown, caller: (...args: never[]) =
           ? undefined
           : checkExternal(external === true ? {} : external, caller),
       pollMs: checkNumber('pollMs', given['pollMs'], 10, 86_400_000, false),
-      signal: signal as AbortSignal | undefined,
+      signal: checkSignal(signal),
     };
   });
 }

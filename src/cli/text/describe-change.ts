@@ -1,4 +1,5 @@
 /** A change in words. */
+import { roughDuration } from '../../duration.ts';
 import type { DefaultRoute, NetworkChange } from '../../watch/change.ts';
 import { rangeText } from '../../address/text.ts';
 import type { Style } from './style.ts';
@@ -39,7 +40,7 @@ export function describeChange(change: NetworkChange, style: Style): string {
       return `${style.doubtful('~')} ${locals} ${leaves} as ${rangeText(change.external)} now${sure}; ${before}`;
     }
     case 'resumed':
-      return `${style.doubtful('~')} the machine was asleep for ${duration(change.sleptMs)}`;
+      return `${style.doubtful('~')} the machine was asleep for ${roughDuration(change.sleptMs)}`;
   }
 }
 
@@ -50,11 +51,4 @@ function scope(text: string): string {
 function way(to: DefaultRoute | undefined): string {
   if (to === undefined) return 'by no default route';
   return to.gateway === undefined ? `by ${to.interface}` : `by ${to.interface} through ${to.gateway}`;
-}
-
-function duration(ms: number): string {
-  const seconds = Math.round(ms / 1_000);
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 120 ? `${minutes} minutes` : `${Math.round(minutes / 60)} hours`;
 }

@@ -1,7 +1,7 @@
 /** A NAT in words, for the command line. */
 import type { Nat } from '../../nat/nat.ts';
 import type { NatEvidence, NatFamily } from '../../nat/report.ts';
-import { seconds } from '../../nat/requirements.ts';
+import { roughDuration } from '../../duration.ts';
 import type { Style } from './style.ts';
 
 /** Each family of it, with the answers to what people ask. */
@@ -47,7 +47,7 @@ export function describeRun(nat: Nat, style: Style): string {
   );
   const sent = nat.families.reduce((sum, { loss }) => sum + loss.sent, 0);
   const answered = nat.families.reduce((sum, { loss }) => sum + loss.answered, 0);
-  const parts = [`asked ${asked.length > 0 ? asked.join(', ') : 'nobody'} in ${seconds(nat.elapsedMs ?? 0)}`];
+  const parts = [`asked ${asked.length > 0 ? asked.join(', ') : 'nobody'} in ${roughDuration(nat.elapsedMs ?? 0)}`];
   if (answered > 0 && answered < sent)
     parts.push(`${((1 - answered / sent) * 100).toFixed(1)} % of the plain requests lost`);
   const refusing = [...servers.values()].filter(

@@ -1,4 +1,5 @@
 /** One line on the terminal that is written over and over. */
+import { duration } from '../../duration.ts';
 import type { ValidationProgress, ValidationRun } from '../../validate/run.ts';
 
 const WIDTH = 24;
@@ -56,14 +57,4 @@ function progressLine(progress: ValidationProgress): string {
 /** A count with thousands apart. */
 export function count(value: number): string {
   return value.toLocaleString('en-US');
-}
-
-/** A duration as people say it. */
-export function duration(ms: number): string {
-  if (ms < 1) return `${ms.toFixed(2)} ms`;
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 0)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes < 60) return `${minutes} min ${Math.round((ms % 60_000) / 1_000)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -1,7 +1,8 @@
 /** The result of a run in words. */
 import type { ValidationSummary } from '../../validate/summary.ts';
 import type { Findings } from './findings.ts';
-import { count, duration } from './progress-bar.ts';
+import { count } from './progress-bar.ts';
+import { duration } from '../../duration.ts';
 import type { Style } from './style.ts';
 
 /**

@@ -1,7 +1,7 @@
 /** What a pipe has received: its own queue, and the subscriptions. */
+import { misuse, RoutePoolError } from '../../errors/errors.ts';
 import { OWN_QUEUE_MESSAGES } from '../../defaults.ts';
 import { callSite } from '../../errors/call-site.ts';
-import { RoutePoolError } from '../../errors/errors.ts';
 import { asCaller } from '../../options/check.ts';
 import {
   matcher,
@@ -317,8 +317,4 @@ function tellEnd(listener: EndListener, error: Error | undefined): void {
 
 function taken(): RoutePoolError {
   return misuse('the bytes of this pipe go to its stream or its relay: receive them there');
-}
-
-function misuse(message: string): RoutePoolError {
-  return new RoutePoolError('ERR_ROUTEPOOL_MISUSE', message);
 }

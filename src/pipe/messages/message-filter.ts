@@ -1,6 +1,5 @@
 /** Which messages a subscription is for: by their bytes, by who sent them. */
-import { inspect } from 'node:util';
-import { RoutePoolError } from '../../errors/errors.ts';
+import { wrong } from '../../options/check.ts';
 import { isIP } from '../../address/is-ip.ts';
 import { canonicalAddress } from '../../address/host.ts';
 
@@ -77,7 +76,7 @@ function byPattern(pattern: unknown): Matcher {
       return own.test(text.get(utf8));
     };
   }
-  return wrong('pattern', 'a RegExp or a function', pattern);
+  return wrong('pattern', 'a RegExp or a function', pattern, 1);
 }
 
 function readPeer(from: unknown): Sender | undefined {
@@ -91,9 +90,9 @@ function readPeer(from: unknown): Sender | undefined {
           ? [(from as Partial<Sender>).address, (from as Partial<Sender>).port]
           : [from];
   if (typeof address !== 'string' || isIP(address) === 0)
-    return wrong('from', "an IP address, with or without a port, like '192.0.2.1' or ['192.0.2.1', 53]", from);
+    return wrong('from', "an IP address, with or without a port, like '192.0.2.1' or ['192.0.2.1', 53]", from, 1);
   if (typeof port !== 'number' || !Number.isInteger(port) || port < 0 || port > 65_535)
-    return wrong('from', 'a port from 0 (any) to 65535', from);
+    return wrong('from', 'a port from 0 (any) to 65535', from, 1);
   return { address: canonicalAddress(address), port };
 }
 
@@ -102,9 +101,4 @@ function splitText(text: string): unknown[] {
   if (isIP(text) !== 0) return [text];
   const parts = /^(?:\[(.*)\]|([^:]*)):(\d{1,5})$/.exec(text);
   return parts === null ? [undefined] : [parts[1] ?? parts[2], Number(parts[3])];
-}
-
-function wrong(option: string, expected: string, received: unknown): never {
-  const message = `expected ${expected} for \`${option}\` but received ${inspect(received, { depth: 1, breakLength: Infinity })}`;
-  throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', message, { option });
 }

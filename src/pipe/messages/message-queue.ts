@@ -1,6 +1,6 @@
 /** Messages that wait for somebody, and somebodies that wait for messages. */
+import { asError, abortError } from '../../errors/errors.ts';
 import { withStackOf, type CallSite } from '../../errors/call-site.ts';
-import { abortError } from '../../errors/errors.ts';
 import { forWaiter } from '../system-errors.ts';
 
 /** What a queue holds. */
@@ -289,10 +289,6 @@ export class MessageQueue<M extends Queued> {
     waiter?.settle({ error });
     return waiter !== undefined;
   }
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason), { cause: reason });
 }
 
 function named(error: Error, origin: CallSite | undefined): Error {

@@ -1,6 +1,7 @@
 /** Some of a pipe's messages, in a queue of their own. */
-import { callSite } from '../../errors/call-site.ts';
 import { inspect } from 'node:util';
+import { asError } from '../../errors/errors.ts';
+import { callSite } from '../../errors/call-site.ts';
 import { SUBSCRIPTION_BYTES, SUBSCRIPTION_MESSAGES } from '../../defaults.ts';
 import { asCaller, checkChoice, checkNames, checkNumber } from '../../options/check.ts';
 import type { Matcher, Message, MessageText } from './message-filter.ts';
@@ -138,7 +139,7 @@ export class Subscription implements AsyncIterable<Message>, Disposable {
     } catch (reason) {
       // A predicate that throws ends this subscription; the other ones and the pipe have nothing to do with it.
       this.#leave(this);
-      this.#queue.end(reason instanceof Error ? reason : new Error(String(reason), { cause: reason }));
+      this.#queue.end(asError(reason));
     }
   }
 

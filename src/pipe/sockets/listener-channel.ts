@@ -29,14 +29,14 @@ export class ListenerChannel implements SocketOwner {
   #retry: NodeJS.Timeout | undefined;
 
   /**
-   * Listens. The options are those of the connections too. With a gate of the table it accepts no more than that has
-   * places.
+   * Listens. The options are those of the connections too. With a connection limit of the table it accepts no more than
+   * that has places.
    *
    * @throws system errors in Node's shape, such as `bind EADDRINUSE`
    */
-  constructor(options: SocketOptions, events: ListenerEvents, gate?: number) {
+  constructor(options: SocketOptions, events: ListenerEvents, connectionLimit?: number) {
     const table = sockets();
-    const opened = table.listen(options, gate);
+    const opened = table.listen(options, connectionLimit);
     this.id = typeof opened === 'number' ? opened : opened.id;
     this.local = table.opened();
     this.interfaceBindError = typeof opened === 'number' ? undefined : opened.interfaceBindError;

@@ -1,5 +1,5 @@
 /** Which way pipes are read, and figures of all of them. */
-import { RoutePoolError } from '../../errors/errors.ts';
+import { misuse } from '../../errors/errors.ts';
 import { checkChoice, wrong } from '../../options/check.ts';
 import { chooseReader, existingSockets, type PipeReader } from './socket-table.ts';
 
@@ -14,11 +14,7 @@ export function setPipeReader(reader: PipeReader): void {
   const choice =
     checkChoice('reader', reader, ['auto', 'direct', 'portable']) ??
     wrong('reader', "'auto', 'direct' or 'portable'", reader);
-  if (!chooseReader(choice))
-    throw new RoutePoolError(
-      'ERR_ROUTEPOOL_MISUSE',
-      'the reader must be chosen before the first pipe or server is opened',
-    );
+  if (!chooseReader(choice)) throw misuse('the reader must be chosen before the first pipe or server is opened');
 }
 
 /** Figures of all pipes and servers of this thread. */

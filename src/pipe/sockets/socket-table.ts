@@ -1,4 +1,5 @@
 /** The native sockets of this environment (the main thread, or a worker), and what happens to them. */
+import { holdProcess } from '../../native/process-hold.ts';
 import {
   type NativeSockets,
   openSockets,
@@ -87,11 +88,11 @@ export class SocketTable {
     return opened;
   }
 
-  /** Opens a listener, at a gate if there is one: as {@link SocketTable.open}. */
-  listen(options: SocketOptions, gate: number | undefined): number | UntiedSocket {
-    if (gate === undefined) return this.open(LISTENER, options, options, undefined);
+  /** Opens a listener, with a connection limit if there is one: as {@link SocketTable.open}. */
+  listen(options: SocketOptions, connectionLimit: number | undefined): number | UntiedSocket {
+    if (connectionLimit === undefined) return this.open(LISTENER, options, options, undefined);
     writeRequest(LISTENER, options, options, undefined);
-    const opened = this.native.listen(request, options.interface, gate);
+    const opened = this.native.listen(request, options.interface, connectionLimit);
     if (isFailure(opened)) throw toError(opened);
     return opened;
   }
@@ -123,7 +124,7 @@ export class SocketTable {
     if (this.#held++ > 0) return;
     // Waking up never: the timer is only there. The reader itself does not hold the process. Kept, since a new one
     // costs more.
-    if (this.#hold === undefined) this.#hold = setInterval(() => undefined, 2 ** 30);
+    if (this.#hold === undefined) this.#hold = holdProcess();
     else this.#hold.ref();
   }
 

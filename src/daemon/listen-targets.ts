@@ -1,7 +1,7 @@
 /** Where a daemon listens: addresses, blocks, routes, pools and interfaces, as users give them. */
-import { inspect } from 'node:util';
 import { rangeText } from '../address/text.ts';
 import { BoundRoute } from '../routes/bound-route.ts';
+import { wrong } from '../options/check.ts';
 import { RoutePoolError } from '../errors/errors.ts';
 import { FAMILIES } from '../address/family.ts';
 import { Interface } from '../interface/interface.ts';
@@ -36,9 +36,9 @@ export interface Served {
 /**
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for `where`, `ERR_ROUTEPOOL_NO_ROUTE` for a route without local address
  */
-export function readWhere(where: unknown): Served {
+export function readListenTargets(where: unknown): Served {
   const items: unknown[] = Array.isArray(where) ? [...where] : [where];
-  if (items.length === 0) wrong(where);
+  if (items.length === 0) wrongTargets(where);
   const served = {
     ranges: [] as string[],
     scoped: [] as string[],
@@ -68,7 +68,7 @@ export function readWhere(where: unknown): Served {
       addText(served, item.address, where);
       if (item.port > 0) served.port = item.port;
       finders.push(routeFinder(item.route));
-    } else wrong(where);
+    } else wrongTargets(where);
   }
   if (served.ranges.length + served.scoped.length + served.wildcards.length === 0) {
     throw new RoutePoolError(
@@ -99,7 +99,7 @@ function addText(
   else if (address === '0.0.0.0' || address === '::') served.wildcards.push(address);
   else if (isIP(address) !== 0) served.ranges.push(address);
   else if (/^[\da-f:.]+[/-][\da-f:.]+$/i.test(text)) served.ranges.push(text);
-  else wrong(where);
+  else wrongTargets(where);
 }
 
 /** Of a route with external addresses the one item for a local address, else the route itself. */
@@ -111,7 +111,6 @@ function routeFinder(route: Route): (ip: string) => Route | undefined {
   return (ip) => routeOf(ip) ?? (isLocal.has(ip) ? route : undefined);
 }
 
-function wrong(where: unknown): never {
-  const message = `expected addresses like '192.0.2.1' or '198.18.0.0/16', routes, a pool or an interface for \`where\` but received ${inspect(where, { depth: 1, breakLength: Infinity })}`;
-  throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', message, { option: 'where' });
+function wrongTargets(where: unknown): never {
+  return wrong('where', "addresses like '192.0.2.1' or '198.18.0.0/16', routes, a pool or an interface", where, 1);
 }
