@@ -28,7 +28,7 @@ it('tells of a validation, not of its addresses', async () => {
     ['end', 'validate'],
   ]);
   expect(told.every(({ subject }) => subject === run)).toBe(true);
-  expect(told[1]?.result).toMatchObject({ total: 1024, done: 1024, found: 1024 });
+  expect(told[1]?.result).toMatchObject({ total: 1024, done: 1024, ok: 1024 });
 });
 
 it('tells of a NAT that is looked at, and of an abort', async () => {

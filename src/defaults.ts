@@ -28,7 +28,7 @@ export const PORTAL_URL = 'http://cp.cloudflare.com/generate_204';
  */
 export const WATCH_BATCH = 256;
 
-/** Shortest time in milliseconds between two checks of external addresses at public servers, which are donated. */
+/** Shortest time in milliseconds between two checks of external addresses at public servers, which volunteers run. */
 export const PUBLIC_CHECK_GAP_MS = 5_000;
 
 /** Shortest interval in milliseconds at which public servers are asked again and again; other tools use 20 to 26 s. */

@@ -1,5 +1,5 @@
 /**
- * routepool: which external IP each of this machine's IPs leaves as, and which of them really work.
+ * routepool: find out which public address each of your source IPs appears as, and prove which of them work.
  *
  * @packageDocumentation
  */

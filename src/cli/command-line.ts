@@ -5,7 +5,7 @@ import { HELP_OF } from './help.ts';
 import { OutputWatch } from './text/output-stream.ts';
 import { UsageError } from './usage-error.ts';
 
-const HELP = `routepool: which external IP each of your IPs leaves as, and which of them really work
+const HELP = `routepool: find out which public address each of your source IPs appears as, and prove which of them work
 
 Usage: routepool [COMMAND] [OPTIONS]
 

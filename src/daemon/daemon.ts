@@ -389,7 +389,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
 
   /**
    * Stops listening and closes all pipes: what was sent goes out first, for at most `closeTimeoutMs`. Who waits in
-   * `accept` gets `null`. Twice is fine.
+   * `accept` gets `null`. Idempotent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

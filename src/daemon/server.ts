@@ -232,7 +232,7 @@ export class DaemonServer implements AsyncDisposable {
 
   /**
    * Stops listening, and closes what came through it: what was sent goes out first, for as long as the daemon's
-   * `closeTimeoutMs`. Twice is fine.
+   * `closeTimeoutMs`. Idempotent.
    */
   async close(): Promise<void> {
     this.#closed = true;

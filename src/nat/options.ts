@@ -23,9 +23,9 @@ export interface LoadNatOptions {
    */
   servers?: string | readonly string[] | undefined;
   /**
-   * How patiently silence is waited for. `fast`: no part takes longer than 1.5 s, no TCP; `normal`, the default: about
-   * half a second where nothing is lost, no part longer than 5 s; `patient`: the whole schedule of RFC 8489, 39.5 s,
-   * and up to 120 s amid loss.
+   * How long to wait before treating silence as filtering. `fast`: no part takes longer than 1.5 s, no TCP; `normal`,
+   * the default: about half a second where nothing is lost, no part longer than 5 s; `patient`: the whole schedule of
+   * RFC 8489, 39.5 s, and up to 120 s amid loss.
    */
   profile?: NatProfile | undefined;
   /** Also measure how long an idle mapping is kept. Slow: up to twice {@link LoadNatOptions.lifetimeMaxMs}. */

@@ -191,7 +191,7 @@ export interface NatFamily {
 
 /** All that a run of `loadNat()` found. */
 export interface NatReport {
-  /** How patiently silence was waited for. */
+  /** How long was waited before silence was treated as filtering. */
   readonly profile: NatProfile;
   /** How long it took. */
   readonly elapsedMs: number;
@@ -199,7 +199,7 @@ export interface NatReport {
   readonly families: readonly NatFamily[];
 }
 
-/** How patiently silence is waited for. */
+/** How long to wait before treating silence as filtering. */
 export type NatProfile = 'fast' | 'normal' | 'patient';
 
 /** The report of the addon: the same, without the fields that have no value. @internal */

@@ -283,7 +283,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /**
    * Closes it in order: what was sent goes out first, then the peer gets an end. `recv` gives `null` once what had
-   * arrived is received. Twice is fine. To close at once: {@link Pipe.destroy}.
+   * arrived is received. Idempotent. To close at once: {@link Pipe.destroy}.
    */
   close(): Promise<void> {
     return this.core.close();

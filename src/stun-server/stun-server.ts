@@ -239,7 +239,7 @@ export class StunServer implements AsyncDisposable {
     return this;
   }
 
-  /** Stops it, closes its sockets and connections, and settles when its threads have ended. Twice is fine. */
+  /** Stops it, closes its sockets and connections, and settles when its threads have ended. Idempotent. */
   async close(): Promise<void> {
     clearInterval(this.#hold);
     listening.delete(this);

@@ -195,7 +195,7 @@ export class SimulatedNat implements AsyncDisposable {
     return this;
   }
 
-  /** Closes all of its sockets. Twice is fine. */
+  /** Closes all of its sockets. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
     nats.delete(this.#block);

@@ -198,7 +198,7 @@ export class StunServer implements AsyncDisposable {
     return this;
   }
 
-  /** Closes its sockets. Twice is fine. */
+  /** Closes its sockets. Idempotent. */
   async close(): Promise<void> {
     this.#path.close();
     await this.#sockets.close();

@@ -202,7 +202,7 @@ export class ValidationRun
 
   /**
    * Ends the run with what it has found so far: loops end, and the summary says `stopped`. A run whose server names are
-   * still being looked up has found nothing, and its summary says so; the lookup is not waited for. Twice is fine.
+   * still being looked up has found nothing, and its summary says so; the lookup is not waited for. Idempotent.
    */
   stop(): void {
     this.#stopped = true;

@@ -59,7 +59,7 @@ interface Mapped extends Common {
   readonly rttMs: number | undefined;
 }
 
-/** Asked often enough, over a network that works, and silent. */
+/** Never replied, although enough probes were sent over a working network. */
 interface NoReply extends Common {
   readonly status: 'no-reply';
 }

@@ -159,7 +159,7 @@ export class NetworkWatch extends EventEmitter<WatchEvents> implements AsyncIter
     return this;
   }
 
-  /** Ends it: a loop ends, `close` is emitted. Twice is fine. */
+  /** Ends it: a loop ends, `close` is emitted. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

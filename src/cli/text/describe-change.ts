@@ -29,7 +29,7 @@ export function describeChange(change: NetworkChange, style: Style): string {
     case 'block-removed':
       return `${style.bad('-')} block ${rangeText(change.block)} is held no more, by ${change.interface}`;
     case 'default-changed':
-      return `${style.doubtful('~')} IPv${change.family} leaves ${way(change.now)} now; before ${way(change.previous)}`;
+      return `${style.doubtful('~')} IPv${change.family} default route ${now(change.now)} (was ${way(change.previous)})`;
     case 'external-changed': {
       const more = change.locals.length - SHOWN;
       const locals = change.locals.slice(0, SHOWN).map(rangeText).join(', ') + (more > 0 ? ` and ${more} more` : '');
@@ -48,7 +48,11 @@ function scope(text: string): string {
   return text === 'global' ? '' : ` (${text})`;
 }
 
+function now(to: DefaultRoute | undefined): string {
+  return to === undefined ? 'is gone' : `is now ${way(to)}`;
+}
+
 function way(to: DefaultRoute | undefined): string {
-  if (to === undefined) return 'by no default route';
-  return to.gateway === undefined ? `by ${to.interface}` : `by ${to.interface} through ${to.gateway}`;
+  if (to === undefined) return 'none';
+  return to.gateway === undefined ? to.interface : `${to.interface} via ${to.gateway}`;
 }

@@ -22,7 +22,7 @@ export class ProgressBar {
     return stream.isTTY && process.env['TERM'] !== 'dumb' ? new ProgressBar(stream, run) : undefined;
   }
 
-  /** Takes the line away. Twice is fine. */
+  /** Takes the line away. Idempotent. */
   end(): void {
     this.#run.off('progress', this.#onProgress);
     if (this.#shown) this.#stream.write('\r\u001B[K');

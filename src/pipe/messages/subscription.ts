@@ -120,7 +120,7 @@ export class Subscription implements AsyncIterable<Message>, Disposable {
     );
   }
 
-  /** No more messages; those that wait are let go, and whoever waits for one gets `null`. Twice is fine. */
+  /** No more messages; those that wait are let go, and whoever waits for one gets `null`. Idempotent. */
   unsubscribe(): void {
     this.#leave(this);
     this.#queue.end();

@@ -39,7 +39,7 @@ export interface Channel {
   /** Ends the sending side, after what was written: 0, or a negative error number. */
   shutdown(): number;
   /**
-   * Closes it in order; nothing is told after this. Twice is fine. Settles when all has gone out, where that takes
+   * Closes it in order; nothing is told after this. Idempotent. Settles when all has gone out, where that takes
    * time.
    */
   close(): void | Promise<void>;

@@ -61,7 +61,7 @@ export class ListenerChannel implements SocketOwner {
     if (this.#open) socketWatch(this.#table.number, this.id, read, false);
   }
 
-  /** Stops listening. Connections that were accepted go on. Twice is fine. */
+  /** Stops listening. Connections that were accepted go on. Idempotent. */
   close(): void {
     if (!this.#open) return;
     this.unref();
