@@ -1,8 +1,8 @@
-// Validates a block and says what does not work. Run: node examples/validate-block.mjs [BLOCK] [SERVER]
+// Validates a block and says what does not work. Run: node examples/validate-block.mjs [BLOCK] [SERVER…]
 import { describeVerdict, validate } from 'routepool';
 
-const [block = '127.16.0.0/20', server] = process.argv.slice(2);
-const run = validate(block, { server });
+const [block = '127.16.0.0/20', ...servers] = process.argv.slice(2);
+const run = validate(block, { servers: servers.length > 0 ? servers : undefined });
 run.on('progress', ({ done, total, ratePerSecond }) => {
   console.error(`${done} of ${total}, ${Math.round(ratePerSecond)} a second`);
 });

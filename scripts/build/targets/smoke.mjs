@@ -52,7 +52,7 @@ const server = StunServer.listen({ address: '127.0.0.1' });
 const asked = `${server.address}:${server.port}`;
 const sweeps = {};
 for (const sockets of ['one', 'per-source']) {
-  const run = validate(block, { server: asked, sockets, timeoutMs: 1_000, seed: 7 });
+  const run = validate(block, { servers: asked, sockets, timeoutMs: 1_000, seed: 7 });
   const { counts } = await run.summary();
   check(counts.ok === total, `${sockets}: ${JSON.stringify(counts)}`);
   const pool = await run.pool();
@@ -61,7 +61,7 @@ for (const sockets of ['one', 'per-source']) {
 }
 // The sources are the sockets' own: two of them are seen by the server as two.
 if (wholeLoopback) {
-  const run = validate('127.16.0.1-127.16.0.2', { server: asked, timeoutMs: 1_000 });
+  const run = validate('127.16.0.1-127.16.0.2', { servers: asked, timeoutMs: 1_000 });
   const seen = [];
   for await (const verdict of run) seen.push([verdict.status, verdict.ip]);
   check(seen.toSorted().join(' ') === 'ok,127.16.0.1 ok,127.16.0.2', `the sources were seen as ${seen.join(' ')}`);
