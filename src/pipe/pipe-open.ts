@@ -6,7 +6,7 @@ import { callSite, withStackOf, type CallSite } from '../errors/call-site.ts';
 import { abortError, RoutePoolError } from '../errors/errors.ts';
 import type { Family } from '../address/family.ts';
 import type { Interface } from '../interface/interface.ts';
-import { asCaller, wrong } from '../options/check.ts';
+import { wrong } from '../options/check.ts';
 import type { Route } from '../routes/route.ts';
 import { type Destination, parseDestination, type ParsedDestination } from './destination.ts';
 import { pipeChannel } from '../diagnostics.ts';
@@ -138,7 +138,7 @@ async function resolve({ options, side, dest }: Plan, origin: CallSite): Promise
 
 function checkRoute(route: unknown): LocalSide | undefined {
   if (route === undefined) return undefined;
-  if (hasLocalSide(route)) return asCaller(pipeOpen, () => sideOf(route));
+  if (hasLocalSide(route)) return sideOf(route);
   return wrong('route', 'a route, a bound route, an interface, or nothing,', route);
 }
 

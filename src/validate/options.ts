@@ -74,7 +74,7 @@ export interface ValidateOptions {
   sockets?: 'one' | 'per-source' | undefined;
   /** Stops the run; iteration and summary then reject with an AbortError. */
   signal?: AbortSignal | undefined;
-  /** How server names are resolved; `dns.lookup` by default. */
+  /** How server names are resolved; `dns.lookup` by default. One that is not resolved within 6 s is given up. */
   lookup?: LookupFunction | undefined;
 }
 
