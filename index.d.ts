@@ -264,7 +264,7 @@ export interface BoundAddress {
   /** Local port. */
   port: number
   /** Why the socket could not be tied to the interface. */
-  interfaceRefused?: string
+  interfaceBindError?: string
 }
 
 /** Compares two NATs. */
@@ -467,9 +467,9 @@ export interface LoadedFamily {
   /** Datagrams that were ignored: no STUN, forged, misdirected or double. */
   ignored: number
   /** Why the socket could not be tied to the interface. */
-  interfaceRefused?: string
+  interfaceBindError?: string
   /** Why there is no route with an external address. */
-  whyNone?: string
+  noRouteReason?: string
 }
 
 /** A loaded interface. */
@@ -578,7 +578,7 @@ export interface NatFamily {
   /** The address it was asked from. */
   local: string
   /** Why sockets could not be tied to the interface. */
-  interfaceRefused?: string
+  interfaceBindError?: string
   /** The axes. */
   behaviour: NatBehaviour
   /** P2PD's numbers. */
@@ -1236,7 +1236,7 @@ export interface UntiedSocket {
   /** Its number. */
   id: number
   /** Why it could not be tied to the interface. */
-  interfaceRefused: string
+  interfaceBindError: string
 }
 
 /** What a watch has done so far. */
@@ -1244,9 +1244,9 @@ export interface WatchCounters {
   /** `netlink` or `polling`. */
   method: string
   /** Looks at all interfaces. */
-  looks: number
+  scans: number
   /** Messages of the system that could mean a change. */
-  notices: number
+  events: number
   /** Messages that said what was known. */
   repeated: number
   /** Overflows of the system's buffer. */

@@ -11,7 +11,9 @@ const { sources, ok, seconds } = await contenders[kind](block);
 const elapsed = seconds ?? Number(process.hrtime.bigint() - start) / 1e9;
 const used = process.cpuUsage(usedBefore);
 const cpuSeconds = (used.user + used.system) / 1e6;
-console.log(JSON.stringify({ sources, ok, seconds: elapsed, cpuSeconds, maxRssMiB: process.resourceUsage().maxRSS / 1024 }));
+console.log(
+  JSON.stringify({ sources, ok, seconds: elapsed, cpuSeconds, maxRssMiB: process.resourceUsage().maxRSS / 1024 }),
+);
 
 /** A verdict object for each source. */
 async function verdicts() {

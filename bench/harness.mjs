@@ -10,7 +10,9 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 export function buildCLoop() {
   mkdirSync(`${here}build`, { recursive: true });
   const out = `${here}build/c-loop`;
-  const { status, error } = spawnSync('cc', ['-O2', '-Wall', '-pthread', '-o', out, `${here}c-loop.c`], { stdio: 'inherit' });
+  const { status, error } = spawnSync('cc', ['-O2', '-Wall', '-pthread', '-o', out, `${here}c-loop.c`], {
+    stdio: 'inherit',
+  });
   if (error || status !== 0) throw new Error('the bare C loop needs a C compiler (cc): install gcc or clang');
   return out;
 }
@@ -42,7 +44,10 @@ export function spread(values) {
 export function describeMachine() {
   const [load] = loadavg();
   const cores = cpus();
-  const lines = [`${cores.length} × ${cores[0]?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}, ${process.platform} ${process.arch}`];
-  if (load > cores.length * 0.75) lines.push(`WARNING: load average ${load.toFixed(1)}: something else is running, so these figures are rough`);
+  const lines = [
+    `${cores.length} × ${cores[0]?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}, ${process.platform} ${process.arch}`,
+  ];
+  if (load > cores.length * 0.75)
+    lines.push(`WARNING: load average ${load.toFixed(1)}: something else is running, so these figures are rough`);
   return lines.join('\n');
 }

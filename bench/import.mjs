@@ -1,6 +1,6 @@
-// What importing routepool costs over a script that imports nothing, and over one that imports a module with nothing in it: medians
-// of interleaved runs. Once with the script in a file, as programs are, and once as `node -e`, where Node's own loader of files starts
-// with the first import alone.
+// What importing routepool costs over a script that imports nothing, and over one that imports a module with nothing in
+// it: medians of interleaved runs. Once with the script in a file, as programs are, and once as `node -e`, where Node's
+// own loader of files starts with the first import alone.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,7 +40,10 @@ try {
     }
     const medians = times.map((list) => list.toSorted((a, b) => a - b)[list.length >> 1]);
     const [empty] = medians;
-    const figures = names.map((name, i) => `${name} ${medians[i].toFixed(1)} ms${i === 0 ? '' : ` (${medians[i] < empty ? '' : '+'}${(medians[i] - empty).toFixed(1)})`}`);
+    const figures = names.map(
+      (name, i) =>
+        `${name} ${medians[i].toFixed(1)} ms${i === 0 ? '' : ` (${medians[i] < empty ? '' : '+'}${(medians[i] - empty).toFixed(1)})`}`,
+    );
     console.log(`${way}: ${figures.join(', ')}; Node ${process.version}, medians of ${rounds}`);
   }
 } finally {

@@ -1,5 +1,5 @@
-// Interfaces, in network namespaces of its own: loading one against the round trip to the servers, and listing up to 50,000
-// addresses against node:os.
+// Interfaces, in network namespaces of its own: loading one against the round trip to the servers, and listing up to
+// 50,000 addresses against node:os.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
@@ -33,18 +33,20 @@ if (role === 'serve') {
   ip('link', 'set', 'c0', 'up');
   server.stdin.write('go\n');
   await once(server.stdout, 'data');
-  const stunServers = ['203.0.113.1', '203.0.113.2', '203.0.113.3'];
+  const servers = ['203.0.113.1', '203.0.113.2', '203.0.113.3'];
   const rounds = smoke ? 5 : 50;
   const loads = [];
   const trips = [];
   for (let i = 0; i < rounds; i++) {
     const began = performance.now();
-    const nic = await Interface.load('c0', { stunServers });
+    const nic = await Interface.load('c0', { servers });
     loads.push(performance.now() - began);
     if (!(nic.route() instanceof Route)) throw new Error('no route');
     trips.push(Math.max(...nic.route().evidence.observations[0].answers.map((answer) => answer.roundTripMs ?? 0)));
   }
-  console.log(`Interface.load with three servers: ${median(loads).toFixed(2)} ms, its slowest round trip ${median(trips).toFixed(2)} ms (medians of ${rounds})`);
+  console.log(
+    `Interface.load with three servers: ${median(loads).toFixed(2)} ms, its slowest round trip ${median(trips).toFixed(2)} ms (medians of ${rounds})`,
+  );
 
   // At most 5,000 on an interface: the kernel walks all addresses of an interface to add one, and would take minutes.
   const turns = smoke ? 3 : 15;
@@ -75,17 +77,25 @@ if (role === 'serve') {
       timed(names, () => listInterfaces());
       const found = all.reduce((sum, { addresses }) => sum + addresses.length, 0);
       const nodeFound = Object.values(nodes).reduce((sum, addresses) => sum + addresses.length, 0);
-      if (found !== nodeFound || found < many) throw new Error(`routepool found ${found} addresses, node:os ${nodeFound}`);
+      if (found !== nodeFound || found < many)
+        throw new Error(`routepool found ${found} addresses, node:os ${nodeFound}`);
     }
     const per = (times) => `${median(times).toFixed(2)} ms (${((median(times) / many) * 1_000).toFixed(2)} µs each)`;
     const ratios = ours.map((time, i) => os[i] / time);
-    console.log(`listing ${many.toLocaleString('en-US')} addresses: routepool ${per(ours)}, node:os ${per(os)}, node:os takes ${spread(ratios)} times as long; names alone ${median(names).toFixed(2)} ms`);
+    console.log(
+      `listing ${many.toLocaleString('en-US')} addresses: routepool ${per(ours)}, node:os ${per(os)}, node:os takes ${spread(ratios)} times as long; names alone ${median(names).toFixed(2)} ms`,
+    );
   }
   server.kill();
   process.exit(0);
 } else {
   console.log(describeMachine());
   const flags = process.getuid?.() === 0 ? ['-n'] : ['-U', '-r', '-n'];
-  const { status, error } = spawnSync('unshare', [...flags, process.execPath, self, 'measure', ...(smoke ? ['--smoke'] : [])], { stdio: 'inherit' });
-  if (error || status !== 0) console.log(`SKIPPED: no network namespaces here (${error?.message ?? `unshare ended with ${status}`})`);
+  const { status, error } = spawnSync(
+    'unshare',
+    [...flags, process.execPath, self, 'measure', ...(smoke ? ['--smoke'] : [])],
+    { stdio: 'inherit' },
+  );
+  if (error || status !== 0)
+    console.log(`SKIPPED: no network namespaces here (${error?.message ?? `unshare ended with ${status}`})`);
 }

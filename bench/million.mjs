@@ -1,4 +1,5 @@
-// A million sources (127.32.0.0/12 is 1,048,576) against 65,536 in the same run: the rate must not fall, nor memory grow.
+// A million sources (127.32.0.0/12 is 1,048,576) against 65,536 in the same run: the rate must not fall, nor memory
+// grow.
 // usage: node bench/million.mjs [--rounds N]
 import { parseArgs } from 'node:util';
 import { contender, describeMachine, median, spread } from './harness.mjs';

@@ -11,5 +11,9 @@ for (let i = 0; i < Number(times); i++) {
   took.push(performance.now() - began);
 }
 // What one silence costs: the longest wait for an answer that did not come.
-const silences = nat.evidence.filter(({ silent, sentAt }) => silent && sentAt !== undefined).map(({ sentAt }) => nat.elapsedMs - sentAt);
-console.log(JSON.stringify({ took, type: nat.type, delta: nat.delta.type, assumed: nat.assumed, silences: silences.length }));
+const silences = nat.evidence
+  .filter(({ silent, sentAt }) => silent && sentAt !== undefined)
+  .map(({ sentAt }) => nat.elapsedMs - sentAt);
+console.log(
+  JSON.stringify({ took, type: nat.type, delta: nat.delta.type, assumed: nat.assumed, silences: silences.length }),
+);

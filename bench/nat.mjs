@@ -1,5 +1,5 @@
-// Time to a full verdict behind real NATs (namespaces, nftables, coturn): routepool against turnutils_natdiscovery, Debian's stun
-// client, and stuntman's client where it is installed; in turn, each round on the same NAT.
+// Time to a full verdict behind real NATs (namespaces, nftables, coturn): routepool against turnutils_natdiscovery,
+// Debian's stun client, and stuntman's client where it is installed; in turn, each round on the same NAT.
 import { fileURLToPath } from 'node:url';
 import { describeMachine, median } from './harness.mjs';
 import { NatLab, whyNoNamespaces } from './nat-lab.mjs';
@@ -13,7 +13,10 @@ if (why !== undefined) {
 }
 const stuntman = whyNoNamespaces('stunclient') === undefined;
 const rounds = smoke ? 1 : 5;
-/** What must be waited for where something is silent: five requests, 80 ms apart (NAT_GAPS in crates/core/src/defaults.rs). */
+/**
+ * What must be waited for where something is silent: five requests, 80 ms apart (NAT_GAPS in
+ * crates/core/src/defaults.rs).
+ */
 const ONE_SILENCE_MS = 400;
 /** The labs, and what is silent in them. */
 const LABS = [
@@ -26,7 +29,17 @@ const LABS = [
 ].filter(([name]) => !smoke || name === 'open' || name === 'portRestricted');
 
 console.log(describeMachine());
-const rows = [['NAT', 'routepool normal', 'routepool fast', 'routepool nat (process)', 'turnutils_natdiscovery -m -f', 'stun (Debian)', ...(stuntman ? ['stunclient --mode full'] : [])]];
+const rows = [
+  [
+    'NAT',
+    'routepool normal',
+    'routepool fast',
+    'routepool nat (process)',
+    'turnutils_natdiscovery -m -f',
+    'stun (Debian)',
+    ...(stuntman ? ['stunclient --mode full'] : []),
+  ],
+];
 for (const [name, silence] of LABS) {
   const lab = await NatLab.create(name);
   try {
@@ -57,7 +70,9 @@ for (const [name, silence] of LABS) {
       `${name} (${silence})`,
       ...times.map((each, i) => {
         const seconds = (median(each) / 1_000).toFixed(3);
-        return i < 2 ? `${seconds} s` : `${seconds} s, ${median(each.map((ms, round) => ms / base[round])).toFixed(1)} ×`;
+        return i < 2
+          ? `${seconds} s`
+          : `${seconds} s, ${median(each.map((ms, round) => ms / base[round])).toFixed(1)} ×`;
       }),
     ]);
   } finally {
@@ -65,6 +80,14 @@ for (const [name, silence] of LABS) {
   }
 }
 const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-for (const row of rows) console.log(row.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd());
-console.log(`medians of ${rounds} round${rounds === 1 ? '' : 's'}, × of routepool's normal profile in the same round; routepool also tells ports and TCP`);
+for (const row of rows)
+  console.log(
+    row
+      .map((cell, i) => cell.padEnd(widths[i]))
+      .join('  ')
+      .trimEnd(),
+  );
+console.log(
+  `medians of ${rounds} round${rounds === 1 ? '' : 's'}, × of routepool's normal profile in the same round; routepool also tells ports and TCP`,
+);
 console.log(`the bound where something is silent: ${(ONE_SILENCE_MS / 1_000).toFixed(3)} s, one silence`);

@@ -8,7 +8,11 @@ function poolOf(ip, cidr) {
   const af = ip.includes(':') ? 10 : 2;
   const range = [{ ip, cidr, af }];
   const nat = { type: 5, delta: { type: 6, value: 0 } };
-  const nic = Interface.fromDict({ name: 'bench', nat, rp: { 2: [], 10: [], [af]: [{ af, nic_ips: range, ext_ips: range, link_local_ips: [] }] } });
+  const nic = Interface.fromDict({
+    name: 'bench',
+    nat,
+    rp: { 2: [], 10: [], [af]: [{ af, nic_ips: range, ext_ips: range, link_local_ips: [] }] },
+  });
   return nic.rp[af === 10 ? 6 : 4];
 }
 
@@ -26,15 +30,24 @@ let kept;
 const row = (what, ns, unit = 'ns') => rows.push(`| ${what} | ${ns.toFixed(ns < 100 ? 1 : 0)} ${unit} |`);
 
 const huge = poolOf('2001:db8::', 64);
-row('`at(k)` of 2^64, and its text', time(calls, (i) => (kept = huge.at(BigInt(i) * 36_893_488_147_419n).ext())));
+row(
+  '`at(k)` of 2^64, and its text',
+  time(calls, (i) => (kept = huge.at(BigInt(i) * 36_893_488_147_419n).ext())),
+);
 
 const million = await validate(smoke ? '127.16.0.0/16' : '127.16.0.0/12').pool();
 const holes = poolOf('127.16.0.0', 12);
 let scattered = million;
 for (let i = 0; i < 16; i++) scattered = scattered.difference(holes.slice(i * 65_536 + 7, i * 65_536 + 9));
-row(`\`at(k)\` among ${scattered.length.toLocaleString('en-US')} proven ones, and its text`, time(calls, (i) => (kept = scattered.at((i * 7_919) % scattered.length).ext())));
+row(
+  `\`at(k)\` among ${scattered.length.toLocaleString('en-US')} proven ones, and its text`,
+  time(calls, (i) => (kept = scattered.at((i * 7_919) % scattered.length).ext())),
+);
 const array = [...million].map((route) => route.ext());
-row('the same from an array of texts', time(calls, (i) => (kept = array[(i * 7_919) % array.length])));
+row(
+  'the same from an array of texts',
+  time(calls, (i) => (kept = array[(i * 7_919) % array.length])),
+);
 
 const block = poolOf('10.0.0.0', 16);
 const iterate = () => {

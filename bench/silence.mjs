@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { loadLab } from '../scripts/lab.mjs';
+import { loadLab } from '../scripts/common/lab.mjs';
 import { describeMachine, median, spread } from './harness.mjs';
 
 const { values, positionals } = parseArgs({
@@ -24,6 +24,16 @@ const self = fileURLToPath(import.meta.url);
 const own = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 const command = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
+/** Builds from before `servers` call it `server`. */
+function start(validate, block, server) {
+  if (server === undefined) return validate(block);
+  try {
+    return validate(block, { servers: server });
+  } catch {
+    return validate(block, { server });
+  }
+}
+
 /**
  * In a process of its own: a verdict object for each source, as in million.mjs; without a block only the import. Prints
  * a line of JSON.
@@ -33,7 +43,7 @@ async function measure(index, block, server) {
   const counts = {};
   const began = process.hrtime.bigint();
   if (block !== undefined) {
-    for await (const { status } of validate(block, server === undefined ? {} : { server }))
+    for await (const { status } of start(validate, block, server))
       counts[status] = (counts[status] ?? 0) + 1;
   }
   const seconds = Number(process.hrtime.bigint() - began) / 1e9;

@@ -2,7 +2,18 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const BENCHES = [['sweep'], ['pools'], ['interfaces'], ['nat'], ['stun-server'], ['gateway'], ['silence'], ['pipes', '--portable'], ['connections'], ['import']];
+const BENCHES = [
+  ['sweep'],
+  ['pools'],
+  ['interfaces'],
+  ['nat'],
+  ['stun-server'],
+  ['gateway'],
+  ['silence'],
+  ['pipes', '--portable'],
+  ['connections'],
+  ['import'],
+];
 for (const [name, ...args] of BENCHES) {
   console.log(`\n== ${name}`);
   const file = fileURLToPath(new URL(`${name}.mjs`, import.meta.url));

@@ -1,6 +1,6 @@
-// Our STUN server against coturn's: the same sweep as load generator, the same two addresses and two ports, in turn. What is
-// compared is replies per second of the server's own processor time: the generator runs on the same machine and is no part of
-// it. usage: node bench/stun-server.mjs [--rounds N] [--smoke]
+// Our STUN server against coturn's: the same sweep as load generator, the same two addresses and two ports, in turn.
+// What is compared is replies per second of the server's own processor time: the generator runs on the same machine and
+// is no part of it. usage: node bench/stun-server.mjs [--rounds N] [--smoke]
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -35,13 +35,49 @@ const contenders = {
 };
 
 function ours(port, workers) {
-  const args = [main, 'stun-server', ...ADDRESSES, '--port', port, '--workers', workers, '--rate-per-prefix', 0, '--quiet', '--no-tcp'];
+  const args = [
+    main,
+    'stun-server',
+    ...ADDRESSES,
+    '--port',
+    port,
+    '--workers',
+    workers,
+    '--rate-per-prefix',
+    0,
+    '--quiet',
+    '--no-tcp',
+  ];
   return spawn(process.execPath, args.map(String), { stdio: 'ignore' });
 }
 
 function theirs(port, threads) {
-  const own = ['-S', '-z', '--no-cli', '--no-tls', '--no-dtls', '--no-tcp', '--log-file', 'stdout', '--no-stdout-log', '--pidfile', join(folder, 'pid'), '--userdb', join(folder, 'db')];
-  const args = ['-n', ...own, ...ADDRESSES.flatMap((ip) => ['-L', ip]), '-p', port, '--alt-listening-port', port + 1, '-m', threads];
+  const own = [
+    '-S',
+    '-z',
+    '--no-cli',
+    '--no-tls',
+    '--no-dtls',
+    '--no-tcp',
+    '--log-file',
+    'stdout',
+    '--no-stdout-log',
+    '--pidfile',
+    join(folder, 'pid'),
+    '--userdb',
+    join(folder, 'db'),
+  ];
+  const args = [
+    '-n',
+    ...own,
+    ...ADDRESSES.flatMap((ip) => ['-L', ip]),
+    '-p',
+    port,
+    '--alt-listening-port',
+    port + 1,
+    '-m',
+    threads,
+  ];
   return spawn('turnserver', args.map(String), { stdio: 'ignore', cwd: folder });
 }
 
@@ -61,7 +97,9 @@ async function isUp(port, server) {
 
 /** Processor time of a process and its threads, in seconds. */
 function cpuSeconds(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
   const TICKS = 100; // USER_HZ, the same on every Linux that Node runs on
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
@@ -71,11 +109,17 @@ async function measure(start, port) {
   try {
     await isUp(port, server);
     const before = cpuSeconds(server.pid);
-    const summary = await validate(block, { server: `${ADDRESSES[0]}:${port}` }).summary();
+    const summary = await validate(block, { servers: `${ADDRESSES[0]}:${port}` }).summary();
     const cpu = cpuSeconds(server.pid) - before;
-    if (!summary.allOk) throw new Error(`${summary.sources - summary.counts.ok} of ${summary.sources} sources got no answer`);
+    if (!summary.allOk)
+      throw new Error(`${summary.sources - summary.counts.ok} of ${summary.sources} sources got no answer`);
     const { received } = summary.traffic;
-    return { perCore: received / Math.max(cpu, 0.01), perSecond: received / (summary.elapsedMs / 1_000), p99: summary.rttMs.p99, loss: summary.traffic.loss };
+    return {
+      perCore: received / Math.max(cpu, 0.01),
+      perSecond: received / (summary.elapsedMs / 1_000),
+      p99: summary.rttMs.p99,
+      loss: summary.traffic.loss,
+    };
   } finally {
     server.kill();
     if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
@@ -104,11 +148,16 @@ console.log(describeMachine());
 console.log('| server | replies per core-second | replies a second | p99 | loss |\n|---|---|---|---|---|');
 for (const name of results.keys()) {
   const [perCore, perSecond, p99, loss] = ['perCore', 'perSecond', 'p99', 'loss'].map((key) => median(each(name, key)));
-  console.log(`| ${name} | ${number(perCore)} | ${number(perSecond)} | ${p99.toFixed(2)} ms | ${(loss * 100).toFixed(1)} % |`);
+  console.log(
+    `| ${name} | ${number(perCore)} | ${number(perSecond)} | ${p99.toFixed(2)} ms | ${(loss * 100).toFixed(1)} % |`,
+  );
 }
 if (coturn) {
   for (const threads of ['1 thread', '2 threads']) {
-    const ratios = (key) => each(`routepool, ${threads}`, key).map((value, i) => value / each(`coturn, ${threads}`, key)[i]);
-    console.log(`${threads}: replies per core-second ${spread(ratios('perCore'))} times coturn, replies a second ${spread(ratios('perSecond'))}, p99 ${spread(ratios('p99'))}`);
+    const ratios = (key) =>
+      each(`routepool, ${threads}`, key).map((value, i) => value / each(`coturn, ${threads}`, key)[i]);
+    console.log(
+      `${threads}: replies per core-second ${spread(ratios('perCore'))} times coturn, replies a second ${spread(ratios('perSecond'))}, p99 ${spread(ratios('p99'))}`,
+    );
   }
 }

@@ -5,7 +5,9 @@ import http from 'node:http';
 import { text } from 'node:stream/consumers';
 import { validate } from 'routepool';
 
-const server = http.createServer((request, response) => response.end(`${request.socket.remoteAddress}:${request.socket.remotePort}`)).listen(0, '127.0.0.1');
+const server = http
+  .createServer((request, response) => response.end(`${request.socket.remoteAddress}:${request.socket.remotePort}`))
+  .listen(0, '127.0.0.1');
 await once(server, 'listening');
 const pool = await validate('127.22.0.0/30').pool();
 

@@ -4,7 +4,9 @@ import { Daemon, pipeOpen, TCP, UDP, validate } from 'routepool';
 
 const pool = await validate('127.21.0.0/24').pool();
 const daemon = new Daemon({ maxConnections: 1000 });
-daemon.addMessageListener((data, from, pipe) => void pipe.send(`${pipe.localAddress} was asked '${data}' by ${from.address}`));
+daemon.addMessageListener(
+  (data, from, pipe) => void pipe.send(`${pipe.localAddress} was asked '${data}' by ${from.address}`),
+);
 
 for (const protocol of [TCP, UDP]) {
   const { servers, port } = await daemon.listen(protocol, 0, pool);

@@ -1,5 +1,6 @@
-// What kind of NAT is on the way, here one that is simulated in this process, and whether two such peers can connect directly.
-// Run: node examples/nat.ts (Node 22.18 or newer). For the real one: Interface.load(), then loadNat() without options.
+// What kind of NAT is on the way, here one that is simulated in this process, and whether two such peers can connect
+// directly. Run: node examples/nat.ts (Node 22.18 or newer). For the real one: Interface.load(), then loadNat() without
+// options.
 import { canConnect, Interface } from 'routepool';
 import { SimulatedNat } from 'routepool/testing';
 

@@ -11,7 +11,9 @@ const client = createSocket('udp4');
 const changeBoth = Buffer.from('000100082112a4420001020304050607000102030003000400000006', 'hex');
 client.send(changeBoth, server.port, server.address);
 const [reply, from] = await once(client, 'message');
-console.log(`asked ${server.address}:${server.port}, answered by ${from.address}:${from.port} with ${reply.length} bytes`);
+console.log(
+  `asked ${server.address}:${server.port}, answered by ${from.address}:${from.port} with ${reply.length} bytes`,
+);
 client.close();
 await server.close();
 console.log(server.counters().replies, 'reply');

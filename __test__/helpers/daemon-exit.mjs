@@ -1,4 +1,4 @@
-// A process with a daemon that must end by itself, or must not: see daemon-connections.spec.ts.
+// A process with a daemon that must end by itself, or must not: see daemon/connections.spec.ts.
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Daemon, TCP } from '../../dist/index.js';

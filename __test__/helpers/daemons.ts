@@ -34,7 +34,10 @@ export async function client(host: string, port: number, localAddress?: string):
   return socket;
 }
 
-/** Asks over UDP with a connected socket: the kernel lets nothing else through than the answer of the address that was asked. */
+/**
+ * Asks over UDP with a connected socket: the kernel lets nothing else through than the answer of the address that was
+ * asked.
+ */
 export async function ask(host: string, port: number, question = 'who'): Promise<string> {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   closers.push(() => new Promise<void>((done) => socket.close(done)));
@@ -44,5 +47,7 @@ export async function ask(host: string, port: number, question = 'who'): Promise
   return String(((await once(socket, 'message')) as [Buffer])[0]);
 }
 
-export const hasIpv6 = listInterfaces({ details: true }).some((facts) => facts.addresses.some((address) => address.ip === '::1'));
+export const hasIpv6 = listInterfaces({ details: true }).some((facts) =>
+  facts.addresses.some((address) => address.ip === '::1'),
+);
 if (!hasIpv6) console.warn('skipped: IPv6, since this machine has no ::1');

@@ -1,4 +1,7 @@
-/** Files that look like addons to whoever reads their headers, for platforms that no binary is at hand for. They hold no code. */
+/**
+ * Files that look like addons to whoever reads their headers, for platforms that no binary is at hand for. They hold no
+ * code.
+ */
 const ENTRY = Buffer.from('\0napi_register_module_v1\0');
 
 function elf(machine: number, library: string, glibc = ''): Buffer {

@@ -15,20 +15,32 @@ export class Project {
     this.folder = folder;
   }
 
-  /** Packs the checkout and installs the tarballs without a network; or those of a release, in the folder ROUTEPOOL_TEST_PACKAGES. */
+  /**
+   * Packs the checkout and installs the tarballs without a network; or those of a release, in the folder
+   * ROUTEPOOL_TEST_PACKAGES.
+   */
   static install(): Project {
     const folder = mkdtempSync(join(tmpdir(), 'routepool-project-'));
     const quiet: ExecFileSyncOptions = { stdio: ['ignore', 'pipe', 'pipe'] };
     const packed = process.env['ROUTEPOOL_TEST_PACKAGES'];
     if (packed === undefined) {
-      execFileSync(process.execPath, ['scripts/pack-local.mjs', join(folder, 'tarballs')], { cwd: root, ...quiet });
+      execFileSync(process.execPath, ['scripts/release/pack-local.mjs', join(folder, 'tarballs')], {
+        cwd: root,
+        ...quiet,
+      });
     } else {
       const wanted = new RegExp(`^routepool-(${process.platform}-${process.arch}(-gnu|-msvc)?-)?\\d.*\\.tgz$`);
-      cpSync(packed, join(folder, 'tarballs'), { recursive: true, filter: (from) => from === packed || wanted.test(basename(from)) });
+      cpSync(packed, join(folder, 'tarballs'), {
+        recursive: true,
+        filter: (from) => from === packed || wanted.test(basename(from)),
+      });
     }
     writeFileSync(join(folder, 'package.json'), '{ "name": "project", "private": true }\n');
     const tarballs = readdirSync(join(folder, 'tarballs')).map((name) => join('tarballs', name));
-    execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', ...tarballs.map((name) => `./${name}`)], { cwd: folder, ...quiet });
+    execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', ...tarballs.map((name) => `./${name}`)], {
+      cwd: folder,
+      ...quiet,
+    });
     return new Project(folder);
   }
 
@@ -64,7 +76,12 @@ export class Project {
 
   /** Runs node in it. */
   node(args: string[], env: Record<string, string> = {}): SpawnSyncReturns<string> {
-    return spawnSync(process.execPath, args, { cwd: this.folder, encoding: 'utf8', timeout: 60_000, env: { ...process.env, ...env } });
+    return spawnSync(process.execPath, args, {
+      cwd: this.folder,
+      encoding: 'utf8',
+      timeout: 60_000,
+      env: { ...process.env, ...env },
+    });
   }
 
   remove(): void {

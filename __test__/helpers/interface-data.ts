@@ -1,6 +1,9 @@
 /** Interfaces made up for tests: by hand, and at random from a seed. */
 import ipaddr from 'ipaddr.js';
-import type { AddressRange, InterfaceData, NatData, RouteData } from '../../src/interface-dict.ts';
+import type { InterfaceData } from '../../src/interface/dict.ts';
+import type { RouteData } from '../../src/routes/data.ts';
+import type { NatData } from '../../src/nat/data.ts';
+import type { AddressRange } from '../../src/address/range.ts';
 
 /** The dict as P2PD's documentation has it: written on Windows, where AF_INET6 is 23. */
 export const DOCUMENTED = {
@@ -64,7 +67,8 @@ export function seeded(seed: number): () => number {
 /** A random interface. Half of its IPv6 groups are zero, so that shortening has something to do. */
 export function randomNic(random: () => number): InterfaceData {
   const below = (limit: number) => Math.floor(random() * limit);
-  const many = <T>(least: number, most: number, make: () => T): T[] => Array.from({ length: least + below(most - least + 1) }, make);
+  const many = <T>(least: number, most: number, make: () => T): T[] =>
+    Array.from({ length: least + below(most - least + 1) }, make);
   const block = (family: 4 | 6): AddressRange => {
     const size = family === 4 ? 4 : 16;
     const cidr = random() < 0.5 ? size * 8 : below(size * 8 + 1);

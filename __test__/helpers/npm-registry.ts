@@ -1,4 +1,7 @@
-/** An npm registry in this process, on loopback: what `npm publish`, `npm view` and `npm install` ask of one, and failures as told. */
+/**
+ * An npm registry in this process, on loopback: what `npm publish`, `npm view` and `npm install` ask of one, and
+ * failures as told.
+ */
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,16 +15,16 @@ interface Manifest {
 
 /** What `npm publish` sends: one version, and its tarball in base64. */
 interface Publication {
-  readonly name: string;
+  readonly 'name': string;
   readonly 'dist-tags': Record<string, string>;
-  readonly versions: Record<string, Manifest>;
-  readonly _attachments: Record<string, { data: string }>;
+  readonly 'versions': Record<string, Manifest>;
+  readonly '_attachments': Record<string, { data: string }>;
 }
 
 interface Stored {
-  readonly name: string;
+  readonly 'name': string;
   readonly 'dist-tags': Record<string, string>;
-  readonly versions: Record<string, Manifest>;
+  readonly 'versions': Record<string, Manifest>;
 }
 
 export class NpmRegistry {
@@ -64,12 +67,18 @@ export class NpmRegistry {
     await once(this.#server, 'close');
   }
 
-  #publish({ name, versions, 'dist-tags': tags, _attachments: attachments }: Publication, response: ServerResponse): void {
+  #publish(
+    { name, versions, 'dist-tags': tags, '_attachments': attachments }: Publication,
+    response: ServerResponse,
+  ): void {
     if (this.healthyFor <= 0) return answer(response, 500, { error: 'this registry is ill' });
     this.healthyFor -= 1;
-    const there = this.#packages.get(name) ?? { name, 'dist-tags': {}, versions: {} };
+    const there = this.#packages.get(name) ?? { name, 'dist-tags': {}, 'versions': {} };
     for (const [version, manifest] of Object.entries(versions)) {
-      if (version in there.versions) return answer(response, 403, { error: `You cannot publish over the previously published versions: ${version}.` });
+      if (version in there.versions)
+        return answer(response, 403, {
+          error: `You cannot publish over the previously published versions: ${version}.`,
+        });
       const file = `${name}/-/${name}-${version}.tgz`;
       manifest.dist.tarball = `${this.url}${file}`;
       there.versions[version] = manifest;

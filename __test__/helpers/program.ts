@@ -6,5 +6,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Runs an ES module given as text, in the package's folder, so that it can import 'routepool'. */
 export function program(text: string, flags: string[] = []): SpawnSyncReturns<string> {
-  return spawnSync(process.execPath, [...flags, '--input-type=module', '-e', text], { cwd: root, encoding: 'utf8', timeout: 30_000 });
+  return spawnSync(process.execPath, [...flags, '--input-type=module', '-e', text], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
 }

@@ -19,13 +19,19 @@ export class Running {
     child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (this.stdout += chunk));
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));
     this.closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
-    child.once('close', (code: number | null, signal: NodeJS.Signals | null) => (this.#ended = signal ?? `exit code ${code}`));
+    child.once(
+      'close',
+      (code: number | null, signal: NodeJS.Signals | null) => (this.#ended = signal ?? `exit code ${code}`),
+    );
   }
 
   /** Waits for a fact; throws with what the program has printed if it ends before. */
   async until(what: string, fact: () => boolean): Promise<void> {
     while (!fact()) {
-      if (this.#ended !== undefined) throw new Error(`the program ended (${this.#ended}) before ${what}\nstdout: ${this.stdout.slice(-2_000)}\nstderr: ${this.stderr.slice(-2_000)}`);
+      if (this.#ended !== undefined)
+        throw new Error(
+          `the program ended (${this.#ended}) before ${what}\nstdout: ${this.stdout.slice(-2_000)}\nstderr: ${this.stderr.slice(-2_000)}`,
+        );
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     }
   }

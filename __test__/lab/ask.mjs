@@ -1,4 +1,5 @@
-// Asks addresses over TCP and UDP with sockets that take no answer from anybody else. Arguments: port, then the addresses.
+// Asks addresses over TCP and UDP with sockets that take no answer from anybody else. Arguments: port, then the
+// addresses.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';

@@ -7,7 +7,10 @@ import { Namespace, type Output } from './namespaces.ts';
 
 const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** Names at the client. The public servers that are asked by default exist here too, so that commands without options work as printed. */
+/**
+ * Names at the client. The public servers that are asked by default exist here too, so that commands without options
+ * work as printed.
+ */
 const HOSTS = `127.0.0.1 localhost
 203.0.113.1 stun.example.net stun.cloudflare.com
 203.0.113.2 stun2.example.net
@@ -20,10 +23,12 @@ const HOSTS = `127.0.0.1 localhost
 
 /**
  * ```
- * client ─ eth0 10.99.1.2/24, 2001:db8:99::2/64 ── gateway ── 203.0.113.1 stun.example.net, 203.0.113.2 stun2.example.net ─ server
+ * client ─ eth0 10.99.1.2/24, 2001:db8:99::2/64 ── gateway ── 203.0.113.1 stun.example.net ─ server
+ *                                                             203.0.113.2 stun2.example.net
  * ```
- * The gateway routes 198.18.0.0/16 and 2001:db8:7::/64 to the client. It filters 198.18.7.0/24, sends 198.18.9.0/28 and the private address
- * out as 192.0.2.1, and lets all else through as it is. The client holds neither block yet: the documents say how.
+ * The gateway routes 198.18.0.0/16 and 2001:db8:7::/64 to the client. It filters 198.18.7.0/24, sends 198.18.9.0/28 and
+ * the private address out as 192.0.2.1, and lets all else through as it is. The client holds neither block yet: the
+ * documents say how.
  */
 export class DocsLab {
   readonly #spaces: Namespace[];
@@ -49,12 +54,21 @@ export class DocsLab {
 
   async #wire(client: Namespace, gateway: Namespace, server: Namespace): Promise<void> {
     for (const space of [client, gateway, server]) {
-      space.run('sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad');
+      space.run(
+        'sh',
+        '-c',
+        'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad',
+      );
     }
     // No link-local address, whose digits would be others each time.
     client.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode');
     client.connect('eth0', ['10.99.1.2/24', '2001:db8:99::2/64'], gateway, 'g0', ['10.99.1.1/24', '2001:db8:99::1/64']);
-    gateway.connect('g1', ['203.0.113.254/24', '192.0.2.1/32', '2001:db8:5::fe/64'], server, 's0', [...[1, 2, 3, 4, 5].map((n) => `203.0.113.${n}/24`), '2001:db8:5::1/64', '2001:db8:5::2/64', '2001:db8:5::4/64']);
+    gateway.connect('g1', ['203.0.113.254/24', '192.0.2.1/32', '2001:db8:5::fe/64'], server, 's0', [
+      ...[1, 2, 3, 4, 5].map((n) => `203.0.113.${n}/24`),
+      '2001:db8:5::1/64',
+      '2001:db8:5::2/64',
+      '2001:db8:5::4/64',
+    ]);
     client.batch(['route add default via 10.99.1.1']);
     client.batch(['route add default via 2001:db8:99::1'], '-6');
     gateway.batch(['route add 198.18.0.0/16 via 10.99.1.2']);
@@ -80,9 +94,13 @@ export class DocsLab {
     writeFileSync(this.#at('hosts'), `${HOSTS}\n`);
   }
 
-  /** Runs a script at the client, with the `routepool` of this checkout in its path and the names above in its hosts file. */
+  /**
+   * Runs a script at the client, with the `routepool` of this checkout in its path and the names above in its hosts
+   * file.
+   */
   run(script: string): Output {
-    // There is no name server in this network: without one in resolv.conf a name that the hosts file lacks fails at once.
+    // There is no name server in this network: without one in resolv.conf a name that the hosts file lacks fails at
+    // once.
     const set = `mount --bind ${this.#at('hosts')} /etc/hosts && mount --bind /dev/null /etc/resolv.conf && cd ${this.#folder} && PATH=${this.#at('bin')}:$PATH && export PATH`;
     return (this.#spaces[0] as Namespace).try('unshare', '-m', 'sh', '-c', `${set} && { ${script}\n} 2>&1`);
   }

@@ -30,7 +30,11 @@ export class GatewayLab {
 
   static async create(block: string, rules?: string): Promise<GatewayLab> {
     const client = await Namespace.create();
-    const lab = new GatewayLab(client, await Namespace.create({ beside: client }), await Namespace.create({ beside: client }));
+    const lab = new GatewayLab(
+      client,
+      await Namespace.create({ beside: client }),
+      await Namespace.create({ beside: client }),
+    );
     try {
       if (block.includes(':')) lab.#wire6(block);
       else lab.#wire4(block);

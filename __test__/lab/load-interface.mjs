@@ -15,7 +15,7 @@ try {
       routes: each(String),
       certainty: each((route) => route.certainty),
       assumed: each((route) => route.assumed),
-      whyNone: nic.toJSON({ detail: true }).whyNone,
+      noRouteReason: nic.toJSON({ detail: true }).noRouteReason,
       dict: nic.toDict(),
       observations: all.flatMap((route) => route.evidence.observations),
     }),

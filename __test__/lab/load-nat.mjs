@@ -7,7 +7,9 @@ try {
   const began = performance.now();
   const nat = await nic.loadNat(options);
   const elapsedMs = performance.now() - began;
-  console.log(JSON.stringify({ ...nat.toJSON({ detail: true }), elapsedMs, explained: nat.explain(), dict: nic.toDict() }));
+  console.log(
+    JSON.stringify({ ...nat.toJSON({ detail: true }), elapsedMs, explained: nat.explain(), dict: nic.toDict() }),
+  );
 } catch (error) {
   console.log(JSON.stringify({ error: { code: error.code, message: error.message } }));
 }

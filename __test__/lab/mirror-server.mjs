@@ -5,7 +5,10 @@ import { createServer } from 'node:net';
 
 const [, , port, ...addresses] = process.argv;
 for (const address of addresses) {
-  const server = createServer((socket) => socket.on('error', () => undefined).end(`${socket.remoteAddress}\n`)).listen(Number(port), address);
+  const server = createServer((socket) => socket.on('error', () => undefined).end(`${socket.remoteAddress}\n`)).listen(
+    Number(port),
+    address,
+  );
   await once(server, 'listening');
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   socket.on('message', (_data, from) => socket.send(`${from.address}\n`, from.port, from.address));

@@ -42,10 +42,16 @@ export class Namespace {
   }
 
   /** A new namespace, within the user namespace of `beside`; with `unprivileged` in a user namespace also for root. */
-  static async create({ beside, unprivileged = false }: { beside?: Namespace; unprivileged?: boolean } = {}): Promise<Namespace> {
+  static async create({
+    beside,
+    unprivileged = false,
+  }: { beside?: Namespace; unprivileged?: boolean } = {}): Promise<Namespace> {
     const user = beside ? beside.#user : unprivileged || !isRoot;
     const hold = ['sh', '-c', 'echo up; exec sleep 3600'];
-    const command = beside && user ? beside.#enter(['unshare', '-n', ...hold]) : ['unshare', ...(user ? ['-U', '-r', '-n'] : ['-n']), ...hold];
+    const command =
+      beside && user
+        ? beside.#enter(['unshare', '-n', ...hold])
+        : ['unshare', ...(user ? ['-U', '-r', '-n'] : ['-n']), ...hold];
     const holder = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
     await once(holder.stdout, 'data');
     const space = new Namespace(holder, user);
@@ -65,14 +71,19 @@ export class Namespace {
   /** Runs a command in the namespace; fails unless it succeeds. */
   run(...command: string[]): string {
     const output = this.try(...command);
-    if (output.status !== 0) throw new Error(`${command.join(' ')} (${output.status}): ${output.stderr}${output.stdout}`);
+    if (output.status !== 0)
+      throw new Error(`${command.join(' ')} (${output.status}): ${output.stderr}${output.stdout}`);
     return output.stdout;
   }
 
   /** Runs a command in the namespace. */
   try(...command: string[]): Output {
     const [program = '', ...args] = this.#enter(command);
-    const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 120_000 });
+    const { status, stdout, stderr } = spawnSync(program, args, {
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+      timeout: 120_000,
+    });
     return { status, stdout, stderr };
   }
 
@@ -121,7 +132,10 @@ export class Namespace {
   /** A pair of interfaces between this namespace and another, both up, with these addresses. */
   connect(name: string, addresses: string[], peer: Namespace, peerName: string, peerAddresses: string[]): void {
     this.run('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', peerName, 'netns', String(peer.pid));
-    for (const [space, link, list] of [[this, name, addresses], [peer, peerName, peerAddresses]] as const) {
+    for (const [space, link, list] of [
+      [this, name, addresses],
+      [peer, peerName, peerAddresses],
+    ] as const) {
       for (const address of list) space.run('ip', 'addr', 'add', address, 'dev', link);
       space.run('ip', 'link', 'set', link, 'up');
     }
@@ -138,7 +152,10 @@ export class Namespace {
   }
 }
 
-/** nft wants the end of a line before each brace that closes a table, a chain or a named set, but not before that of `{ 1, 2 }`. */
+/**
+ * nft wants the end of a line before each brace that closes a table, a chain or a named set, but not before that of
+ * `{ 1, 2 }`.
+ */
 function withLineEnds(rules: string): string {
   const blocks: boolean[] = [];
   return rules.replaceAll(/[{}]/g, (brace, at: number) => {

@@ -28,8 +28,8 @@ const post = (rules: string) => chain('post', 'nat', 'postrouting', 'srcnat', ru
 const pre = (rules: string) => chain('pre', 'nat', 'prerouting', 'dstnat', rules);
 const forward = (rules: string) => chain('through', 'filter', 'forward', 'filter', rules);
 /**
- * What comes unasked to the router's own address is dropped there. If it were answered or only taken in, its connection entry
- * would hold the port, and the client's next request would be given another one: the NAT would look symmetric.
+ * What comes unasked to the router's own address is dropped there. If it were answered or only taken in, its connection
+ * entry would hold the port, and the client's next request would be given another one: the NAT would look symmetric.
  */
 const input = chain('own', 'filter', 'input', 'filter', 'iifname "g1" meta l4proto { tcp, udp } drop;');
 const table = (rules: string, family: 4 | 6 = 4) => `table ${family === 4 ? 'ip' : 'ip6'} lab { ${rules} }\n`;
@@ -37,7 +37,10 @@ const table = (rules: string, family: 4 | 6 = 4) => `table ${family === 4 ? 'ip'
 const SNAT = `oifname "g1" snat to ${OUTSIDE[4]};`;
 const OPEN_IN = `iifname "g1" ip daddr ${OUTSIDE[4]} dnat to ${INSIDE[4]};`;
 
-/** Whom each mapped port has sent to: the filter then knows addresses (RFC 4787, section 5: address-dependent filtering). */
+/**
+ * Whom each mapped port has sent to: the filter then knows addresses (RFC 4787, section 5: address-dependent
+ * filtering).
+ */
 const LEARNED = 'set sent { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 1h; size 65535; }\n';
 const BY_ADDRESS = forward(
   'iifname "g0" meta l4proto udp update @sent { udp sport . ip daddr } accept; iifname "g1" meta l4proto udp udp dport . ip saddr @sent accept; iifname "g1" meta l4proto udp drop;',
@@ -61,7 +64,8 @@ export const NAT_KINDS = {
     what: 'one-to-one NAT that lets hosts inside reach each other by their external addresses',
     family: 4,
     rules: table(
-      post(`${SNAT} oifname "g0" ip saddr ${INSIDE[4]} snat to ${OUTSIDE[4]};`) + pre(`ip daddr ${OUTSIDE[4]} dnat to ${INSIDE[4]};`),
+      post(`${SNAT} oifname "g0" ip saddr ${INSIDE[4]} snat to ${OUTSIDE[4]};`) +
+        pre(`ip daddr ${OUTSIDE[4]} dnat to ${INSIDE[4]};`),
     ),
   },
   addressRestricted: {
@@ -69,7 +73,11 @@ export const NAT_KINDS = {
     family: 4,
     rules: table(LEARNED + post(SNAT) + pre(OPEN_IN) + BY_ADDRESS),
   },
-  portRestricted: { what: 'home router (Linux masquerade)', family: 4, rules: table(post('oifname "g1" masquerade;') + input) },
+  portRestricted: {
+    what: 'home router (Linux masquerade)',
+    family: 4,
+    rules: table(post('oifname "g1" masquerade;') + input),
+  },
   symmetricRandom: {
     what: 'a port at random for each destination (masquerade fully-random, BSD firewalls)',
     family: 4,
@@ -78,12 +86,20 @@ export const NAT_KINDS = {
   symmetricStep: {
     what: 'the next port for each destination',
     family: 4,
-    rules: table(post(`oifname "g1" meta l4proto udp snat to ${OUTSIDE[4]} : numgen inc mod 2000 map { ${STEPS} }; oifname "g1" snat to ${OUTSIDE[4]};`) + input),
+    rules: table(
+      post(
+        `oifname "g1" meta l4proto udp snat to ${OUTSIDE[4]} : numgen inc mod 2000 map { ${STEPS} }; oifname "g1" snat to ${OUTSIDE[4]};`,
+      ) + input,
+    ),
   },
   addressDependent: {
     what: 'a port for each destination address',
     family: 4,
-    rules: table(post(`oifname "g1" meta l4proto udp snat to ${OUTSIDE[4]} : jhash ip daddr . udp sport mod 20000 seed 0x7 offset 30000; oifname "g1" snat to ${OUTSIDE[4]};`) + input),
+    rules: table(
+      post(
+        `oifname "g1" meta l4proto udp snat to ${OUTSIDE[4]} : jhash ip daddr . udp sport mod 20000 seed 0x7 offset 30000; oifname "g1" snat to ${OUTSIDE[4]};`,
+      ) + input,
+    ),
   },
   arbitraryPool: {
     what: 'an external address at random for each connection',
@@ -114,12 +130,20 @@ export const NAT_KINDS = {
     what: 'IPv6 prefix translation (RFC 6296)',
     family: 6,
     rules: table(
-      post(`oifname "g1" ip6 saddr fd00:99::/64 snat ip6 prefix to ip6 saddr map { fd00:99::/64 : ${TRANSLATED_PREFIX}/64 };`) +
-        pre(`iifname "g1" ip6 daddr ${TRANSLATED_PREFIX}/64 dnat ip6 prefix to ip6 daddr map { ${TRANSLATED_PREFIX}/64 : fd00:99::/64 };`),
+      post(
+        `oifname "g1" ip6 saddr fd00:99::/64 snat ip6 prefix to ip6 saddr map { fd00:99::/64 : ${TRANSLATED_PREFIX}/64 };`,
+      ) +
+        pre(
+          `iifname "g1" ip6 daddr ${TRANSLATED_PREFIX}/64 dnat ip6 prefix to ip6 daddr map { ${TRANSLATED_PREFIX}/64 : fd00:99::/64 };`,
+        ),
       6,
     ),
   },
-  nat66: { what: 'IPv6 behind masquerade', family: 6, rules: table(post(`oifname "g1" meta l4proto { tcp, udp } snat to ${OUTSIDE[6]};`) + input, 6) },
+  nat66: {
+    what: 'IPv6 behind masquerade',
+    family: 6,
+    rules: table(post(`oifname "g1" meta l4proto { tcp, udp } snat to ${OUTSIDE[6]};`) + input, 6),
+  },
 } as const satisfies Record<string, NatKind>;
 
 export type NatKindName = keyof typeof NAT_KINDS;

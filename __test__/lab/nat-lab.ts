@@ -7,7 +7,10 @@ import { INSIDE, NAT_KINDS, OUTSIDE, PUBLIC, TRANSLATED_PREFIX, type NatKind, ty
 const file = (name: string) => fileURLToPath(new URL(`./${name}`, import.meta.url));
 
 /** The servers' addresses: two of a server that tests filtering, and one more that only answers. */
-const SERVERS = { 4: ['203.0.113.1', '203.0.113.2', '203.0.113.3'], 6: ['2001:db8:5::1', '2001:db8:5::2', '2001:db8:5::3'] } as const;
+const SERVERS = {
+  4: ['203.0.113.1', '203.0.113.2', '203.0.113.3'],
+  6: ['2001:db8:5::1', '2001:db8:5::2', '2001:db8:5::3'],
+} as const;
 
 /** What the client's script prints. */
 export interface NatInLab {
@@ -16,7 +19,7 @@ export interface NatInLab {
   delta: { type: number; value: number };
   rfc3489: string;
   assumed: boolean;
-  breaches: { requirement: string }[];
+  violations: { requirement: string }[];
   report: NatReport;
   elapsedMs: number;
   explained: string;
@@ -26,7 +29,8 @@ export interface NatInLab {
 
 /**
  * ```
- * client ─ c0 ── g0 ─ router ─ g1 ── s0 ─ server            with a carrier: … router ─ g1 ── g0 ─ carrier ─ g1 ── s0 ─ server
+ * client ─ c0 ── g0 ─ router ─ g1 ── s0 ─ server
+ * with a carrier: … router ─ g1 ── g0 ─ carrier ─ g1 ── s0 ─ server
  * ```
  */
 export class NatLab {
@@ -38,7 +42,13 @@ export class NatLab {
   /** The servers, of the lab's family. */
   readonly servers: readonly string[];
 
-  private constructor(kind: NatKind, client: Namespace, router: Namespace, carrier: Namespace | undefined, server: Namespace) {
+  private constructor(
+    kind: NatKind,
+    client: Namespace,
+    router: Namespace,
+    carrier: Namespace | undefined,
+    server: Namespace,
+  ) {
     this.kind = kind;
     this.client = client;
     this.router = router;
@@ -75,7 +85,13 @@ export class NatLab {
       router.run('ip', 'route', 'add', 'default', 'via', '100.64.0.1');
     }
     const last = carrier ?? router;
-    last.connect('g1', ['203.0.113.254/24'], server, 's0', SERVERS[4].map((ip) => `${ip}/24`));
+    last.connect(
+      'g1',
+      ['203.0.113.254/24'],
+      server,
+      's0',
+      SERVERS[4].map((ip) => `${ip}/24`),
+    );
     // Masquerade takes the address that the way out prefers.
     if (!this.kind.public) {
       for (const ip of [OUTSIDE[4], '1.3.3.8']) last.run('ip', 'addr', 'add', `${ip}/32`, 'dev', 'g1');
@@ -86,24 +102,40 @@ export class NatLab {
     } else {
       server.run('ip', 'route', 'add', 'default', 'via', '203.0.113.254');
     }
-    for (const space of [router, ...(carrier ? [carrier] : [])]) space.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
+    for (const space of [router, ...(carrier ? [carrier] : [])])
+      space.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
   }
 
   #wire6(): void {
     const { client, router, server } = this;
     for (const space of [client, router, server]) {
       // Addresses can be used at once, without waiting for duplicates to be looked for.
-      space.run('sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad');
+      space.run(
+        'sh',
+        '-c',
+        'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad',
+      );
     }
     const inside = this.kind.public ? PUBLIC[6] : INSIDE[6];
     const gateway = inside.replace(/2$/, '1');
     client.connect('c0', [`${inside}/64`], router, 'g0', [`${gateway}/64`]);
     client.run('ip', '-6', 'route', 'add', 'default', 'via', gateway);
-    router.connect('g1', ['2001:db8:5::fe/64', `${OUTSIDE[6]}/128`], server, 's0', SERVERS[6].map((ip) => `${ip}/64`));
+    router.connect(
+      'g1',
+      ['2001:db8:5::fe/64', `${OUTSIDE[6]}/128`],
+      server,
+      's0',
+      SERVERS[6].map((ip) => `${ip}/64`),
+    );
     server.run('ip', '-6', 'route', 'add', 'default', 'via', '2001:db8:5::fe');
     router.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding');
     // The kernel looks at a new link's state once a second, and neighbours are found from link-local addresses.
-    for (const [space, link] of [[client, 'c0'], [router, 'g0'], [router, 'g1'], [server, 's0']] as const) {
+    for (const [space, link] of [
+      [client, 'c0'],
+      [router, 'g0'],
+      [router, 'g1'],
+      [server, 's0'],
+    ] as const) {
       while (!space.run('ip', '-6', 'addr', 'show', 'dev', link, 'scope', 'link').includes('fe80'));
     }
   }
@@ -127,7 +159,8 @@ export class NatLab {
 
   /** Starts our server at one address: it answers, and tests nothing. */
   async startPlain(...addresses: string[]): Promise<void> {
-    for (const ip of addresses) await this.server.start([process.execPath, file('stun-server.mjs'), ip, '3478'], /listening/);
+    for (const ip of addresses)
+      await this.server.start([process.execPath, file('stun-server.mjs'), ip, '3478'], /listening/);
   }
 
   /** Starts our server at the first two addresses, both ports. */
@@ -138,13 +171,17 @@ export class NatLab {
   /** Looks at the NAT from the client, by the package itself. */
   load(options: Omit<LoadNatOptions, 'signal' | 'lookup'> = {}): NatInLab {
     const servers = this.servers.slice(0, 1).map((ip) => (ip.includes(':') ? `[${ip}]:3478` : ip));
-    return JSON.parse(this.client.run(process.execPath, file('load-nat.mjs'), JSON.stringify({ servers, ...options }))) as NatInLab;
+    return JSON.parse(
+      this.client.run(process.execPath, file('load-nat.mjs'), JSON.stringify({ servers, ...options })),
+    ) as NatInLab;
   }
 
   /** The router loses this share of what it forwards, each way. */
   lose(percent: number): void {
     const family = this.kind.family === 4 ? 'ip' : 'ip6';
-    this.router.filter(`table ${family} loss { chain through { type filter hook forward priority -10; policy accept; numgen random mod 100 < ${percent} drop; } }`);
+    this.router.filter(
+      `table ${family} loss { chain through { type filter hook forward priority -10; policy accept; numgen random mod 100 < ${percent} drop; } }`,
+    );
   }
 
   close(): void {

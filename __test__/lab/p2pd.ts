@@ -30,7 +30,18 @@ export async function whyNoP2pd(): Promise<string | undefined> {
   const wanted = readFileSync(REQUIREMENTS, 'utf8');
   if (stamp() === wanted) return undefined;
   rmSync(VENV, { recursive: true, force: true });
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '--retries', '1', '-r', REQUIREMENTS];
+  const pip = [
+    '-m',
+    'pip',
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    '--no-input',
+    '--retries',
+    '1',
+    '-r',
+    REQUIREMENTS,
+  ];
   const why =
     (await whyFailed('there is no Python with venv', windows ? 'python' : 'python3', ['-m', 'venv', VENV])) ??
     (await whyFailed('pip cannot install p2pd', PYTHON, pip)) ??
@@ -60,7 +71,11 @@ async function whyFailed(what: string, command: string, args: string[]): Promise
 /** What P2PD makes of each dict. */
 export async function askP2pd(dicts: readonly object[]): Promise<{ answers: Answer[]; calls: string[] }> {
   // Its home and folder are the environment: whatever it may write is gone with that.
-  const python = spawn(PYTHON, [SCRIPT], { cwd: VENV, env: { ...process.env, HOME: VENV }, stdio: ['pipe', 'pipe', 'pipe'] });
+  const python = spawn(PYTHON, [SCRIPT], {
+    cwd: VENV,
+    env: { ...process.env, HOME: VENV },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   python.stdin.end(JSON.stringify(dicts));
   const [out, error] = await Promise.all([text(python.stdout), text(python.stderr)]);
   if (out === '') throw new Error(`p2pd_dict.py failed: ${error}`);

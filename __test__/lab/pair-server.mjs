@@ -1,4 +1,5 @@
-// Our STUN server with two addresses, for a namespace: listens until it is killed. usage: node pair-server.mjs ADDRESS ADDRESS
+// Our STUN server with two addresses, for a namespace: listens until it is killed. usage: node pair-server.mjs ADDRESS
+// ADDRESS
 import { StunServer } from '../../dist/index.js';
 
 const address = process.argv.slice(2);

@@ -2,14 +2,14 @@
 import { Interface } from '../../dist/index.js';
 
 const [, , block = '', count = '0', server = ''] = process.argv;
-const nic = await Interface.load('c0', { stunServers: [server] });
+const nic = await Interface.load('c0', { servers: [server] });
 const pool = nic.rp[block.includes(':') ? 6 : 4];
 const first = pool.position(block.split('/')[0]);
 const whole = pool.slice(first);
 const ask = async (seed) => {
   const route = whole.random(seed);
   const said = route.ext();
-  const { external } = await route.observe({ stunServers: [server] });
+  const { external } = await route.observe({ servers: [server] });
   return { k: String(pool.position(said)), said, external };
 };
 const seen = [];

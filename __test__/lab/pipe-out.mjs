@@ -2,8 +2,8 @@
 // Arguments: interface, STUN servers (with commas), port, IPv4 server, IPv6 server ('-' for none).
 import { Interface, IP4, IP6, pipeOpen, TCP, UDP } from '../../dist/index.js';
 
-const [, , name, stunServers, port, four, six] = process.argv;
-const nic = await Interface.load(name, { stunServers: stunServers.split(',') });
+const [, , name, servers, port, four, six] = process.argv;
+const nic = await Interface.load(name, { servers: servers.split(',') });
 const seen = [];
 for (const family of [IP4, IP6]) {
   const server = family === 4 ? four : six;

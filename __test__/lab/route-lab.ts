@@ -16,9 +16,14 @@ export interface LoadedInLab {
   routes: { 4: string[]; 6: string[] };
   certainty: { 4: string[]; 6: string[] };
   assumed: { 4: boolean[]; 6: boolean[] };
-  whyNone: { 4: string | null; 6: string | null };
+  noRouteReason: { 4: string | null; 6: string | null };
   dict: object;
-  observations: { ip: string; external?: string; certainty: string; answers: { server: string; external?: string; attempts: number }[] }[];
+  observations: {
+    ip: string;
+    external?: string;
+    certainty: string;
+    answers: { server: string; external?: string; attempts: number }[];
+  }[];
   error?: { code: string; message: string };
 }
 
@@ -41,7 +46,11 @@ export class RouteLab {
 
   static async create({ families = [4, 6] }: { families?: readonly (4 | 6)[] } = {}): Promise<RouteLab> {
     const client = await Namespace.create();
-    const lab = new RouteLab(client, await Namespace.create({ beside: client }), await Namespace.create({ beside: client }));
+    const lab = new RouteLab(
+      client,
+      await Namespace.create({ beside: client }),
+      await Namespace.create({ beside: client }),
+    );
     try {
       lab.#wire(families);
     } catch (error) {
@@ -55,10 +64,23 @@ export class RouteLab {
     const { client, gateway, server } = this;
     for (const space of [client, gateway, server]) {
       // Addresses can be used at once, without waiting for duplicates to be looked for.
-      space.run('sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad');
+      space.run(
+        'sh',
+        '-c',
+        'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad',
+      );
     }
-    const of = (four: string[], six: string[]) => [...(families.includes(4) ? four : []), ...(families.includes(6) ? six : [])];
-    client.connect('c0', of(['10.99.1.2/24'], ['fd00:99::2/64']), gateway, 'g0', of(['10.99.1.1/24'], ['fd00:99::1/64']));
+    const of = (four: string[], six: string[]) => [
+      ...(families.includes(4) ? four : []),
+      ...(families.includes(6) ? six : []),
+    ];
+    client.connect(
+      'c0',
+      of(['10.99.1.2/24'], ['fd00:99::2/64']),
+      gateway,
+      'g0',
+      of(['10.99.1.1/24'], ['fd00:99::1/64']),
+    );
     const [s4, s6] = [SERVERS.map((ip) => `${ip}/24`), SERVERS6.map((ip) => `${ip}/64`)];
     gateway.connect('g1', of(['203.0.113.254/24'], ['2001:db8:5::fe/64']), server, 's0', of(s4, s6));
     gateway.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding');
@@ -89,7 +111,8 @@ export class RouteLab {
 
   /** Starts our STUN server at addresses of the server. */
   async startServers(addresses: readonly string[]): Promise<void> {
-    for (const ip of addresses) await this.server.start([process.execPath, file('stun-server.mjs'), ip, '3478'], /listening/);
+    for (const ip of addresses)
+      await this.server.start([process.execPath, file('stun-server.mjs'), ip, '3478'], /listening/);
   }
 
   /** Starts a server that always answers with one external address. */
@@ -97,15 +120,22 @@ export class RouteLab {
     await this.server.start([process.execPath, file('lying-server.mjs'), address, '3478', says], /listening/);
   }
 
-  /** Loads the client's interface, by our package's own code in the client's namespace; `undefined` leaves an option out. */
-  load(options: { which?: string | undefined; stunServers?: readonly string[] | undefined; timeoutMs?: number } = {}): LoadedInLab {
-    const text = JSON.stringify({ which: 'c0', stunServers: SERVERS, ...options });
+  /**
+   * Loads the client's interface, by our package's own code in the client's namespace; `undefined` leaves an option
+   * out.
+   */
+  load(
+    options: { which?: string | undefined; servers?: readonly string[] | undefined; timeoutMs?: number } = {},
+  ): LoadedInLab {
+    const text = JSON.stringify({ which: 'c0', servers: SERVERS, ...options });
     return JSON.parse(this.client.run(process.execPath, file('load-interface.mjs'), text)) as LoadedInLab;
   }
 
   /** Asks a server what random items of the pool of a block leave as. */
   pairs(block: string, count: number, server: string): { k: string; said: string; external?: string }[] {
-    return JSON.parse(this.client.run(process.execPath, file('pairs.mjs'), block, String(count), server)) as ReturnType<RouteLab['pairs']>;
+    return JSON.parse(this.client.run(process.execPath, file('pairs.mjs'), block, String(count), server)) as ReturnType<
+      RouteLab['pairs']
+    >;
   }
 
   close(): void {

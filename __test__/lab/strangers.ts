@@ -14,7 +14,9 @@ export const BUILDING_MS = 240_000;
 
 /** Why a command cannot be used; undefined when it can. */
 export function whyMissing(command: string, where: string): string | undefined {
-  return spawnSync(command, [], { timeout: 5_000 }).error ? `the command '${command}' is not installed (${where})` : undefined;
+  return spawnSync(command, [], { timeout: 5_000 }).error
+    ? `the command '${command}' is not installed (${where})`
+    : undefined;
 }
 
 /** Builds pion's client unless it is there. Gives the reason why it cannot be had; undefined when it can. */

@@ -1,5 +1,5 @@
-// Watches in a namespace with the options of its argument: prints each change as a line of JSON, and its counters for each
-// line that it reads.
+// Watches in a namespace with the options of its argument: prints each change as a line of JSON, and its counters for
+// each line that it reads.
 import { createInterface } from 'node:readline';
 import { watch } from 'routepool';
 

@@ -80,7 +80,11 @@ export class Watching {
   #until(what: string, fulfilled: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const fail = () => {
-        reject(new Error(`waited in vain for ${what}; told so far: ${JSON.stringify(this.changes.slice(-20))} ${this.#errors}`));
+        reject(
+          new Error(
+            `waited in vain for ${what}; told so far: ${JSON.stringify(this.changes.slice(-20))} ${this.#errors}`,
+          ),
+        );
         clearTimeout(timer);
         this.#look = () => undefined;
       };
@@ -112,8 +116,8 @@ export function inShort(change: Told): string {
       return `${change.previous} > ${change.interface}`;
     case 'external-changed':
       return `${change.locals.map(({ ip, cidr }) => `${ip}/${cidr}`).join('+')}: ${change.previous?.ip} > ${change.external.ip} (${change.certainty})`;
-    case 'woken':
-      return 'woken';
+    case 'resumed':
+      return 'resumed';
     default:
       return `${change.interface} ${change.type.slice('interface-'.length)}`;
   }

@@ -1,5 +1,5 @@
-// One contender, one job, in a process of its own: prints {"value", "cpu", "p50"?, "p99"?}; cpu is the processor time of each of the
-// job's `count`, in microseconds.
+// One contender, one job, in a process of its own: prints {"value", "cpu", "p50"?, "p99"?}; cpu is the processor time
+// of each of the job's `count`, in microseconds.
 // usage: node bench/pipes/contender.mjs node|direct|portable JOB ARGS
 import dgram from 'node:dgram';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ const [kind, job, text] = process.argv.slice(2);
 const args = JSON.parse(text);
 const isNode = kind === 'node';
 const routepool = isNode ? undefined : await import('../../dist/index.js');
-routepool?.setReader(kind);
+routepool?.setPipeReader(kind);
 const host = '127.0.0.1';
 const now = () => Number(process.hrtime.bigint()) / 1e3;
 
@@ -17,7 +17,12 @@ const now = () => Number(process.hrtime.bigint()) / 1e3;
 async function open(protocol, port) {
   if (!isNode) {
     const pipe = await routepool.pipeOpen(protocol, [host, port]);
-    return { onData: (handler) => pipe.on('message', handler), send: (data) => pipe.send(data), close: () => pipe.close(), raw: pipe };
+    return {
+      onData: (handler) => pipe.on('message', handler),
+      send: (data) => pipe.send(data),
+      close: () => pipe.close(),
+      raw: pipe,
+    };
   }
   if (protocol === 'tcp') {
     const socket = connect({ port, host, noDelay: true });
@@ -28,7 +33,12 @@ async function open(protocol, port) {
   const socket = dgram.createSocket('udp4');
   socket.connect(port, host);
   await once(socket, 'connect');
-  return { onData: (handler) => socket.on('message', handler), send: (data) => socket.send(data), close: () => socket.close(), raw: socket };
+  return {
+    onData: (handler) => socket.on('message', handler),
+    send: (data) => socket.send(data),
+    close: () => socket.close(),
+    raw: socket,
+  };
 }
 
 const percentile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
@@ -67,7 +77,7 @@ async function pingPong(flows, count) {
 }
 
 const jobs = {
-  async ping({ protocol, pipes, count, ports }) {
+  async 'ping'({ protocol, pipes, count, ports }) {
     const flows = await Promise.all(Array.from({ length: pipes }, () => open(protocol, ports.echo[protocol])));
     await pingPong(flows, Math.min(2_000, count));
     for (const flow of flows) flow.raw.removeAllListeners(isNode && protocol === 'tcp' ? 'data' : 'message');
@@ -75,7 +85,7 @@ const jobs = {
   },
 
   /** The same in the style of promises: node:events' once for Node, recv for routepool. */
-  async await({ protocol, count, ports }) {
+  async 'await'({ protocol, count, ports }) {
     const flow = await open(protocol, ports.echo[protocol]);
     const ball = Buffer.alloc(64, 'b');
     const begin = now();
@@ -93,7 +103,7 @@ const jobs = {
   },
 
   /** As fast as the kernel takes it, with the back pressure that each has. */
-  async send({ protocol, size, count, ports }) {
+  async 'send'({ protocol, size, count, ports }) {
     const flow = await open(protocol, ports.sink[protocol]);
     const data = Buffer.alloc(size, 'x');
     const begin = now();
@@ -118,7 +128,7 @@ const jobs = {
     return { value: protocol === 'udp' ? count / seconds : (count * size) / seconds / 1e6 };
   },
 
-  async receive({ protocol, size, count, ports }) {
+  async 'receive'({ protocol, size, count, ports }) {
     const flow = await open(protocol, ports.source[protocol]);
     const begin = now();
     if (protocol === 'tcp') {
@@ -152,7 +162,7 @@ const jobs = {
     return { value: got / ((now() - begin) / 1e6) };
   },
 
-  async connect({ count, atOnce, ports }) {
+  async 'connect'({ count, atOnce, ports }) {
     let left = count;
     const worker = async () => {
       while (left-- > 0) {
@@ -167,7 +177,7 @@ const jobs = {
     return { value: count / ((now() - begin) / 1e6) };
   },
 
-  async open({ count, ports }) {
+  async 'open'({ count, ports }) {
     const begin = now();
     for (let i = 0; i < count; i++) {
       const flow = await open('udp', ports.sink.udp);
@@ -176,7 +186,7 @@ const jobs = {
     return { value: count / ((now() - begin) / 1e6) };
   },
 
-  async idle({ protocol, count, ports }) {
+  async 'idle'({ protocol, count, ports }) {
     (await open(protocol, ports.sink[protocol])).close();
     const settle = async () => {
       for (let i = 0; i < 3; i++) {
@@ -200,7 +210,7 @@ const jobs = {
   },
 
   /** A source's bytes to a sink. */
-  async relay({ size, count, ports }) {
+  async 'relay'({ size, count, ports }) {
     const [from, to] = await Promise.all([open('tcp', ports.source.tcp), open('tcp', ports.sink.tcp)]);
     const bytes = size * count;
     const begin = now();

@@ -20,7 +20,10 @@ async function udp(onMessage) {
 
 const block = Buffer.alloc(65_536, 'x');
 const ports = {
-  echo: { udp: await udp((socket, data, from) => socket.send(data, from.port, from.address)), tcp: await tcp((socket) => socket.pipe(socket)) },
+  echo: {
+    udp: await udp((socket, data, from) => socket.send(data, from.port, from.address)),
+    tcp: await tcp((socket) => socket.pipe(socket)),
+  },
   sink: { udp: await udp(() => undefined), tcp: await tcp((socket) => socket.resume()) },
   // Sends as fast as it is read; over UDP in bursts that are asked for, so that none is lost in the receiver's buffer.
   source: {

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { EXIT } from './exit-codes.ts';
 import { HELP_OF } from './help.ts';
-import { OutputWatch } from './output-stream.ts';
+import { OutputWatch } from './text/output-stream.ts';
 import { UsageError } from './usage-error.ts';
 
-const HELP = `routepool: which external IP each of your IPs leaves as, and which of them really work
+const HELP = `routepool: find out which public address each of your source IPs appears as, and prove which of them work
 
 Usage: routepool [COMMAND] [OPTIONS]
 
@@ -30,25 +30,35 @@ async function main(args: string[]): Promise<number> {
     return EXIT.ok;
   }
   if (name === '--version' || name === '-V') {
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
     process.stdout.write(`${version}\n`);
     return EXIT.ok;
   }
   // Without a command: what is asked for most.
   const wanted = name === undefined || name.startsWith('-') ? 'interfaces' : name;
   const own = wanted === name ? rest : args;
-  const help = asksForHelp ? (HELP_OF.get(rest[0] ?? '') ?? HELP) : own.includes('--help') || own.includes('-h') ? HELP_OF.get(wanted) : undefined;
+  const help = asksForHelp
+    ? (HELP_OF.get(rest[0] ?? '') ?? HELP)
+    : own.includes('--help') || own.includes('-h')
+      ? HELP_OF.get(wanted)
+      : undefined;
   if (help !== undefined) {
     process.stdout.write(help);
     return EXIT.ok;
   }
-  // Only now: what is above works without the addon. All of it is read first, since a damaged one could end the process without a word.
+  // Only now: what is above works without the addon. All of it is read first, since a damaged one could end the process
+  // without a word.
   process.env['ROUTEPOOL_CHECK_BINDING'] ??= '1';
   const { COMMANDS, isInterface, isIP, nearestName } = await import('./commands.ts');
   const command = COMMANDS.get(wanted);
   if (!command) {
     const meant = nearestName(wanted, [...COMMANDS.keys()]);
-    const hint = meant === undefined ? hintFor(wanted, isIP(wanted.split(/[/-]/)[0] ?? '') !== 0, isInterface(wanted)) : `did you mean '${meant}'?`;
+    const hint =
+      meant === undefined
+        ? hintFor(wanted, isIP(wanted.split(/[/-]/)[0] ?? '') !== 0, isInterface(wanted))
+        : `did you mean '${meant}'?`;
     throw new UsageError(`there is no command '${wanted}'; ${hint}`);
   }
   return command(own);

@@ -1,13 +1,13 @@
 /** The commands by name. They need the addon, unlike the command line itself. */
 import { listInterfaces } from '../index.ts';
-import { interfacesCommand } from './interfaces-command.ts';
-import { natCommand } from './nat-command.ts';
-import { stunServerCommand } from './stun-server-command.ts';
-import { validateCommand } from './validate-command.ts';
-import { watchCommand } from './watch-command.ts';
+import { interfacesCommand } from './commands/interfaces.ts';
+import { natCommand } from './commands/nat.ts';
+import { stunServerCommand } from './commands/stun-server.ts';
+import { validateCommand } from './commands/validate.ts';
+import { watchCommand } from './commands/watch.ts';
 
-export { isIP } from '../is-ip.ts';
-export { nearestName } from '../nearest-name.ts';
+export { isIP } from '../address/is-ip.ts';
+export { nearestName } from '../options/nearest-name.ts';
 
 /** Does what the arguments say; gives the exit code. */
 type Command = (args: string[]) => Promise<number>;

@@ -5,7 +5,7 @@ Usage: routepool [interfaces] [NAME…] [OPTIONS]
 
 NAME is an interface, or an address that one holds. Without any, all that are up are asked, loopback left out.
 
-  --stun-server SERVER  STUN server: host, host:port, [v6]:port or stun:host; more than once for several
+  --server SERVER       STUN server: host, host:port, [v6]:port or stun:host; more than once for several
                         (default: a few public servers; two that agree are believed)
   --timeout MS          give a server up after MS milliseconds (default: 5000)
   --offline             ask nobody: only what the system says
@@ -50,7 +50,7 @@ Where:
   --port N            the primary port (default: 3478)
   --other-port N      the other port (default: the next after --port)
   --advertise IP      what clients see instead of ADDRESS behind a NAT that maps one to one; once for each ADDRESS, in order
-  --stun-server SERVER, --timeout MS, --offline
+  --server SERVER, --timeout MS, --offline
                       whom to ask for the external addresses, how long, or nobody: take the interfaces' own
 What:
   --no-tcp            UDP only
@@ -110,7 +110,7 @@ Usage: routepool watch [OPTIONS]
 
   --external            also what addresses leave as: STUN servers are asked at the beginning and after each change
   --interval SECONDS    with --external, ask again so often (up to 1.3 times as long; at least 20 with public servers)
-  --stun-server SERVER  STUN server for that: host, host:port, [v6]:port or stun:host; more than once for several
+  --server SERVER       STUN server for that: host, host:port, [v6]:port or stun:host; more than once for several
                         (default: a few public servers; two that agree are believed)
   --timeout MS          give a server up after MS milliseconds (default: 5000)
   --poll MS             look at the interfaces so often (default: Linux tells; elsewhere 2000)

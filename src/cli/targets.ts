@@ -1,23 +1,27 @@
 /** What `routepool validate` is given: blocks, names of interfaces, or the pool. */
-import { RoutePoolError } from '../errors.ts';
-import type { Family } from '../families.ts';
-import { rangeText } from '../address-text.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import type { Family } from '../address/family.ts';
+import { rangeText } from '../address/text.ts';
 import { Interface, listInterfaces, type InterfaceFacts } from '../index.ts';
-import { isIP } from '../is-ip.ts';
+import { isIP } from '../address/is-ip.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
- * Blocks as they are; for the name of an interface its addresses and blocks of one family; for `pool` the addresses of the
- * default interface that leave as themselves.
+ * Blocks as they are; for the name of an interface its addresses and blocks of one family; for `pool` the addresses of
+ * the default interface that leave as themselves.
  */
-export async function expandTargets(targets: readonly string[], family: Family | undefined, stunServers: readonly string[] | undefined): Promise<string[]> {
+export async function expandTargets(
+  targets: readonly string[],
+  family: Family | undefined,
+  servers: readonly string[] | undefined,
+): Promise<string[]> {
   const names = targets.some((target) => !looksLikeBlock(target));
   const interfaces = names ? listInterfaces({ details: true }) : [];
   const expanded = await Promise.all(
     targets.map((target) => {
       const facts = interfaces.find((found) => found.name === target);
       if (facts !== undefined) return blocksOf(facts, family);
-      return target === 'pool' ? pool(family, stunServers) : [target];
+      return target === 'pool' ? pool(family, servers) : [target];
     }),
   );
   const blocks = expanded.flat();
@@ -34,7 +38,9 @@ const UNASKABLE = new Set(['link-local', 'loopback', 'multicast', 'unspecified']
 function blocksOf(facts: InterfaceFacts, wanted: Family | undefined): string[] {
   const of = (family: Family) => {
     const blocks = facts.blocks.filter(({ ip }) => ip.includes(':') === (family === 6)).map(rangeText);
-    const usable = facts.addresses.filter((own) => own.family === family && !own.tentative && !own.deprecated && !UNASKABLE.has(own.scope));
+    const usable = facts.addresses.filter(
+      (own) => own.family === family && !own.tentative && !own.deprecated && !UNASKABLE.has(own.scope),
+    );
     return [...usable.map((own) => own.ip), ...blocks];
   };
   const held = wanted === undefined ? (of(4).length > 0 ? of(4) : of(6)) : of(wanted);
@@ -43,13 +49,18 @@ function blocksOf(facts: InterfaceFacts, wanted: Family | undefined): string[] {
   throw new UsageError(`the interface ${facts.name} has no ${what} that could leave this machine`);
 }
 
-async function pool(family: Family | undefined, stunServers: readonly string[] | undefined): Promise<string[]> {
-  const nic = await Interface.load({ stunServers });
+async function pool(family: Family | undefined, servers: readonly string[] | undefined): Promise<string[]> {
+  const nic = await Interface.load({ servers: servers });
   const af = family ?? nic.supported()[0] ?? 4;
-  const own = nic.rp[af].routes.filter((route) => route.extIps.some((range) => route.locals.some((local) => rangeText(local) === rangeText(range))));
+  const own = nic.rp[af].routes.filter((route) =>
+    route.extIps.some((range) => route.locals.some((local) => rangeText(local) === rangeText(range))),
+  );
   const blocks = own.flatMap((route) => route.extIps.map(rangeText));
   if (blocks.length === 0) {
-    throw new RoutePoolError('ERR_ROUTEPOOL_NO_ROUTE', `no IPv${af} address of ${nic.name} leaves as itself, so there is nothing to prove: ${nic.whyNone(af) ?? 'they are behind a NAT'}`);
+    throw new RoutePoolError(
+      'ERR_ROUTEPOOL_NO_ROUTE',
+      `no IPv${af} address of ${nic.name} leaves as itself, so there is nothing to prove: ${nic.noRouteReason(af) ?? 'they are behind a NAT'}`,
+    );
   }
   return blocks;
 }

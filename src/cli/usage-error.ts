@@ -1,6 +1,6 @@
 /** Errors that the user mends by calling again. */
-import type { RoutePoolErrorCode } from '../error-codes.ts';
-import { RoutePoolError } from '../errors.ts';
+import type { RoutePoolErrorCode } from '../errors/error-codes.ts';
+import { RoutePoolError } from '../errors/errors.ts';
 
 const USAGE: readonly RoutePoolErrorCode[] = [
   'ERR_ROUTEPOOL_BLOCK',

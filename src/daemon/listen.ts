@@ -1,13 +1,14 @@
 /** Opens the sockets for what is to be served: all of them, or, if that is allowed, those that can be. */
-import { planListeners } from '../binding.ts';
+import { asError, RoutePoolError } from '../errors/errors.ts';
+import { planListeners } from '../native/binding.ts';
 import { PORT_TRIES } from '../defaults.ts';
-import { RoutePoolError, unwrap } from '../errors.ts';
-import { Endpoint } from '../pipe/endpoint.ts';
+import { unwrap } from '../native/failure.ts';
+import { Endpoint } from '../address/endpoint.ts';
 import { type Protocol, TCP, UDP } from '../pipe/protocol.ts';
 import { AddressSet } from './address-set.ts';
 import type { CheckedListenOptions } from './options.ts';
 import { DaemonServer, type ServerOwner, type ServerPlan } from './server.ts';
-import type { Served } from './where.ts';
+import type { Served } from './listen-targets.ts';
 
 /** An address that could not be listened at, and why. */
 export interface ListenFailure {
@@ -32,33 +33,70 @@ interface Planned {
   readonly dualStack: boolean;
 }
 
-/** @throws RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL`, `ERR_ROUTEPOOL_OPTION`; system errors in Node's shape, with `failures` */
-export function openServers(owner: ServerOwner, protocol: Protocol, port: number, served: Served, options: CheckedListenOptions, caller: (...args: never[]) => unknown): Opened {
+/**
+ * @throws RoutePoolError `ERR_ROUTEPOOL_NOT_LOCAL`, `ERR_ROUTEPOOL_OPTION`; system errors in Node's shape, with
+ * `failures`
+ */
+export function openServers(
+  owner: ServerOwner,
+  protocol: Protocol,
+  port: number,
+  served: Served,
+  options: CheckedListenOptions,
+  caller: (...args: never[]) => unknown,
+): Opened {
   const planned = plan(protocol, served, options, caller);
   const open = (at: number) => openAt(owner, protocol, at, planned, served, options);
   // One port for all: what the first was given must be free at the others too.
   for (let tries = 0; ; tries++) {
     const opened = open(port);
     const isTaken = opened.failed.some(({ error }) => (error as NodeJS.ErrnoException).code === 'EADDRINUSE');
-    if (port !== 0 || !isTaken || opened.servers.length === 0 || tries === PORT_TRIES) return settle(opened, options, caller);
+    if (port !== 0 || !isTaken || opened.servers.length === 0 || tries === PORT_TRIES)
+      return settle(opened, options, caller);
     for (const server of opened.servers) server.destroy();
   }
 }
 
-function plan(protocol: Protocol, served: Served, options: CheckedListenOptions, caller: (...args: never[]) => unknown): Planned[] {
+function plan(
+  protocol: Protocol,
+  served: Served,
+  options: CheckedListenOptions,
+  caller: (...args: never[]) => unknown,
+): Planned[] {
   const single = (address: string): Planned => ({ address, served: undefined, isWildcard: false, dualStack: false });
-  const listeners = unwrap(planListeners(served.ranges, options.sockets), caller).map(({ address, ranges }): Planned => {
-    const set = ranges === undefined || ranges === null ? undefined : new AddressSet(ranges);
-    return { address, served: set, isWildcard: set !== undefined, dualStack: false };
-  });
-  // Datagrams of both families over one socket would hide the address that was asked: two sockets do the same and tell it.
+  const listeners = unwrap(planListeners(served.ranges, options.sockets), caller).map(
+    ({ address, ranges }): Planned => {
+      const set = ranges === undefined || ranges === null ? undefined : new AddressSet(ranges);
+      return { address, served: set, isWildcard: set !== undefined, dualStack: false };
+    },
+  );
+  // Datagrams of both families over one socket would hide the address that was asked: two sockets do the same and tell
+  // it.
   const isDual = !options.v6only && served.wildcards.includes('::');
-  const wildcards = new Set(isDual && protocol === UDP ? [...served.wildcards, '0.0.0.0'] : isDual ? served.wildcards.filter((each) => each !== '0.0.0.0') : served.wildcards);
-  const any = [...wildcards].map((address): Planned => ({ address, served: undefined, isWildcard: true, dualStack: isDual && protocol === TCP && address === '::' }));
+  const wildcards = new Set(
+    isDual && protocol === UDP
+      ? [...served.wildcards, '0.0.0.0']
+      : isDual
+        ? served.wildcards.filter((each) => each !== '0.0.0.0')
+        : served.wildcards,
+  );
+  const any = [...wildcards].map((address): Planned => ({
+    address,
+    served: undefined,
+    isWildcard: true,
+    dualStack: isDual && protocol === TCP && address === '::',
+  }));
   return [...any, ...served.scoped.map(single), ...listeners];
 }
 
-function openAt(owner: ServerOwner, protocol: Protocol, port: number, planned: Planned[], served: Served, options: CheckedListenOptions): Opened {
+function openAt(
+  owner: ServerOwner,
+  protocol: Protocol,
+  port: number,
+  planned: Planned[],
+  served: Served,
+  options: CheckedListenOptions,
+): Opened {
   const servers: DaemonServer[] = [];
   const failed: ListenFailure[] = [];
   for (const { address, served: set, isWildcard, dualStack } of planned) {
@@ -72,7 +110,11 @@ function openAt(owner: ServerOwner, protocol: Protocol, port: number, planned: P
     try {
       servers.push(new DaemonServer(owner, { protocol, socket, served: set, isWildcard, routeOf: served.routeOf }));
     } catch (error) {
-      failed.push({ address, port: chosen, error: error instanceof Error ? error : new Error(String(error), { cause: error }) });
+      failed.push({
+        address,
+        port: chosen,
+        error: asError(error),
+      });
       // Thousands of addresses would fail for the same reason: one is enough to give up.
       if (!options.allowPartial) break;
     }
@@ -84,7 +126,10 @@ function settle(opened: Opened, options: CheckedListenOptions, caller: (...args:
   const [first] = opened.failed;
   if (first === undefined || (options.allowPartial && opened.servers.length > 0)) return opened;
   for (const server of opened.servers) server.destroy();
-  const error = first.error instanceof RoutePoolError ? first.error : Object.assign(first.error, { address: first.address, port: first.port });
+  const error =
+    first.error instanceof RoutePoolError
+      ? first.error
+      : Object.assign(first.error, { address: first.address, port: first.port });
   Error.captureStackTrace(error, caller);
   throw Object.assign(error, { failures: opened.failed });
 }

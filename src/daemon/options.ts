@@ -1,27 +1,43 @@
 /** Options of daemons, checked by name before a socket is opened. */
 import { ACCEPT_BACKLOG, CLOSE_TIMEOUT_MS, MAX_PEERS, PEER_TIMEOUT_MS } from '../defaults.ts';
-import { checkChoice, checkNames, checkNumber, checkText, wrong } from '../options.ts';
+import { checkChoice, checkNames, checkNumber, checkText, wrong } from '../options/check.ts';
 import { checkPipeOptions, type CheckedPipeOptions, type PipeOptions } from '../pipe/pipe-options.ts';
 
-const PIPE_OPTIONS = ['recvTimeoutMs', 'linger', 'noDelay', 'keepAlive', 'sendBuffer', 'receiveBuffer', 'highWaterMark', 'maxMessage', 'allowHalfOpen', 'reuseAddress', 'broadcast'] as const;
+const PIPE_OPTIONS = [
+  'recvTimeoutMs',
+  'linger',
+  'noDelay',
+  'keepAlive',
+  'sendBuffer',
+  'receiveBuffer',
+  'highWaterMark',
+  'maxMessage',
+  'allowHalfOpen',
+  'reuseAddress',
+  'broadcast',
+] as const;
 
 /** How a daemon serves; the options of its pipes are those of {@link pipeOpen}. Everything is optional. */
 export interface DaemonOptions extends Pick<PipeOptions, (typeof PIPE_OPTIONS)[number]> {
   /**
-   * Connections and datagram peers at once, 1 to 1,000,000; no limit by default. At the limit connections wait in the kernel;
-   * datagrams of further peers are dropped and counted.
+   * Connections and datagram peers at once, 1 to 1,000,000; no limit by default. At the limit connections wait in the
+   * kernel; datagrams of further peers are dropped and counted.
    */
   maxConnections?: number | undefined;
   /**
-   * Datagram peers at once, 1 to 1,000,000; 16,384 by default. Anybody can send datagrams with forged senders, each of which
-   * would be a pipe until `peerTimeoutMs` is over.
+   * Datagram peers at once, 1 to 1,000,000; 16,384 by default. Anybody can send datagrams with forged senders, each of
+   * which would be a pipe until `peerTimeoutMs` is over.
    */
   maxPeers?: number | undefined;
-  /** Connections that wait in the kernel to be accepted, 1 to 65,535; 511 by default, as for Node (Linux: at most `net.core.somaxconn`). */
+  /**
+   * Connections that wait in the kernel to be accepted, 1 to 65,535; 511 by default, as for Node (Linux: at most
+   * `net.core.somaxconn`).
+   */
   backlog?: number | undefined;
   /**
-   * When a datagram peer is forgotten after its last datagram, or the last one to it, in milliseconds, 10 to 2,147,483,647; 120,000 by default: no NAT
-   * keeps a mapping shorter than that (RFC 4787, REQ-5), so an older peer may have become another one.
+   * When a datagram peer is forgotten after its last datagram, or the last one to it, in milliseconds, 10 to
+   * 2,147,483,647; 120,000 by default: no NAT keeps a mapping shorter than that (RFC 4787, REQ-5), so an older peer may
+   * have become another one.
    */
   peerTimeoutMs?: number | undefined;
   /** How long {@link Daemon.close} waits for what was sent to go out, in milliseconds; 5,000 by default. */
@@ -30,14 +46,19 @@ export interface DaemonOptions extends Pick<PipeOptions, (typeof PIPE_OPTIONS)[n
 
 /** How addresses are listened at. Everything is optional. */
 export interface ListenOptions {
-  /** Keep those addresses that can be listened at if others cannot; the group then says which failed. False by default: one that fails closes all. */
+  /**
+   * Keep those addresses that can be listened at if others cannot; the group then says which failed. False by default:
+   * one that fails closes all.
+   */
   allowPartial?: boolean | undefined;
   /**
-   * `one` socket for all addresses of a family, which tells for each connection or datagram the address it was for (Linux), or
-   * one `per-address`. By default per address up to 64 of them, and one beyond.
+   * `one` socket for all addresses of a family, which tells for each connection or datagram the address it was for
+   * (Linux), or one `per-address`. By default per address up to 64 of them, and one beyond.
    */
   sockets?: 'auto' | 'one' | 'per-address' | undefined;
-  /** Whether the wildcard `'::'` takes IPv6 alone. True by default; with false also IPv4, whose peers are shown as IPv4. */
+  /**
+   * Whether the wildcard `'::'` takes IPv6 alone. True by default; with false also IPv4, whose peers are shown as IPv4.
+   */
   v6only?: boolean | undefined;
   /** Take connections and datagrams only from this interface (Linux: `SO_BINDTODEVICE`). */
   interface?: string | undefined;
@@ -63,7 +84,14 @@ export interface CheckedListenOptions {
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
 export function checkDaemonOptions(options: unknown): CheckedDaemonOptions {
-  const given = checkNames(options, [...PIPE_OPTIONS, 'maxConnections', 'maxPeers', 'backlog', 'peerTimeoutMs', 'closeTimeoutMs']);
+  const given = checkNames(options, [
+    ...PIPE_OPTIONS,
+    'maxConnections',
+    'maxPeers',
+    'backlog',
+    'peerTimeoutMs',
+    'closeTimeoutMs',
+  ]);
   const { maxConnections, maxPeers, backlog, peerTimeoutMs, closeTimeoutMs, ...pipe } = given;
   return {
     pipe: checkPipeOptions(pipe),

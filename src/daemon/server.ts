@@ -1,12 +1,12 @@
 /** One socket of a daemon, and those that came through it. */
 import { inspect } from 'node:util';
-import type { Endpoint } from '../pipe/endpoint.ts';
-import { ListenerChannel } from '../pipe/listener-channel.ts';
+import type { Endpoint } from '../address/endpoint.ts';
+import { ListenerChannel } from '../pipe/sockets/listener-channel.ts';
 import { Pipe } from '../pipe/pipe.ts';
 import { type Protocol, TCP } from '../pipe/protocol.ts';
-import { SocketChannel } from '../pipe/socket-channel.ts';
-import type { SocketOptions } from '../pipe/socket-request.ts';
-import type { Route } from '../route.ts';
+import { SocketChannel } from '../pipe/sockets/socket-channel.ts';
+import type { SocketOptions } from '../pipe/sockets/socket-request.ts';
+import type { Route } from '../routes/route.ts';
 import type { AddressSet } from './address-set.ts';
 import type { CheckedDaemonOptions } from './options.ts';
 import { UdpPeers, type PeerChannel } from './udp-peers.ts';
@@ -26,8 +26,8 @@ export interface ServerCounters {
 /** What a server needs of its daemon. @internal */
 export interface ServerOwner {
   readonly options: CheckedDaemonOptions;
-  /** The number of the gate for all of the daemon's connections; undefined without a limit. */
-  readonly gate: number | undefined;
+  /** The number of the limit of all of the daemon's connections; undefined without a limit. */
+  readonly connectionLimit: number | undefined;
   /** Takes a place for one more datagram peer, if there is one. */
   takePlace(): boolean;
   onPipe(pipe: Pipe, server: DaemonServer): void;
@@ -72,14 +72,21 @@ export class DaemonServer implements AsyncDisposable {
     this.#owner = owner;
     this.#plan = plan;
     if (plan.protocol === TCP) {
-      this.#listener = new ListenerChannel({ ...plan.socket, backlog: owner.options.backlog }, {
-        onAccept: (channel) => this.#onAccept(channel),
-        onError: (error) => owner.onError(error, this),
-      }, owner.gate);
+      this.#listener = new ListenerChannel(
+        { ...plan.socket, backlog: owner.options.backlog },
+        {
+          onAccept: (channel) => this.#onAccept(channel),
+          onError: (error) => owner.onError(error, this),
+        },
+        owner.connectionLimit,
+      );
       this.local = this.#listener.local;
       return;
     }
-    const socket = SocketChannel.udp({ ...plan.socket, packetInfo: plan.isWildcard && process.platform === 'linux' }, plan.socket);
+    const socket = SocketChannel.udp(
+      { ...plan.socket, packetInfo: plan.isWildcard && process.platform === 'linux' },
+      plan.socket,
+    );
     const peers = new UdpPeers(socket, plan.isWildcard && process.platform === 'linux');
     this.#socket = socket;
     this.local = socket.local;
@@ -140,7 +147,12 @@ export class DaemonServer implements AsyncDisposable {
 
   /** What it has done so far. */
   counters(): ServerCounters {
-    return { accepted: this.#accepted, refused: this.#refused, ignored: this.#ignored, kernelDrops: this.#socket?.kernelDrops() ?? 0 };
+    return {
+      accepted: this.#accepted,
+      refused: this.#refused,
+      ignored: this.#ignored,
+      kernelDrops: this.#socket?.kernelDrops() ?? 0,
+    };
   }
 
   /** The pipes that are open. */
@@ -220,7 +232,7 @@ export class DaemonServer implements AsyncDisposable {
 
   /**
    * Stops listening, and closes what came through it: what was sent goes out first, for as long as the daemon's
-   * `closeTimeoutMs`. Twice is fine.
+   * `closeTimeoutMs`. Idempotent.
    */
   async close(): Promise<void> {
     this.#closed = true;

@@ -1,8 +1,8 @@
 /** The peers of a UDP server: each is a channel of its own over the one socket. */
-import type { Channel, ChannelEvents } from '../pipe/channel.ts';
-import type { Endpoint } from '../pipe/endpoint.ts';
+import type { Channel, ChannelEvents } from '../pipe/sockets/channel.ts';
+import type { Endpoint } from '../address/endpoint.ts';
 import { type Protocol, UDP } from '../pipe/protocol.ts';
-import type { SocketChannel } from '../pipe/socket-channel.ts';
+import type { SocketChannel } from '../pipe/sockets/socket-channel.ts';
 
 /** One peer of a server, as it talks to one of the server's addresses. */
 export class PeerChannel implements Channel {
@@ -113,7 +113,10 @@ export class UdpPeers {
   /** The peer, if it is known; it counts as heard of. */
   find(local: Endpoint, remote: Endpoint): PeerChannel | undefined {
     const last = this.#last;
-    const found = last !== undefined && last.remote.equals(remote) && last.local.equals(local) ? last : this.#byLocal.get(key(local))?.get(key(remote));
+    const found =
+      last !== undefined && last.remote.equals(remote) && last.local.equals(local)
+        ? last
+        : this.#byLocal.get(key(local))?.get(key(remote));
     if (found !== undefined) found.heardIn = this.round;
     this.#last = found;
     return found;
@@ -168,6 +171,10 @@ export class UdpPeers {
 function key(endpoint: Endpoint): string {
   const { packed } = endpoint;
   return endpoint.family === 4
-    ? String.fromCharCode(((packed[0] ?? 0) << 8) | (packed[1] ?? 0), ((packed[2] ?? 0) << 8) | (packed[3] ?? 0), endpoint.port)
+    ? String.fromCharCode(
+        ((packed[0] ?? 0) << 8) | (packed[1] ?? 0),
+        ((packed[2] ?? 0) << 8) | (packed[3] ?? 0),
+        endpoint.port,
+      )
     : Buffer.from(packed.buffer, packed.byteOffset, packed.length).toString('latin1');
 }

@@ -1,17 +1,19 @@
-/** What happens in a pipe: from its channel to whoever receives, from whoever sends to its channel, and the end of both. */
-import { RoutePoolError } from '../errors.ts';
-import { wrong } from '../options.ts';
-import type { Channel, ChannelEvents } from './channel.ts';
-import { pipeChannel } from './diagnostics.ts';
-import type { Endpoint } from './endpoint.ts';
-import { type Flow, Inbox, UNHEARD } from './inbox.ts';
-import type { Message } from './message-filter.ts';
-import { Outgoing, type OutgoingEvents } from './outgoing.ts';
+/**
+ * What happens in a pipe: from its channel to whoever receives, from whoever sends to its channel, and the end of both.
+ */
+import { misuse, RoutePoolError } from '../errors/errors.ts';
+import { wrong } from '../options/check.ts';
+import type { Channel, ChannelEvents } from './sockets/channel.ts';
+import { pipeChannel } from '../diagnostics.ts';
+import type { Endpoint } from '../address/endpoint.ts';
+import { type Flow, Inbox, UNHEARD } from './messages/inbox.ts';
+import type { Message } from './messages/message-filter.ts';
+import { Outgoing, type OutgoingEvents } from './messages/outgoing.ts';
 import type { Pipe } from './pipe.ts';
 import type { PipeSettings } from './pipe-options.ts';
 import { TCP } from './protocol.ts';
 import type { Relayed } from './relay.ts';
-import type { SocketChannel } from './socket-channel.ts';
+import type { SocketChannel } from './sockets/socket-channel.ts';
 import { isIcmp, NOT_CONNECTED, systemError } from './system-errors.ts';
 
 /** What a pipe has done so far. */
@@ -24,7 +26,10 @@ export interface PipeCounters {
   readonly messagesReceived: number;
   /** Bytes that wait to be sent. */
   readonly bytesQueued: number;
-  /** Messages that were dropped because nobody received them in time: by the pipe, and, where the system tells (Linux), by the kernel. */
+  /**
+   * Messages that were dropped because nobody received them in time: by the pipe, and, where the system tells (Linux),
+   * by the kernel.
+   */
   readonly dropped: number;
   /** Datagrams larger than `maxMessage`, which were dropped. */
   readonly oversized: number;
@@ -45,8 +50,9 @@ const DONE: Promise<void> = Promise.resolve();
 /**
  * The works of a {@link Pipe}, which is what users see of it.
  *
- * Pools open pipes by the ten thousand, and most do one thing: what only some need (the inbox, what waits to be sent) is made when it is
- * first used, and the core itself is what its channel, its inbox and its queue report to, in place of a closure for each report.
+ * Pools open pipes by the ten thousand, and most do one thing: what only some need (the inbox, what waits to be sent)
+ * is made when it is first used, and the core itself is what its channel, its inbox and its queue report to, in place
+ * of a closure for each report.
  *
  * @internal
  */
@@ -141,12 +147,18 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
 
   #checkSend(data: Uint8Array, to: Endpoint | undefined): void {
     if (this.#closed || this.#ending) throw this.#closedError('send');
-    if (this.#late !== undefined || this.#relay !== undefined) throw misuse('the socket of this pipe was handed over: send there');
+    if (this.#late !== undefined || this.#relay !== undefined)
+      throw misuse('the socket of this pipe was handed over: send there');
     const { channel, settings } = this;
     if (channel.protocol === TCP) return;
-    if (to === undefined && channel.remote === undefined) wrong('to', 'a peer, since this pipe was opened without a destination,', to);
+    if (to === undefined && channel.remote === undefined)
+      wrong('to', 'a peer, since this pipe was opened without a destination,', to);
     if (data.length > settings.maxMessage) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `a datagram of ${data.length} bytes is larger than \`maxMessage\`, ${settings.maxMessage}`, { option: 'data' });
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_OPTION',
+        `a datagram of ${data.length} bytes is larger than \`maxMessage\`, ${settings.maxMessage}`,
+        { option: 'data' },
+      );
     }
   }
 
@@ -154,7 +166,11 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
     const error = this.#error;
     const after = error === undefined ? '' : `: ${error.message}`;
     const ended = this.#closed ? 'is closed' : 'was ended';
-    return new RoutePoolError('ERR_ROUTEPOOL_CLOSED', `cannot ${what}: the pipe to ${this.channel.remote?.toString() ?? 'anybody'} ${ended}${after}`, error === undefined ? {} : { cause: error });
+    return new RoutePoolError(
+      'ERR_ROUTEPOOL_CLOSED',
+      `cannot ${what}: the pipe to ${this.channel.remote?.toString() ?? 'anybody'} ${ended}${after}`,
+      error === undefined ? {} : { cause: error },
+    );
   }
 
   get #isEmpty(): boolean {
@@ -287,7 +303,8 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
   }
 
   release(holder: object): void {
-    if (this.#holders?.delete(holder) && this.#holders.size === 0 && !this.#closed && this.#late === undefined) this.channel.resume();
+    if (this.#holders?.delete(holder) && this.#holders.size === 0 && !this.#closed && this.#late === undefined)
+      this.channel.resume();
   }
 
   // Handing over
@@ -306,12 +323,15 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
     const { socket } = this.channel;
     if (socket === undefined) throw misuse(`this pipe shares its socket with others, so it cannot be ${what}`);
     if (this.#closed || this.#ending) throw this.#closedError(`be ${what}`);
-    if (this.#sink !== undefined || this.#late !== undefined) throw misuse(`the bytes of this pipe go to its stream, so it cannot be ${what}`);
+    if (this.#sink !== undefined || this.#late !== undefined)
+      throw misuse(`the bytes of this pipe go to its stream, so it cannot be ${what}`);
     this.#inbox?.checkNoSubscriptions();
     return socket;
   }
 
-  /** Gives the native socket away, with what was received and not taken. Nothing can be sent or received here any more. */
+  /**
+   * Gives the native socket away, with what was received and not taken. Nothing can be sent or received here any more.
+   */
   async handOver(what: string): Promise<{ channel: SocketChannel; messages: Message[] }> {
     const socket = this.checkHandOver(what);
     const late = this.#inbox?.off() ?? [];
@@ -337,7 +357,8 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
     if (this.#closed) return;
     const result = this.channel.shutdown();
     // A connection that is gone has no end to send; what became of it is told to whoever receives.
-    if (result < 0 && result !== NOT_CONNECTED) void this.finish(systemError(result, 'shutdown', this.channel.remote, this.channel.local), false);
+    if (result < 0 && result !== NOT_CONNECTED)
+      void this.finish(systemError(result, 'shutdown', this.channel.remote, this.channel.local), false);
     this.#writeEnded = true;
     this.#closeIfOver();
   }
@@ -382,9 +403,4 @@ export class PipeCore implements ChannelEvents, Flow, OutgoingEvents {
     });
     return closed;
   }
-}
-
-/** @internal */
-export function misuse(message: string): RoutePoolError {
-  return new RoutePoolError('ERR_ROUTEPOOL_MISUSE', message);
 }

@@ -1,18 +1,19 @@
 /** What users hand to a pipe: bytes, peers, reasons. */
 import { inspect } from 'node:util';
-import { RoutePoolError } from '../errors.ts';
-import { wrong } from '../options.ts';
-import { Endpoint } from './endpoint.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { wrong } from '../options/check.ts';
+import { Endpoint } from '../address/endpoint.ts';
 import { type Protocol, TCP } from './protocol.ts';
 
 /** A peer, for UDP pipes that talk to more than one: what `recvFrom` and events give, or an address with a port. */
-export type Peer = Endpoint | readonly [address: string, port: number] | { readonly address: string; readonly port: number };
+export type PipePeer =
+  Endpoint | readonly [address: string, port: number] | { readonly address: string; readonly port: number };
 
 /** What can be sent: text goes as UTF-8. */
-export type Data = string | ArrayBufferView | ArrayBuffer;
+export type PipeData = string | ArrayBufferView | ArrayBuffer;
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
-export function toBytes(data: Data): Uint8Array {
+export function toBytes(data: PipeData): Uint8Array {
   if (data instanceof Uint8Array) return data;
   if (typeof data === 'string') return Buffer.from(data);
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -21,18 +22,26 @@ export function toBytes(data: Data): Uint8Array {
 }
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
-export function toPeer(to: Peer, protocol: Protocol): Endpoint {
+export function toPeer(to: PipePeer, protocol: Protocol): Endpoint {
   if (protocol === TCP) return wrong('to', 'no peer, since a connection has one,', to);
   if (to instanceof Endpoint) return to;
-  if (typeof to !== 'object' || to === null) return wrong('to', "a peer like ['192.0.2.1', 3478], what recvFrom() gives, or nothing,", to);
-  const [address, port] = 'address' in to ? [to.address, to.port] : Array.isArray(to) ? (to as [string, number]) : wrong('to', "a peer like ['192.0.2.1', 3478]", to);
+  if (typeof to !== 'object' || to === null)
+    return wrong('to', "a peer like ['192.0.2.1', 3478], what recvFrom() gives, or nothing,", to);
+  const [address, port] =
+    'address' in to
+      ? [to.address, to.port]
+      : Array.isArray(to)
+        ? (to as [string, number])
+        : wrong('to', "a peer like ['192.0.2.1', 3478]", to);
   if (typeof address !== 'string') return wrong('to', "a peer like ['192.0.2.1', 3478]", to);
   if (port === 0) return wrong('to', 'a port from 1 to 65535 ', to);
   return Endpoint.of(address, port);
 }
 
 /** What was thrown somewhere need not be an Error; a pipe is closed with it all the same. @internal */
-export function toError(error: unknown): Error | undefined {
+export function destroyReason(error: unknown): Error | undefined {
   if (error === undefined || error === null || error instanceof Error) return error ?? undefined;
-  return new RoutePoolError('ERR_ROUTEPOOL_CLOSED', `the pipe was destroyed with ${inspect(error, { depth: 0 })}`, { cause: error });
+  return new RoutePoolError('ERR_ROUTEPOOL_CLOSED', `the pipe was destroyed with ${inspect(error, { depth: 0 })}`, {
+    cause: error,
+  });
 }

@@ -1,53 +1,58 @@
 /** Opens pipes. */
-import { ConnectAttempts } from '../binding.ts';
-import { BoundRoute } from '../bound-route.ts';
+import { ConnectAttempts } from '../native/binding.ts';
+import type { BoundRoute } from '../routes/bound-route.ts';
 import { ENDPOINT_BYTES } from '../defaults.ts';
-import { abortError, RoutePoolError, withStackOf } from '../errors.ts';
-import type { Family } from '../families.ts';
-import { Interface } from '../interface.ts';
-import { asCaller, wrong } from '../options.ts';
-import { Route } from '../route.ts';
+import { callSite, withStackOf, type CallSite } from '../errors/call-site.ts';
+import { abortError, RoutePoolError } from '../errors/errors.ts';
+import type { Family } from '../address/family.ts';
+import type { Interface } from '../interface/interface.ts';
+import { wrong } from '../options/check.ts';
+import type { Route } from '../routes/route.ts';
 import { type Destination, parseDestination, type ParsedDestination } from './destination.ts';
-import { pipeChannel } from './diagnostics.ts';
-import { Endpoint } from './endpoint.ts';
+import { pipeChannel } from '../diagnostics.ts';
+import { Endpoint } from '../address/endpoint.ts';
 import { Pipe } from './pipe.ts';
 import { type CheckedPipeOptions, checkPipeOptions, type PipeOptions } from './pipe-options.ts';
 import { type Protocol, TCP, UDP } from './protocol.ts';
 import { resolveDestination } from './resolve.ts';
-import { localSide } from './local-side.ts';
-import { SocketChannel } from './socket-channel.ts';
-import type { LocalOptions } from './socket-request.ts';
+import { hasLocalSide, localOptions, sideOf, type LocalSide } from './local-side.ts';
+import { SocketChannel } from './sockets/socket-channel.ts';
+import type { LocalOptions } from './sockets/socket-request.ts';
 import { systemError, TIMED_OUT } from './system-errors.ts';
 import { secure } from './tls-channel.ts';
 
 /** What a pipe may leave by: a route, a bound one, or an interface (then its first route). */
-export type Leaving = Route | BoundRoute | Interface;
+export type PipeSource = Route | BoundRoute | Interface;
 
 /**
  * Opens a pipe: a TCP connection, or a UDP socket, that leaves by a route.
  *
- * The socket is bound to the route's address and tied to its interface, and looked at before it is used. A name is resolved for
- * the families that the route has; of several addresses the first that answers is taken (RFC 8305). Without a route the system
- * chooses the source: towards other networks the first address of the default interface.
+ * The socket is bound to the route's address and tied to its interface, and looked at before it is used. A name is
+ * resolved for the families that the route has; of several addresses the first that answers is taken (RFC 8305).
+ * Without a route the system chooses the source: towards other networks the first address of the default interface.
  *
- * An abort of `options.signal` rejects, and closes what was opened. Linux; on macOS and Windows the socket is tied to the interface in other
- * ways, not yet run there.
+ * An abort of `options.signal` rejects, and closes what was opened. Linux; on macOS and Windows the socket is tied to
+ * the interface in other ways, not yet run there.
  *
  * @param protocol {@link TCP} or {@link UDP}
  * @param dest where to; `null` for a UDP pipe that talks to anybody
- * @throws system errors in Node's shape: `connect ECONNREFUSED`, `connect ETIMEDOUT`, `bind EADDRNOTAVAIL`, `bind EADDRINUSE`,
- *   `setsockopt EPERM` (the interface), `getaddrinfo ENOTFOUND`; RoutePoolError `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_NO_ROUTE`,
- *   `ERR_ROUTEPOOL_RESOLVE`; AbortError
+ * @throws system errors in Node's shape: `connect ECONNREFUSED`, `connect ETIMEDOUT`, `bind EADDRNOTAVAIL`,
+ *   `bind EADDRINUSE`, `setsockopt EPERM` (the interface), `getaddrinfo ENOTFOUND`; RoutePoolError
+ *   `ERR_ROUTEPOOL_OPTION`, `ERR_ROUTEPOOL_NO_ROUTE`, `ERR_ROUTEPOOL_RESOLVE`; AbortError
  * @example
  * const pipe = await pipeOpen(TCP, 'example.net:80', route);
  */
-export function pipeOpen(protocol: Protocol, dest: Destination | null, route?: Leaving, options?: PipeOptions): Promise<Pipe> {
+export function pipeOpen(
+  protocol: Protocol,
+  dest: Destination | null,
+  route?: PipeSource,
+  options?: PipeOptions,
+): Promise<Pipe> {
   try {
-    const plan = check(protocol, dest, route, options);
+    const plan = checkCall(protocol, dest, route, options);
     if (plan.protocol === UDP && plan.remotes !== undefined) return Promise.resolve(openUdp(plan, plan.remotes[0]));
     // What fails later gets the stack of this call, which costs as much as all of the above.
-    const origin: { stack?: string } = {};
-    Error.captureStackTrace(origin, pipeOpen);
+    const origin = callSite(pipeOpen);
     return openLater(plan, origin).catch((error: unknown) => {
       tellFailure(dest, error);
       throw error instanceof Error ? withStackOf(error, origin) : error;
@@ -67,7 +72,8 @@ function tellFailure(destination: unknown, error: unknown): void {
 interface Plan {
   readonly protocol: Protocol;
   readonly options: CheckedPipeOptions;
-  readonly route: Route | BoundRoute | undefined;
+  /** What it leaves by; undefined leaves that to the system. */
+  readonly side: LocalSide | undefined;
   readonly dest: ParsedDestination | undefined;
   /** Where to, unless a name has to be resolved first; empty for a pipe that talks to anybody. */
   readonly remotes: readonly Endpoint[] | undefined;
@@ -75,39 +81,48 @@ interface Plan {
 
 const ANYBODY: readonly Endpoint[] = [];
 
-function check(protocol: unknown, dest: Destination | null, leaving: unknown, given: unknown): Plan {
+function checkCall(protocol: unknown, dest: Destination | null, leaving: unknown, given: unknown): Plan {
   if (protocol !== TCP && protocol !== UDP) return wrong('protocol', "TCP ('tcp') or UDP ('udp')", protocol);
   const options = checkPipeOptions(given);
   const { signal } = options;
   if (signal?.aborted) throw abortError(signal);
-  const route = checkRoute(leaving);
+  const side = checkRoute(leaving);
   if (dest === null || dest === undefined) {
-    if (protocol === TCP || dest === undefined) wrong('dest', protocol === TCP ? 'a destination' : 'a destination, or null for a pipe that talks to anybody,', dest);
-    return { protocol, options, route, dest: undefined, remotes: ANYBODY };
+    if (protocol === TCP || dest === undefined)
+      wrong(
+        'dest',
+        protocol === TCP ? 'a destination' : 'a destination, or null for a pipe that talks to anybody,',
+        dest,
+      );
+    return { protocol, options, side, dest: undefined, remotes: ANYBODY };
   }
   const parsed = parseDestination(dest, protocol);
-  const family = route instanceof BoundRoute ? route.route.af : route?.af;
+  const family = side?.route.af;
   // An address of the other family is refused where names are resolved.
   const isAddress = parsed.family !== 0 && (family === undefined || family === parsed.family);
-  const remotes = isAddress ? [Endpoint.of(parsed.zone === undefined ? parsed.host : `${parsed.host}%${parsed.zone}`, parsed.port)] : undefined;
-  return { protocol, options, route, dest: parsed, remotes };
+  const remotes = isAddress
+    ? [Endpoint.of(parsed.zone === undefined ? parsed.host : `${parsed.host}%${parsed.zone}`, parsed.port)]
+    : undefined;
+  return { protocol, options, side, dest: parsed, remotes };
 }
 
 /** Nothing has to be waited for. */
-function openUdp({ options, route, dest }: Plan, remote: Endpoint | undefined): Pipe {
+function openUdp({ options, side, dest }: Plan, remote: Endpoint | undefined): Pipe {
   if (dest !== undefined && options.tls !== undefined) wrong('tls', 'no tls for UDP,', true);
-  const side = localSide(route, dest === undefined && route === undefined ? 4 : undefined);
-  return new Pipe(SocketChannel.udp(options.socket, side, remote), options.settings, route);
+  const local = localOptions(side, dest === undefined && side === undefined ? 4 : undefined);
+  return new Pipe(SocketChannel.udp(options.socket, local, remote), options.settings, side?.route);
 }
 
-async function openLater(plan: Plan, origin: { readonly stack?: string }): Promise<Pipe> {
-  const { protocol, options, route, dest } = plan;
+async function openLater(plan: Plan, origin: CallSite): Promise<Pipe> {
+  const { protocol, options, side, dest } = plan;
+  const route = side?.route;
   const remotes = plan.remotes ?? (await resolve(plan, origin));
   const [first] = remotes;
-  if (first === undefined || dest === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a destination without an address was not refused');
+  if (first === undefined || dest === undefined)
+    throw new RoutePoolError('ERR_ROUTEPOOL_INTERNAL', 'a destination without an address was not refused');
   if (protocol === UDP) return openUdp(plan, first);
   const began = performance.now();
-  const channel = await connectAny(remotes, localSide(route, undefined), options);
+  const channel = await connectAny(remotes, localOptions(side, undefined), options);
   if (options.tls === undefined) return new Pipe(channel, options.settings, route);
   const left = Math.max(1, options.connectTimeoutMs - (performance.now() - began));
   const inner = new Pipe(channel, options.settings, route, true);
@@ -115,26 +130,33 @@ async function openLater(plan: Plan, origin: { readonly stack?: string }): Promi
 }
 
 /** The addresses of a name, for the families that the route has. */
-async function resolve({ options, route, dest }: Plan, origin: { readonly stack?: string }): Promise<Endpoint[]> {
-  const families: readonly Family[] = route === undefined ? [4, 6] : [route instanceof BoundRoute ? route.route.af : route.af];
+async function resolve({ options, side, dest }: Plan, origin: CallSite): Promise<Endpoint[]> {
+  const families: readonly Family[] = side === undefined ? [4, 6] : [side.route.af];
   const found = dest === undefined ? [] : await resolveDestination(dest, families, options, origin);
   return found.map((each) => Endpoint.of(each.address, each.port));
 }
 
-function checkRoute(route: unknown): Route | BoundRoute | undefined {
-  if (route === undefined || route instanceof Route || route instanceof BoundRoute) return route;
-  if (route instanceof Interface) return asCaller(pipeOpen, () => route.route());
+function checkRoute(route: unknown): LocalSide | undefined {
+  if (route === undefined) return undefined;
+  if (hasLocalSide(route)) return sideOf(route);
   return wrong('route', 'a route, a bound route, an interface, or nothing,', route);
 }
 
 /** The first of several addresses that can be connected to (RFC 8305); the error is that of the first. */
-function connectAny(remotes: readonly Endpoint[], side: LocalOptions, options: CheckedPipeOptions): Promise<SocketChannel> {
+function connectAny(
+  remotes: readonly Endpoint[],
+  side: LocalOptions,
+  options: CheckedPipeOptions,
+): Promise<SocketChannel> {
   const [only] = remotes;
-  if (remotes.length === 1 && only !== undefined) return connect(only, side, options, options.connectTimeoutMs, options.signal);
+  if (remotes.length === 1 && only !== undefined)
+    return connect(only, side, options, options.connectTimeoutMs, options.signal);
   const deadline = performance.now() + options.connectTimeoutMs;
   const attempts = new ConnectAttempts(Buffer.concat(remotes.map((remote) => remote.packed)));
   const packed = attempts.destinations();
-  const order = Array.from({ length: packed.length / ENDPOINT_BYTES }, (_, i) => Endpoint.at(packed, i * ENDPOINT_BYTES));
+  const order = Array.from({ length: packed.length / ENDPOINT_BYTES }, (_, i) =>
+    Endpoint.at(packed, i * ENDPOINT_BYTES),
+  );
   const losers = new AbortController();
   const signal = options.signal === undefined ? losers.signal : AbortSignal.any([losers.signal, options.signal]);
   return new Promise<SocketChannel>((resolve, reject) => {
@@ -155,7 +177,8 @@ function connectAny(remotes: readonly Endpoint[], side: LocalOptions, options: C
         const { start, waitMs, failed } = attempts.poll(performance.now());
         if (failed) return over(() => reject(errors[0]));
         if (start === undefined || start === null) {
-          if (waitMs !== undefined && waitMs !== null) timer = setTimeout(step, Math.max(0, waitMs - performance.now()) + 1);
+          if (waitMs !== undefined && waitMs !== null)
+            timer = setTimeout(step, Math.max(0, waitMs - performance.now()) + 1);
           return;
         }
         begin(start);
@@ -181,7 +204,13 @@ function connectAny(remotes: readonly Endpoint[], side: LocalOptions, options: C
 }
 
 /** One connection. */
-function connect(remote: Endpoint, side: LocalOptions, options: CheckedPipeOptions, timeoutMs: number, signal: AbortSignal | undefined): Promise<SocketChannel> {
+function connect(
+  remote: Endpoint,
+  side: LocalOptions,
+  options: CheckedPipeOptions,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<SocketChannel> {
   return new Promise((resolve, reject) => {
     const end = () => {
       clearTimeout(timer);

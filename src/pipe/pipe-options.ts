@@ -1,15 +1,26 @@
 /** Options of pipes. */
 import type { ConnectionOptions } from 'node:tls';
 import { CONNECT_TIMEOUT_MS, DNS_TIMEOUT_MS, PIPE_HIGH_WATER_MARK } from '../defaults.ts';
-import { checkTlsOptions } from '../node-options.ts';
-import { checkNames, checkNumber, wrong, type LookupFunction } from '../options.ts';
-import type { SocketOptions } from './socket-request.ts';
+import { checkTlsOptions } from '../options/tls.ts';
+import {
+  checkBoolean,
+  checkLookup,
+  checkNames,
+  checkNumber,
+  checkSignal,
+  wrong,
+  type LookupFunction,
+} from '../options/check.ts';
+import type { SocketOptions } from './sockets/socket-request.ts';
 
 /** How a pipe is opened. Everything is optional. */
 export interface PipeOptions {
   /** How long a name may take to resolve, in milliseconds, 1 to 600,000; 6,000 by default. */
   dnsTimeoutMs?: number | undefined;
-  /** How long a connection (with `tls`: and its handshake) may take to be made, in milliseconds, 1 to 600,000; 10,000 by default. */
+  /**
+   * How long a connection (with `tls`: and its handshake) may take to be made, in milliseconds, 1 to 600,000; 10,000 by
+   * default.
+   */
   connectTimeoutMs?: number | undefined;
   /** How long {@link Pipe.recv} waits where the call does not say, in milliseconds; without it there is no limit. */
   recvTimeoutMs?: number | undefined;
@@ -17,24 +28,33 @@ export interface PipeOptions {
   reuseAddress?: boolean | undefined;
   /** Allow a UDP pipe to send to broadcast addresses (`SO_BROADCAST`); false by default. */
   broadcast?: boolean | undefined;
-  /** How long the system goes on sending after a close, in seconds (`SO_LINGER`); by default as long as it takes. 0: a close resets. */
+  /**
+   * How long the system goes on sending after a close, in seconds (`SO_LINGER`); by default as long as it takes. 0: a
+   * close resets.
+   */
   linger?: number | undefined;
   /** Send small pieces at once (`TCP_NODELAY`); true by default, since a pipe carries messages. */
   noDelay?: boolean | undefined;
-  /** Ask a silent peer whether it is still there (`SO_KEEPALIVE`): true, or after how many milliseconds; false by default. */
+  /**
+   * Ask a silent peer whether it is still there (`SO_KEEPALIVE`): true, or after how many milliseconds; false by
+   * default.
+   */
   keepAlive?: boolean | number | undefined;
-  /** Bytes of the kernel's send buffer, 1,024 to 1,073,741,824 (`SO_SNDBUF`; the system may give less, and counts double). */
+  /**
+   * Bytes of the kernel's send buffer, 1,024 to 1,073,741,824 (`SO_SNDBUF`; the system may give less, and counts
+   * double).
+   */
   sendBuffer?: number | undefined;
   /** Bytes of the kernel's receive buffer (`SO_RCVBUF`). */
   receiveBuffer?: number | undefined;
   /**
-   * Bytes that wait to be received beyond which the pipe stops reading; 131,072 by default. TCP then slows the sender down;
-   * of UDP the kernel drops what does not fit its buffer and counts it ({@link Pipe.counters}).
+   * Bytes that wait to be received beyond which the pipe stops reading; 131,072 by default. TCP then slows the sender
+   * down; of UDP the kernel drops what does not fit its buffer and counts it ({@link Pipe.counters}).
    */
   highWaterMark?: number | undefined;
   /**
-   * Largest message, in bytes, 1 to 65,536 (the default): a TCP pipe never gives more at once; a UDP pipe drops and counts
-   * larger datagrams, and refuses to send them.
+   * Largest message, in bytes, 1 to 65,536 (the default): a TCP pipe never gives more at once; a UDP pipe drops and
+   * counts larger datagrams, and refuses to send them.
    */
   maxMessage?: number | undefined;
   /** Whether the pipe goes on sending after its peer has ended; false by default, as for `node:net`. */
@@ -98,13 +118,15 @@ export interface CheckedPipeOptions {
   readonly socket: SocketOptions;
 }
 
-/** Milliseconds before a silent peer is asked, unless the user says: as `net.Socket` leaves it, the system's two hours. */
+/**
+ * Milliseconds before a silent peer is asked, unless the user says: as `net.Socket` leaves it, the system's two hours.
+ */
 const KEEP_ALIVE_MS = 7_200_000;
 
 /** @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` @internal */
 export function checkPipeOptions(options: unknown): CheckedPipeOptions {
-  if (options === undefined) return (byDefault ??= check({}));
-  return check(options);
+  if (options === undefined) return (byDefault ??= checkGiven({}));
+  return checkGiven(options);
 }
 
 /** Of pipes that are opened without options. */
@@ -122,11 +144,10 @@ function share(settings: PipeSettings): PipeSettings {
   return isSame ? last : (lastSettings = settings);
 }
 
-function check(options: unknown): CheckedPipeOptions {
+function checkGiven(options: unknown): CheckedPipeOptions {
   const given = checkNames(options, KNOWN, SYNONYMS);
-  const { signal, lookup } = given;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) wrong('signal', 'an AbortSignal', signal);
-  if (lookup !== undefined && typeof lookup !== 'function') wrong('lookup', 'a function like dns.lookup', lookup);
+  const signal = checkSignal(given.signal);
+  const lookup = checkLookup(given.lookup);
   const maxMessage = checkNumber('maxMessage', given.maxMessage, 1, 65_536, true) ?? 65_536;
   const linger = checkNumber('linger', given.linger, 0, 65_535, false);
   const sendBuffer = checkNumber('sendBuffer', given.sendBuffer, 1_024, 2 ** 30, true);
@@ -139,15 +160,15 @@ function check(options: unknown): CheckedPipeOptions {
       recvTimeoutMs: checkNumber('recvTimeoutMs', given.recvTimeoutMs, 0, 2 ** 31 - 1, false),
       highWaterMark: checkNumber('highWaterMark', given.highWaterMark, 1, 2 ** 30, true) ?? PIPE_HIGH_WATER_MARK,
       maxMessage,
-      allowHalfOpen: checkFlag('allowHalfOpen', given.allowHalfOpen) ?? false,
+      allowHalfOpen: checkBoolean('allowHalfOpen', given.allowHalfOpen) ?? false,
     }),
     tls: checkTls(given.tls),
-    signal: signal as AbortSignal | undefined,
-    lookup: lookup as LookupFunction | undefined,
+    signal,
+    lookup,
     socket: {
-      noDelay: checkFlag('noDelay', given.noDelay) ?? true,
-      reuseAddress: checkFlag('reuseAddress', given.reuseAddress) ?? false,
-      broadcast: checkFlag('broadcast', given.broadcast) ?? false,
+      noDelay: checkBoolean('noDelay', given.noDelay) ?? true,
+      reuseAddress: checkBoolean('reuseAddress', given.reuseAddress) ?? false,
+      broadcast: checkBoolean('broadcast', given.broadcast) ?? false,
       largest: maxMessage,
       keepAliveMs,
       lingerMs: linger === undefined ? undefined : linger * 1_000,
@@ -155,11 +176,6 @@ function check(options: unknown): CheckedPipeOptions {
       receiveBuffer,
     },
   };
-}
-
-function checkFlag(option: string, value: unknown): boolean | undefined {
-  if (value === undefined || typeof value === 'boolean') return value;
-  return wrong(option, 'true or false', value);
 }
 
 function checkKeepAlive(value: unknown): number | undefined {
@@ -172,5 +188,7 @@ function checkKeepAlive(value: unknown): number | undefined {
 function checkTls(value: unknown): ConnectionOptions | undefined {
   if (value === undefined || value === false) return undefined;
   if (value === true) return {};
-  return typeof value === 'object' && value !== null ? checkTlsOptions(value) : wrong('tls', 'true, or an object as tls.connect takes it', value);
+  return typeof value === 'object' && value !== null
+    ? checkTlsOptions(value)
+    : wrong('tls', 'true, or an object as tls.connect takes it', value);
 }

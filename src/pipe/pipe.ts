@@ -2,22 +2,22 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { inspect } from 'node:util';
-import { BoundRoute } from '../bound-route.ts';
-import { asCaller, checkBoolean, checkListener, checkNumber, wrong } from '../options.ts';
-import type { Route } from '../route.ts';
-import type { Channel } from './channel.ts';
-import type { Endpoint } from './endpoint.ts';
-import type { EndListener, MessageListener } from './inbox.ts';
-import type { Message, MessagePattern, PeerFilter } from './message-filter.ts';
+import { asCaller, checkBoolean, checkListener, checkNumber, wrong } from '../options/check.ts';
+import type { Route } from '../routes/route.ts';
+import type { Channel } from './sockets/channel.ts';
+import type { Endpoint } from '../address/endpoint.ts';
+import type { EndListener, MessageListener } from './messages/inbox.ts';
+import type { Message, MessagePattern, PeerFilter } from './messages/message-filter.ts';
 import { toNetSocket } from './net-socket.ts';
-import { misuse, PipeCore, type PipeCounters, type PipeSink } from './pipe-core.ts';
-import { toError, type Data, type Peer, toBytes, toPeer } from './pipe-input.ts';
+import { misuse } from '../errors/errors.ts';
+import { PipeCore, type PipeCounters, type PipeSink } from './pipe-core.ts';
+import { destroyReason, type PipeData, type PipePeer, toBytes, toPeer } from './pipe-input.ts';
 import type { PipeSettings } from './pipe-options.ts';
 import type { Protocol } from './protocol.ts';
-import type { ReceiveOptions } from './receive-options.ts';
+import type { ReceiveOptions } from './messages/receive-options.ts';
 import { relayPipes } from './relay.ts';
 import { PipeStream } from './stream.ts';
-import { Subscription, type SubscriptionOptions } from './subscription.ts';
+import { Subscription, type SubscriptionOptions } from './messages/subscription.ts';
 
 /** Events of a pipe. */
 export interface PipeEvents {
@@ -28,8 +28,8 @@ export interface PipeEvents {
   /** Nothing more will happen. Always the last. */
   close: [];
   /**
-   * What went wrong. Unlike that of other emitters it may go without a listener: the error is also what `recv`, `send` and
-   * iteration reject with. For UDP the pipe goes on after it.
+   * What went wrong. Unlike that of other emitters it may go without a listener: the error is also what `recv`, `send`
+   * and iteration reject with. For UDP the pipe goes on after it.
    */
   error: [error: Error];
 }
@@ -37,8 +37,8 @@ export interface PipeEvents {
 /**
  * A connection, or a UDP socket, that leaves by a route. {@link pipeOpen} makes one.
  *
- * As Node's own sockets it keeps the process alive while it is open, unless {@link Pipe.unref} is called; a `recv` that waits
- * makes no difference to that.
+ * As Node's own sockets it keeps the process alive while it is open, unless {@link Pipe.unref} is called; a `recv` that
+ * waits makes no difference to that.
  *
  * @example
  * const pipe = await pipeOpen(TCP, ['example.net', 80], route);
@@ -52,9 +52,9 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   #stream: PipeStream | undefined;
 
   /** @internal */
-  constructor(channel: Channel, settings: PipeSettings, route: Route | BoundRoute | undefined, isInner = false) {
+  constructor(channel: Channel, settings: PipeSettings, route: Route | undefined, isInner = false) {
     super();
-    this.#route = route instanceof BoundRoute ? route.route : route;
+    this.#route = route;
     this.core = new PipeCore(this, channel, settings, isInner);
   }
 
@@ -104,8 +104,8 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /** Why the socket could not be tied to the route's interface; undefined if it is, or need not be. */
-  get interfaceRefused(): string | undefined {
-    return this.core.channel.socket?.interfaceRefused;
+  get interfaceBindError(): string | undefined {
+    return this.core.channel.socket?.interfaceBindError;
   }
 
   /** Bytes that the kernel took. */
@@ -134,14 +134,14 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /**
-   * Sends. Sends are in order; each settles when the kernel has taken all of it, so awaiting them is the back pressure. Do not
-   * change the bytes before that. Text goes as UTF-8.
+   * Sends. Sends are in order; each settles when the kernel has taken all of it, so awaiting them is the back pressure.
+   * Do not change the bytes before that. Text goes as UTF-8.
    *
    * @param to for UDP pipes without a destination of their own: whom to
-   * @throws system errors in Node's shape: `send EMSGSIZE`, `write EPIPE`, `send EACCES`; RoutePoolError `ERR_ROUTEPOOL_CLOSED`
-   *   after a close, `ERR_ROUTEPOOL_OPTION`
+   * @throws system errors in Node's shape: `send EMSGSIZE`, `write EPIPE`, `send EACCES`; RoutePoolError
+   *   `ERR_ROUTEPOOL_CLOSED` after a close, `ERR_ROUTEPOOL_OPTION`
    */
-  send(data: Data, to?: Peer): Promise<void> {
+  send(data: PipeData, to?: PipePeer): Promise<void> {
     try {
       const bytes = toBytes(data);
       const peer = to === undefined ? undefined : toPeer(to, this.core.channel.protocol);
@@ -153,18 +153,19 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /**
-   * As {@link Pipe.send} without a promise: `done` is called when the kernel has taken it; gives whether it has been called
-   * already. @internal
+   * As {@link Pipe.send} without a promise: `done` is called when the kernel has taken it; gives whether it has been
+   * called already. @internal
    */
   sendNow(data: Uint8Array, to: Endpoint | undefined, done: (error?: Error) => void): boolean {
     return this.core.sendNow(data, to, done);
   }
 
   /**
-   * The next message. `undefined`: nothing has come within `timeoutMs`. `null`: nothing will come any more, the peer has ended or
-   * the pipe is closed. Of a TCP pipe a message is a piece of the stream, cut anywhere.
+   * The next message. `undefined`: nothing has come within `timeoutMs`. `null`: nothing will come any more, the peer
+   * has ended or the pipe is closed. Of a TCP pipe a message is a piece of the stream, cut anywhere.
    *
-   * @throws what ended the pipe (`read ECONNRESET`); for UDP also `recvmsg ECONNREFUSED`, after which the pipe goes on; AbortError
+   * @throws what ended the pipe (`read ECONNRESET`); for UDP also `recvmsg ECONNREFUSED`, after which the pipe goes on;
+   *   AbortError
    */
   async recv(options?: ReceiveOptions): Promise<Buffer | undefined | null> {
     const message = await this.core.inbox.recv(options, this.recv);
@@ -176,7 +177,10 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this.core.inbox.recv(options, this.recvFrom);
   }
 
-  /** The messages, those like `filter` if it is given, until the end. While its queue is full the pipe stops reading; leaving the loop ends it. */
+  /**
+   * The messages, those like `filter` if it is given, until the end. While its queue is full the pipe stops reading;
+   * leaving the loop ends it.
+   */
   messages(filter?: MessagePattern): AsyncIterableIterator<Message> {
     return this.core.inbox.messages(filter, this.messages);
   }
@@ -187,8 +191,8 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /**
-   * Messages like a pattern, from a peer if one is given, in a queue of their own: see {@link Subscription}. Without arguments
-   * all of them.
+   * Messages like a pattern, from a peer if one is given, in a queue of their own: see {@link Subscription}. Without
+   * arguments all of them.
    */
   subscribe(pattern?: MessagePattern, from?: PeerFilter, options?: SubscriptionOptions): Subscription {
     return this.core.inbox.subscribe(pattern, from, options, this.subscribe);
@@ -213,7 +217,10 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this;
   }
 
-  /** The function is called once when nothing more will come, with the error if there was one; soon, if that is so already. */
+  /**
+   * The function is called once when nothing more will come, with the error if there was one; soon, if that is so
+   * already.
+   */
   addEndListener(listener: EndListener): this {
     checkListener(listener, this.addEndListener);
     this.core.inbox.addEndListener(listener);
@@ -234,10 +241,11 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
   }
 
   /**
-   * Sends what this pipe receives to the other's peer, and the other way round, in the addon. Gives the bytes of both directions, when both
-   * peers have ended, one pipe has failed or is closed.
+   * Sends what this pipe receives to the other's peer, and the other way round, in the addon. Gives the bytes of both
+   * directions, when both peers have ended, one pipe has failed or is closed.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a pipe that is in use otherwise, `ERR_ROUTEPOOL_CLOSED`; both pipes are then as they were
+   * @throws RoutePoolError `ERR_ROUTEPOOL_MISUSE` for a pipe that is in use otherwise, `ERR_ROUTEPOOL_CLOSED`; both
+   *   pipes are then as they were
    */
   async relay(other: Pipe): Promise<{ bytesForward: number; bytesBack: number }> {
     if (!(other instanceof Pipe)) asCaller(this.relay, () => wrong('other', 'a pipe', other));
@@ -248,7 +256,10 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     });
   }
 
-  /** Its bytes as a Duplex, like a `net.Socket`: for `http.Agent`, `tls.connect`, undici and streams. Always the same one. */
+  /**
+   * Its bytes as a Duplex, like a `net.Socket`: for `http.Agent`, `tls.connect`, undici and streams. Always the same
+   * one.
+   */
   stream(): PipeStream {
     this.#stream ??= new PipeStream(this, this.core.settings);
     return this.#stream;
@@ -263,14 +274,16 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return toNetSocket(this);
   }
 
-  /** Ends the sending side, after all that was sent before: the peer then gets an end, and may go on sending. TCP only. */
+  /**
+   * Ends the sending side, after all that was sent before: the peer then gets an end, and may go on sending. TCP only.
+   */
   end(): Promise<void> {
     return this.core.end();
   }
 
   /**
-   * Closes it in order: what was sent goes out first, then the peer gets an end. `recv` gives `null` once what had arrived is
-   * received. Twice is fine. To close at once: {@link Pipe.destroy}.
+   * Closes it in order: what was sent goes out first, then the peer gets an end. `recv` gives `null` once what had
+   * arrived is received. Idempotent. To close at once: {@link Pipe.destroy}.
    */
   close(): Promise<void> {
     return this.core.close();
@@ -278,7 +291,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** Closes it at once; what waits to be sent is lost. With an error: whoever waits gets it. */
   destroy(error?: Error): this {
-    void this.core.finish(toError(error), false);
+    void this.core.finish(destroyReason(error), false);
     return this;
   }
 
@@ -308,7 +321,14 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
 
   /** Ask a silent peer whether it is still there (`SO_KEEPALIVE`), after a time without traffic. */
   setKeepAlive(on = false, initialDelayMs = 0): this {
-    const [checked, delayMs] = asCaller(this.setKeepAlive, () => [checkBoolean('on', on) ?? false, checkNumber('initialDelayMs', initialDelayMs, 0, 2 ** 31 - 1, false) ?? 0] as const);
+    const [checked, delayMs] = asCaller(
+      this.setKeepAlive,
+      () =>
+        [
+          checkBoolean('on', on) ?? false,
+          checkNumber('initialDelayMs', initialDelayMs, 0, 2 ** 31 - 1, false) ?? 0,
+        ] as const,
+    );
     this.core.channel.setKeepAlive(checked, delayMs);
     return this;
   }

@@ -1,8 +1,8 @@
 /** Bytes of one pipe to the other, both ways, without crossing into JavaScript. */
-import { RoutePoolError } from '../errors.ts';
+import { misuse } from '../errors/errors.ts';
 import type { Pipe } from './pipe.ts';
-import type { Message } from './message-filter.ts';
-import type { SocketChannel } from './socket-channel.ts';
+import type { Message } from './messages/message-filter.ts';
+import type { SocketChannel } from './sockets/socket-channel.ts';
 import { isIcmp, systemError } from './system-errors.ts';
 
 /** How long to wait for room in a socket that nobody watches any more, in milliseconds. */
@@ -17,14 +17,19 @@ export interface Relayed {
 }
 
 /**
- * Relays until both sides have ended (TCP), one fails, or one of the pipes is closed; gives what was moved. Both pipes are closed
- * then. What waits in them goes first.
+ * Relays until both sides have ended (TCP), one fails, or one of the pipes is closed; gives what was moved. Both pipes
+ * are closed then. What waits in them goes first.
  */
-export async function relayPipes(a: Pipe, b: Pipe, begin: (relay: Relayed) => void): Promise<{ bytesForward: number; bytesBack: number }> {
+export async function relayPipes(
+  a: Pipe,
+  b: Pipe,
+  begin: (relay: Relayed) => void,
+): Promise<{ bytesForward: number; bytesBack: number }> {
   // Looked at before either is given away: a pipe whose relay is refused stays as it was.
   for (const pipe of [a, b]) {
     pipe.core.checkHandOver('relayed');
-    if (pipe.remote === undefined) throw new RoutePoolError('ERR_ROUTEPOOL_MISUSE', 'a UDP pipe without a destination has no peer to relay to: open it with one');
+    if (pipe.remote === undefined)
+      throw misuse('a UDP pipe without a destination has no peer to relay to: open it with one');
   }
   try {
     return await start(a, b, begin);
@@ -36,9 +41,16 @@ export async function relayPipes(a: Pipe, b: Pipe, begin: (relay: Relayed) => vo
   }
 }
 
-async function start(a: Pipe, b: Pipe, begin: (relay: Relayed) => void): Promise<{ bytesForward: number; bytesBack: number }> {
+async function start(
+  a: Pipe,
+  b: Pipe,
+  begin: (relay: Relayed) => void,
+): Promise<{ bytesForward: number; bytesBack: number }> {
   const [fromA, fromB] = await Promise.all([a.core.handOver('relayed'), b.core.handOver('relayed')]);
-  const before = { forward: await pass(fromA.messages, fromB.channel), back: await pass(fromB.messages, fromA.channel) };
+  const before = {
+    forward: await pass(fromA.messages, fromB.channel),
+    back: await pass(fromB.messages, fromA.channel),
+  };
   return new Promise((resolve, reject) => {
     let isOver = false;
     const end = (error?: Error) => {
@@ -48,11 +60,14 @@ async function start(a: Pipe, b: Pipe, begin: (relay: Relayed) => void): Promise
       relay.end();
       void a.core.finish(error, false);
       void b.core.finish(error, false);
-      if (error === undefined) resolve({ bytesForward: before.forward + last.forward, bytesBack: before.back + last.back });
+      if (error === undefined)
+        resolve({ bytesForward: before.forward + last.forward, bytesBack: before.back + last.back });
       else reject(error);
     };
     let last: { forward: number; back: number } | undefined;
-    const relay = fromA.channel.relay(fromB.channel, (errno) => end(errno === 0 ? undefined : systemError(errno, 'relay', b.remote, a.local)));
+    const relay = fromA.channel.relay(fromB.channel, (errno) =>
+      end(errno === 0 ? undefined : systemError(errno, 'relay', b.remote, a.local)),
+    );
     const moved = () => last ?? relay.moved();
     begin({
       // What was passed on before counts as sent; as received it was counted when it came.

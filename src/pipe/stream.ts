@@ -2,12 +2,12 @@
 import type { AddressInfo } from 'node:net';
 import type * as NodeStream from 'node:stream';
 import { STREAM_BATCH_BYTES } from '../defaults.ts';
-import { laterClass, stream } from '../node-modules.ts';
-import { checkNumber } from '../options.ts';
-import type { Sender } from './message-filter.ts';
+import { lazyClass, stream } from '../node-modules.ts';
+import { checkNumber } from '../options/check.ts';
+import type { Sender } from './messages/message-filter.ts';
 
 /** Node's, whose module is loaded with the first stream. */
-const Duplex: typeof NodeStream.Duplex = laterClass(() => stream().Duplex);
+const Duplex: typeof NodeStream.Duplex = lazyClass(() => stream().Duplex);
 
 /** What a stream needs of a pipe. */
 export interface StreamPipe {
@@ -57,9 +57,9 @@ export interface StreamOptions {
 export type StreamOrigin = StreamPipe | ((signal: AbortSignal) => Promise<StreamPipe>);
 
 /**
- * A pipe as a Duplex, with what `http`, `https`, `tls` and undici expect of a `net.Socket`: half-close, back pressure in both
- * directions, `setNoDelay`, `setKeepAlive`, `setTimeout`, `ref`, `unref`, addresses and byte counts, `connect` when it was made
- * before its connection.
+ * A pipe as a Duplex, with what `http`, `https`, `tls` and undici expect of a `net.Socket`: half-close, back pressure
+ * in both directions, `setNoDelay`, `setKeepAlive`, `setTimeout`, `ref`, `unref`, addresses and byte counts, `connect`
+ * when it was made before its connection.
  *
  * Over UDP each write is a datagram, and each `data` event is one while the stream flows.
  */
@@ -73,7 +73,9 @@ export class PipeStream extends Duplex {
   #isEnded = false;
   #onClosed: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Milliseconds of silence after which `timeout` is emitted; undefined until {@link PipeStream.setTimeout} was called. */
+  /**
+   * Milliseconds of silence after which `timeout` is emitted; undefined until {@link PipeStream.setTimeout} was called.
+   */
   timeout: number | undefined;
 
   /** @internal */
@@ -90,19 +92,22 @@ export class PipeStream extends Duplex {
   /** Node calls it before anything is read, written or destroyed. @internal */
   override _construct(done: (error?: Error) => void): void {
     if (this.#open === undefined || this.#stop === undefined) return done();
-    this.#open(this.#stop.signal).then((pipe) => {
-      this.#attach(pipe);
-      for (const wish of this.#wishes.values()) wish(pipe);
-      this.#wishes.clear();
-      done();
-      if (this.destroyed) return;
-      this.emit('connect');
-      this.emit('ready');
-    }, (error: Error) => {
-      // Whoever destroyed it while it was connecting has given it up, and is told no error for that.
-      if (this.destroyed) done();
-      else done(error);
-    });
+    this.#open(this.#stop.signal).then(
+      (pipe) => {
+        this.#attach(pipe);
+        for (const wish of this.#wishes.values()) wish(pipe);
+        this.#wishes.clear();
+        done();
+        if (this.destroyed) return;
+        this.emit('connect');
+        this.emit('ready');
+      },
+      (error: Error) => {
+        // Whoever destroyed it while it was connecting has given it up, and is told no error for that.
+        if (this.destroyed) done();
+        else done(error);
+      },
+    );
   }
 
   #attach(pipe: StreamPipe): void {
@@ -161,7 +166,8 @@ export class PipeStream extends Duplex {
     this.#alive();
     const pipe = this.#pipe;
     if (pipe === undefined) return done();
-    // Headers and body of a request come as several small chunks: together they are one system call. Datagrams stay apart.
+    // Headers and body of a request come as several small chunks: together they are one system call. Datagrams stay
+    // apart.
     let next = 0;
     const send = (error?: Error): void => {
       if (error !== undefined || next === chunks.length) return done(error);
@@ -221,7 +227,9 @@ export class PipeStream extends Duplex {
 
   /** `SO_KEEPALIVE`, with the milliseconds until the first probe; 0 leaves those as they are. */
   setKeepAlive(enable = false, initialDelayMs = 0): this {
-    return this.#wish('keepAlive', (pipe) => pipe.setKeepAlive(Boolean(enable), Math.min(Math.max(Number(initialDelayMs) || 0, 0), 2 ** 31 - 1)));
+    return this.#wish('keepAlive', (pipe) =>
+      pipe.setKeepAlive(Boolean(enable), Math.min(Math.max(Number(initialDelayMs) || 0, 0), 2 ** 31 - 1)),
+    );
   }
 
   /** Emits `timeout` after this many milliseconds without a byte in either direction; 0 switches it off. */

@@ -1,9 +1,20 @@
 /** Error numbers of the system, and the errors that Node makes of them. */
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from '../address/endpoint.ts';
 
-const { EAGAIN, EWOULDBLOCK, ENOBUFS, ENOMEM, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET } = constants.errno;
+const {
+  EAGAIN,
+  EWOULDBLOCK,
+  ENOBUFS,
+  ENOMEM,
+  ENOTCONN,
+  ETIMEDOUT,
+  ECONNREFUSED,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  ECONNRESET,
+} = constants.errno;
 
 /** Whether the kernel has no room now, and will have later. ENOBUFS: the queue of the device is full (udp(7)). */
 export function isFull(errno: number): boolean {
@@ -27,9 +38,9 @@ export const TIMED_OUT: number = -ETIMEDOUT;
 const ours = new WeakSet<Error>();
 
 /**
- * The error for one of those who wait for it: a copy with the stack of that wait, if it is one of the system. Called in an `async`
- * function that awaits, V8 goes on from there to the lines that await it, which costs nothing until something fails. What somebody
- * else made stays what it is.
+ * The error for one of those who wait for it: a copy with the stack of that wait, if it is one of the system. Called in
+ * an `async` function that awaits, V8 goes on from there to the lines that await it, which costs nothing until
+ * something fails. What somebody else made stays what it is.
  */
 export function forWaiter(error: unknown): unknown {
   if (!(error instanceof Error) || !ours.has(error)) return error;
@@ -39,7 +50,12 @@ export function forWaiter(error: unknown): unknown {
 }
 
 /** An error as Node's own sockets have it: `connect ECONNREFUSED 192.0.2.1:80`. */
-export function systemError(errno: number, syscall: string, remote: Endpoint | undefined, local: Endpoint | undefined): NodeJS.ErrnoException {
+export function systemError(
+  errno: number,
+  syscall: string,
+  remote: Endpoint | undefined,
+  local: Endpoint | undefined,
+): NodeJS.ErrnoException {
   let code: string;
   try {
     code = getSystemErrorName(errno);

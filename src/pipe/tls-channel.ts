@@ -1,19 +1,26 @@
 /** TLS over a pipe, as a channel for another pipe. */
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { abortError } from '../errors.ts';
-import { isIP } from '../is-ip.ts';
+import { abortError } from '../errors/errors.ts';
+import { isIP } from '../address/is-ip.ts';
 import { tls } from '../node-modules.ts';
-import type { Channel, ChannelEvents } from './channel.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Channel, ChannelEvents } from './sockets/channel.ts';
+import type { Endpoint } from '../address/endpoint.ts';
 import type { Pipe } from './pipe.ts';
 import { type Protocol, TCP } from './protocol.ts';
 import { PipeStream } from './stream.ts';
 import { systemError, TIMED_OUT } from './system-errors.ts';
 
 /** Makes the handshake over an open connection, which is closed if it fails. @internal */
-export function secure(inner: Pipe, options: ConnectionOptions, host: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<TlsChannel> {
+export function secure(
+  inner: Pipe,
+  options: ConnectionOptions,
+  host: string,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<TlsChannel> {
   return new Promise((resolve, reject) => {
-    // The name is what the certificate is checked for; addresses are none in the extension (RFC 6066, section 3), but are checked.
+    // The name is what the certificate is checked for; addresses are none in the extension (RFC 6066, section 3), but
+    // are checked.
     const names = isIP(host) === 0 ? { servername: host, host } : { host };
     const socket = tls().connect({ ...names, ...options, socket: new PipeStream(inner, { allowHalfOpen: true }) });
     const end = () => {

@@ -1,6 +1,6 @@
 /**
- * For testing programs that use the network: a NAT and a STUN server that exist only in this process, on loopback addresses.
- * Import from `routepool/testing`.
+ * For testing programs that use the network: a NAT and a STUN server that exist only in this process, on loopback
+ * addresses. Import from `routepool/testing`.
  *
  * @packageDocumentation
  */

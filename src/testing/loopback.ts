@@ -66,7 +66,9 @@ export class Sockets {
     const sockets = await Promise.all(this.#open.values());
     this.#open.clear();
     this.#opened.clear();
-    await Promise.all(sockets.map((socket) => socket && new Promise<void>((resolve) => void socket.close(() => resolve()))));
+    await Promise.all(
+      sockets.map((socket) => socket && new Promise<void>((resolve) => void socket.close(() => resolve()))),
+    );
   }
 
   #socketAt(endpoint: string): Promise<Socket | undefined> {
@@ -120,12 +122,12 @@ export class Sockets {
 let blocks = 0;
 
 /**
- * A /24 of loopback addresses that nothing else in this process uses, such as `127.81.7.`. Other processes most likely use another
- * one; the ports are free in any case.
+ * A /24 of loopback addresses that nothing else in this process uses, such as `127.81.7.`. Other processes most likely
+ * use another one; the ports are free in any case.
  *
  * @internal
  */
 export function freshBlock(): string {
   const n = process.pid * 61 + blocks++ * 7;
-  return `127.${64 + (n >> 8) % 128}.${n & 255}.`;
+  return `127.${64 + ((n >> 8) % 128)}.${n & 255}.`;
 }

@@ -1,5 +1,5 @@
 /** A way that loses, delays and doubles datagrams. */
-import { checkNames, checkNumber, wrong } from '../options.ts';
+import { checkNames, checkNumber, wrong } from '../options/check.ts';
 
 /** What a way does to datagrams, each way. By default nothing. */
 export interface PathOptions {
@@ -15,10 +15,22 @@ export interface PathOptions {
 
 /** @internal */
 export function checkPath(option: string, value: unknown): Required<{ [K in keyof PathOptions]: number }> {
-  const given = checkNames(value === undefined ? {} : typeof value === 'object' && value !== null ? value : wrong(option, 'an object like { loss: 0.1 }', value), ['loss', 'duplication', 'delayMs', 'jitterMs']);
+  const given = checkNames(
+    value === undefined
+      ? {}
+      : typeof value === 'object' && value !== null
+        ? value
+        : wrong(option, 'an object like { loss: 0.1 }', value),
+    ['loss', 'duplication', 'delayMs', 'jitterMs'],
+  );
   const share = (name: 'loss' | 'duplication') => checkNumber(`${option}.${name}`, given[name], 0, 1, false) ?? 0;
   const time = (name: 'delayMs' | 'jitterMs') => checkNumber(`${option}.${name}`, given[name], 0, 60_000, false) ?? 0;
-  return { loss: share('loss'), duplication: share('duplication'), delayMs: time('delayMs'), jitterMs: time('jitterMs') };
+  return {
+    loss: share('loss'),
+    duplication: share('duplication'),
+    delayMs: time('delayMs'),
+    jitterMs: time('jitterMs'),
+  };
 }
 
 /** The way at work; what is random follows from the seed. @internal */

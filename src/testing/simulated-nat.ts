@@ -1,7 +1,8 @@
 /** A NAT in this process, with real sockets on loopback addresses. */
-import { simulateNat, type NatRules } from '../binding.ts';
-import { RoutePoolError, unwrap } from '../errors.ts';
-import { asCaller, checkBoolean, checkChoice, checkNames, checkNumber, wrong } from '../options.ts';
+import { simulateNat, type NatRules } from '../native/binding.ts';
+import { RoutePoolError } from '../errors/errors.ts';
+import { unwrap } from '../native/failure.ts';
+import { asCaller, checkBoolean, checkChoice, checkNames, checkNumber, wrong } from '../options/check.ts';
 import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts';
 import { checkPath, Path, type PathOptions } from './path.ts';
 import { bindFour, faultForAddon, ServerRules, type ServerFault } from './stun-server.ts';
@@ -16,7 +17,10 @@ export interface SimulatedNatOptions {
   allocation?: 'equal' | 'preserving' | 'independent' | 'dependent' | 'random' | undefined;
   /** The distance or step of `preserving`, `independent` and `dependent`, in ports, 1 to 65,535; 2 by default. */
   step?: number | undefined;
-  /** How many external addresses it has, 1 to 90; 1 by default. With `arbitrary` pooling each mapping takes one of them at random. */
+  /**
+   * How many external addresses it has, 1 to 90; 1 by default. With `arbitrary` pooling each mapping takes one of them
+   * at random.
+   */
   externals?: number | undefined;
   /** Whether a host keeps one external address (`paired`, the default), or each mapping takes any. */
   pooling?: 'paired' | 'arbitrary' | undefined;
@@ -48,7 +52,9 @@ export interface SimulatedNatCounters {
   readonly lost: number;
 }
 
-/** The NATs of this process by the beginning of their addresses: a host behind one may send to the outside of another. */
+/**
+ * The NATs of this process by the beginning of their addresses: a host behind one may send to the outside of another.
+ */
 const nats = new Map<string, SimulatedNat>();
 
 /** The parts of a block: hosts inside are .1 to .99, external addresses from .101, servers from .201. */
@@ -56,15 +62,16 @@ const FIRST_EXTERNAL = 101;
 const FIRST_SERVER = 201;
 
 /**
- * A NAT for tests. Hosts behind it are sockets that are bound to its inside addresses ({@link SimulatedNat.host}); what they send to
- * its STUN servers, to the external address of another SimulatedNat of this process, or to an address that stands for a host outside
- * ({@link SimulatedNat.reach}) is translated and filtered as a NAT of that kind does. All of it is UDP over real sockets on
- * 127.0.0.0/8; nothing leaves the machine.
+ * A NAT for tests. Hosts behind it are sockets that are bound to its inside addresses ({@link SimulatedNat.host}); what
+ * they send to its STUN servers, to the external address of another SimulatedNat of this process, or to an address that
+ * stands for a host outside ({@link SimulatedNat.reach}) is translated and filtered as a NAT of that kind does. All of
+ * it is UDP over real sockets on 127.0.0.0/8; nothing leaves the machine.
  *
- * The 1,024 external ports that were used last are held open; an older one is opened again when a host inside sends from it.
+ * The 1,024 external ports that were used last are held open; an older one is opened again when a host inside sends
+ * from it.
  *
- * Linux and Windows. With mapping `none`, hosts outside reach inside addresses without being filtered, since these are the same; its
- * own STUN servers are filtered.
+ * Linux and Windows. With mapping `none`, hosts outside reach inside addresses without being filtered, since these are
+ * the same; its own STUN servers are filtered.
  *
  * @example
  * const nat = await SimulatedNat.listen({ mapping: 'address-and-port-dependent' });
@@ -89,7 +96,15 @@ export class SimulatedNat implements AsyncDisposable {
   /** Its external addresses. */
   readonly externals: readonly string[];
 
-  private constructor(rules: NatRules, sockets: Sockets, path: Path, block: string, blocked: boolean, servers: ReadonlyMap<string, ServerRules>, externals: readonly string[]) {
+  private constructor(
+    rules: NatRules,
+    sockets: Sockets,
+    path: Path,
+    block: string,
+    blocked: boolean,
+    servers: ReadonlyMap<string, ServerRules>,
+    externals: readonly string[],
+  ) {
     this.#rules = rules;
     this.#sockets = sockets;
     this.#path = path;
@@ -105,10 +120,13 @@ export class SimulatedNat implements AsyncDisposable {
   /**
    * Makes a NAT.
    *
-   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option; a system error if loopback addresses cannot be bound
+   * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option; a system error if loopback addresses cannot be
+   *   bound
    */
   static async listen(options: SimulatedNatOptions = {}): Promise<SimulatedNat> {
-    const { kind, blocked, servers, faults, path, seed } = asCaller(SimulatedNat.listen, () => check(options));
+    const { kind, blocked, servers, faults, path, seed } = asCaller(SimulatedNat.listen, () =>
+      checkNatOptions(options),
+    );
     const block = freshBlock();
     const externals = Array.from({ length: kind.externals }, (_, i) => `${block}${FIRST_EXTERNAL + i}`);
     const rules = unwrap(simulateNat({ ...kind, externals, seed: BigInt(seed) }), SimulatedNat.listen);
@@ -140,19 +158,28 @@ export class SimulatedNat implements AsyncDisposable {
    */
   host(n = 1): string {
     if (!Number.isInteger(n) || n < 1 || n >= FIRST_EXTERNAL - 1) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an integer from 1 to ${FIRST_EXTERNAL - 2} for \`n\` but received ${String(n)}`, { option: 'n' });
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_OPTION',
+        `expected an integer from 1 to ${FIRST_EXTERNAL - 2} for \`n\` but received ${String(n)}`,
+        { option: 'n' },
+      );
     }
     return `${this.#block}${n}`;
   }
 
   /**
-   * The address and port by which hosts inside reach a host outside that is no part of a simulation, such as a server of your own
-   * at `127.0.0.1:5000`. It sees the NAT's external address; hosts inside see its answers come from what is given here.
+   * The address and port by which hosts inside reach a host outside that is no part of a simulation, such as a server
+   * of your own at `127.0.0.1:5000`. It sees the NAT's external address; hosts inside see its answers come from what is
+   * given here.
    */
   async reach(endpoint: string): Promise<string> {
     const { ip, port } = splitEndpoint(endpoint);
     if (ip === '' || !Number.isInteger(port) || port < 1 || port > 65_535) {
-      throw new RoutePoolError('ERR_ROUTEPOOL_OPTION', `expected an endpoint like '127.0.0.1:5000' for \`endpoint\` but received '${endpoint}'`, { option: 'endpoint' });
+      throw new RoutePoolError(
+        'ERR_ROUTEPOOL_OPTION',
+        `expected an endpoint like '127.0.0.1:5000' for \`endpoint\` but received '${endpoint}'`,
+        { option: 'endpoint' },
+      );
     }
     return this.#standFor(endpoint);
   }
@@ -168,7 +195,7 @@ export class SimulatedNat implements AsyncDisposable {
     return this;
   }
 
-  /** Closes all of its sockets. Twice is fine. */
+  /** Closes all of its sockets. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
     nats.delete(this.#block);
@@ -239,7 +266,11 @@ export class SimulatedNat implements AsyncDisposable {
     this.#path.carry(() => {
       // Endpoints of simulations can be sent from; for any other host an address of ours stands.
       if (behind(from) !== undefined) this.#sender(from).#sockets.send(bytes, from, inside);
-      else void this.#standFor(from).then((stand) => this.#sockets.send(bytes, stand, inside), () => undefined);
+      else
+        void this.#standFor(from).then(
+          (stand) => this.#sockets.send(bytes, stand, inside),
+          () => undefined,
+        );
     });
   }
 
@@ -268,7 +299,7 @@ function behind(endpoint: string): SimulatedNat | undefined {
 
 const DEPENDENCE = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent'] as const;
 
-function check(options: unknown) {
+function checkNatOptions(options: unknown) {
   const given = checkNames(options, [
     'mapping',
     'filtering',
@@ -288,13 +319,16 @@ function check(options: unknown) {
   const symmetric = mapping === 'address-dependent' || mapping === 'address-and-port-dependent';
   const servers = checkNumber('servers', given.servers, 0, 10, true) ?? 1;
   const faults: unknown = given.faults ?? [];
-  if (!Array.isArray(faults) || faults.length > servers) wrong('faults', `a list of at most ${servers}, one for each server,`, faults);
+  if (!Array.isArray(faults) || faults.length > servers)
+    wrong('faults', `a list of at most ${servers}, one for each server,`, faults);
   faults.forEach((fault, i) => void faultForAddon(`faults[${i}]`, fault));
   return {
     kind: {
       mapping,
       filtering: checkChoice('filtering', given.filtering, DEPENDENCE) ?? 'address-and-port-dependent',
-      allocation: checkChoice('allocation', given.allocation, ['equal', 'preserving', 'independent', 'dependent', 'random']) ?? (symmetric ? 'random' : 'equal'),
+      allocation:
+        checkChoice('allocation', given.allocation, ['equal', 'preserving', 'independent', 'dependent', 'random']) ??
+        (symmetric ? 'random' : 'equal'),
       step: checkNumber('step', given.step, 1, 65_535, true) ?? 2,
       externals: checkNumber('externals', given.externals, 1, 90, true) ?? (given.pooling === 'arbitrary' ? 2 : 1),
       arbitrary: checkChoice('pooling', given.pooling, ['paired', 'arbitrary']) === 'arbitrary',

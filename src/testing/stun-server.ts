@@ -1,18 +1,17 @@
 /** A STUN server with faults as told. */
-import { StunRules } from '../binding.ts';
-import { isIPv4 } from '../is-ip.ts';
-import { asCaller, checkNames, checkNumber, wrong } from '../options.ts';
+import { StunRules } from '../native/binding.ts';
+import { isIPv4 } from '../address/is-ip.ts';
+import { asCaller, checkNames, checkNumber, wrong } from '../options/check.ts';
 import { endpointText, freshBlock, Sockets, splitEndpoint } from './loopback.ts';
 import { checkPath, Path, type PathOptions } from './path.ts';
 
 /**
- * What is wrong with a server:
- * `plain` knows nothing of RFC 5780 and answers 420 to its attributes; `ignores-change` neither, and ignores them; `other-same-ip`
- * tells its own address as the other one; `other-dead` tells another one where nothing answers; `dead` answers nothing;
- * `wrong-id-first` sends each answer with a wrong id before the right one; `noise` sends each cut short, from a wrong port, and
- * three times; `rewritten` has MAPPED-ADDRESS as something on the way would rewrite it; `no-response-port` refuses RESPONSE-PORT;
- * `lies` adds to the mapped port; `saysAddress` tells that endpoint in place of what it saw; `otherAddress` tells that other
- * address, such as a private one.
+ * What is wrong with a server: `plain` knows nothing of RFC 5780 and answers 420 to its attributes; `ignores-change`
+ * neither, and ignores them; `other-same-ip` tells its own address as the other one; `other-dead` tells another one
+ * where nothing answers; `dead` answers nothing; `wrong-id-first` sends each answer with a wrong id before the right
+ * one; `noise` sends each cut short, from a wrong port, and three times; `rewritten` has MAPPED-ADDRESS as something on
+ * the way would rewrite it; `no-response-port` refuses RESPONSE-PORT; `lies` adds to the mapped port; `saysAddress`
+ * tells that endpoint in place of what it saw; `otherAddress` tells that other address, such as a private one.
  */
 export type ServerFault =
   | 'plain'
@@ -56,19 +55,37 @@ export interface StunServerOptions {
   seed?: number | undefined;
 }
 
-const NAMES = ['plain', 'ignores-change', 'other-same-ip', 'other-dead', 'dead', 'wrong-id-first', 'noise', 'rewritten', 'no-response-port'] as const;
+const NAMES = [
+  'plain',
+  'ignores-change',
+  'other-same-ip',
+  'other-dead',
+  'dead',
+  'wrong-id-first',
+  'noise',
+  'rewritten',
+  'no-response-port',
+] as const;
 
 /** The fault's name and value in the addon. @internal */
 export function faultForAddon(option: string, fault: unknown): [name?: string, value?: string] {
   if (fault === undefined || fault === 'none') return [];
   if (NAMES.some((name) => name === fault)) return [fault as string];
   if (typeof fault === 'object' && fault !== null) {
-    const { lies, saysAddress, otherAddress } = fault as { lies?: unknown; saysAddress?: unknown; otherAddress?: unknown };
+    const { lies, saysAddress, otherAddress } = fault as {
+      lies?: unknown;
+      saysAddress?: unknown;
+      otherAddress?: unknown;
+    };
     if (Number.isInteger(lies) && (lies as number) >= 0 && (lies as number) <= 65_535) return ['lies', String(lies)];
     if (isEndpoint(saysAddress)) return ['says-address', saysAddress];
     if (isEndpoint(otherAddress)) return ['other-private', otherAddress];
   }
-  return wrong(option, `${NAMES.map((name) => `'${name}'`).join(', ')}, or { lies }, { saysAddress } or { otherAddress }`, fault);
+  return wrong(
+    option,
+    `${NAMES.map((name) => `'${name}'`).join(', ')}, or { lies }, { saysAddress } or { otherAddress }`,
+    fault,
+  );
 }
 
 function isEndpoint(value: unknown): value is string {
@@ -86,7 +103,12 @@ export class ServerRules {
   /** Datagrams that came. */
   requests = 0;
 
-  constructor(addresses: readonly [string, string], ports: readonly [number, number], fault: ServerFault | undefined, script?: StunServerOptions['script']) {
+  constructor(
+    addresses: readonly [string, string],
+    ports: readonly [number, number],
+    fault: ServerFault | undefined,
+    script?: StunServerOptions['script'],
+  ) {
     this.#rules = StunRules.at([...addresses], [...ports]);
     this.fault = fault;
     this.#script = script;
@@ -100,8 +122,8 @@ export class ServerRules {
 }
 
 /**
- * A STUN server of RFC 5780 in this process, with two addresses, two ports, and faults as told: for testing clients. It answers from
- * JavaScript, one datagram at a time; for real use there is the `StunServer` of `routepool`.
+ * A STUN server of RFC 5780 in this process, with two addresses, two ports, and faults as told: for testing clients. It
+ * answers from JavaScript, one datagram at a time; for real use there is the `StunServer` of `routepool`.
  *
  * @example
  * const server = await StunServer.listen({ fault: 'other-dead' });
@@ -128,7 +150,9 @@ export class StunServer implements AsyncDisposable {
    * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION` for a wrong option; a system error like `bind EADDRINUSE` otherwise
    */
   static async listen(options: StunServerOptions = {}): Promise<StunServer> {
-    const { addresses, ports, fault, script, path, seed } = asCaller(StunServer.listen, () => check(options));
+    const { addresses, ports, fault, script, path, seed } = asCaller(StunServer.listen, () =>
+      checkServerOptions(options),
+    );
     const way = new Path(path, seed);
     const started: { server?: StunServer } = {};
     const sockets = new Sockets((bytes, from, at) => {
@@ -174,7 +198,7 @@ export class StunServer implements AsyncDisposable {
     return this;
   }
 
-  /** Closes its sockets. Twice is fine. */
+  /** Closes its sockets. Idempotent. */
   async close(): Promise<void> {
     this.#path.close();
     await this.#sockets.close();
@@ -195,22 +219,38 @@ export class StunServer implements AsyncDisposable {
 }
 
 /** Binds both addresses with the same two ports. @internal */
-export async function bindFour(sockets: Sockets, addresses: readonly [string, string], ports: readonly [number, number]): Promise<[number, number]> {
+export async function bindFour(
+  sockets: Sockets,
+  addresses: readonly [string, string],
+  ports: readonly [number, number],
+): Promise<[number, number]> {
   const bound: number[] = [];
   for (const port of ports) bound.push(splitEndpoint(await sockets.listen(addresses[0], port)).port);
   for (const port of bound) await sockets.listen(addresses[1], port);
   return [bound[0] ?? 0, bound[1] ?? 0];
 }
 
-function check(options: unknown) {
-  const given = checkNames(options, ['addresses', 'ports', 'fault', 'script', 'path', 'seed'], { host: 'addresses', address: 'addresses', port: 'ports' });
+function checkServerOptions(options: unknown) {
+  const given = checkNames(options, ['addresses', 'ports', 'fault', 'script', 'path', 'seed'], {
+    host: 'addresses',
+    address: 'addresses',
+    port: 'ports',
+  });
   const block = freshBlock();
   const addresses = given.addresses ?? [`${block}201`, `${block}202`];
-  const twoIps = Array.isArray(addresses) && addresses.length === 2 && addresses.every((ip) => typeof ip === 'string' && isIPv4(ip)) && addresses[0] !== addresses[1];
+  const twoIps =
+    Array.isArray(addresses) &&
+    addresses.length === 2 &&
+    addresses.every((ip) => typeof ip === 'string' && isIPv4(ip)) &&
+    addresses[0] !== addresses[1];
   if (!twoIps) wrong('addresses', 'two different IPv4 addresses', addresses);
   const ports = given.ports ?? [0, 0];
-  const twoPorts = Array.isArray(ports) && ports.length === 2 && ports.every((port) => Number.isInteger(port) && port >= 0 && port <= 65_535);
-  if (!twoPorts || (ports[0] !== 0 && ports[0] === ports[1])) wrong('ports', 'two different integers from 0 to 65535', ports);
+  const twoPorts =
+    Array.isArray(ports) &&
+    ports.length === 2 &&
+    ports.every((port) => Number.isInteger(port) && port >= 0 && port <= 65_535);
+  if (!twoPorts || (ports[0] !== 0 && ports[0] === ports[1]))
+    wrong('ports', 'two different integers from 0 to 65535', ports);
   if (given.script !== undefined && typeof given.script !== 'function') wrong('script', 'a function', given.script);
   faultForAddon('fault', given.fault);
   return {

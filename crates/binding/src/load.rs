@@ -269,7 +269,7 @@ pub struct BoundAddress {
     /// Local port.
     pub port: u32,
     /// Why the socket could not be tied to the interface.
-    pub interface_refused: Option<String>,
+    pub interface_bind_error: Option<String>,
 }
 
 /// Binds a UDP socket to an address of this machine, looks at it and closes it again.
@@ -286,7 +286,7 @@ pub fn check_bind(options: BindOptions) -> Either<BoundAddress, Failure> {
         Ok(bound) => Either::A(BoundAddress {
             ip: bound.local.ip().to_string(),
             port: bound.local.port().into(),
-            interface_refused: refused(&bound.interface),
+            interface_bind_error: refused(&bound.interface),
         }),
         Err(error) => Either::B(Failure::from(&error)),
     }
@@ -373,9 +373,9 @@ pub struct LoadedFamily {
     /// Datagrams that were ignored: no STUN, forged, misdirected or double.
     pub ignored: u32,
     /// Why the socket could not be tied to the interface.
-    pub interface_refused: Option<String>,
+    pub interface_bind_error: Option<String>,
     /// Why there is no route with an external address.
-    pub why_none: Option<String>,
+    pub no_route_reason: Option<String>,
 }
 
 /// A loaded interface.
@@ -412,8 +412,8 @@ impl From<&Family> for LoadedFamily {
             routes: family.routes.iter().map(FoundRoute::from).collect(),
             seen: family.observations.iter().map(AddressSeen::from).collect(),
             ignored: ignored.garbage + ignored.forged + ignored.misdirected + ignored.duplicates,
-            interface_refused: refused(&family.binding),
-            why_none: family.why_none.clone(),
+            interface_bind_error: refused(&family.binding),
+            no_route_reason: family.why_none.clone(),
         }
     }
 }

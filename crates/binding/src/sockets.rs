@@ -83,7 +83,7 @@ pub struct UntiedSocket {
     /// Its number.
     pub id: u32,
     /// Why it could not be tied to the interface.
-    pub interface_refused: String,
+    pub interface_bind_error: String,
 }
 
 /// What a relay has moved.
@@ -168,7 +168,9 @@ fn answer(request: &mut [u8], opened: Result<Opened, Error>) -> Either3<u32, Unt
             answer_request(request, opened.local);
             match refused(&opened.interface) {
                 None => Either3::A(opened.id),
-                Some(interface_refused) => Either3::B(UntiedSocket { id: opened.id, interface_refused }),
+                Some(interface_bind_error) => {
+                    Either3::B(UntiedSocket { id: opened.id, interface_bind_error })
+                }
             }
         }
         Err(error) => Either3::C(Failure::from(&error)),

@@ -86,9 +86,9 @@ pub struct WatchCounters {
     /// `netlink` or `polling`.
     pub method: String,
     /// Looks at all interfaces.
-    pub looks: f64,
+    pub scans: f64,
     /// Messages of the system that could mean a change.
-    pub notices: f64,
+    pub events: f64,
     /// Messages that said what was known.
     pub repeated: f64,
     /// Overflows of the system's buffer.
@@ -171,8 +171,8 @@ impl From<Counters> for WatchCounters {
     fn from(counters: Counters) -> Self {
         Self {
             method: counters.method.as_str().to_owned(),
-            looks: counters.looks as f64,
-            notices: counters.notices as f64,
+            scans: counters.looks as f64,
+            events: counters.notices as f64,
             repeated: counters.repeated as f64,
             overflows: counters.overflows as f64,
             disconnects: counters.disconnects as f64,
@@ -228,7 +228,7 @@ impl From<&Change> for ChangeFacts {
                 ..Self::default()
             },
             Change::Woken { slept } => Self {
-                kind: "woken".to_owned(),
+                kind: "resumed".to_owned(),
                 slept_ms: Some(slept.as_secs_f64() * 1_000.0),
                 ..Self::default()
             },

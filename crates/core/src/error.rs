@@ -78,7 +78,7 @@ impl Error {
     pub fn option(&self) -> Option<&'static str> {
         match self {
             Self::Block(_) | Self::NotLocal(_) => Some("blocks"),
-            Self::Server(_) => Some("server"),
+            Self::Server(_) => Some("servers"),
             Self::State(_) => Some("state"),
             Self::NoInterface(_) => Some("interface"),
             Self::Option { option, .. } => Some(option),

@@ -49,7 +49,7 @@ impl FromStr for ServerAddr {
         }
         if text.contains(',') {
             return Err(wrong(
-                "expected one server, but a comma is in none: name each by itself in `server`".into(),
+                "expected one server, but a comma is in none: name each by itself in `servers`".into(),
             ));
         }
         let rest = without_scheme(text).map_err(&wrong)?;

@@ -158,7 +158,7 @@ pub struct NatFamily {
     /// The address it was asked from.
     pub local: String,
     /// Why sockets could not be tied to the interface.
-    pub interface_refused: Option<String>,
+    pub interface_bind_error: Option<String>,
     /// The axes.
     pub behaviour: NatBehaviour,
     /// P2PD's numbers.
@@ -233,7 +233,7 @@ fn family_of(family: &FamilyReport, names: &[(SocketAddr, String)]) -> NatFamily
     NatFamily {
         family: if report.local.is_ipv6() { 6 } else { 4 },
         local: report.local.to_string(),
-        interface_refused: refused(&family.binding),
+        interface_bind_error: refused(&family.binding),
         behaviour: report.behaviour().into(),
         numbers: family.numbers.into(),
         external: report.externals.first().map(ToString::to_string),

@@ -37,40 +37,7 @@ pub(super) fn notes(summary: &Summary, local: &LocalTable, mut notes: Vec<String
              only have found no port left. Ask again after its mappings have expired, or name more servers or ports."
         ));
     }
-    let loss = reason(Reason::Loss);
-    if loss > 0 {
-        note(format!(
-            "{loss} sources stayed silent, but probes to sources near them that work were lost too, so their silence proves nothing ({:.0} % \
-             of the first probes were lost over all). Validate them again with more passes, or when the network is better.",
-            summary.loss * 100.0
-        ));
-    }
-    for limit in summary.limits.iter().take(LIMITS_NAMED) {
-        note(describe_limit(limit));
-    }
-    if summary.limits.len() > LIMITS_NAMED {
-        note(format!("{} more places are limited in this way.", summary.limits.len() - LIMITS_NAMED));
-    }
-    let flow_table = reason(Reason::FlowTable);
-    if flow_table > 0 {
-        note(format!(
-            "{flow_table} sources stayed silent while new flows were lost and flows that began earlier passed: a table of flows (connection \
-             tracking, a NAT or a firewall) is full. Raise its size, shorten its time-out for UDP, or let these packets pass untracked."
-        ));
-    }
-    let unprotected = reason(Reason::UnprotectedReply);
-    if unprotected > 0 {
-        note(format!(
-            "For {unprotected} sources the server sent MAPPED-ADDRESS and no XOR-MAPPED-ADDRESS. Devices on the way can rewrite that, so it \
-             proves nothing. Name a server that speaks RFC 5389 or 8489."
-        ));
-    }
-    let refused = reason(Reason::SometimesRefused);
-    if refused > 0 {
-        note(format!(
-            "This machine refused some probes of {refused} sources and let others pass, which stayed silent. Look at its own packet filter."
-        ));
-    }
+    silence_notes(summary, &reason, &mut note);
     let lost = reason(Reason::NetworkLost);
     if lost > 0 {
         note(format!(
@@ -113,6 +80,44 @@ pub(super) fn notes(summary: &Summary, local: &LocalTable, mut notes: Vec<String
         note("One socket was opened for each source, which takes ten times as long as one socket for all of them.".into());
     }
     notes
+}
+
+/// Why silence could not be believed.
+fn silence_notes(summary: &Summary, reason: &dyn Fn(Reason) -> u32, note: &mut dyn FnMut(String)) {
+    let loss = reason(Reason::Loss);
+    if loss > 0 {
+        note(format!(
+            "{loss} sources stayed silent, but probes to sources near them that work were lost too, so their silence proves nothing ({:.0} % \
+             of the first probes were lost over all). Validate them again with more passes, or when the network is better.",
+            summary.loss * 100.0
+        ));
+    }
+    for limit in summary.limits.iter().take(LIMITS_NAMED) {
+        note(describe_limit(limit));
+    }
+    if summary.limits.len() > LIMITS_NAMED {
+        note(format!("{} more places are limited in this way.", summary.limits.len() - LIMITS_NAMED));
+    }
+    let flow_table = reason(Reason::FlowTable);
+    if flow_table > 0 {
+        note(format!(
+            "{flow_table} sources stayed silent while new flows were lost and flows that began earlier passed: a table of flows (connection \
+             tracking, a NAT or a firewall) is full. Raise its size, shorten its time-out for UDP, or let these packets pass untracked."
+        ));
+    }
+    let unprotected = reason(Reason::UnprotectedReply);
+    if unprotected > 0 {
+        note(format!(
+            "For {unprotected} sources the server sent MAPPED-ADDRESS and no XOR-MAPPED-ADDRESS. Devices on the way can rewrite that, so it \
+             proves nothing. Name a server that speaks RFC 5389 or 8489."
+        ));
+    }
+    let refused = reason(Reason::SometimesRefused);
+    if refused > 0 {
+        note(format!(
+            "This machine refused some probes of {refused} sources and let others pass, which stayed silent. Look at its own packet filter."
+        ));
+    }
 }
 
 /// Where a limit was met, how low it is, and how long the rest would take.

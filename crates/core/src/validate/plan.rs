@@ -294,7 +294,7 @@ mod tests {
             (
                 Request { servers: vec!["x:http".into()], ..loopback() },
                 "ERR_ROUTEPOOL_SERVER",
-                "server",
+                "servers",
                 "http",
             ),
             (Request { state: Some("/".into()), ..loopback() }, "ERR_ROUTEPOOL_STATE", "state", "/"),

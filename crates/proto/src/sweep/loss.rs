@@ -114,7 +114,7 @@ impl Losses {
             match known.get(at) {
                 // The first pass is evidence too, but of another time: it counts as a few asks at most.
                 Some(known) => {
-                    largest = largest.max(tally.share((*known).min(bounds::FIRST_PASS_WEIGHT[at])))
+                    largest = largest.max(tally.share((*known).min(bounds::FIRST_PASS_WEIGHT[at])));
                 }
                 // Of the wider ones the nearest that is known well: what is lost far away says nothing about this place.
                 None if !sampled && tally.asked() >= bounds::LOSS_SAMPLE => {

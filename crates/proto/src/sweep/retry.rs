@@ -177,6 +177,8 @@ pub(super) struct Retry {
     lone: Vec<(Duration, u32)>,
     /// Until when late answers are waited for.
     cooled_at: Duration,
+    /// Everything is done in order, to see that the tests notice.
+    in_order: bool,
     #[cfg(test)]
     mutant: Option<super::settings::Mutant>,
 }
@@ -258,6 +260,10 @@ impl Retry {
             rounds: 0,
             lone: Vec::new(),
             cooled_at: now,
+            #[cfg(test)]
+            in_order: settings.mutant == Some(super::settings::Mutant::SameOrder),
+            #[cfg(not(test))]
+            in_order: false,
             cases,
             places,
             #[cfg(test)]
@@ -287,7 +293,7 @@ impl Retry {
             self.turn(place, view, asks);
         }
         let turn = self.due.peek().map(|Reverse((at, ..))| *at);
-        let control = self.waiting.front().map(|(at, _)| *at + self.grace(view));
+        let control = self.waiting.front().map(|(at, _)| *at + grace(view));
         match (turn, control) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -330,11 +336,6 @@ impl Retry {
         self.case(index).map_or(0, |at| to_u8(self.cases[at].asks))
     }
 
-    /// The round trips that controls were given before they count as lost: late ones are counted back.
-    fn grace(&self, view: &View<'_>) -> Duration {
-        view.hold + Duration::from_millis(20)
-    }
-
     fn key(&self, index: u32) -> u32 {
         index + self.shift
     }
@@ -355,14 +356,19 @@ impl Retry {
         self.places.partition_point(|place| place.cases.end <= case) as u32
     }
 
-    fn is_open(&self, case: &Case, states: &States) -> bool {
-        states.at(case.index) == State::Open
-    }
-
     #[cfg(test)]
     fn broken(&self, mutant: super::settings::Mutant) -> bool {
         self.mutant == Some(mutant)
     }
+}
+
+/// The time that controls are given before they count as lost: late ones are counted back.
+fn grace(view: &View<'_>) -> Duration {
+    view.hold + Duration::from_millis(20)
+}
+
+fn is_open(case: &Case, states: &States) -> bool {
+    states.at(case.index) == State::Open
 }
 
 fn to_u8(asks: u16) -> u8 {

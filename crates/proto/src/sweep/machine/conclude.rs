@@ -95,7 +95,7 @@ impl Sweep {
         let stands = |e: &Entry| {
             !e.is_refusal()
                 || (finding.status == Status::NoReply && finding.refused)
-                || self.never_retried(&finding)
+                || self.never_retried(finding)
         };
         if let Some(entry) = entry.filter(stands) {
             verdict.status = entry.status;
@@ -114,7 +114,7 @@ impl Sweep {
     }
 
     /// The first pass was all that there was to be, or the source was refused then and nothing came after.
-    fn never_retried(&self, finding: &Finding) -> bool {
+    fn never_retried(&self, finding: Finding) -> bool {
         finding.asks == 0 && !self.network_lost
     }
 

@@ -145,7 +145,7 @@ impl Sweep {
         match earlier {
             Some(e) if e.status == Status::Mapped => {} // a protected word counts more
             Some(e) if e.reason == Reason::UnprotectedReply && !other_server(&e) => {
-                self.counters.duplicates += 1
+                self.counters.duplicates += 1;
             }
             Some(e) if e.reason == Reason::UnprotectedReply => self.settle(verdict, entry, sink),
             _ if self.witnesses < 2 => self.settle(verdict, entry, sink),

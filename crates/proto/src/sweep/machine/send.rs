@@ -264,10 +264,9 @@ impl Sweep {
         let wake = match allowance {
             // Whatever is due, nothing can leave before.
             Ok(0) => wake.max(next_expiry.unwrap_or(now)),
-            Ok(_) => wake,
             Err(Next::Full) if wake <= now => return Some(Next::Full),
             Err(Next::Wait(until)) => wake.max(until),
-            Err(_) => wake,
+            _ => wake,
         };
         Some(Next::Wait(beat_at.map_or(wake, |beat| wake.min(beat)).max(now + Duration::from_micros(1))))
     }

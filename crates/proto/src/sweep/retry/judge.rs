@@ -35,7 +35,7 @@ impl Retry {
 
     fn may_be_asked(&self, case: &Case, states: &States) -> bool {
         let most = u16::from(self.most_asks) + if self.by_hand { 0 } else { case.vain };
-        case.asks < most && self.is_open(case, states)
+        case.asks < most && super::is_open(case, states)
     }
 
     /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it: if so many asks under
@@ -54,7 +54,7 @@ impl Retry {
     pub(super) fn update_needed(&mut self, place: u32, states: &States) {
         for at in self.places[place as usize].cases.clone() {
             let case = &self.cases[at as usize];
-            if self.is_open(case, states) && !case.has_answered {
+            if super::is_open(case, states) && !case.has_answered {
                 self.cases[at as usize].needed = self.needed(place, case.index, states);
             }
         }
@@ -116,7 +116,7 @@ impl Retry {
 
     /// The time until which the last asks may still be answered.
     pub(super) fn answers_until(&self, view: &View<'_>) -> Duration {
-        let open = self.cases.iter().filter(|case| self.is_open(case, view.states));
+        let open = self.cases.iter().filter(|case| super::is_open(case, view.states));
         open.map(|case| case.asked_at + view.patience).max().unwrap_or(view.seen)
     }
 
@@ -176,7 +176,7 @@ impl Retry {
             let open = self.places[at as usize].cases.clone();
             let unknown = open.filter(|case| {
                 let case = &self.cases[*case as usize];
-                self.is_open(case, states) && !self.is_settled(case, 0, case.needed)
+                super::is_open(case, states) && !self.is_settled(case, 0, case.needed)
             });
             let unknown = unknown.count() as u32;
             match limits.iter_mut().find(|(range, ..)| *range == leaves) {

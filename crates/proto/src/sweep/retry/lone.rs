@@ -65,7 +65,7 @@ impl Retry {
             }
             self.lone.pop();
             let known = self.cases[case as usize];
-            if !self.is_open(&known, view.states) {
+            if !super::is_open(&known, view.states) {
                 continue;
             }
             // At the server that has answered most: one that is dead says nothing.

@@ -39,7 +39,9 @@ impl Retry {
             }
             SetState::Lost => self.losses.late(self.control_key(index, place)),
             SetState::Waiting => {
-                members.iter().for_each(|case| self.cases[*case as usize].over += 1);
+                for case in &members {
+                    self.cases[*case as usize].over += 1;
+                }
                 self.losses.control(self.control_key(index, place), true);
                 self.note_outcome(place, sent_at, true, now);
             }
@@ -49,7 +51,9 @@ impl Retry {
         place.others_pass |= index != CANARY && states.at(index) == State::Other;
         // Where a translator stands before some of the neighbours, it must be known to take new flows.
         if place.others_pass || !place.has_others {
-            members.into_iter().for_each(|case| self.count(case, flow, states));
+            for case in members {
+                self.count(case, flow, states);
+            }
         }
     }
 
@@ -112,7 +116,7 @@ impl Retry {
 
     /// Controls that were not answered in time are lost, until they answer after all.
     pub(super) fn check_overdue(&mut self, view: &View<'_>, asks: &mut Vec<Ask>) {
-        let grace = self.grace(view);
+        let grace = super::grace(view);
         while let Some((sent_at, key)) = self.waiting.front().copied() {
             if sent_at + grace > view.seen {
                 break;
@@ -141,8 +145,9 @@ impl Retry {
                     self.ask_old_flow(key.0, asks);
                     self.overdue.push_back((sent_at, key));
                 }
-                SetState::Lost | SetState::Void => self.overdue.push_back((sent_at, key)),
-                SetState::Answered => self.overdue.push_back((sent_at, key)),
+                SetState::Lost | SetState::Void | SetState::Answered => {
+                    self.overdue.push_back((sent_at, key));
+                }
             }
         }
         let keep = view.patience.max(self.timeout * 2);
@@ -181,7 +186,7 @@ impl Retry {
     /// A silence counts.
     pub(super) fn count(&mut self, case: u32, flow: u32, states: &States) {
         let known = self.cases[case as usize];
-        if self.is_open(&known, states) && known.flow != flow | REFUSED {
+        if super::is_open(&known, states) && known.flow != flow | REFUSED {
             let case = &mut self.cases[case as usize];
             case.counted = case.counted.saturating_add(1);
         }

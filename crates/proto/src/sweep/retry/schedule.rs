@@ -152,7 +152,7 @@ impl Retry {
     fn first_member(&mut self, at: u32, view: &View<'_>) -> Option<(usize, u32)> {
         loop {
             let left = self.places[at as usize].todo.len() as u32;
-            let position = if self.in_order() { 0 } else { self.rng.below(left) } as usize;
+            let position = if self.in_order { 0 } else { self.rng.below(left) } as usize;
             let case = *self.places[at as usize].todo.get(position)?;
             if self.wants(case, view.states) {
                 return Some((position, case));
@@ -211,14 +211,6 @@ impl Retry {
         }
         self.places[at as usize].todo = left;
         members
-    }
-
-    /// Whether everything is done in order, to see that the tests notice.
-    fn in_order(&self) -> bool {
-        #[cfg(test)]
-        return self.broken(super::super::settings::Mutant::SameOrder);
-        #[cfg(not(test))]
-        false
     }
 
     fn wait_for_flow(&mut self, at: u32, view: &View<'_>) {
@@ -300,7 +292,7 @@ impl Retry {
             .map(|case| Ask { index: self.cases[*case as usize].index, flow, control: false })
             .collect();
         together.push(Ask { index: control, flow, control: true });
-        if self.in_order() {
+        if self.in_order {
             together.rotate_right(1);
         } else {
             self.rng.shuffle(&mut together);
@@ -333,10 +325,14 @@ impl Retry {
             }
             Some((_, state)) => {
                 if state != SetState::Waiting {
-                    members.iter().for_each(|case| self.cases[*case as usize].over += 1);
+                    for case in &members {
+                        self.cases[*case as usize].over += 1;
+                    }
                 }
                 if state == SetState::Answered {
-                    members.iter().for_each(|case| self.count(*case, flow, view.states));
+                    for case in &members {
+                        self.count(*case, flow, view.states);
+                    }
                 }
                 if let Some(set) = self.sets.get_mut(&key) {
                     set.members.extend(members);
