@@ -43,8 +43,7 @@ async function measure(index, block, server) {
   const counts = {};
   const began = process.hrtime.bigint();
   if (block !== undefined) {
-    for await (const { status } of start(validate, block, server))
-      counts[status] = (counts[status] ?? 0) + 1;
+    for await (const { status } of start(validate, block, server)) counts[status] = (counts[status] ?? 0) + 1;
   }
   const seconds = Number(process.hrtime.bigint() - began) / 1e9;
   const { user, system } = process.cpuUsage();

@@ -49,7 +49,13 @@ export class GatewayLab {
   #wire4(block: string): void {
     const { client, gateway, server } = this;
     client.connect('c0', ['10.99.1.2/24'], gateway, 'g0', ['10.99.1.1/24']);
-    gateway.connect('g1', ['203.0.113.254/24', `${OUTSIDE[4]}/32`], server, 's0', SERVERS[4].map((ip) => `${ip}/24`));
+    gateway.connect(
+      'g1',
+      ['203.0.113.254/24', `${OUTSIDE[4]}/32`],
+      server,
+      's0',
+      SERVERS[4].map((ip) => `${ip}/24`),
+    );
     client.run('ip', 'route', 'add', 'default', 'via', '10.99.1.1');
     client.run('ip', 'route', 'add', 'local', block, 'dev', 'lo');
     gateway.run('ip', 'route', 'add', block, 'via', '10.99.1.2');
@@ -64,7 +70,13 @@ export class GatewayLab {
       space.run('sh', '-c', 'cd /proc/sys/net/ipv6/conf; echo 0 > default/accept_dad; echo 0 > all/accept_dad');
     }
     client.connect('c0', ['2001:db8:99::2/64'], gateway, 'g0', ['2001:db8:99::1/64']);
-    gateway.connect('g1', ['2001:db8:5::fe/64', `${OUTSIDE[6]}/128`], server, 's0', SERVERS[6].map((ip) => `${ip}/64`));
+    gateway.connect(
+      'g1',
+      ['2001:db8:5::fe/64', `${OUTSIDE[6]}/128`],
+      server,
+      's0',
+      SERVERS[6].map((ip) => `${ip}/64`),
+    );
     client.batch(['route add default via 2001:db8:99::1', `route add local ${block} dev lo`], '-6');
     gateway.batch([`route add ${block} via 2001:db8:99::2`], '-6');
     gateway.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding');

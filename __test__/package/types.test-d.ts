@@ -58,7 +58,17 @@ export async function promises(verdict: Verdict, error: unknown): Promise<void> 
   if (verdict.status === 'mapped') same<typeof verdict.external, string>(true);
   if (verdict.status === 'send-error') same<typeof verdict.errno, number>(true);
   if (verdict.status === 'unknown')
-    same<typeof verdict.reason, 'loss' | 'nat-ports' | 'network-lost' | 'servers-disagree' | 'rate-limited' | 'flow-table' | 'unprotected-reply' | 'sometimes-refused'>(true);
+    same<
+      typeof verdict.reason,
+      | 'loss'
+      | 'nat-ports'
+      | 'network-lost'
+      | 'servers-disagree'
+      | 'rate-limited'
+      | 'flow-table'
+      | 'unprotected-reply'
+      | 'sometimes-refused'
+    >(true);
   if (verdict.status === 'ok') same<ReturnType<typeof verdict.toJSON>['external'], string>(true);
   // @ts-expect-error a silent source has no external address
   if (verdict.status === 'no-reply') void verdict.external;

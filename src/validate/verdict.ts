@@ -301,11 +301,14 @@ export const UNKNOWNS: Record<UnknownReason, string> = {
     'all answers come from behind one external address, whose ports may have run out; ask again later or name more servers',
   'network-lost': 'the network went away and did not come back; run again',
   'servers-disagree': 'one server saw the source itself, another a different address',
-  'rate-limited': 'the network carries so few probes here that it could not be settled in time; the summary names place and rate',
-  'flow-table': 'new flows are lost where earlier ones pass: a table of flows on the way (connection tracking, NAT, firewall) is full',
+  'rate-limited':
+    'the network carries so few probes here that it could not be settled in time; the summary names place and rate',
+  'flow-table':
+    'new flows are lost where earlier ones pass: a table of flows on the way (connection tracking, NAT, firewall) is full',
   'unprotected-reply':
     'the server sent MAPPED-ADDRESS alone, which devices on the way can rewrite; name a server that sends XOR-MAPPED-ADDRESS',
-  'sometimes-refused': 'this machine refused some probes and let others pass, which stayed silent; look at its packet filter',
+  'sometimes-refused':
+    'this machine refused some probes and let others pass, which stayed silent; look at its packet filter',
 };
 
 /** What the system's usual refusals of a source mean. @internal */

@@ -241,7 +241,7 @@ proptest! {
             b
         });
         let want = if which == 1 { plain } else { xor };
-        prop_assert_eq!(read_reply(&success), Ok(Reply { id, body: ReplyBody::Mapped(want), protected: true }));
+        prop_assert_eq!(read_reply(&success), Ok(Reply { id, body: ReplyBody::Mapped(want), protected: which != 1 }));
         let failure = encode(MessageClass::ErrorResponse, id, |b| {
             b.with_attribute(ErrorCode::from(stun_rs::ErrorCode::new(code, "reason").expect("a code")))
         });

@@ -34,6 +34,9 @@ enum Path {
     ForeignServer,
 }
 
+/// From, to, by which flow, and what.
+type Arrival = (SocketAddr, IpAddr, u32, Vec<u8>);
+
 struct Net {
     dice: StdRng,
     loss: f64,
@@ -46,7 +49,7 @@ struct Net {
     nat: std::collections::HashSet<(IpAddr, u32)>,
     canary_works: bool,
     path: Box<dyn Fn(IpAddr) -> Path>,
-    queue: BTreeMap<(Duration, u64), (SocketAddr, IpAddr, u32, Vec<u8>)>,
+    queue: BTreeMap<(Duration, u64), Arrival>,
     serial: u64,
 }
 

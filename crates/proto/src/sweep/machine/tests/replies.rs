@@ -58,3 +58,56 @@ fn a_forger_who_does_not_see_the_probes_achieves_nothing() {
     assert!(verdicts.is_empty());
     assert_eq!(sweep.counters().forged, 20_000);
 }
+
+/// MAPPED-ADDRESS alone (RFC 3489), which a gateway that rewrites addresses in payloads rewrites too.
+fn unprotected(id: &TransactionId, seen: SocketAddr) -> Vec<u8> {
+    let SocketAddr::V4(seen) = seen else { return Vec::new() };
+    let mut bytes = stun::binding_request(id).to_vec();
+    bytes[..4].copy_from_slice(&[1, 1, 0, 12]);
+    bytes.extend([0, 1, 0, 8, 0, 1]);
+    bytes.extend(seen.port().to_be_bytes());
+    bytes.extend(seen.ip().octets());
+    bytes
+}
+
+#[test]
+fn an_address_that_is_not_protected_proves_nothing() {
+    // One server alone, and two of which the second protects its replies.
+    for (settings, status, reason) in
+        [(settings(), Status::Unknown, Reason::UnprotectedReply), (two_servers(), Status::Ok, Reason::None)]
+    {
+        let mut sweep = sweep("10.0.0.0/28", settings);
+        let (mut verdicts, mut probes) = (Vec::new(), Vec::new());
+        let mut now = Duration::ZERO;
+        let mut why = None;
+        while why.is_none() {
+            match sweep.step(now, 10_000, &mut probes, &mut verdicts) {
+                Next::Send => {
+                    for probe in std::mem::take(&mut probes) {
+                        let from = sweep.server(probe.server);
+                        let port = PORT + probe.flow as u16;
+                        let seen = SocketAddr::new(probe.source, port);
+                        let mut out = [0; MAX_RESPONSE_LEN];
+                        let bytes = if probe.server == 0 {
+                            unprotected(&probe.id, seen)
+                        } else {
+                            let request = stun::binding_request(&probe.id);
+                            let len = stun::respond(&request, seen, &mut out).expect("a request");
+                            out[..len].to_vec()
+                        };
+                        let (to, flow) = (probe.source, probe.flow);
+                        let datagram = Datagram { from, to, port, flow, bytes: &bytes };
+                        sweep.on_datagram(now, &datagram, &mut verdicts);
+                    }
+                }
+                Next::Wait(until) => now = until,
+                Next::Full => now += MS,
+                Next::Done(done) => why = Some(done),
+            }
+            sweep.on_drained(now);
+        }
+        assert_eq!((why, verdicts.len()), (Some(Why::Complete), 16));
+        assert!(verdicts.iter().all(|v| (v.status, v.reason) == (status, reason)), "{verdicts:?}");
+        assert!(verdicts.iter().all(|v| v.external.map(|e| e.ip()) == Some(v.source)));
+    }
+}
