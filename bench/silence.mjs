@@ -23,16 +23,8 @@ const { values, positionals } = parseArgs({
 const self = fileURLToPath(import.meta.url);
 const own = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 const command = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-
-/** Builds from before `servers` call it `server`. */
-function start(validate, block, server) {
-  if (server === undefined) return validate(block);
-  try {
-    return validate(block, { servers: server });
-  } catch {
-    return validate(block, { server });
-  }
-}
+// What the build of --against calls the option, if not so.
+const THEIR_OPTION = process.env.ROUTEPOOL_BENCH_OPTION ?? 'servers';
 
 /**
  * In a process of its own: a verdict object for each source, as in million.mjs; without a block only the import. Prints
@@ -40,10 +32,12 @@ function start(validate, block, server) {
  */
 async function measure(index, block, server) {
   const { validate } = await import(pathToFileURL(index).href);
+  const option = index === own ? 'servers' : THEIR_OPTION;
+  const options = server === undefined ? {} : { [option]: server };
   const counts = {};
   const began = process.hrtime.bigint();
   if (block !== undefined) {
-    for await (const { status } of start(validate, block, server)) counts[status] = (counts[status] ?? 0) + 1;
+    for await (const { status } of validate(block, options)) counts[status] = (counts[status] ?? 0) + 1;
   }
   const seconds = Number(process.hrtime.bigint() - began) / 1e9;
   const { user, system } = process.cpuUsage();

@@ -143,7 +143,7 @@ describe('options', () => {
     ['host:http', '1 to 65535'],
     ['10.0.0.300', 'not an IPv4 address'],
     ['turn:host', 'not supported'],
-    ['127.0.0.1:3478,127.0.0.2:3478', 'name each by itself in `server`'],
+    ['127.0.0.1:3478,127.0.0.2:3478', 'name each by itself in `servers`'],
     [['embedded', '127.0.0.1'], 'name it alone'],
   ])('server %j', (server, words) => {
     const error = failure(() => validate('127.0.0.0/24', { servers: server }));

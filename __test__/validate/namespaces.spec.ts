@@ -132,8 +132,9 @@ describe.skipIf(noFilter)('through a gateway', () => {
     const run = validate(made.client, '198.18.0.0/20', '--server', SERVER, '--csv', '--quiet');
     const counts = count(run.rows);
     expect(counts['no-reply'] ?? 0).toBe(0);
+    // More than there are ports: mappings expire, and their ports serve others.
     expect(counts['mapped']).toBeGreaterThan(1_900);
-    expect(counts['mapped']).toBeLessThanOrEqual(2_000);
+    expect(Object.keys(counts).toSorted()).toEqual(['mapped', 'unknown']);
     expect(run.rows.filter(({ status }) => status === 'unknown').every(({ reason }) => reason === 'nat-ports')).toBe(
       true,
     );

@@ -112,7 +112,12 @@ describe('a verdict', () => {
       '(420)',
     ],
     ['noise', { status: 6, reason: 4 }, { reason: 'not-stun' }, 'not a STUN response'],
-    ['too much loss', { status: 7, reason: 10 }, { status: 'unknown', reason: 'loss' }, 'unknown: so many'],
+    [
+      'too much loss',
+      { status: 7, reason: 10 },
+      { status: 'unknown', reason: 'loss' },
+      'unknown: probes to its neighbours',
+    ],
     [
       'disagreement',
       { status: 7, reason: 13, external: '192.0.2.9', port: 1 },
