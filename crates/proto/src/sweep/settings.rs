@@ -46,9 +46,9 @@ pub mod bounds {
     /// outage takes all asks of a source. Never shorter than a round trip takes.
     pub const FIRST_GAP: Duration = Duration::from_millis(20);
     /// The same where no source of the neighbourhood has answered.
-    pub const FIRST_GAP_FAR: Duration = Duration::from_millis(50);
+    pub const FIRST_GAP_FAR: Duration = Duration::from_millis(25);
     /// How much longer each time.
-    pub const GAP_GROWTH: f64 = 1.1;
+    pub const GAP_GROWTH: f64 = 1.06;
     /// A server that answers less than this share of what the best one answers is asked rarely.
     pub const POOR_SERVER: f64 = 0.5;
     /// How rarely: one flow in so many.
