@@ -73,7 +73,7 @@ function kinds(family: Family): SilenceRow[] {
       },
     ),
     row(family, `flow table of 40,000, ${l}`, 16, 'old flows pass and new ones do not', table(40_000)),
-    row(family, `flow table of 1,200, ${length(11)}`, 11, 'the same, small', { ...table(1_200), ...in4 }),
+    row(family, `flow table of 1,200, ${length(11)}`, 11, 'the same, small', table(1_200)),
     row(family, `stun-server's own limit, ${s}`, 8, 'for each /24, and each /56', { server: 'limited' }),
     row(family, `stun-server's own limit, ${m}`, 12, 'with more sources than its burst', { server: 'limited', ...in6 }),
   ];

@@ -129,16 +129,16 @@ describe.skipIf(noFilter)('through a gateway', () => {
       'table ip lab { chain post { type nat hook postrouting priority srcnat; ip saddr 198.18.0.0/16 meta l4proto udp snat to 192.0.2.1:40000-41999 } }',
     );
     await made.startStunServer();
-    const run = validate(made.client, '198.18.0.0/20', '--server', SERVER, '--csv', '--quiet');
+    const run = validate(made.client, '198.18.0.0/20', '--server', SERVER, '--csv', '--quiet', '--passes', '6');
     const counts = count(run.rows);
     expect(counts['no-reply'] ?? 0).toBe(0);
-    // More than there are ports: mappings expire, and their ports serve others.
     expect(counts['mapped']).toBeGreaterThan(1_900);
-    expect(Object.keys(counts).toSorted()).toEqual(['mapped', 'unknown']);
+    expect((counts['mapped'] ?? 0) + (counts['unknown'] ?? 0)).toBe(4_096);
     expect(run.rows.filter(({ status }) => status === 'unknown').every(({ reason }) => reason === 'nat-ports')).toBe(
       true,
     );
-  });
+    // New mappings fail until old ones expire: the sweep slows down meanwhile.
+  }, 240_000);
 
   it('waits out a network that goes away, and reports nobody dead', async () => {
     const made = await lab('198.18.0.0/16');
