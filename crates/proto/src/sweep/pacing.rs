@@ -254,6 +254,16 @@ impl Paces {
         if let Some(trial) = node.trial {
             return self.judge_trial(at, trial, now);
         }
+        // If the loss is back though the pace is still that slow, it was luck that it had gone.
+        if let Some((trial, left)) =
+            node.helped.filter(|(trial, left)| epoch.loss() > f64::midpoint(*left, trial.loss))
+        {
+            self.set_rate(at, trial.before, now);
+            let node = &mut self.nodes[at as usize];
+            node.settled = f64::midpoint(epoch.loss(), trial.loss).max(left);
+            node.settled_for = bounds::SETTLED_FOR;
+            return Some(Change { leaves, forget: false });
+        }
         let settled = if node.settled_for > 0 { node.settled } else { 0.0 };
         // What a wider limit explains is no matter of this place.
         let wider = std::iter::successors(node.parent, |at| self.nodes[*at as usize].parent)
@@ -266,16 +276,6 @@ impl Paces {
                 return None;
             }
             let seconds = epoch.last_sent.saturating_sub(epoch.since).as_secs_f64().max(1e-4);
-            // If the loss is back though the pace is still that slow, it was luck that it had gone.
-            if let Some((trial, left)) =
-                node.helped.filter(|(trial, left)| epoch.loss() > f64::midpoint(*left, trial.loss))
-            {
-                self.set_rate(at, trial.before, now);
-                let node = &mut self.nodes[at as usize];
-                node.settled = f64::midpoint(epoch.loss(), trial.loss).max(left);
-                node.settled_for = bounds::SETTLED_FOR;
-                return Some(Change { leaves, forget: false });
-            }
             let measured = rate.unwrap_or(f64::INFINITY).min(f64::from(epoch.sent) / seconds);
             let trial = Trial {
                 before: rate,
