@@ -9,9 +9,17 @@ use super::settings::bounds::{FIRST_WINDOW_HOLD, MIN_WINDOW_HOLD};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flight {
     batches: VecDeque<Batch>,
+    /// Batches that hold no place any more, kept to learn from their replies how long replies take.
+    overdue: VecDeque<Batch>,
+    late_in_a_row: u32,
     in_flight: u32,
     pub(super) times: RoundTrips,
 }
+
+/// Replies that came after the time that is usual, one after the other: then it is no longer usual.
+const LATE_IN_A_ROW: u32 = 8;
+/// How long batches are kept to learn from late replies.
+const OVERDUE_KEPT: Duration = Duration::from_secs(4);
 
 #[derive(Clone, Copy, Debug)]
 struct Batch {
@@ -19,12 +27,14 @@ struct Batch {
     last: u32,
     sent_at: Duration,
     open: u32,
+    /// In the usual time.
+    answered: bool,
 }
 
 impl Flight {
     /// A batch of `count` probes at positions `first..=last` (rising from batch to batch within a pass) was handed out.
     pub(super) fn launch(&mut self, now: Duration, first: u32, last: u32, count: u32) {
-        self.batches.push_back(Batch { first, last, sent_at: now, open: count });
+        self.batches.push_back(Batch { first, last, sent_at: now, open: count, answered: false });
         self.in_flight += count;
     }
 
@@ -32,15 +42,26 @@ impl Flight {
         self.in_flight
     }
 
-    /// A first reply to the probe at `position` came; gives the round-trip time if the batch was still held.
-    pub(super) fn land(&mut self, now: Duration, position: u32) -> Option<Duration> {
-        let at = self.batches.partition_point(|b| b.last < position);
-        let batch = self.batches.get_mut(at).filter(|b| b.first <= position && b.open > 0)?;
-        batch.open -= 1;
-        let took = now.saturating_sub(batch.sent_at);
-        self.in_flight -= 1;
-        self.times.record(took);
-        Some(took)
+    /// A first reply to the probe at `position` came; gives the round-trip time, and whether the probe still held a place.
+    pub(super) fn land(&mut self, now: Duration, position: u32) -> Option<(Duration, bool)> {
+        for (batches, held) in [(&mut self.batches, true), (&mut self.overdue, false)] {
+            let at = batches.partition_point(|b| b.last < position);
+            let Some(batch) = batches.get_mut(at).filter(|b| b.first <= position && b.open > 0) else {
+                continue;
+            };
+            batch.open -= 1;
+            batch.answered |= held;
+            let took = now.saturating_sub(batch.sent_at);
+            self.in_flight -= u32::from(held);
+            self.late_in_a_row = if held { 0 } else { self.late_in_a_row + 1 };
+            // A straggler says little of how long replies take, unless all are.
+            let all_late = !held && !batch.answered && self.late_in_a_row >= LATE_IN_A_ROW;
+            if held || all_late || self.times.smoothed.is_none() {
+                self.times.record(took);
+            }
+            return Some((took, held));
+        }
+        None
     }
 
     /// A probe never left.
@@ -62,7 +83,13 @@ impl Flight {
             }
             lost += batch.open;
             self.in_flight -= batch.open;
+            if batch.open > 0 {
+                self.overdue.push_back(*batch);
+            }
             self.batches.pop_front();
+        }
+        while self.overdue.front().is_some_and(|batch| batch.sent_at + OVERDUE_KEPT < now) {
+            self.overdue.pop_front();
         }
         lost
     }
@@ -80,6 +107,7 @@ impl Flight {
     /// Forgets all batches, before positions start anew.
     pub(super) fn clear(&mut self) {
         self.batches.clear();
+        self.overdue.clear();
         self.in_flight = 0;
     }
 }
@@ -183,17 +211,37 @@ mod tests {
         flight.launch(MS, 0, 63, 64);
         flight.launch(2 * MS, 64, 200, 10);
         assert_eq!(flight.in_flight(), 74);
-        assert_eq!(flight.land(3 * MS, 5), Some(2 * MS));
-        assert_eq!(flight.land(3 * MS, 150), Some(MS));
+        assert_eq!(flight.land(3 * MS, 5), Some((2 * MS, true)));
+        assert_eq!(flight.land(3 * MS, 150), Some((MS, true)));
         assert_eq!(flight.land(3 * MS, 999), None, "never sent");
         flight.cancel(64);
         assert_eq!(flight.in_flight(), 71);
         assert_eq!(flight.oldest_position(), Some(0));
         assert_eq!(flight.expire(4 * MS), 0, "held for 20 ms at least");
         assert_eq!(flight.expire(21 * MS), 63);
-        assert_eq!(flight.land(22 * MS, 7), None, "a late reply holds no place");
+        assert_eq!(flight.land(22 * MS, 7), Some((21 * MS, false)), "a late reply holds no place");
+        assert_eq!(flight.times.max(), 2 * MS, "one straggler says little");
         assert_eq!(flight.expire(60 * MS), 8);
         assert_eq!((flight.in_flight(), flight.oldest_position()), (0, None));
+    }
+
+    #[test]
+    fn a_path_that_takes_longer_than_was_guessed_is_measured() {
+        let mut flight = Flight::default();
+        let (guess, took) = (flight.times.hold(), 700 * MS);
+        flight.launch(MS, 0, 99, 100);
+        assert_eq!(flight.expire(MS + guess), 100);
+        assert_eq!(flight.land(MS + took, 50), Some((took, false)));
+        assert!(flight.times.hold() > took, "{:?}", flight.times.hold());
+        assert_eq!(flight.in_flight(), 0);
+        // And so is one that takes longer from some time on.
+        let longer = flight.times.hold() + 100 * MS;
+        flight.launch(took, 100, 199, 100);
+        flight.expire(took + longer);
+        for position in 100..120 {
+            assert_eq!(flight.land(took + longer, position), Some((longer, false)));
+        }
+        assert!(flight.times.hold() > longer);
     }
 
     #[test]

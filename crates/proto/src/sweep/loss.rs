@@ -8,23 +8,42 @@ use super::settings::bounds;
 /// limited by such prefixes.
 const LEVELS: [u32; 4] = [4, bounds::NEIGHBOURHOOD_BITS, 12, 16];
 
-/// Answered and lost asks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// So many outcomes of each size are remembered, about: from then on both counts are halved, since losses change.
+const REMEMBERED: [f32; LEVELS.len()] = [32.0, 64.0, 128.0, 256.0];
+
+/// Answered and lost asks of late.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Tally {
-    answered: u32,
-    lost: u32,
+    answered: f32,
+    lost: f32,
 }
 
 impl Tally {
-    fn asked(self) -> u32 {
+    fn asked(self) -> f32 {
         self.answered + self.lost
+    }
+
+    fn note(&mut self, answered: bool, remembered: f32) {
+        if self.asked() >= remembered {
+            (self.answered, self.lost) = (self.answered / 2.0, self.lost / 2.0);
+        }
+        if answered { self.answered += 1.0 } else { self.lost += 1.0 }
     }
 
     /// The share lost, estimated a little high: Laplace's rule of succession, so that a few answers are no certainty. `known` are
     /// answers that are known besides.
     fn share(self, known: u32) -> f64 {
-        f64::from(self.lost + 1) / f64::from(self.asked() + known + 2)
+        (f64::from(self.lost) + 1.0) / (f64::from(self.asked()) + f64::from(known) + 2.0)
     }
+}
+
+/// Silences that were counted against sources which then answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Recovered {
+    answered: f64,
+    silences: f64,
+    /// So many were to be expected.
+    expected: f64,
 }
 
 /// The losses seen by controls and by sources that answered late, pooled by neighbourhoods of several sizes.
@@ -33,54 +52,51 @@ impl Tally {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Losses {
     controls: [HashMap<u32, Tally>; LEVELS.len()],
-    all: Tally,
-    /// Sources that answered after silences that were counted: `lost` are those silences.
-    recovered: HashMap<u32, Tally>,
+    /// Of the whole run: answered and lost.
+    all: [u32; 2],
+    /// By neighbourhood.
+    recovered: HashMap<u32, Recovered>,
     /// The same of the whole run, but for neighbourhoods whose controls show the loss already.
-    recovered_elsewhere: Tally,
+    recovered_elsewhere: Recovered,
 }
 
 impl Losses {
     /// An ask of a control is over.
     pub(super) fn control(&mut self, key: u32, answered: bool) {
-        self.each(key, |tally| if answered { tally.answered += 1 } else { tally.lost += 1 });
+        for ((bits, remembered), level) in LEVELS.iter().zip(REMEMBERED).zip(&mut self.controls) {
+            level.entry(key >> bits).or_default().note(answered, remembered);
+        }
+        self.all[usize::from(!answered)] += 1;
     }
 
     /// A control that was taken for lost answered after all.
     pub(super) fn late(&mut self, key: u32) {
-        self.each(key, |tally| {
-            tally.answered += 1;
-            tally.lost = tally.lost.saturating_sub(1);
-        });
+        for (bits, level) in LEVELS.iter().zip(&mut self.controls) {
+            let tally = level.entry(key >> bits).or_default();
+            (tally.answered, tally.lost) = (tally.answered + 1.0, (tally.lost - 1.0).max(0.0));
+        }
+        self.all = [self.all[0] + 1, self.all[1].saturating_sub(1)];
     }
 
-    /// A source answered after so many silences that were counted against it.
-    pub(super) fn recovered(&mut self, key: u32, silences: u32) {
+    /// A source answered after so many silences that were counted against it; `expected`: the sum of the chances of those
+    /// silences, and of that of the answer.
+    pub(super) fn recovered(&mut self, key: u32, silences: u32, expected: f64) {
         let shown = LEVELS.iter().zip(&self.controls).any(|(bits, level)| {
             let tally = level.get(&(key >> bits)).copied().unwrap_or_default();
-            tally.lost > 1 && f64::from(tally.lost) >= bounds::NOTABLE_LOSS * f64::from(tally.asked())
+            tally.lost > 1.0 && f64::from(tally.lost) >= bounds::NOTABLE_LOSS * f64::from(tally.asked())
         });
         let near = self.recovered.entry(key >> bounds::NEIGHBOURHOOD_BITS).or_default();
-        near.answered += 1;
-        near.lost += silences;
-        if !shown {
-            self.recovered_elsewhere.answered += 1;
-            self.recovered_elsewhere.lost += silences;
+        let elsewhere = (!shown).then_some(&mut self.recovered_elsewhere);
+        for tally in [Some(near), elsewhere].into_iter().flatten() {
+            tally.answered += 1.0;
+            tally.silences += f64::from(silences);
+            tally.expected += expected;
         }
-    }
-
-    /// Forgets what was seen of these neighbourhoods, because it is no longer so: they are asked more slowly now.
-    pub(super) fn forget(&mut self, from_key: u32, to_key: u32) {
-        for (bits, level) in LEVELS.iter().zip(&mut self.controls) {
-            level.retain(|key, _| *key < from_key >> bits || *key > to_key >> bits);
-        }
-        let bits = bounds::NEIGHBOURHOOD_BITS;
-        self.recovered.retain(|key, _| *key < from_key >> bits || *key > to_key >> bits);
     }
 
     /// Whether any loss was seen at all, of a control or by a late answer.
     pub(super) fn none_seen(&self) -> bool {
-        self.all.lost == 0 && self.recovered.values().all(|tally| tally.lost == 0)
+        self.all[1] == 0 && self.recovered.values().all(|tally| tally.silences == 0.0)
     }
 
     /// How likely a source that works and shares the loss of its neighbours is silent although its control was answered, at
@@ -90,19 +106,26 @@ impl Losses {
     /// and their order is drawn, so each is the silent one equally often, and of the pairs in which one of the two was answered
     /// the share `c / (2c + d)` at most, one half at most, leaves the source silent. It is below the loss of the control, too.
     pub(super) fn chance_of_silence(&self, key: u32, known: [u32; 2]) -> f64 {
+        self.at_controls(key, known).min(0.5)
+    }
+
+    /// The evidence of so many silences, the negative logarithms of whose chances have this sum, with what was learned since.
+    ///
+    /// Sources can be worse off than the controls, which were chosen among those that answered. Those that answered late show it:
+    /// in the same neighbourhood how often they are silent; elsewhere by how much more often than was expected, though never more
+    /// often than in every other pair.
+    pub(super) fn evidence(&self, key: u32, silences: f64, sum: f64) -> f64 {
+        let elsewhere = self.recovered_elsewhere;
+        let excess = ((elsewhere.silences + 1.0) / (elsewhere.expected + 1.0)).max(1.0);
         let near = self.recovered.get(&(key >> bounds::NEIGHBOURHOOD_BITS)).copied().unwrap_or_default();
-        // Sources can be worse off than the controls, which were chosen among those that answered. Those that answered
-        // late show it.
-        let late = [near, self.recovered_elsewhere]
-            .into_iter()
-            .map(|tally| f64::from(tally.lost) / f64::from(tally.asked() + 1))
-            .fold(0.0, f64::max);
-        self.at_controls(key, known).min(0.5).max(late)
+        let silent = near.silences / (near.silences + near.answered + 1.0);
+        let by_excess = (sum - silences * excess.ln()).max(silences * std::f64::consts::LN_2).min(sum);
+        by_excess.min(silences * -silent.max(1e-9).ln())
     }
 
     /// The share of the controls that was lost.
     pub(super) fn overall(&self) -> f64 {
-        f64::from(self.all.lost) / f64::from(self.all.asked().max(1))
+        f64::from(self.all[1]) / f64::from((self.all[0] + self.all[1]).max(1))
     }
 
     /// The largest share lost of the neighbourhoods around `key`.
@@ -117,7 +140,7 @@ impl Losses {
                     largest = largest.max(tally.share((*known).min(bounds::FIRST_PASS_WEIGHT[at])));
                 }
                 // Of the wider ones the nearest that is known well: what is lost far away says nothing about this place.
-                None if !sampled && tally.asked() >= bounds::LOSS_SAMPLE => {
+                None if !sampled && tally.asked() >= bounds::LOSS_SAMPLE as f32 => {
                     sampled = true;
                     largest = largest.max(tally.share(0));
                 }
@@ -125,16 +148,9 @@ impl Losses {
             }
         }
         if !sampled {
-            largest = largest.max(self.all.share(0));
+            largest = largest.max(f64::from(self.all[1] + 1) / f64::from(self.all[0] + self.all[1] + 2));
         }
         largest
-    }
-
-    fn each(&mut self, key: u32, change: impl Fn(&mut Tally)) {
-        for (bits, level) in LEVELS.iter().zip(&mut self.controls) {
-            change(level.entry(key >> bits).or_default());
-        }
-        change(&mut self.all);
     }
 }
 
@@ -142,11 +158,15 @@ impl Losses {
 mod tests {
     use super::*;
 
+    /// Controls by key: answered and lost, evenly mixed.
     fn seen(controls: &[(u32, u32, u32)]) -> Losses {
         let mut losses = Losses::default();
-        for (key, answered, lost) in controls {
-            (0..*answered).for_each(|_| losses.control(*key, true));
-            (0..*lost).for_each(|_| losses.control(*key, false));
+        for step in 0..200 {
+            for (key, answered, lost) in controls {
+                let due = |count: u32| (step + 1) * count / 200 - step * count / 200;
+                (0..due(*answered)).for_each(|_| losses.control(*key, true));
+                (0..due(*lost)).for_each(|_| losses.control(*key, false));
+            }
         }
         losses
     }
@@ -156,7 +176,7 @@ mod tests {
         let losses = seen(&[(0x1_0010, 5, 15), (0x1_0080, 200, 0), (0x9_0000, 2_000, 0)]);
         for (key, low, high, why) in [
             (0x1_0011, 0.5, 0.5, "the /28 of the lossy ones: never above one half"),
-            (0x1_0055, 0.06, 0.1, "the same /24"),
+            (0x1_0055, 0.06, 0.12, "the same /24"),
             (0x9_0010, 0.0, 0.11, "far away: what the first pass showed there"),
         ] {
             let chance = losses.chance_of_silence(key, [14, 250]);
@@ -165,28 +185,41 @@ mod tests {
     }
 
     #[test]
-    fn late_answers_show_a_loss_that_controls_do_not_have() {
-        let mut losses = seen(&[(0, 500, 0)]);
-        for silences in [0, 1, 4, 7, 3] {
-            losses.recovered(7_000, silences);
-        }
-        assert!(losses.chance_of_silence(0, [16, 255]) > 0.6, "anywhere: it may be anybody's loss");
-        let mut lossy = seen(&[(0, 500, 0), (7_000, 20, 80)]);
-        for silences in [0, 1, 4, 7, 3] {
-            lossy.recovered(7_000, silences);
-        }
-        assert!(lossy.chance_of_silence(7_001, [1, 9]) > 0.6);
-        assert!(lossy.chance_of_silence(100_000, [16, 255]) < 0.25, "the controls there explain it");
+    fn what_was_long_ago_counts_less() {
+        let mut losses = seen(&[(7, 10, 90)]);
+        assert!(losses.chance_of_silence(7, [1, 9]) >= 0.5);
+        (0..400).for_each(|_| losses.control(7, true));
+        assert!(losses.chance_of_silence(7, [1, 9]) < 0.05, "{}", losses.chance_of_silence(7, [1, 9]));
+        assert!(losses.overall() > 0.15, "the whole run is told as it was");
     }
 
     #[test]
-    fn a_late_control_is_no_loss_and_what_is_forgotten_is_gone() {
+    fn late_answers_show_a_loss_that_controls_do_not_have() {
+        let mut losses = seen(&[(0, 500, 0)]);
+        // Ten silences of chance 0.02.
+        let evidence = |losses: &Losses, key| losses.evidence(key, 10.0, -10.0 * 0.02_f64.ln());
+        assert!(evidence(&losses, 0) > 39.0);
+        for silences in [0, 1, 4, 7, 3] {
+            losses.recovered(7_000, silences, 0.02 * f64::from(silences + 1));
+        }
+        assert!(
+            evidence(&losses, 7_001) < 10.0 * -0.6_f64.ln(),
+            "beside them: they are silent oftener than not"
+        );
+        assert!((6.9..20.0).contains(&evidence(&losses, 0)), "anywhere: it may be anybody's loss");
+        let mut lossy = seen(&[(0, 500, 0), (7_000, 20, 80)]);
+        for silences in [0, 1, 4, 7, 3] {
+            lossy.recovered(7_000, silences, 0.1 * f64::from(silences + 1));
+        }
+        assert!(evidence(&lossy, 7_001) < 10.0 * -0.6_f64.ln());
+        assert!(evidence(&lossy, 100_000) > 39.0, "the controls there explain it");
+    }
+
+    #[test]
+    fn a_late_control_is_no_loss() {
         let mut losses = seen(&[(5, 10, 10)]);
         assert!(!losses.none_seen());
         (0..10).for_each(|_| losses.late(5));
         assert!(losses.none_seen());
-        let mut losses = seen(&[(5, 0, 30), (70_000, 400, 0)]);
-        losses.forget(0, 255);
-        assert!(losses.chance_of_silence(5, [16, 255]) < 0.2);
     }
 }

@@ -1,5 +1,7 @@
 //! How fast each neighbourhood can be asked: paces found by trial.
 
+mod judge;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -36,6 +38,14 @@ struct Node {
     settled_for: u32,
     /// A rate at which packets were lost: what carries is searched below it.
     too_fast: f64,
+    /// The highest rate that carried, as seen last.
+    good: f64,
+    /// How often in a row going beyond `too_fast` was a mistake: the next time is later.
+    mistakes: u32,
+    /// A faster pace on trial, to see whether the limit is one: the pace and the loss before.
+    faster: Option<(f64, f64)>,
+    /// How often in a row that was none.
+    vain: u32,
     /// Leaves below that still have something to ask.
     active: u32,
 }
@@ -64,6 +74,10 @@ impl Epoch {
     fn loss(&self) -> f64 {
         f64::from(self.lost) / f64::from(self.asked().max(1))
     }
+
+    fn seconds(&self) -> f64 {
+        self.last_sent.saturating_sub(self.since).as_secs_f64()
+    }
 }
 
 /// A slower pace on trial.
@@ -79,16 +93,6 @@ struct Trial {
     hoped: f64,
     /// Steps taken so far.
     steps: u8,
-    /// Whether the pace is so much slower that what was counted before is no longer comparable.
-    large: bool,
-}
-
-/// The pace of these leaves has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub leaves: Range<u32>,
-    /// What was learned of them before is of another rate, and is to be forgotten.
-    pub forget: bool,
 }
 
 impl Paces {
@@ -142,6 +146,12 @@ impl Paces {
     /// Whether a leaf is limited, by itself or from above.
     pub(super) fn is_limited(&self, leaf: u32) -> bool {
         self.path(leaf).any(|at| self.nodes[at as usize].rate.is_some())
+    }
+
+    /// Whether a slower pace has been seen to lose less.
+    pub(super) fn is_known_limit(&self, leaf: u32) -> bool {
+        let known = |node: &Node| node.rate.is_some() && node.trial.is_none() && node.too_fast.is_finite();
+        self.path(leaf).any(|at| known(&self.nodes[at as usize]))
     }
 
     /// The lowest limit that holds for a leaf: its rate and the leaves that share it.
@@ -199,14 +209,14 @@ impl Paces {
         }
     }
 
-    /// What became of a control that was sent for a leaf at `sent_at`.
+    /// What became of a control that was sent for a leaf at `sent_at`; gives the leaves whose pace has changed.
     pub(super) fn outcome(
         &mut self,
         leaf: u32,
         sent_at: Duration,
         answered: bool,
         now: Duration,
-    ) -> Option<Change> {
+    ) -> Option<Range<u32>> {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
             if sent_at >= node.epoch.since {
@@ -236,189 +246,15 @@ impl Paces {
         None
     }
 
-    fn judge(&mut self, at: u32, now: Duration) -> Option<Change> {
-        let node = &self.nodes[at as usize];
-        let (epoch, rate) = (node.epoch, node.rate);
-        let leaves = node.leaves.clone();
-        // That nothing is lost is seen sooner than how much is.
-        let sample = match rate {
-            Some(rate) if epoch.lost == 0 && node.trial.is_none() && rate * 4.0 < node.too_fast => {
-                bounds::PACE_SAMPLE / 3
+    /// A control that was taken for lost has answered after all.
+    pub(super) fn late(&mut self, leaf: u32, sent_at: Duration) {
+        let mut at = Some(leaf);
+        while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
+            if sent_at >= node.epoch.since && node.epoch.lost > 0 {
+                node.epoch.lost -= 1;
+                node.epoch.answered += 1;
             }
-            Some(rate) if rate < bounds::PACE_SLOW => bounds::PACE_SAMPLE / 2,
-            _ => bounds::PACE_SAMPLE,
-        };
-        if epoch.asked() < sample {
-            return None;
-        }
-        if let Some(trial) = node.trial {
-            return self.judge_trial(at, trial, now);
-        }
-        // If the loss is back though the pace is still that slow, it was luck that it had gone.
-        if let Some((trial, left)) =
-            node.helped.filter(|(trial, left)| epoch.loss() > f64::midpoint(*left, trial.loss))
-        {
-            self.set_rate(at, trial.before, now);
-            let node = &mut self.nodes[at as usize];
-            node.settled = f64::midpoint(epoch.loss(), trial.loss).max(left);
-            node.settled_for = bounds::SETTLED_FOR;
-            return Some(Change { leaves, forget: false });
-        }
-        let settled = if node.settled_for > 0 { node.settled } else { 0.0 };
-        // What a wider limit explains is no matter of this place.
-        let wider = std::iter::successors(node.parent, |at| self.nodes[*at as usize].parent)
-            .map(|at| &self.nodes[at as usize])
-            .filter(|node| node.rate.is_some() || node.settled_for > 0)
-            .map(|node| if node.rate.is_some() { node.epoch.loss() } else { node.settled } + bounds::WIDER_MARGIN)
-            .fold(0.0, f64::max);
-        if epoch.loss() > (settled + bounds::SETTLED_MARGIN).max(wider).max(bounds::NOTABLE_LOSS) {
-            if !self.is_shared(at) {
-                return None;
-            }
-            let seconds = epoch.last_sent.saturating_sub(epoch.since).as_secs_f64().max(1e-4);
-            let measured = rate.unwrap_or(f64::INFINITY).min(f64::from(epoch.sent) / seconds);
-            let trial = Trial {
-                before: rate,
-                rate: measured,
-                loss: epoch.loss(),
-                hoped: 0.0,
-                steps: 0,
-                large: false,
-            };
-            return self.slow_down(at, trial, now);
-        }
-        let seconds = epoch.last_sent.saturating_sub(epoch.since).as_secs_f64();
-        let binds = |rate: f64| f64::from(epoch.sent) * 2.0 >= rate * seconds;
-        if let Some(rate) = rate.filter(|rate| epoch.loss() <= bounds::RAISE_BELOW + settled && binds(*rate))
-        {
-            let node = &mut self.nodes[at as usize];
-            node.helped = None;
-            // Fast at first, as TCP begins; near the rate that was too fast in small steps, and then beyond it.
-            let raised = if rate * bounds::RAISE >= node.too_fast {
-                node.too_fast *= 2.0;
-                rate * bounds::RAISE
-            } else {
-                (rate * 2.0).min((rate * node.too_fast).sqrt().max(rate * bounds::RAISE))
-            };
-            node.rate = Some(raised);
-            node.next_at = node.next_at.min(now + Duration::from_secs_f64(1.0 / raised));
-            node.epoch = Epoch::at(now);
-            return Some(Change { leaves, forget: false });
-        }
-        if epoch.asked() >= bounds::PACE_SAMPLE * 16 {
-            // Old losses say little about now.
-            self.nodes[at as usize].epoch = Epoch::at(now);
-        }
-        None
-    }
-
-    /// Tries a slower pace: what came through, but not too large a step at a time.
-    fn slow_down(&mut self, at: u32, trial: Trial, now: Duration) -> Option<Change> {
-        let node = &self.nodes[at as usize];
-        let loss = node.epoch.loss();
-        let current = node.rate.unwrap_or(f64::INFINITY).min(trial.rate);
-        let factor = ((1.0 - loss) * bounds::SAFE_SHARE).max(bounds::SLOWEST_STEP);
-        // What has come back carries, and a little more: a few controls lost by chance do not make the pace slower than that.
-        let seconds = now.saturating_sub(node.epoch.since).as_secs_f64().max(1e-3);
-        let carries =
-            if node.epoch.heard >= bounds::HEARD { f64::from(node.epoch.heard) / seconds } else { 0.0 };
-        let slower = (current * factor).max(carries).max(bounds::SLOWEST_PACE);
-        if slower >= current {
-            return None;
-        }
-        let hoped = (1.0 - (1.0 - loss) * current / slower).max(0.0);
-        let leaves = node.leaves.clone();
-        self.set_rate(at, Some(slower), now);
-        let large = trial.large || factor < bounds::LARGE_STEP;
-        self.nodes[at as usize].trial = Some(Trial { hoped, large, steps: trial.steps + 1, ..trial });
-        Some(Change { leaves, forget: false })
-    }
-
-    fn judge_trial(&mut self, at: u32, trial: Trial, now: Duration) -> Option<Change> {
-        let node = &self.nodes[at as usize];
-        let (loss, leaves) = (node.epoch.loss(), node.leaves.clone());
-        let nothing = trial.loss > bounds::NOTHING_THROUGH;
-        let helped = if nothing {
-            loss < bounds::SOMETHING_THROUGH
-        } else {
-            loss <= f64::midpoint(trial.loss, trial.hoped)
-        };
-        if helped {
-            let node = &mut self.nodes[at as usize];
-            node.trial = None;
-            node.too_fast = trial.rate;
-            node.helped = Some((trial, loss));
-            (node.settled, node.settled_for) = (loss, bounds::SETTLED_FOR);
-            self.begin(at, now);
-            return Some(Change { leaves, forget: trial.large });
-        }
-        // Where nothing came through, one step may not be enough to see anything.
-        if nothing && trial.steps < bounds::MOST_STEPS {
-            let change = self.slow_down(at, trial, now);
-            if change.is_some() {
-                return change;
-            }
-        }
-        self.set_rate(at, trial.before, now);
-        let node = &mut self.nodes[at as usize];
-        (node.settled, node.settled_for) = (f64::midpoint(loss, trial.loss), bounds::SETTLED_FOR);
-        Some(Change { leaves, forget: false })
-    }
-
-    /// The network was gone: that was no matter of pace, and trials under way say nothing.
-    pub(super) fn cancel_trials(&mut self, now: Duration) {
-        for at in 0..self.nodes.len() as u32 {
-            if let Some(trial) = self.nodes[at as usize].trial {
-                self.set_rate(at, trial.before, now);
-            }
-        }
-        if let Some(all) = self.nodes.len().checked_sub(1) {
-            self.begin(all as u32, now);
-        }
-    }
-
-    /// Whether the parts of a node all lose, as they do when it is the node that is limited. `false` also as long as too few of
-    /// them have been asked.
-    fn is_shared(&self, at: u32) -> bool {
-        let node = &self.nodes[at as usize];
-        let parts = &self.nodes[node.children.start as usize..node.children.end as usize];
-        match parts {
-            [] => return true,
-            [_] => return self.is_shared(node.children.start),
-            _ => {}
-        }
-        let busy = parts.iter().filter(|part| part.active > 0).count();
-        let asked: Vec<f64> = parts.iter().filter(|p| p.epoch.asked() >= 4).map(|p| p.epoch.loss()).collect();
-        if asked.len() < busy.clamp(1, 4) && node.epoch.asked() < bounds::PACE_SAMPLE * 16 {
-            return false;
-        }
-        if asked.is_empty() {
-            // Many parts with a control or two each: what they have in common is the node.
-            return true;
-        }
-        let half = node.epoch.loss() / 2.0;
-        let losing = asked.iter().filter(|loss| **loss >= half).count();
-        losing * 10 >= asked.len() * 7
-    }
-
-    /// A new rate for a node: what was seen before was at another one.
-    fn set_rate(&mut self, at: u32, rate: Option<f64>, now: Duration) {
-        let node = &mut self.nodes[at as usize];
-        node.rate = rate;
-        node.helped = None;
-        node.next_at = now;
-        self.begin(at, now);
-    }
-
-    /// A new epoch for a node and all below it.
-    fn begin(&mut self, at: u32, now: Duration) {
-        let leaves = self.nodes[at as usize].leaves.clone();
-        for node in &mut self.nodes[..=at as usize] {
-            if node.leaves.start >= leaves.start && node.leaves.end <= leaves.end {
-                node.epoch = Epoch::at(now);
-                node.next_at = node.next_at.min(now);
-                node.trial = None;
-            }
+            at = node.parent;
         }
     }
 }
@@ -437,6 +273,10 @@ impl Node {
             settled: 0.0,
             settled_for: 0,
             too_fast: f64::INFINITY,
+            good: 0.0,
+            mistakes: 0,
+            faster: None,
+            vain: 0,
             active: 0,
         }
     }

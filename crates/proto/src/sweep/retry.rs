@@ -12,7 +12,7 @@ mod schedule;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
@@ -57,6 +57,8 @@ struct Case {
     /// The flow and the server of the last ask.
     flow: u32,
     server: u16,
+    /// The control of the last ask.
+    control: u32,
     /// Asks since the first pass.
     asks: u16,
     /// Those of them whose control has been answered, or is lost.
@@ -69,8 +71,17 @@ struct Case {
     refused: u8,
     /// Asks that were not refused.
     sent: u16,
-    /// So many silences that count are enough, as far as was known when the round began.
-    needed: u8,
+    /// The improbability of those silences for a source that works: the sum of the negative logarithms of their chances.
+    evidence: f32,
+    /// The sum of the chances.
+    expected: f32,
+    /// The same number and evidence beside controls that are behind a translator, if it may be behind it too.
+    translated: (u8, f32),
+    may_be_translated: bool,
+    /// What one more silence adds to the evidence, as far as was known when the round began.
+    worth: f32,
+    /// No source of the neighbourhood has answered.
+    far: bool,
     /// Something came back that does not settle it.
     has_answered: bool,
     /// It was first answered by an ask after the first pass, and none came to that of the first pass.
@@ -90,6 +101,8 @@ struct Place {
     /// The control of that set, with its flow.
     building: Option<(u32, u32)>,
     round: u8,
+    /// When the round began.
+    began_at: Duration,
     /// When the next round may begin.
     ready_at: Duration,
     /// Tells the latest entry of the schedule from those before it.
@@ -97,12 +110,18 @@ struct Place {
     active: bool,
     /// Whether a source of the neighbourhood has answered.
     has_controls: bool,
-    /// Whether one of them is `mapped`, or otherwise not `ok`.
+    /// Whether one of them is `ok`.
+    has_straight: bool,
+    /// Whether one of them, or of the neighbourhoods around, is `mapped`, or otherwise not `ok`.
     has_others: bool,
     /// Whether the last of those that was asked was answered: a translator before them then takes new flows.
     others_pass: bool,
     /// Controls lost since the last that was answered.
     lost_in_a_row: u8,
+    /// Controls that answered after their time, since the last that did not.
+    late_in_a_row: u8,
+    /// How long replies take here, if it is longer than elsewhere.
+    slow: Duration,
 }
 
 /// Cases that were asked together with one control.
@@ -110,9 +129,22 @@ struct Place {
 struct MatchedSet {
     place: u32,
     members: Vec<u32>,
+    /// When the control left.
+    asked_at: Duration,
     /// Once all of it has left.
     sent_at: Option<Duration>,
     state: SetState,
+    /// The time for answers is over, and what followed from them is counted.
+    closed: bool,
+    /// The members that could not be sent.
+    refused: Vec<u32>,
+}
+
+/// What became of the last some hundred controls of a kind; earlier ones count less.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    answered: f64,
+    lost: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,8 +165,8 @@ pub(super) struct Retry {
     losses: Losses,
     /// Of a control and its flow.
     sets: HashMap<(u32, u32), MatchedSet>,
-    /// Sets whose control may still answer in time, oldest first.
-    waiting: VecDeque<(Duration, (u32, u32))>,
+    /// Sets whose control may still answer in time, with the end of that time.
+    waiting: BinaryHeap<Reverse<(Duration, (u32, u32))>>,
     /// Sets kept for a late answer of their control.
     overdue: VecDeque<(Duration, (u32, u32))>,
     due: BinaryHeap<Reverse<(Duration, u32, u32)>>,
@@ -152,6 +184,8 @@ pub(super) struct Retry {
     expired: bool,
     in_flight: VecDeque<(Duration, u32)>,
     flying: u32,
+    /// How long a reply usually takes, at most.
+    hold: Duration,
     /// Between indices and keys: see [`Losses`].
     shift: u32,
     len: u32,
@@ -172,6 +206,12 @@ pub(super) struct Retry {
     old: HashSet<u32>,
     old_flows: [u32; 2],
     new_flows: [u32; 2],
+    /// Open cases of which one server says that they are mapped.
+    mapped: BTreeSet<u32>,
+    /// Controls of late that are behind a translator, or otherwise not `ok`.
+    translated: Recent,
+    /// The others.
+    straight: Recent,
     rounds: u8,
     /// Lone asks to come, the next one last.
     lone: Vec<(Duration, u32)>,
@@ -230,7 +270,8 @@ impl Retry {
             paces: Paces::new(&keys, now),
             losses: Losses::default(),
             sets: HashMap::new(),
-            waiting: VecDeque::new(),
+            waiting: BinaryHeap::new(),
+            hold: Duration::ZERO,
             overdue: VecDeque::new(),
             due: BinaryHeap::new(),
             flow,
@@ -257,6 +298,9 @@ impl Retry {
             old: HashSet::new(),
             old_flows: [0; 2],
             new_flows: [0; 2],
+            mapped: BTreeSet::new(),
+            translated: Recent::default(),
+            straight: Recent::default(),
             rounds: 0,
             lone: Vec::new(),
             cooled_at: now,
@@ -277,6 +321,7 @@ impl Retry {
 
     /// Appends the probes that are due, about `allowed` of them; gives the time to look again, `None` when nothing is left to ask.
     pub(super) fn poll(&mut self, view: &View<'_>, allowed: usize, asks: &mut Vec<Ask>) -> Option<Duration> {
+        self.hold = view.hold;
         self.check_overdue(view, asks);
         self.give_up_in_time(view.now);
         while asks.len() < allowed {
@@ -293,7 +338,7 @@ impl Retry {
             self.turn(place, view, asks);
         }
         let turn = self.due.peek().map(|Reverse((at, ..))| *at);
-        let control = self.waiting.front().map(|(at, _)| *at + grace(view));
+        let control = self.waiting.peek().map(|Reverse((until, _))| *until);
         match (turn, control) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -303,12 +348,22 @@ impl Retry {
     /// How many probes may still be answered in time.
     pub(super) fn in_flight(&mut self, view: &View<'_>) -> u32 {
         while let Some((at, count)) = self.in_flight.front()
-            && *at + view.hold <= view.seen
+            && (*count == 0 || *at + view.hold <= view.seen)
         {
             self.flying -= count;
             self.in_flight.pop_front();
         }
         self.flying
+    }
+
+    /// A probe was answered: it is no longer in flight.
+    fn land(&mut self, asked_at: Duration) {
+        if let Ok(at) = self.in_flight.binary_search_by_key(&asked_at, |(at, _)| *at)
+            && self.in_flight[at].1 > 0
+        {
+            self.in_flight[at].1 -= 1;
+            self.flying -= 1;
+        }
     }
 
     /// When the next probe in flight gives its place free.
@@ -362,9 +417,9 @@ impl Retry {
     }
 }
 
-/// The time that controls are given before they count as lost: late ones are counted back.
-fn grace(view: &View<'_>) -> Duration {
-    view.hold + Duration::from_millis(20)
+/// The time that controls are given at least before they count as lost: late ones are counted back.
+fn grace(hold: Duration) -> Duration {
+    hold + Duration::from_millis(20)
 }
 
 fn is_open(case: &Case, states: &States) -> bool {
@@ -375,6 +430,38 @@ fn to_u8(asks: u16) -> u8 {
     u8::try_from(asks).unwrap_or(u8::MAX)
 }
 
+impl MatchedSet {
+    fn new(place: u32, members: Vec<u32>) -> Self {
+        Self {
+            place,
+            members,
+            asked_at: Duration::ZERO,
+            sent_at: None,
+            state: SetState::Waiting,
+            closed: false,
+            refused: Vec::new(),
+        }
+    }
+}
+
+impl Recent {
+    fn note(&mut self, answered: bool) {
+        if self.asked() >= 256.0 {
+            (self.answered, self.lost) = (self.answered / 2.0, self.lost / 2.0);
+        }
+        if answered { self.answered += 1.0 } else { self.lost += 1.0 }
+    }
+
+    fn asked(&self) -> f64 {
+        self.answered + self.lost
+    }
+
+    /// The share lost, estimated a little high.
+    fn share(&self) -> f64 {
+        (self.lost + 1.0) / (self.asked() + 2.0)
+    }
+}
+
 impl Place {
     fn new(first: u32) -> Self {
         Self {
@@ -383,13 +470,17 @@ impl Place {
             queue: Vec::new(),
             building: None,
             round: 0,
+            began_at: Duration::ZERO,
             ready_at: Duration::ZERO,
             stamp: 0,
             active: false,
             has_controls: false,
+            has_straight: false,
             has_others: false,
             others_pass: false,
             lost_in_a_row: 0,
+            late_in_a_row: 0,
+            slow: Duration::ZERO,
         }
     }
 }
@@ -398,6 +489,7 @@ impl Case {
     /// What was counted counts no more.
     fn forget(&mut self) {
         (self.counted, self.refused) = (0, 0);
+        (self.evidence, self.expected, self.translated) = (0.0, 0.0, (0, 0.0));
     }
 
     fn new(index: u32) -> Self {
@@ -405,13 +497,19 @@ impl Case {
             index,
             flow: 0,
             server: u16::MAX,
+            control: CANARY,
             asks: 0,
             over: 0,
             vain: 0,
             counted: 0,
             refused: 0,
             sent: 0,
-            needed: u8::MAX,
+            evidence: 0.0,
+            expected: 0.0,
+            translated: (0, 0.0),
+            may_be_translated: false,
+            worth: 0.0,
+            far: false,
             has_answered: false,
             late: false,
             asked_at: Duration::ZERO,

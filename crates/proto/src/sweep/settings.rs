@@ -19,6 +19,10 @@ pub mod bounds {
     pub const MAX_EXPECTED_FALSE: f64 = 0.01;
     /// Sources of a neighbourhood, as bits: a /24 of IPv4.
     pub const NEIGHBOURHOOD_BITS: u32 = 8;
+    /// Sources of which some may be behind a translator, if one of them is: a /20.
+    pub const TRANSLATOR_BITS: u32 = 12;
+    /// Sources so close that one behind a translator and one that is not share their losses otherwise.
+    pub const CLOSE_BITS: u32 = 5;
     /// Silences beside an answered control that are counted before a source is called silent, however good the network.
     /// With the first pass these are one more than zmap and masscan ask for.
     pub const MIN_COUNTED: u8 = 3;
@@ -38,6 +42,10 @@ pub mod bounds {
     pub const SPARE_TIME_SLOW: Duration = Duration::from_secs(20);
     /// Silent sources asked together with one control.
     pub const CASES_PER_CONTROL: u32 = 3;
+    /// The same where the pace is limited, but not too slow: each control takes the place of a case.
+    pub const CASES_PER_CONTROL_LIMITED: u32 = 16;
+    /// Probes a second from which on.
+    pub const PACE_FOR_LARGE_SETS: f64 = 2.0;
     /// The same where there are few controls.
     pub const MOST_CASES_PER_CONTROL: u32 = 32;
     /// Sources for which one ask of the canary vouches.
@@ -67,12 +75,17 @@ pub mod bounds {
     pub const LONE_BLOCK: u32 = 8;
     /// Where a translator stands before some neighbours, one control in so many is one of those: each takes a port of it.
     pub const OTHERS_TURNS: u32 = 8;
-    /// Controls lost in a row from which a place is asked more and more rarely, and what is asked counts no more.
+    /// Controls lost in a row from which a place is asked more and more rarely, and what is asked counts no more; up to four
+    /// times as many where that happens by chance more often than [`LOST_BY_CHANCE`].
     pub const LOST_IN_A_ROW: u8 = 8;
+    /// See [`LOST_IN_A_ROW`].
+    pub const LOST_BY_CHANCE: f64 = 0.005;
     /// The longest then.
     pub const MAX_GAP_LOST: Duration = Duration::from_secs(5);
     /// The slowest pace at which several cases are asked with one control: below, they would be too far apart in time.
-    pub const PACE_FOR_SETS: f64 = 3.0;
+    pub const PACE_FOR_SETS: f64 = 0.7;
+    /// With several servers a port, and so a server, is used for so long at most.
+    pub const FLOW_USED: Duration = Duration::from_millis(100);
     /// A new local port at most so often; more rarely when many are open.
     pub const FLOW_EVERY: Duration = Duration::from_millis(12);
     /// Ports that may be open for late answers before new ones come more rarely. Far below the usual limit of 1,024
@@ -82,6 +95,13 @@ pub mod bounds {
     pub const NOTABLE_LOSS: f64 = 0.15;
     /// Outcomes of controls from which a pace is judged.
     pub const PACE_SAMPLE: u32 = 24;
+    /// The same as long as nothing at all is lost, far below what was too fast; and answers that show that something comes
+    /// through where nothing did.
+    pub const PACE_SAMPLE_CLEAN: u32 = 3;
+    /// For that they must span this time at least: buckets hold some packets.
+    pub const CLEAN_TIME: Duration = Duration::from_millis(50);
+    /// Outcomes must span this time at least, if some were lost.
+    pub const PACE_TIME: Duration = Duration::from_millis(300);
     /// A loss that does not follow the rate must grow by this much before a slower pace is tried again.
     pub const SETTLED_MARGIN: f64 = 0.15;
     /// That it does not is believed for so many outcomes.
@@ -92,8 +112,12 @@ pub mod bounds {
     pub const WIDER_MARGIN: f64 = 0.25;
     /// The share of what came through that is tried: at the very rate of a limit, chance fills a small bucket now and then.
     pub const SAFE_SHARE: f64 = 0.8;
+    /// The share of the pace that carried last which is gone back to.
+    pub const SAFE_STEP: f64 = 0.9;
     /// Answers from which the rate that carries is known.
     pub const HEARD: u32 = 6;
+    /// Controls that answered after their time, one after the other, from which more time is given.
+    pub const LATE_IN_A_ROW: u8 = 3;
     /// The largest step of one trial: so much slower.
     pub const SLOWEST_STEP: f64 = 1.0 / 32.0;
     /// Loss above which nothing is said to come through.
@@ -104,10 +128,14 @@ pub mod bounds {
     pub const MOST_STEPS: u8 = 3;
     /// Below this pace half as many outcomes are waited for.
     pub const PACE_SLOW: f64 = 20.0;
+    /// Below this one a quarter, as long as nothing is lost.
+    pub const PACE_SLOWEST: f64 = 5.0;
     /// The slowest pace that is tried, in probes a second.
     pub const SLOWEST_PACE: f64 = 0.5;
-    /// A step below this share of the pace before makes what was counted before worthless.
-    pub const LARGE_STEP: f64 = 0.4;
+    /// Above this loss a faster pace tells nothing.
+    pub const TELLING_LOSS: f64 = 0.8;
+    /// So much more is lost at twice the pace if it is above a limit.
+    pub const FASTER_LOSES: f64 = 0.12;
     /// A pace is raised when less than this is lost at it.
     pub const RAISE_BELOW: f64 = 0.05;
     /// By how much.

@@ -20,7 +20,7 @@ impl Sweep {
     /// What it means that a source stayed silent: `no-reply` only when nothing else can explain it.
     fn meaning_of_silence(&self, index: u32) -> Finding {
         let unknown = |reason| Finding { status: Status::Unknown, reason, asks: 0, refused: false };
-        let found = self.retry.as_ref().and_then(|retry| retry.finding(index, &self.states));
+        let found = self.retry.as_ref().and_then(|retry| retry.finding(index));
         let mut finding = match found {
             Some(finding) => finding,
             None if self.network_lost => unknown(Reason::NetworkLost),

@@ -77,8 +77,8 @@ impl Sweep {
             return self.note_bad(index, Entry::bad_reply(reason, 0), flow, now);
         }
         let first = self.evidence.get(index).is_none_or(|e| e.is_refusal());
-        let took = if flow == self.first_flow { self.flight.land(now, ticket.position) } else { None };
-        if took.is_some() {
+        let landed = if flow == self.first_flow { self.flight.land(now, ticket.position) } else { None };
+        if landed.is_some_and(|(_, held)| held) {
             self.window.on_answered(1);
         }
         if first {
@@ -96,7 +96,7 @@ impl Sweep {
             single_server: self.witnesses < 2,
             resumed: false,
             asked: self.times_asked(index, flow),
-            rtt_us: took.map_or(0, |d| u32::try_from(d.as_micros()).unwrap_or(u32::MAX).max(1)),
+            rtt_us: landed.map_or(0, |(d, _)| u32::try_from(d.as_micros()).unwrap_or(u32::MAX).max(1)),
         };
         match reply.body {
             ReplyBody::Mapped(external) if reply.protected => {
@@ -117,7 +117,8 @@ impl Sweep {
             }
         }
         if let Some(retry) = &mut self.retry {
-            retry.on_case(index, flow, &self.states, now);
+            let mapped = self.evidence.get(index).is_some_and(|entry| entry.status == Status::Mapped);
+            retry.on_case(index, flow, mapped, &self.states, now);
         }
     }
 
@@ -246,7 +247,7 @@ impl Sweep {
             self.evidence.put(index, entry);
         }
         if let Some(retry) = &mut self.retry {
-            retry.on_case(index, flow, &self.states, now);
+            retry.on_case(index, flow, false, &self.states, now);
         }
     }
 }

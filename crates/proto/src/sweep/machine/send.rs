@@ -91,7 +91,7 @@ impl Sweep {
             self.flight.cancel(ticket.position);
         } else if let (Some(retry), Some(index)) = (&mut self.retry, index) {
             let ask = Ask { index: index.unwrap_or(CANARY), flow: probe.flow, control: ticket.control };
-            retry.on_refused(ask, &self.states, self.last_sent);
+            retry.on_refused(ask, &self.states);
         }
         let Some(Some(index)) = index.filter(|_| !ticket.control) else { return };
         let refused = |e: Entry| matches!(e.status, Status::SendError | Status::BindError);
@@ -226,7 +226,8 @@ impl Sweep {
         )));
         for (index, entry) in self.evidence.iter() {
             if let Some(retry) = self.retry.as_mut().filter(|_| !entry.is_refusal()) {
-                retry.on_case(index, self.first_flow, &self.states, now);
+                let mapped = entry.status == Status::Mapped;
+                retry.on_case(index, self.first_flow, mapped, &self.states, now);
             }
         }
         self.phase = Phase::Retry;

@@ -15,7 +15,7 @@ use crate::sweep::{Settings, Status, Why};
 pub(super) struct Count {
     pub(super) runs: u32,
     pub(super) sources: u32,
-    /// Sources that answer, and were called silent: what the bound of the run is about.
+    /// Sources that answer, and were called silent or refused: what the bound of the run is about.
     pub(super) no_reply: u32,
     /// Runs with at least one of those.
     pub(super) runs_wrong: u32,
@@ -73,7 +73,7 @@ const HEAD: [&str; 2] = [
 /// What was wrong: how often, and the first source.
 type Complaints = BTreeMap<String, (u32, u32)>;
 /// So many failures are described in full.
-const SHOWN: usize = 10;
+const SHOWN: usize = 40;
 const ENDLESS: &str = "it does not end";
 
 /// The sums over many runs.
@@ -165,7 +165,7 @@ pub(super) fn judge(
     settings: impl Fn(Settings) -> Settings,
 ) -> Tally {
     let mut tally = Tally::default();
-    // ROUTEPOOL_NETWORKS_SLOW=5 describes those that take more than five times the oracle's time.
+    // ROUTEPOOL_NETWORKS_SLOW=5 describes the qualified ones that take more than five times the oracle's time.
     let slow = std::env::var("ROUTEPOOL_NETWORKS_SLOW")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -173,7 +173,7 @@ pub(super) fn judge(
     for network in networks {
         let oracle = Oracle::new(&network);
         let (count, complaints) = run(&network, settings(network.settings()), oracle.time());
-        if count.ratio() > slow {
+        if count.ratio() > slow && oracle.qualifies() {
             let (took, oracle) = (seconds(count.took), seconds(count.oracle));
             println!(
                 "{took:.1} s, {:.1} times {oracle:.1} s, {} unknown: {network}",
@@ -229,7 +229,9 @@ pub(super) fn run(network: &Network, settings: Settings, oracle: Micros) -> (Cou
             continue;
         }
         complain(format!("{kind:?} is called {}", status.as_str()), source);
-        if status == Status::NoReply { count.no_reply += 1 } else { count.false_other += 1 }
+        // That each ask was refused by chance is bounded as silence is.
+        let refused = status == Status::SendError && *kind != Kind::Dead;
+        if status == Status::NoReply || refused { count.no_reply += 1 } else { count.false_other += 1 }
     }
     count.runs_wrong = u32::from(count.no_reply > 0);
     if ran.why.is_none() {

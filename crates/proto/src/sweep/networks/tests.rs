@@ -35,7 +35,8 @@ fn unchanged(settings: Settings) -> Settings {
 ///   each other, and that number exceeds the bound of the Poisson distribution (mean 0.01 n; 11 for 300 runs, 139 for
 ///   10,000) with a probability below 1 in 10,000;
 /// - the number of wrong verdicts keeps the same bound, if those of a run come one at a time;
-/// - no other verdict is ever wrong: no dead source `ok`, no silence called `send-error`.
+/// - no other verdict is ever wrong: no dead source `ok`, no silence called `send-error`. A source that is refused at random is
+///   called `send-error` as rarely as a silent one `no-reply`, and counts with these.
 ///
 /// In the networks of which `Oracle::qualifies` says that the path carries a probe a second for each neighbourhood, less
 /// than 1 % of the sources are `unknown`, and all runs together take less than [`TIMES`] what the oracle needs for

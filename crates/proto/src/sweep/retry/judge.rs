@@ -24,13 +24,13 @@ impl Retry {
     pub(super) fn wants(&self, at: u32, states: &States) -> bool {
         let case = &self.cases[at as usize];
         let pending = u8::try_from(case.asks.saturating_sub(case.over)).unwrap_or(u8::MAX);
-        self.may_be_asked(case, states) && !self.is_settled(case, pending, case.needed)
+        self.may_be_asked(case, states) && !self.is_settled(case, pending)
     }
 
     /// Whether it depends on what is under way if a case is to be asked again.
     pub(super) fn waits(&self, at: u32, states: &States) -> bool {
         let case = &self.cases[at as usize];
-        case.asks > case.over && self.may_be_asked(case, states) && !self.is_settled(case, 0, case.needed)
+        case.asks > case.over && self.may_be_asked(case, states) && !self.is_settled(case, 0)
     }
 
     fn may_be_asked(&self, case: &Case, states: &States) -> bool {
@@ -39,47 +39,59 @@ impl Retry {
     }
 
     /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it: if so many asks under
-    /// way count too, and so many are needed.
-    fn is_settled(&self, case: &Case, pending: u8, needed: u8) -> bool {
+    /// way count too. The product of the chances of its silences must be below [`bounds::MAX_EXPECTED_FALSE`] divided by the
+    /// number of cases.
+    fn is_settled(&self, case: &Case, pending: u8) -> bool {
         if case.has_answered {
             return case.asks >= u16::from(bounds::MIN_ASKS_ANSWERED) * self.servers.min(2) as u16;
         }
-        // What was refused each time is refused; who could be sent from must have been silent.
-        let counted = if case.sent == 0 { case.counted } else { case.counted.saturating_sub(case.refused) };
-        let counted = counted.saturating_add(pending);
-        counted > 0 && counted >= needed
+        // A source that works is behind a translator or not: silence beside those that are, and beside those that are not.
+        let own = (case.counted, case.evidence);
+        let is_enough = |(counted, evidence)| self.is_enough(case, counted, evidence, pending);
+        is_enough(own) && (!case.may_be_translated || is_enough(case.translated))
     }
 
-    /// Works out anew what the open cases of a place need.
-    pub(super) fn update_needed(&mut self, place: u32, states: &States) {
+    fn is_enough(&self, case: &Case, counted: u8, evidence: f32, pending: u8) -> bool {
+        let least = if case.far { bounds::MIN_COUNTED_FAR } else { bounds::MIN_COUNTED };
+        // What was refused each time is refused; who could be sent from must have been silent.
+        let silences = if case.sent == 0 { counted } else { counted.saturating_sub(case.refused) };
+        let seen = f64::from(evidence) * f64::from(silences) / f64::from(counted.max(1));
+        let counted = silences.saturating_add(pending);
+        let sum = seen + f64::from(case.worth) * f64::from(pending);
+        #[cfg(test)]
+        if self.broken(super::super::settings::Mutant::GlobalLoss) {
+            return counted > 0 && sum >= -self.threshold;
+        }
+        let evidence = self.losses.evidence(self.key(case.index), f64::from(counted), sum);
+        counted > 0 && counted >= least && evidence >= -self.threshold
+    }
+
+    /// Works out anew what a silence of the open cases of a place is worth.
+    pub(super) fn update_worth(&mut self, place: u32, states: &States) {
+        let (far, others) =
+            (!self.places[place as usize].has_controls, self.places[place as usize].has_others);
         for at in self.places[place as usize].cases.clone() {
             let case = &self.cases[at as usize];
             if super::is_open(case, states) && !case.has_answered {
-                self.cases[at as usize].needed = self.needed(place, case.index, states);
+                let worth = -self.chance(place, case.index, states).ln() as f32;
+                let case = &mut self.cases[at as usize];
+                (case.worth, case.far, case.may_be_translated) = (worth, far, others);
             }
         }
     }
 
-    /// How many silences are enough: the chance that a source which works is silent so often is then below
-    /// [`bounds::MAX_EXPECTED_FALSE`], divided by the number of cases.
-    fn needed(&self, place: u32, index: u32, states: &States) -> u8 {
+    /// The chance that a source which works is silent although its control was answered.
+    pub(super) fn chance(&self, place: u32, index: u32, states: &States) -> f64 {
         let known =
             [4, bounds::NEIGHBOURHOOD_BITS].map(|bits| states.judged_within(self.around(index, bits)));
-        let least = if self.places[place as usize].has_controls {
-            bounds::MIN_COUNTED
-        } else {
-            bounds::MIN_COUNTED_FAR
-        };
         #[cfg(test)]
         if self.broken(super::super::settings::Mutant::GlobalLoss) {
-            return (self.threshold / (self.losses.overall() + 1e-9).ln()).ceil().clamp(1.0, 255.0) as u8;
+            return self.losses.overall().clamp(1e-9, 0.99);
         }
         let chance = self.losses.chance_of_silence(self.key(index), known);
         // Where asking is cheap, the estimate of the loss need not be believed: one half is the most it can be.
-        let spare = self.spare_asks(place).max(f64::from(least));
-        let cautious = (self.threshold / spare).exp().min(0.5);
-        let needed = self.threshold / chance.max(cautious).min(0.99).ln();
-        needed.ceil().clamp(f64::from(least), 255.0) as u8
+        let spare = self.spare_asks(place).max(f64::from(bounds::MIN_COUNTED));
+        chance.max((self.threshold / spare).exp().min(0.5))
     }
 
     /// How often each case could be asked in the time that may be spared.
@@ -104,7 +116,7 @@ impl Retry {
         }
         let mut any = false;
         for at in 0..self.places.len() as u32 {
-            self.update_needed(at, view.states);
+            self.update_worth(at, view.states);
             let place = &self.places[at as usize];
             if !place.active && place.cases.clone().any(|case| self.wants(case, view.states)) {
                 self.activate(at, view.now);
@@ -130,7 +142,7 @@ impl Retry {
     }
 
     /// What is concluded of a source that is open at the end; `None` if it is none of the cases.
-    pub(in super::super) fn finding(&self, index: u32, states: &States) -> Option<Finding> {
+    pub(in super::super) fn finding(&self, index: u32) -> Option<Finding> {
         let at = self.case(index)?;
         let (case, place) = (&self.cases[at], self.place_of(at as u32));
         let finding = |status, reason| {
@@ -142,7 +154,7 @@ impl Retry {
             && case.counted > 0
             && u16::from(case.counted) >= case.asks
             && self.losses.none_seen();
-        if self.is_settled(case, 0, self.needed(place, index, states)) || unlost {
+        if self.is_settled(case, 0) || unlost {
             return finding(Status::NoReply, Reason::None);
         }
         finding(Status::Unknown, self.reason_for_doubt(place, case))
@@ -155,10 +167,11 @@ impl Retry {
             let translated = self.places[place as usize].has_others;
             return if translated { Reason::NatPorts } else { Reason::FlowTable };
         }
-        if case.refused > 0 && case.sent > 0 && u16::from(case.refused) * 2 >= case.asks {
+        let refused = case.asks.saturating_sub(case.sent);
+        if refused > 0 && case.sent > 0 && refused * 2 >= case.asks {
             return Reason::SometimesRefused;
         }
-        if self.paces.is_limited(place) { Reason::RateLimited } else { Reason::Loss }
+        if self.paces.is_known_limit(place) { Reason::RateLimited } else { Reason::Loss }
     }
 
     /// How many sources that work are expected to be still silent, when so many were first heard after the first pass: as many
@@ -176,7 +189,7 @@ impl Retry {
             let open = self.places[at as usize].cases.clone();
             let unknown = open.filter(|case| {
                 let case = &self.cases[*case as usize];
-                super::is_open(case, states) && !self.is_settled(case, 0, case.needed)
+                super::is_open(case, states) && !self.is_settled(case, 0)
             });
             let unknown = unknown.count() as u32;
             match limits.iter_mut().find(|(range, ..)| *range == leaves) {

@@ -99,9 +99,11 @@ impl Retry {
         if open == range.end - range.start {
             blocks.push(range);
         } else if bits > 4 {
-            for half in [range.start, range.end - 1] {
-                let half = self.around(half, bits - 1);
-                self.silent_blocks(half, bits - 1, states, blocks);
+            // Where the block that is swept ends within a neighbourhood, there is one half only.
+            let (low, high) = (self.around(range.start, bits - 1), self.around(range.end - 1, bits - 1));
+            self.silent_blocks(low.clone(), bits - 1, states, blocks);
+            if high != low {
+                self.silent_blocks(high, bits - 1, states, blocks);
             }
         }
     }

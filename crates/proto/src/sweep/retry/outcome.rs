@@ -1,9 +1,9 @@
 //! What became of the asks.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::super::bits::{State, States};
-use super::super::pacing::Change;
 use super::super::settings::bounds;
 use super::{Ask, CANARY, Case, Retry, SetState, View};
 
@@ -18,48 +18,85 @@ impl Retry {
         }
         let key = (index, flow);
         let Some(set) = self.sets.get_mut(&key) else { return };
-        let before = std::mem::replace(&mut set.state, SetState::Answered);
-        let (place, sent_at) = (set.place, set.sent_at.unwrap_or(now));
-        // The canary goes on vouching for what is asked by the same flow.
-        let members = if index == CANARY {
-            set.members.clone()
-        } else {
-            self.sets.remove(&key).map(|set| set.members).unwrap_or_default()
-        };
+        let (place, asked_at, sent_at) = (set.place, set.asked_at, set.sent_at.unwrap_or(now));
+        let (before, closed) = (set.state, set.closed);
+        if before == SetState::Waiting || closed && before == SetState::Lost {
+            set.state = SetState::Answered;
+        }
         self.last_answer = now;
+        self.land(asked_at);
         self.heard[(flow % self.servers) as usize][1] += 1;
         self.paces.heard(place);
         match before {
-            SetState::Answered => return,
-            SetState::Void => {
-                if let Some(set) = self.sets.get_mut(&key) {
-                    set.state = SetState::Void;
-                }
-                return;
-            }
-            SetState::Lost => self.losses.late(self.control_key(index, place)),
             SetState::Waiting => {
-                for case in &members {
-                    self.cases[*case as usize].over += 1;
+                // What it vouches for is counted once its companions have had their time too: answers come sooner than it is
+                // known what is lost, so that those first would look better than it is.
+                self.places[place as usize].late_in_a_row = 0;
+            }
+            SetState::Lost if closed => {
+                self.losses.late(self.control_key(index, place));
+                self.paces.late(place, sent_at);
+                // Where all are late, it is the time that is wrong.
+                let place = &mut self.places[place as usize];
+                place.late_in_a_row = place.late_in_a_row.saturating_add(1);
+                if place.late_in_a_row >= bounds::LATE_IN_A_ROW {
+                    place.slow = place.slow.max(now.saturating_sub(sent_at).mul_f64(1.5));
                 }
-                self.losses.control(self.control_key(index, place), true);
-                self.note_outcome(place, sent_at, true, now);
+                self.vouch(key, states);
             }
-        }
-        self.new_flows[1] += 1;
-        let place = &mut self.places[place as usize];
-        place.others_pass |= index != CANARY && states.at(index) == State::Other;
-        // Where a translator stands before some of the neighbours, it must be known to take new flows.
-        if place.others_pass || !place.has_others {
-            for case in members {
-                self.count(case, flow, states);
-            }
+            SetState::Lost | SetState::Answered | SetState::Void => {}
         }
     }
 
-    /// A case was answered: by a reply that settles it, or not.
-    pub(in super::super) fn on_case(&mut self, index: u32, flow: u32, states: &States, now: Duration) {
+    /// A control has answered, and its companions have had their time: their silence counts.
+    fn vouch(&mut self, key: (u32, u32), states: &States) {
+        let index = key.0;
+        // The canary goes on vouching for what is asked by the same flow.
+        let set = if index == CANARY { self.sets.get(&key).cloned() } else { self.sets.remove(&key) };
+        let Some(set) = set else { return };
+        self.new_flows[1] += 1;
+        let is_other = self.is_other(index, states);
+        self.note_translated(is_other, true);
+        let full = self.is_translator_full();
+        let place = &mut self.places[set.place as usize];
+        place.others_pass |= is_other;
+        let (has_others, has_straight, others_pass) =
+            (place.has_others, place.has_straight, place.others_pass);
+        for case in set.members {
+            // Where a translator stands before some of the neighbours, and takes only some new flows, those behind it vouch for
+            // those behind it, and the others for the others.
+            let near = |index: u32| self.key(index) >> bounds::CLOSE_BITS;
+            let close = index != CANARY && near(index) == near(self.cases[case as usize].index);
+            let vouches = match (has_others, full) {
+                (false, _) => Vouches { straight: true, translated: false },
+                (true, false) => Vouches {
+                    straight: !is_other || close || !has_straight,
+                    translated: is_other || others_pass,
+                },
+                (true, true) => Vouches { straight: !is_other, translated: is_other },
+            };
+            self.count(case, set.refused.contains(&case), vouches, states);
+        }
+    }
+
+    /// A case was answered: by a reply that settles it, or not. `mapped`: the reply said that the source is behind a translator.
+    pub(in super::super) fn on_case(
+        &mut self,
+        index: u32,
+        flow: u32,
+        mapped: bool,
+        states: &States,
+        now: Duration,
+    ) {
         let Some(at) = self.case(index) else { return };
+        if mapped && states.at(index) == State::Open {
+            self.mapped.insert(index);
+        } else {
+            self.mapped.remove(&index);
+        }
+        if flow > self.first_flow && flow == self.cases[at].flow {
+            self.land(self.cases[at].asked_at);
+        }
         let counted = self.cases[at].counted;
         let first = !self.cases[at].has_answered;
         self.last_answer = now;
@@ -70,7 +107,9 @@ impl Retry {
         }
         if flow > self.first_flow && first {
             self.cases[at].late = true;
-            self.losses.recovered(self.key(index), u32::from(counted));
+            let expected =
+                f64::from(self.cases[at].expected) + self.chance(self.place_of(at as u32), index, states);
+            self.losses.recovered(self.key(index), u32::from(counted), expected);
         }
         if states.at(index) != State::Open {
             // Now there is one who can vouch for its neighbours; those further away may not share their loss.
@@ -90,65 +129,61 @@ impl Retry {
     }
 
     /// The system refused to send a case.
-    pub(in super::super) fn on_refused(&mut self, ask: Ask, states: &States, now: Duration) {
+    pub(in super::super) fn on_refused(&mut self, ask: Ask, states: &States) {
         if ask.control {
-            let key = (ask.index, ask.flow);
-            let Some(set) = self.sets.get_mut(&key).filter(|set| set.state == SetState::Waiting) else {
-                return;
-            };
-            set.state = SetState::Lost;
-            let (place, sent_at) = (set.place, set.sent_at.unwrap_or(now));
-            for case in &set.members {
-                self.cases[*case as usize].over += 1;
+            if let Some(set) = self.sets.get_mut(&(ask.index, ask.flow)) {
+                set.state = SetState::Lost;
             }
-            self.losses.control(self.control_key(ask.index, place), false);
-            self.note_outcome(place, sent_at, false, now);
             return;
         }
         let Some(at) = self.case(ask.index) else { return };
-        self.count(at as u32, 0, states);
         let case = &mut self.cases[at];
-        case.refused = case.refused.saturating_add(1);
         case.sent = case.sent.saturating_sub(1);
-        // Its control will not count it again.
-        case.flow |= REFUSED;
+        // A refusal counts as a silence does, beside a control that was answered, unless there is none.
+        if let Some(set) = self.sets.get_mut(&(case.control, ask.flow)) {
+            set.refused.push(at as u32);
+        } else if states.judged() == 0 {
+            self.count(at as u32, true, Vouches { straight: true, translated: true }, states);
+        }
     }
 
     /// Controls that were not answered in time are lost, until they answer after all.
     pub(super) fn check_overdue(&mut self, view: &View<'_>, asks: &mut Vec<Ask>) {
-        let grace = super::grace(view);
-        while let Some((sent_at, key)) = self.waiting.front().copied() {
-            if sent_at + grace > view.seen {
+        let in_a_row = self.lost_in_a_row();
+        while let Some(Reverse((until, key))) = self.waiting.peek().copied() {
+            if until > view.seen {
                 break;
             }
-            self.waiting.pop_front();
+            self.waiting.pop();
             let Some(set) = self.sets.get_mut(&key) else { continue };
-            match set.state {
-                SetState::Waiting => {
-                    set.state = SetState::Lost;
-                    let place = set.place;
-                    for case in &set.members {
-                        self.cases[*case as usize].over += 1;
-                    }
-                    self.heard[(key.1 % self.servers) as usize][0] += 1;
-                    if self.places[place as usize].lost_in_a_row >= bounds::LOST_IN_A_ROW {
-                        for case in &set.members {
-                            self.cases[*case as usize].vain += 1;
-                        }
-                    }
-                    if key.0 != CANARY && view.states.at(key.0) == State::Other {
-                        self.places[place as usize].others_pass = false;
-                    }
-                    self.new_flows[0] += 1;
-                    self.losses.control(self.control_key(key.0, place), false);
-                    self.note_outcome(place, sent_at, false, view.now);
-                    self.ask_old_flow(key.0, asks);
-                    self.overdue.push_back((sent_at, key));
-                }
-                SetState::Lost | SetState::Void | SetState::Answered => {
-                    self.overdue.push_back((sent_at, key));
-                }
+            let (place, sent_at, state) = (set.place, set.sent_at.unwrap_or(until), set.state);
+            set.closed = true;
+            if state == SetState::Void {
+                self.overdue.push_back((sent_at, key));
+                continue;
             }
+            let answered = state == SetState::Answered;
+            let vain = !answered && self.places[place as usize].lost_in_a_row >= in_a_row;
+            for case in &set.members {
+                self.cases[*case as usize].over += 1;
+                self.cases[*case as usize].vain += u16::from(vain);
+            }
+            self.losses.control(self.control_key(key.0, place), answered);
+            self.note_outcome(place, sent_at, answered, view.now);
+            if answered {
+                self.vouch(key, view.states);
+            } else {
+                if let Some(set) = self.sets.get_mut(&key) {
+                    set.state = SetState::Lost;
+                }
+                self.heard[(key.1 % self.servers) as usize][0] += 1;
+                let is_other = self.is_other(key.0, view.states);
+                self.note_translated(is_other, false);
+                self.places[place as usize].others_pass &= !is_other;
+                self.new_flows[0] += 1;
+                self.ask_old_flow(key.0, asks);
+            }
+            self.overdue.push_back((sent_at, key));
         }
         let keep = view.patience.max(self.timeout * 2);
         while let Some((sent_at, key)) = self.overdue.front().copied() {
@@ -163,7 +198,7 @@ impl Retry {
     /// What is under way proves nothing: the program was held up, or the network was gone.
     pub(in super::super) fn void(&mut self, now: Duration) {
         self.paces.cancel_trials(now);
-        for set in self.sets.values_mut().filter(|set| set.state == SetState::Waiting) {
+        for set in self.sets.values_mut().filter(|set| !set.closed && set.state != SetState::Void) {
             set.state = SetState::Void;
             for case in &set.members {
                 self.cases[*case as usize].over += 1;
@@ -184,25 +219,32 @@ impl Retry {
     }
 
     /// A silence counts.
-    pub(super) fn count(&mut self, case: u32, flow: u32, states: &States) {
+    pub(super) fn count(&mut self, case: u32, refused: bool, vouches: Vouches, states: &States) {
         let known = self.cases[case as usize];
-        if super::is_open(&known, states) && known.flow != flow | REFUSED {
-            let case = &mut self.cases[case as usize];
+        if !super::is_open(&known, states) {
+            return;
+        }
+        let mut chance = self.chance(self.place_of(case), known.index, states);
+        let case = &mut self.cases[case as usize];
+        if vouches.straight {
             case.counted = case.counted.saturating_add(1);
+            case.refused = case.refused.saturating_add(u8::from(refused));
+            (case.evidence, case.expected) =
+                (case.evidence - chance.ln() as f32, case.expected + chance as f32);
+        }
+        if vouches.translated {
+            if self.translated.lost >= 2.0 {
+                chance = chance.max(self.translated.share().min(0.5));
+            }
+            let (counted, evidence) = &mut case.translated;
+            (*counted, *evidence) = (counted.saturating_add(1), *evidence - chance.ln() as f32);
         }
     }
 
     fn note_outcome(&mut self, place: u32, sent_at: Duration, answered: bool, now: Duration) {
         let lost = &mut self.places[place as usize].lost_in_a_row;
         *lost = if answered { 0 } else { lost.saturating_add(1) };
-        if let Some(Change { leaves, forget }) = self.paces.outcome(place, sent_at, answered, now) {
-            // Where asking is quick, what was counted stays, and so does the loss at which it was counted.
-            if forget && self.spare_asks(leaves.start) < self.threshold / 0.5_f64.ln() {
-                let key =
-                    |place: u32| self.key(self.cases[self.places[place as usize].cases.start as usize].index);
-                self.losses.forget(key(leaves.start), key(leaves.end - 1));
-                self.restart(leaves.clone());
-            }
+        if let Some(leaves) = self.paces.outcome(place, sent_at, answered, now) {
             for place in leaves {
                 if self.places[place as usize].active {
                     let when = now + bounds::FIRST_GAP.mul_f64(self.rng.unit());
@@ -212,12 +254,33 @@ impl Retry {
         }
     }
 
-    /// What was counted in these places counts no more.
-    fn restart(&mut self, places: std::ops::Range<u32>) {
-        for place in places {
-            let range = self.places[place as usize].cases.clone();
-            self.cases[range.start as usize..range.end as usize].iter_mut().for_each(Case::forget);
-        }
+    /// Whether a source that has answered is behind a translator, or otherwise not `ok`.
+    fn is_other(&self, index: u32, states: &States) -> bool {
+        index != CANARY && (states.at(index) == State::Other || self.mapped.contains(&index))
+    }
+
+    /// The next source from `from` on that is behind a translator, as far as anybody has said.
+    pub(super) fn next_other(&self, from: u32, states: &States) -> Option<u32> {
+        let one_word = self.mapped.range(from..).next().copied();
+        states.next_other(from).into_iter().chain(one_word).min()
+    }
+
+    fn note_translated(&mut self, is_other: bool, answered: bool) {
+        let tally = if is_other { &mut self.translated } else { &mut self.straight };
+        tally.note(answered);
+    }
+
+    /// Whether controls behind a translator are lost more than the others.
+    pub(super) fn is_translator_full(&self) -> bool {
+        self.translated.lost >= 2.0
+            && self.translated.share()
+                > self.straight.lost / self.straight.asked().max(1.0) + bounds::NOTABLE_LOSS
+    }
+
+    /// Controls lost in a row that are more than the loss of the run explains.
+    pub(super) fn lost_in_a_row(&self) -> u8 {
+        let by_loss = bounds::LOST_BY_CHANCE.ln() / self.losses.overall().clamp(0.01, 0.99).ln();
+        (by_loss as u8).clamp(bounds::LOST_IN_A_ROW, bounds::LOST_IN_A_ROW * 4)
     }
 
     /// The losses of the canary are those of nowhere in particular: they count where it vouches.
@@ -227,5 +290,10 @@ impl Retry {
     }
 }
 
-/// Marks the flow of a case whose last ask was refused.
-const REFUSED: u32 = 1 << 31;
+/// For whom an answered control vouches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Vouches {
+    pub(super) straight: bool,
+    /// For sources behind a translator.
+    pub(super) translated: bool,
+}

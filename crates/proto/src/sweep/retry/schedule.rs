@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use super::super::bits::State;
 use super::super::settings::bounds;
+use super::outcome::Vouches;
 use super::{Ask, CANARY, MatchedSet, Retry, SetState, View};
 
 /// Who vouches for a set of cases.
@@ -61,7 +63,8 @@ impl Retry {
             self.end_round(at, view);
             return;
         };
-        if !self.is_fresh(first) {
+        let old = self.servers > 1 && view.now >= self.flow_since + bounds::FLOW_USED;
+        if old || !self.is_fresh(first) {
             self.wait_for_flow(at, view);
             return;
         }
@@ -112,11 +115,20 @@ impl Retry {
         let range = place.cases.clone();
         let first = self.cases[range.start as usize].index;
         let around = self.around(first, bounds::NEIGHBOURHOOD_BITS);
+        let wide = self.around(first, bounds::TRANSLATOR_BITS);
+        let others = self.next_other(wide.start, view.states).is_some_and(|i| i < wide.end);
         let place = &mut self.places[at as usize];
         place.has_controls = place.has_controls || view.states.judged_within(around.clone()) > 0;
-        place.has_others =
-            place.has_others || view.states.next_other(around.start).is_some_and(|i| i < around.end);
-        self.update_needed(at, view.states);
+        place.has_others = place.has_others || others;
+        let mut judged =
+            std::iter::successors(view.states.next_judged(around.start), |i| view.states.next_judged(i + 1));
+        place.has_straight = place.has_straight
+            || (place.has_controls
+                && judged
+                    .by_ref()
+                    .take_while(|i| *i < around.end)
+                    .any(|i| view.states.at(i) != State::Other));
+        self.update_worth(at, view.states);
         let todo: Vec<u32> = range.filter(|case| self.wants(*case, view.states)).collect();
         if todo.is_empty() {
             if self.places[at as usize].cases.clone().any(|case| self.waits(case, view.states)) {
@@ -127,15 +139,17 @@ impl Retry {
             return false;
         }
         let place = &mut self.places[at as usize];
-        place.todo = todo;
+        (place.todo, place.began_at) = (todo, view.now);
         place.round = place.round.saturating_add(1);
         true
     }
 
     fn end_round(&mut self, at: u32, view: &View<'_>) {
         let gap = self.gap(at).mul_f64(0.5 + self.rng.unit());
-        self.places[at as usize].ready_at = view.now + gap;
-        self.schedule(at, view.now + gap);
+        // A source is asked again a gap after it was asked, and that was a while ago for most.
+        let ready = (self.places[at as usize].began_at + gap).max(view.now + gap / 4);
+        self.places[at as usize].ready_at = ready;
+        self.schedule(at, ready);
     }
 
     fn gap(&self, at: u32) -> Duration {
@@ -144,7 +158,7 @@ impl Retry {
         let growth = bounds::GAP_GROWTH.powi(i32::from(place.round.min(64)));
         let gap = first.mul_f64(growth).min(bounds::MAX_GAP);
         // Where nothing comes through, more and more rarely.
-        let lost = place.lost_in_a_row / bounds::LOST_IN_A_ROW;
+        let lost = place.lost_in_a_row / self.lost_in_a_row();
         if lost == 0 { gap } else { (gap * 2_u32.pow(lost.min(8).into())).min(bounds::MAX_GAP_LOST) }
     }
 
@@ -190,11 +204,13 @@ impl Retry {
         let first = self.cases[place.todo[position] as usize].index;
         let range = self.around(first, bits);
         let same = |case: &u32| range.contains(&self.cases[*case as usize].index);
-        let slow = limited && self.paces.share(at).is_some_and(|share| share < bounds::PACE_FOR_SETS);
-        let most = if slow {
+        let share = self.paces.share(at).filter(|_| limited);
+        let most = if share.is_some_and(|share| share < bounds::PACE_FOR_SETS) {
             1
-        } else if limited {
+        } else if share.is_some_and(|share| share < bounds::PACE_FOR_LARGE_SETS) {
             bounds::CASES_PER_CONTROL
+        } else if limited {
+            bounds::CASES_PER_CONTROL_LIMITED
         } else {
             let cases = place.todo.iter().filter(|case| same(case)).count() as u32;
             let controls = view.states.judged_within(range.clone()).max(1);
@@ -250,30 +266,45 @@ impl Retry {
     /// A source that has answered and has not been asked by this flow, from the smallest neighbourhood that has one. Where a
     /// translator stands before some of the neighbours, now and then one of those: only they can tell whether it takes new flows.
     fn choose_control(&mut self, at: u32, index: u32, view: &View<'_>) -> Control {
-        if view.states.judged() == 0 {
-            return if self.canary { Control::Canary } else { Control::Nobody };
-        }
+        let nobody = if self.canary { Control::Canary } else { Control::Nobody };
         let place = &self.places[at as usize];
-        let turns = if place.others_pass { bounds::OTHERS_TURNS } else { 2 };
-        let others = place.has_others && self.rng.below(turns) == 0;
-        let next =
-            |from: u32| if others { view.states.next_other(from) } else { view.states.next_judged(from) };
+        let turns = match place.others_pass {
+            _ if self.is_translator_full() => 2,
+            true => bounds::OTHERS_TURNS,
+            false => 2,
+        };
+        let none_judged = view.states.judged() == 0;
+        if none_judged || (place.has_others && self.rng.below(turns) == 0) {
+            let found = self.nearest_control(index, |retry, from| {
+                let next = |from| retry.next_other(from, view.states);
+                // A source does not vouch for itself.
+                next(from).and_then(|found| if found == index { next(found + 1) } else { Some(found) })
+            });
+            if found.is_some() || none_judged {
+                return found.unwrap_or(nobody);
+            }
+        }
+        self.nearest_control(index, |_, from| view.states.next_judged(from)).unwrap_or(nobody)
+    }
+
+    /// One of the nearest sources that `next` gives from an index on.
+    fn nearest_control(&mut self, index: u32, next: impl Fn(&Self, u32) -> Option<u32>) -> Option<Control> {
         for bits in [4, 5, 6, 7, bounds::NEIGHBOURHOOD_BITS, 12, 16, 28, 31] {
             let range = self.around(index, bits);
-            let first = |from: u32| next(from).filter(|i| *i < range.end);
-            let Some(lowest) = first(range.start) else { continue };
+            let Some(lowest) = next(self, range.start).filter(|i| *i < range.end) else { continue };
             for _ in 0..3 {
                 let start = range.start + self.rng.below(range.end - range.start);
-                let found = first(start).unwrap_or(lowest);
+                let found = next(self, start).filter(|i| *i < range.end).unwrap_or(lowest);
                 if !self.used.contains(&found) {
-                    return Control::Source(found, bits);
+                    return Some(Control::Source(found, bits));
                 }
             }
+            let first = |from: u32| next(self, from).filter(|i| *i < range.end);
             let mut all = std::iter::successors(Some(lowest), |found| first(found + 1)).take(256);
             let unused = all.find(|found| !self.used.contains(found));
-            return unused.map_or(Control::NextFlow, |found| Control::Source(found, bits));
+            return Some(unused.map_or(Control::NextFlow, |found| Control::Source(found, bits)));
         }
-        Control::NextFlow
+        None
     }
 
     fn ask_with_control(
@@ -298,7 +329,10 @@ impl Retry {
             self.rng.shuffle(&mut together);
         }
         let key = (control, flow);
-        self.sets.insert(key, MatchedSet { place: at, members, sent_at: None, state: SetState::Waiting });
+        for case in &members {
+            self.cases[*case as usize].control = control;
+        }
+        self.sets.insert(key, MatchedSet::new(at, members));
         if limited {
             let place = &mut self.places[at as usize];
             together.reverse();
@@ -316,22 +350,25 @@ impl Retry {
         let key = (CANARY, self.flow);
         let flow = self.flow;
         let indices: Vec<u32> = members.iter().map(|case| self.cases[*case as usize].index).collect();
-        let known = self.sets.get(&key).map(|set| (set.members.len(), set.state));
+        let known = self.sets.get(&key).map(|set| (set.members.len(), set.closed, set.state));
+        for case in &members {
+            self.cases[*case as usize].control = CANARY;
+        }
         match known {
-            Some((len, _)) if len >= bounds::CASES_PER_CANARY => {
+            Some((len, ..)) if len >= bounds::CASES_PER_CANARY => {
                 self.places[at as usize].todo.extend(members);
                 self.wait_for_flow(at, view);
                 return;
             }
-            Some((_, state)) => {
-                if state != SetState::Waiting {
+            Some((_, closed, state)) => {
+                if closed || state == SetState::Void {
                     for case in &members {
                         self.cases[*case as usize].over += 1;
                     }
                 }
-                if state == SetState::Answered {
+                if closed && state == SetState::Answered {
                     for case in &members {
-                        self.count(*case, flow, view.states);
+                        self.count(*case, false, Vouches { straight: true, translated: false }, view.states);
                     }
                 }
                 if let Some(set) = self.sets.get_mut(&key) {
@@ -339,8 +376,7 @@ impl Retry {
                 }
             }
             None => {
-                let set = MatchedSet { place: at, members, sent_at: None, state: SetState::Waiting };
-                self.sets.insert(key, set);
+                self.sets.insert(key, MatchedSet::new(at, members));
                 self.send(at, Ask { index: CANARY, flow, control: true }, view.now, asks);
                 self.all_sent(key, view.now);
             }
@@ -362,8 +398,15 @@ impl Retry {
             self.rounds = self.rounds.max(super::to_u8(case.asks));
             #[cfg(test)]
             if self.broken(super::super::settings::Mutant::NoPairs) {
+                let worth = self.cases[number].worth;
                 self.cases[number].counted += 1;
+                self.cases[number].evidence += worth;
             }
+        }
+        if ask.control
+            && let Some(set) = self.sets.get_mut(&(ask.index, ask.flow))
+        {
+            set.asked_at = now;
         }
         self.paces.sent(at, now);
         self.flying += 1;
@@ -377,7 +420,8 @@ impl Retry {
     fn all_sent(&mut self, key: (u32, u32), now: Duration) {
         if let Some(set) = self.sets.get_mut(&key) {
             set.sent_at = Some(now);
-            self.waiting.push_back((now, key));
+            let slow = self.places[set.place as usize].slow;
+            self.waiting.push(Reverse((now + super::grace(self.hold).max(slow), key)));
         }
     }
 }
