@@ -101,6 +101,8 @@ struct Place {
     /// The control of that set, with its flow.
     building: Option<(u32, u32)>,
     round: u8,
+    /// Sets of this round, about.
+    sets: u32,
     /// When the round began.
     began_at: Duration,
     /// When the next round may begin.
@@ -470,6 +472,7 @@ impl Place {
             queue: Vec::new(),
             building: None,
             round: 0,
+            sets: 0,
             began_at: Duration::ZERO,
             ready_at: Duration::ZERO,
             stamp: 0,

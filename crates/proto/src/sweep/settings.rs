@@ -54,7 +54,7 @@ pub mod bounds {
     /// outage takes all asks of a source. Never shorter than a round trip takes.
     pub const FIRST_GAP: Duration = Duration::from_millis(20);
     /// The same where no source of the neighbourhood has answered.
-    pub const FIRST_GAP_FAR: Duration = Duration::from_millis(25);
+    pub const FIRST_GAP_FAR: Duration = Duration::from_millis(50);
     /// How much longer each time.
     pub const GAP_GROWTH: f64 = 1.06;
     /// A server that answers less than this share of what the best one answers is asked rarely.

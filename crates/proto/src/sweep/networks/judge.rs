@@ -19,6 +19,8 @@ pub(super) struct Count {
     pub(super) no_reply: u32,
     /// Runs with at least one of those.
     pub(super) runs_wrong: u32,
+    /// Neighbourhoods of 256 with at least one of those.
+    pub(super) places_wrong: u32,
     /// Every other verdict that is not true.
     pub(super) false_other: u32,
     pub(super) unknown: u32,
@@ -33,6 +35,7 @@ impl Count {
         self.sources += other.sources;
         self.no_reply += other.no_reply;
         self.runs_wrong += other.runs_wrong;
+        self.places_wrong += other.places_wrong;
         self.false_other += other.false_other;
         self.unknown += other.unknown;
         self.took += other.took;
@@ -51,10 +54,11 @@ impl Count {
 
     fn row(&self) -> String {
         format!(
-            "{:>6} {:>9} {:>8} {:>6} {:>6} {:>8.3} {:>10.1} {:>7.2} {:>6.2}",
+            "{:>6} {:>9} {:>8} {:>6} {:>6} {:>6} {:>8.3} {:>10.1} {:>7.2} {:>6.2}",
             self.runs,
             self.sources,
             self.no_reply,
+            self.places_wrong,
             self.runs_wrong,
             self.false_other,
             100.0 * self.unknown_share(),
@@ -66,8 +70,8 @@ impl Count {
 }
 
 const HEAD: [&str; 2] = [
-    "  runs   sources no-reply   runs  other  unknown     time s  oracle   asks",
-    "                    wrong  wrong  wrong        %    per run   times /source",
+    "  runs   sources no-reply places   runs  other  unknown     time s  oracle   asks",
+    "                    wrong  wrong  wrong  wrong        %    per run   times /source",
 ];
 
 /// What was wrong: how often, and the first source.
@@ -217,6 +221,7 @@ pub(super) fn run(network: &Network, settings: Settings, oracle: Micros) -> (Cou
         }
         verdicts[index as usize] = Some(verdict.status);
     }
+    let mut last_place = None;
     for (source, (status, kind)) in (0..).zip(verdicts.iter().zip(&network.kinds)) {
         // Nothing at all was ever heard, and nothing is said of the sources.
         let Some(status) = status.or((ran.why == Some(Why::Silent)).then_some(Status::Unknown)) else {
@@ -231,7 +236,12 @@ pub(super) fn run(network: &Network, settings: Settings, oracle: Micros) -> (Cou
         complain(format!("{kind:?} is called {}", status.as_str()), source);
         // That each ask was refused by chance is bounded as silence is.
         let refused = status == Status::SendError && *kind != Kind::Dead;
-        if status == Status::NoReply || refused { count.no_reply += 1 } else { count.false_other += 1 }
+        if status == Status::NoReply || refused {
+            count.no_reply += 1;
+            count.places_wrong += u32::from(last_place.replace(source / 256) != Some(source / 256));
+        } else {
+            count.false_other += 1;
+        }
     }
     count.runs_wrong = u32::from(count.no_reply > 0);
     if ran.why.is_none() {

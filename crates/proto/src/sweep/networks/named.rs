@@ -54,6 +54,13 @@ const LOCAL_LIMIT: &str = "a limit for a part: the whole run is hardly slower fo
 pub(super) const ROWS: &[Row] = &[
     Row { name: "clean /20", why: "nothing to find", network: |s| block(s, 12) },
     Row {
+        name: "clean, 128 dead in a row",
+        why: "what scattered dead sources and a switched-off subnet cost",
+        network: |s| {
+            Network::clean("", s, large()).with(Kind::Dead, 0.003, 128).with(Kind::Mapped, 0.0006, 8)
+        },
+    },
+    Row {
         name: "loss 5 %",
         why: "what everybody has",
         network: |s| block(s, 12).with_part(everywhere(Way::Replies, loss(0.05))),

@@ -149,7 +149,6 @@ impl Retry {
 
     /// Controls that were not answered in time are lost, until they answer after all.
     pub(super) fn check_overdue(&mut self, view: &View<'_>, asks: &mut Vec<Ask>) {
-        let in_a_row = self.lost_in_a_row();
         while let Some(Reverse((until, key))) = self.waiting.peek().copied() {
             if until > view.seen {
                 break;
@@ -163,7 +162,7 @@ impl Retry {
                 continue;
             }
             let answered = state == SetState::Answered;
-            let vain = !answered && self.places[place as usize].lost_in_a_row >= in_a_row;
+            let vain = !answered && self.places[place as usize].lost_in_a_row >= bounds::LOST_IN_A_ROW;
             for case in &set.members {
                 self.cases[*case as usize].over += 1;
                 self.cases[*case as usize].vain += u16::from(vain);

@@ -95,10 +95,9 @@ impl Retry {
         } else if self.places[at as usize].todo.is_empty() {
             self.end_round(at, view);
         } else {
-            // The sets of a round are spread over the gap that follows it.
-            let place = &self.places[at as usize];
-            let sets = (place.todo.len() as u32).div_ceil(bounds::CASES_PER_CONTROL);
-            let spread = self.gap(at).div_f64(f64::from(sets + 1)).min(bounds::FIRST_GAP);
+            // The sets of a round are spread over half of the gap between rounds, about.
+            let spread =
+                self.gap(at).div_f64(f64::from(self.places[at as usize].sets + 1)).min(bounds::FIRST_GAP);
             let when = view.now + spread.mul_f64(self.rng.unit());
             self.schedule(at, when);
         }
@@ -139,6 +138,7 @@ impl Retry {
             return false;
         }
         let place = &mut self.places[at as usize];
+        place.sets = (todo.len() as u32).div_ceil(bounds::CASES_PER_CONTROL);
         (place.todo, place.began_at) = (todo, view.now);
         place.round = place.round.saturating_add(1);
         true
