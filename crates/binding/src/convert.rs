@@ -6,7 +6,7 @@ use std::time::Duration;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::servers::Resolved;
+use routepool_core::discovery::servers::Resolved;
 use routepool_core::validate::{Progress, Request, Summary};
 use routepool_proto::ip_block::HostPolicy;
 use routepool_proto::sweep::Status;

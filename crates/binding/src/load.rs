@@ -8,14 +8,14 @@ use napi::Env;
 use napi::bindgen_prelude::{Either, Function};
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::bind::{self, Wish};
 use routepool_core::defaults::DISCOVERY_TIMEOUT;
-use routepool_core::discover::{InterfaceBinding, Seen};
+use routepool_core::discovery::discover::{InterfaceBinding, Seen};
+use routepool_core::discovery::load::{Family, Load, Loaded, Observe, choose};
+use routepool_core::discovery::servers::{self, Origin};
 use routepool_core::errno;
 use routepool_core::interface::Facts;
 use routepool_core::job::Job;
-use routepool_core::load::{Family, Load, Loaded, Observe, choose};
-use routepool_core::servers::{self, Origin};
+use routepool_core::system::bind::{self, Wish};
 use routepool_proto::discovery::{Answer, Observation as Observed};
 use routepool_proto::routes::Route;
 

@@ -11,7 +11,7 @@ use routepool_core::Error;
 use routepool_core::classify::{Classified, Classify, Portal, Profile};
 use routepool_core::defaults::NAT_LIFETIME;
 use routepool_core::job::Job;
-use routepool_core::own_address::read_address;
+use routepool_core::system::own_address::read_address;
 use routepool_proto::nat::{self, Allocation, Behaviour, Filtering, Hairpin, Mapping, Pooling};
 
 use crate::bell::NodeBell;

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::own_address::read_address;
 use routepool_core::stun_server::{Config, Responder as Inner};
+use routepool_core::system::own_address::read_address;
 use routepool_proto::ip_block::IpBlock;
 use routepool_proto::stun::server::Ignored;
 

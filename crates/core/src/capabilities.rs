@@ -7,7 +7,7 @@ use routepool_udp::{Backend, Options, Socket};
 
 use crate::defaults::{OPEN_FILES, RECEIVE_BUFFER};
 use crate::interface::enumerate;
-use crate::local_table::LocalTable;
+use crate::system::local_table::LocalTable;
 use crate::watch;
 
 /// Something that routepool can make use of.

@@ -16,10 +16,10 @@ use crate::defaults::{
     NAT_PATIENCE, NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_LEAST_ASKED, NAT_PATIENT_PATIENCE,
     NAT_SOCKETS, NEXT_SERVER_AFTER,
 };
-use crate::discover::InterfaceBinding;
-use crate::local_table::LocalTable;
-use crate::own_address::unusable;
-use crate::servers::Resolved;
+use crate::discovery::discover::InterfaceBinding;
+use crate::discovery::servers::Resolved;
+use crate::system::local_table::LocalTable;
+use crate::system::own_address::unusable;
 
 mod portal;
 mod sockets;

@@ -232,7 +232,7 @@ impl Watch {
 
     /// Compares what addresses of a loaded interface leave as with what was known of them, and learns.
     #[must_use]
-    pub fn externals(&self, loaded: &crate::load::Loaded) -> Vec<External> {
+    pub fn externals(&self, loaded: &crate::discovery::load::Loaded) -> Vec<External> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).compare(loaded)
     }
 

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::bind::{Wish, prepare};
 use crate::defaults::NAT_TCP_WITHIN;
+use crate::system::bind::{Wish, prepare};
 
 /// Whom to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Course;
 use crate::Error;
-use crate::bind::{Wish, prepare};
 use crate::defaults::{NAP, NAT_RUN_ATTEMPTS};
-use crate::discover::InterfaceBinding;
+use crate::discovery::discover::InterfaceBinding;
+use crate::system::bind::{Wish, prepare};
 
 pub(super) struct Sockets<'a> {
     local: IpAddr,

@@ -9,8 +9,8 @@ use routepool_proto::nat::{Evidence, Finding, Mapping, Reason, Report, Test};
 use routepool_proto::stun::{self, ReplyBody};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::bind::{Wish, prepare};
 use crate::defaults::NAT_TCP_WITHIN;
+use crate::system::bind::{Wish, prepare};
 
 const HEADER_LEN: usize = 20;
 

@@ -13,8 +13,8 @@ use super::gate::Gate;
 use super::socket::Socket;
 use super::table::State;
 use crate::Error;
-use crate::bind::{self, Wish};
-use crate::discover::InterfaceBinding;
+use crate::discovery::discover::InterfaceBinding;
+use crate::system::bind::{self, Wish};
 
 /// What kind of socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::ring::Ring;
 use super::socket::Socket;
 use super::table::Table;
 use crate::Error;
-use crate::discover::InterfaceBinding;
+use crate::discovery::discover::InterfaceBinding;
 use crate::validate::Bell;
 
 /// Sockets, and one reader for all of them.

@@ -14,8 +14,8 @@ use super::tcp::Listener;
 use super::{Config, Endpoint, Worker};
 use crate::Error;
 use crate::defaults::{BATCH, MAX_STUN_WORKERS, PORT_ATTEMPTS, STUN_DATAGRAM};
-use crate::local_table::LocalTable;
-use crate::own_address::unusable;
+use crate::system::local_table::LocalTable;
+use crate::system::own_address::unusable;
 
 /// What to bind: for each family one or two addresses.
 #[derive(Clone, Debug)]

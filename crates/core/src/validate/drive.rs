@@ -19,8 +19,8 @@ use super::run::{Bell, Outcome, Progress, Shared, lock};
 use super::summary::Summary;
 use crate::Error;
 use crate::defaults::{BATCH, EXTERNALS_NAMED, LANE_SOURCES, MAX_LANES};
+use crate::discovery::servers::{Choice, Origin, Resolved};
 use crate::interface;
-use crate::servers::{Choice, Origin, Resolved};
 use crate::stun_server::{Responder, Worker};
 
 /// Everything that the threads will own.

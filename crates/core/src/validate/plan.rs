@@ -15,9 +15,9 @@ use super::state_file::StateFile;
 use super::subject::Subject;
 use crate::Error;
 use crate::defaults::{MAX_RECEIVE_BUFFER, MAX_TIMEOUT, PUBLIC_RATE, RECEIVE_BUFFER};
+use crate::discovery::servers::{self, Choice, Origin, Resolved};
 use crate::interface::{self, Kind};
-use crate::local_table::LocalTable;
-use crate::servers::{self, Choice, Origin, Resolved};
+use crate::system::local_table::LocalTable;
 
 /// What a user asks for.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Type};
 
 use crate::Error;
 use crate::defaults::{PREFLIGHT_SENDS, PREFLIGHT_WAIT};
-use crate::servers::Resolved;
+use crate::discovery::servers::Resolved;
 
 /// What was found.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::pool::Pool;
 use super::ring::Ring;
 use super::summary::Summary;
 use crate::Error;
-use crate::servers::{Origin, Resolved};
+use crate::discovery::servers::{Origin, Resolved};
 
 /// Wakes the receiver. It is called from the sweep's thread, once until the next [`Run::drain`].
 pub trait Bell: Send + Sync {

@@ -5,7 +5,7 @@ use std::fmt;
 use routepool_proto::ip_block::IpBlock;
 use routepool_proto::targets::Sample;
 
-use crate::servers::{Choice, Origin};
+use crate::discovery::servers::{Choice, Origin};
 
 /// What was asked, of whom, and by which way. A verdict holds for exactly this: of other servers, or through another
 /// interface, the same source may leave as another address.
@@ -77,7 +77,7 @@ impl fmt::Display for Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::servers::choose;
+    use crate::discovery::servers::choose;
 
     fn subject(block: &str, per_prefix: Option<u8>, servers: &[&str], interface: Option<&str>) -> Subject {
         let servers: Vec<_> = servers.iter().map(|s| (*s).to_owned()).collect();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use routepool_proto::watch::{ExternalChange, Externals};
 
-use crate::load::Loaded;
+use crate::discovery::load::Loaded;
 
 /// Addresses of an interface that leave as something else.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use routepool_proto::watch::AddressNotice;
 use super::{Ear, Heard};
 use crate::defaults::WATCH_RECEIVE_BUFFER;
 use crate::interface::InterfaceAddress;
-use crate::netlink::{Message, RouteHead, messages};
+use crate::system::netlink::{Message, RouteHead, messages};
 
 /// Numbers of the groups in linux/rtnetlink.h: LINK, `IPV4_IFADDR`, `IPV4_ROUTE`, `IPV4_RULE`, `IPV6_IFADDR`, `IPV6_ROUTE`,
 /// `IPV6_RULE`.

@@ -8,8 +8,8 @@ use routepool_udp::tie_to_interface;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Error;
-use crate::discover::InterfaceBinding;
-use crate::local_table::LocalTable;
+use crate::discovery::discover::InterfaceBinding;
+use crate::system::local_table::LocalTable;
 
 /// A local address that a socket can be bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]

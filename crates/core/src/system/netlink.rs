@@ -249,7 +249,7 @@ mod tests {
                 assert!(inside <= message.payload.len().next_multiple_of(4));
                 let _ = crate::interface::InterfaceAddress::of(message.payload);
                 let _ = RouteHead::of(message.payload).map(|head| (head.is_default(), head.is_local_block()));
-                let _ = crate::local_table::local_route(message.payload);
+                let _ = crate::system::local_table::local_route(message.payload);
             }
             assert!(count <= bytes.len() / HEAD);
         }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use netlink_packet_route::route::{RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::netlink::{Kernel, RouteHead, attributes, number};
+use crate::system::netlink::{Kernel, RouteHead, attributes, number};
 
 /// `RT_TABLE_LOCAL` of linux/rtnetlink.h.
 const LOCAL_TABLE: u32 = 255;

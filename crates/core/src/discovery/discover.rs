@@ -10,7 +10,7 @@ use routepool_udp::{Backend, Options, Socket, Transmit, errno};
 use crate::defaults::{
     DISCOVERY_SENDS, NAP, NEXT_SERVER_AFTER, OUTSTANDING, OUTSTANDING_PUBLIC, SERVERS_AT_ONCE,
 };
-use crate::servers::Resolved;
+use crate::discovery::servers::Resolved;
 
 /// What to ask.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use routepool_proto::ip_block::{HostPolicy, IpBlock};
 
 use crate::Error;
-use crate::own_address::unusable;
+use crate::system::own_address::unusable;
 
 #[cfg(target_os = "linux")]
 #[path = "local_table/linux.rs"]
