@@ -3,7 +3,7 @@
 use napi::Status;
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use routepool_core::validate::Bell;
+use routepool_core::waker::Bell;
 
 type WeakBell = ThreadsafeFunction<(), (), (), Status, false, true, 0>;
 

@@ -30,7 +30,7 @@ pub fn open_sockets(
         Ok(Some(inner)) => Ok((inner, true)),
         Ok(None) if reader != "direct" => {
             let bell = NodeBell::new(bell)?;
-            Inner::portable(move || routepool_core::validate::Bell::ring(&bell)).map(|inner| (inner, false))
+            Inner::portable(move || routepool_core::waker::Bell::ring(&bell)).map(|inner| (inner, false))
         }
         Ok(None) => Err(io::ErrorKind::Unsupported.into()),
         Err(error) => Err(error),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
-use crate::validate::Bell;
+use crate::waker::Bell;
 
 /// A job on its own thread.
 pub struct Job<T> {

@@ -15,6 +15,7 @@ pub mod pipe;
 pub mod stun_server;
 pub mod system;
 pub mod validate;
+pub mod waker;
 pub mod watch;
 
 pub use error::Error;

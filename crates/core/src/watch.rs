@@ -25,7 +25,7 @@ use crate::defaults::{
     WATCH_RETRY_LONGEST,
 };
 use crate::interface::enumerate;
-use crate::validate::Bell;
+use crate::waker::Bell;
 
 use clocks::Clock;
 use ear::{Ear, Heard, TELLS};

@@ -16,7 +16,7 @@ use super::ring::Ring;
 use super::socket::Socket;
 use super::table::{Slot, State, Table};
 use crate::defaults::{ACCEPTS, PIPE_EVENTS};
-use crate::validate::Bell;
+use crate::waker::Bell;
 
 /// The key of the descriptor that other threads wake this one with. No socket has it: ages have 12 bits.
 const WAKE: u64 = u64::MAX;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::record::Out;
-use crate::validate::Bell;
+use crate::waker::Bell;
 
 /// Records in order, and a bell that is rung once until they are fetched.
 pub(crate) struct Ring {

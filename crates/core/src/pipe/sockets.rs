@@ -21,7 +21,7 @@ use super::socket::Socket;
 use super::table::Table;
 use crate::Error;
 use crate::discovery::discover::InterfaceBinding;
-use crate::validate::Bell;
+use crate::waker::Bell;
 
 /// Sockets, and one reader for all of them.
 #[derive(Debug)]

@@ -15,13 +15,14 @@ use super::outbox::{Meter, Outbox};
 use super::plan::Plan;
 use super::pool::Pool;
 use super::preflight::{Preflight, describe, preflight};
-use super::run::{Bell, Outcome, Progress, Shared, lock};
+use super::shared::{Outcome, Progress, Shared, lock};
 use super::summary::Summary;
 use crate::Error;
 use crate::defaults::{BATCH, EXTERNALS_NAMED, LANE_SOURCES, MAX_LANES};
 use crate::discovery::servers::{Choice, Origin, Resolved};
 use crate::interface;
 use crate::stun_server::{Responder, Worker};
+use crate::waker::Bell;
 
 /// Everything that the threads will own.
 pub(super) struct Drive {

@@ -10,11 +10,12 @@ use routepool_udp::{Refused, Transmit, errno};
 
 use super::flows::{Flows, Reading};
 use super::outbox::{Meter, Outbox};
-use super::run::{Bell, Progress, Shared, lock};
+use super::shared::{Progress, Shared, lock};
 use super::state_file::StateFile;
 use crate::Error;
 use crate::defaults::{BATCH, BELL_AFTER, DROPS_EVERY, NAP};
 use crate::stun_server::{Responder, Worker};
+use crate::waker::Bell;
 
 /// Who answers, when it is this process.
 pub(super) enum Embedded {

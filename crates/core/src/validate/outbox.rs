@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use routepool_proto::sweep::{Phase, RECORD_LEN, Status, Sweep, Verdict, VerdictSink};
 
-use super::run::{Bell, Progress, Shared};
+use super::shared::{Progress, Shared};
 use crate::defaults::{BELL_AFTER, BELL_RECORDS, PROGRESS_EVERY, RING_RECORDS};
+use crate::waker::Bell;
 
 /// Verdicts gathered by the thread, handed to the ring a batch at a time.
 #[derive(Default)]

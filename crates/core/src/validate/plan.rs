@@ -1,7 +1,6 @@
 //! What is to be done, checked before anything is sent.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use routepool_proto::ip_block::{HostPolicy, IpBlock};
@@ -10,12 +9,11 @@ use routepool_proto::sweep::{Saved, bounds};
 use routepool_proto::targets::{Sample, Targets};
 use routepool_udp::Backend;
 
-use super::run::{Bell, Run};
 use super::state_file::StateFile;
 use super::subject::Subject;
 use crate::Error;
 use crate::defaults::{MAX_RECEIVE_BUFFER, MAX_TIMEOUT, PUBLIC_RATE, RECEIVE_BUFFER};
-use crate::discovery::servers::{self, Choice, Origin, Resolved};
+use crate::discovery::servers::{self, Choice, Origin};
 use crate::interface::{self, Kind};
 use crate::system::local_table::LocalTable;
 
@@ -173,24 +171,6 @@ impl Plan {
     #[must_use]
     pub fn is_resumed(&self) -> bool {
         self.saved.is_some()
-    }
-
-    /// Starts the sweep on its own thread. `servers` are the resolved ones, at least one unless the responder is embedded;
-    /// `bell` is rung when verdicts or the result wait to be fetched.
-    ///
-    /// # Errors
-    /// [`Error::Server`] for a server of the other family or none at all; system errors of opening the sockets.
-    pub fn start(self, servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Run, Error> {
-        Run::start(self, servers, bell)
-    }
-
-    /// The run of a plan that was stopped before its servers were resolved: nothing is sent, and the result, which comes
-    /// as that of any run, says that nothing was tested but what a saved state holds.
-    ///
-    /// # Errors
-    /// System errors of opening the sockets.
-    pub fn start_stopped(self, bell: Arc<dyn Bell>) -> Result<Run, Error> {
-        Run::start_stopped(self, bell)
     }
 }
 

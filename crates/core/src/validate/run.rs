@@ -1,113 +1,18 @@
 //! A sweep under way, as seen from outside.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use routepool_proto::server_addr::is_one_host;
 
 use super::drive::Drive;
 use super::plan::Plan;
 use super::pool::Pool;
-use super::ring::Ring;
+use super::shared::{Progress, Shared, lock};
 use super::summary::Summary;
 use crate::Error;
 use crate::discovery::servers::{Origin, Resolved};
-
-/// Wakes the receiver. It is called from the sweep's thread, once until the next [`Run::drain`].
-pub trait Bell: Send + Sync {
-    /// Verdicts or the result wait to be fetched.
-    fn ring(&self);
-}
-
-impl<F: Fn() + Send + Sync> Bell for F {
-    fn ring(&self) {
-        self();
-    }
-}
-
-/// Figures of a sweep under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Progress {
-    /// All sources.
-    pub sources: u32,
-    /// Sources with a verdict.
-    pub decided: u32,
-    /// Of these, `ok`.
-    pub ok: u32,
-    /// Probes sent.
-    pub probes: u64,
-    /// The pass, from 1.
-    pub pass: u8,
-    /// Probes a second, over the last second or so.
-    pub rate: f64,
-    /// Since the start.
-    pub elapsed: Duration,
-    /// Time left, if it can be estimated.
-    pub eta: Option<Duration>,
-    /// Whether the network is lost and waited for.
-    pub paused: bool,
-    /// What the sweep is doing: `preflight`, `pass`, `waiting`, `done`.
-    pub phase: &'static str,
-}
-
-impl Progress {
-    /// The figures of two lanes together.
-    fn plus(self, other: Self) -> Self {
-        Self {
-            sources: self.sources + other.sources,
-            decided: self.decided + other.decided,
-            ok: self.ok + other.ok,
-            probes: self.probes + other.probes,
-            pass: self.pass.max(other.pass),
-            rate: self.rate + other.rate,
-            elapsed: self.elapsed.max(other.elapsed),
-            eta: self.eta.max(other.eta),
-            paused: self.paused || other.paused,
-            // The lane that has the most left to do says what is being done.
-            phase: if self.phase == "done" { other.phase } else { self.phase },
-        }
-    }
-}
-
-/// What a run and its thread share.
-#[derive(Default)]
-pub(super) struct Shared {
-    pub(super) ring: Ring,
-    pub(super) rung: AtomicBool,
-    pub(super) stop: AtomicBool,
-    /// By lane.
-    pub(super) progress: Mutex<Vec<Progress>>,
-    pub(super) result: Mutex<Option<Result<Outcome, Arc<Error>>>>,
-}
-
-/// What is there in the end.
-#[derive(Clone, Debug)]
-pub(super) struct Outcome {
-    pub(super) summary: Arc<Summary>,
-    pub(super) pool: Arc<Pool>,
-}
-
-impl Shared {
-    pub(super) fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn ring_bell(&self, bell: &dyn Bell) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            bell.ring();
-        }
-    }
-}
-
-/// Locks also after a panic elsewhere: what is shared is whole after each assignment.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::waker::Bell;
 
 /// A sweep on its own thread. Dropping it tells the thread to stop and does not wait for it.
 pub struct Run {
@@ -217,6 +122,26 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+impl Plan {
+    /// Starts the sweep on its own thread. `servers` are the resolved ones, at least one unless the responder is embedded;
+    /// `bell` is rung when verdicts or the result wait to be fetched.
+    ///
+    /// # Errors
+    /// [`Error::Server`] for a server of the other family or none at all; system errors of opening the sockets.
+    pub fn start(self, servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Run, Error> {
+        Run::start(self, servers, bell)
+    }
+
+    /// The run of a plan that was stopped before its servers were resolved: nothing is sent, and the result, which comes
+    /// as that of any run, says that nothing was tested but what a saved state holds.
+    ///
+    /// # Errors
+    /// System errors of opening the sockets.
+    pub fn start_stopped(self, bell: Arc<dyn Bell>) -> Result<Run, Error> {
+        Run::start_stopped(self, bell)
     }
 }
 
