@@ -16,8 +16,8 @@ use crate::defaults::{
     NAT_PATIENCE, NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_LEAST_ASKED, NAT_PATIENT_PATIENCE,
     NAT_SOCKETS, NEXT_SERVER_AFTER,
 };
-use crate::discovery::discover::InterfaceBinding;
 use crate::discovery::servers::Resolved;
+use crate::system::bind::InterfaceBinding;
 use crate::system::local_table::LocalTable;
 use crate::system::own_address::unusable;
 

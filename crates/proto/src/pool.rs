@@ -5,6 +5,7 @@
 
 mod bits;
 mod comb;
+mod local;
 mod part;
 mod segments;
 #[cfg(test)]
@@ -14,7 +15,8 @@ mod walk;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use part::{Local, Part};
+pub use local::Local;
+pub use part::Part;
 use segments::{Segment, Segments, Spans};
 
 use crate::ip_block::{number, to_address};

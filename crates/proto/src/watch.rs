@@ -6,13 +6,15 @@
 mod backoff;
 mod change;
 mod external;
+mod interface_id;
 mod settle;
 mod slept;
 mod snapshot;
 
 pub use backoff::Backoff;
-pub use change::{Change, InterfaceId};
+pub use change::Change;
 pub use external::{ExternalChange, Externals};
+pub use interface_id::{DefaultRoute, InterfaceId};
 pub use settle::{Settle, Timing};
 pub use slept::{Clocks, Slept};
-pub use snapshot::{AddressNotice, DefaultRoute, InterfaceState, Snapshot};
+pub use snapshot::{AddressNotice, InterfaceState, Snapshot};

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 
-use crate::socket::{Backend, Options, Received, Refused, SendError, Transmit, unbound};
+use crate::options::{Options, unbound};
+use crate::socket::Backend;
+use crate::transmit::{Received, Refused, SendError, Transmit};
 
 /// Bound sockets with a number each, in the order in which they were named.
 #[derive(Debug)]

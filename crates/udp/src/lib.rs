@@ -22,10 +22,12 @@ mod linux;
 #[cfg(one_by_one)]
 mod one_by_one;
 pub mod option;
+mod options;
 #[cfg(unix)]
 mod set_int;
 mod socket;
 mod tie;
+mod transmit;
 
 #[cfg(target_os = "linux")]
 pub use datagrams::{Datagram, DatagramBatch, send_from};
@@ -33,5 +35,7 @@ pub use endpoints::Endpoints;
 #[cfg(target_os = "linux")]
 pub use epoll::{Event, Poller, Wake};
 pub use interest::Interest;
-pub use socket::{Backend, DATAGRAM, Options, Ready, Received, Refused, SendError, Socket, Transmit};
+pub use options::{DATAGRAM, Options};
+pub use socket::{Backend, Socket};
 pub use tie::tie_to_interface;
+pub use transmit::{Ready, Received, Refused, SendError, Transmit};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use socket2::{MsgHdr, SockAddr};
 
 use crate::control::{Control, receive_option};
-use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit, unbound};
+use crate::options::{Options, unbound};
+use crate::transmit::{Ready, Received, Refused, SendError, Transmit};
 
 #[cfg(unix)]
 #[path = "one_by_one/unix.rs"]

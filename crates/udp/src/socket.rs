@@ -1,84 +1,14 @@
 //! The socket: types above the seam, one backend per way of doing it below.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Type};
-
 use crate::fallback::PerSource;
-
-/// Bytes received of one datagram unless asked otherwise: no probe and no answer to one is longer.
-pub const DATAGRAM: usize = 1_500;
+use crate::options::Options;
+use crate::transmit::{Ready, Received, SendError, Transmit};
 
 /// How long one of several sockets is waited for where there is no call that waits for all.
 const SHORT_WAIT: Duration = Duration::from_millis(1);
-
-/// How a socket is opened.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The local address. A wildcard address (see [`Options::wildcard`]) allows a source per datagram.
-    pub local: SocketAddr,
-    /// The receive buffer wanted, in bytes. What was granted: [`Socket::receive_buffer`].
-    pub receive_buffer: usize,
-    /// The send buffer wanted, in bytes.
-    pub send_buffer: usize,
-    /// Only send and receive through this interface (`SO_BINDTODEVICE` and its like).
-    pub interface: Option<String>,
-    /// Allow IPv6 sources that are held only by a local route (`IPV6_FREEBIND`). The kernel then sends from any
-    /// address at all, so the caller must have made sure that the sources are local.
-    pub freebind: bool,
-    /// Datagrams per system call.
-    pub batch: usize,
-    /// Bytes received of one datagram at most; the rest is cut off.
-    pub datagram: usize,
-    /// Other sockets of this process may be bound to the same address and port; the kernel then gives each flow to one of
-    /// them (Linux: `SO_REUSEPORT`).
-    pub share_port: bool,
-}
-
-impl Options {
-    /// A socket that may send from any local address of a family, with buffers of 4 MiB and batches of 64.
-    #[must_use]
-    pub fn wildcard(ipv6: bool) -> Self {
-        let ip: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        Self::bound(SocketAddr::new(ip, 0))
-    }
-
-    /// A socket bound to `local`, with buffers of 4 MiB and batches of 64.
-    #[must_use]
-    pub fn bound(local: SocketAddr) -> Self {
-        Self {
-            local,
-            receive_buffer: 4 << 20,
-            send_buffer: 4 << 20,
-            interface: None,
-            freebind: false,
-            batch: 64,
-            datagram: DATAGRAM,
-            share_port: false,
-        }
-    }
-}
-
-/// A socket of which all is set that every backend sets, not bound yet.
-pub(crate) fn unbound(options: &Options) -> io::Result<socket2::Socket> {
-    let ipv6 = options.local.is_ipv6();
-    let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
-    let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    if let Some(interface) = &options.interface {
-        crate::tie_to_interface(&socket, ipv6, interface)?;
-    }
-    if ipv6 {
-        socket.set_only_v6(true)?;
-        #[cfg(target_os = "linux")]
-        if options.freebind {
-            socket.set_freebind_v6(true)?;
-        }
-    }
-    Ok(socket)
-}
 
 /// The way datagrams are sent and received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,57 +33,6 @@ impl Backend {
     pub fn one_socket() -> Self {
         if cfg!(target_os = "linux") { Self::Batched } else { Self::OneByOne }
     }
-}
-
-/// A datagram to send.
-#[derive(Clone, Copy, Debug)]
-pub struct Transmit<'a> {
-    /// The address to send from; `None` leaves it to the system or to the bound address.
-    pub source: Option<IpAddr>,
-    /// Where to.
-    pub destination: SocketAddr,
-    /// What.
-    pub bytes: &'a [u8],
-}
-
-/// A received datagram.
-#[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
-    /// Where it came from.
-    pub from: SocketAddr,
-    /// The address it was delivered to.
-    pub to: IpAddr,
-    /// The port it was delivered to.
-    pub port: u16,
-    /// Its bytes; at most [`Options::datagram`], the rest is cut off.
-    pub bytes: &'a [u8],
-}
-
-/// Which step was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// Binding the source.
-    Bind,
-    /// Sending.
-    Send,
-}
-
-/// Why a datagram was not sent.
-#[derive(Debug)]
-pub struct SendError {
-    /// The step that failed.
-    pub refused: Refused,
-    /// What the system said.
-    pub error: io::Error,
-}
-
-/// What a socket is ready for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ready {
-    /// Datagrams can be received.
-    pub readable: bool,
-    /// Datagrams can be sent.
-    pub writable: bool,
 }
 
 /// A non-blocking UDP socket with a source per datagram.

@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::Course;
 use crate::Error;
 use crate::defaults::{NAP, NAT_RUN_ATTEMPTS};
-use crate::discovery::discover::InterfaceBinding;
+use crate::system::bind::InterfaceBinding;
 use crate::system::bind::{Wish, prepare};
 
 pub(super) struct Sockets<'a> {

@@ -11,6 +11,7 @@ use crate::defaults::{
     DISCOVERY_SENDS, NAP, NEXT_SERVER_AFTER, OUTSTANDING, OUTSTANDING_PUBLIC, SERVERS_AT_ONCE,
 };
 use crate::discovery::servers::Resolved;
+use crate::system::bind::InterfaceBinding;
 
 /// What to ask.
 #[derive(Clone, Debug)]
@@ -25,17 +26,6 @@ pub struct Question<'a> {
     pub timeout: Duration,
     /// Whether the servers are public ones, which are asked gently.
     pub public: bool,
-}
-
-/// How the socket was tied to the interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InterfaceBinding {
-    /// Nobody asked for it.
-    NotAsked,
-    /// Packets leave and arrive only by the interface.
-    Bound,
-    /// The system refused, for this reason; the routing table chose the interface.
-    Refused(String),
 }
 
 /// What came of it.

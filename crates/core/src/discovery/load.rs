@@ -9,9 +9,10 @@ use routepool_proto::ip_block::IpBlock;
 use routepool_proto::routes::{self, Route};
 
 use crate::Error;
-use crate::discovery::discover::{InterfaceBinding, Question, Seen, discover};
+use crate::discovery::discover::{Question, Seen, discover};
 use crate::discovery::servers::Resolved;
 use crate::interface::{Facts, Kind, default_of};
+use crate::system::bind::InterfaceBinding;
 use crate::system::local_table::LocalTable;
 
 /// Chooses an interface: by name, by an address that it holds, or the default one for `None`.

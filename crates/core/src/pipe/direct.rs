@@ -13,8 +13,8 @@ use super::reader::{Reader, Totals, full, retry_later};
 use super::receive::{Outcome, Receiver, number};
 use super::record::{Call, ENDPOINT, Event, Out, head};
 use super::ring::Ring;
-use super::socket::Socket;
-use super::table::{Slot, State, Table};
+use super::socket::{Socket, State};
+use super::table::{Slot, Table};
 use crate::defaults::{ACCEPTS, PIPE_EVENTS};
 use crate::waker::Bell;
 

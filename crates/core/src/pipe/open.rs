@@ -10,11 +10,9 @@ use routepool_udp::{errno, option};
 use socket2::{Domain, Protocol, SockRef, Socket as Raw, TcpKeepalive, Type};
 
 use super::gate::Gate;
-use super::socket::Socket;
-use super::table::State;
+use super::socket::{Socket, State};
 use crate::Error;
-use crate::discovery::discover::InterfaceBinding;
-use crate::system::bind::{self, Wish};
+use crate::system::bind::{self, InterfaceBinding, Wish};
 
 /// What kind of socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

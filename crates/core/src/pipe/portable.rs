@@ -18,8 +18,8 @@ use super::reader::{Reader, Totals, full, retry_later};
 use super::receive::{Outcome, Receiver, number};
 use super::record::{Call, ENDPOINT, Event, Out};
 use super::ring::Ring;
-use super::socket::Socket;
-use super::table::{Slot, State, Table, Watched};
+use super::socket::{Socket, State};
+use super::table::{Slot, Table, Watched};
 use crate::defaults::{ACCEPTS, PIPE_EVENTS, PIPE_READ, PIPE_RING, UDP_RETRY};
 
 const WAKE: Token = Token(usize::MAX);

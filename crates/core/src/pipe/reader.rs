@@ -13,8 +13,8 @@ use super::gate::Gate;
 use super::open::{Settings, apply_accepted};
 use super::record::{Event, Out};
 use super::ring::Ring;
-use super::socket::Socket;
-use super::table::{Slot, State, Table};
+use super::socket::{Socket, State};
+use super::table::{Slot, Table};
 
 /// Sums since the table was made.
 #[derive(Clone, Copy, Debug, Default)]

@@ -20,7 +20,7 @@ use super::ring::Ring;
 use super::socket::Socket;
 use super::table::Table;
 use crate::Error;
-use crate::discovery::discover::InterfaceBinding;
+use crate::system::bind::InterfaceBinding;
 use crate::waker::Bell;
 
 /// Sockets, and one reader for all of them.

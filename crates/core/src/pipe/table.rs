@@ -8,21 +8,13 @@ use routepool_udp::Interest;
 
 use super::gate::Gate;
 use super::open::Settings;
-use super::socket::Socket;
+use super::socket::{Socket, State};
 
 /// Bits of a number that say the place.
 pub(crate) const PLACE_BITS: u32 = 20;
 
 /// Places that are kept free before one is used again: with 12 bits of age a number comes back after this many times 4,096.
 const KEPT_FREE: usize = 64;
-
-/// What a socket waits for in general.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Connecting,
-    Open,
-    Listening,
-}
 
 /// What a reader has to know of a socket.
 #[derive(Clone, Debug)]

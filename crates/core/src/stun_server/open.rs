@@ -11,7 +11,8 @@ use routepool_proto::stun::server::Service;
 use routepool_udp::{Backend, Endpoints, Options};
 
 use super::tcp::Listener;
-use super::{Config, Endpoint, Worker};
+use super::worker::Worker;
+use super::{Config, Endpoint};
 use crate::Error;
 use crate::defaults::{BATCH, MAX_STUN_WORKERS, PORT_ATTEMPTS, STUN_DATAGRAM};
 use crate::system::local_table::LocalTable;
@@ -294,6 +295,18 @@ impl Plan {
             }
         }
         all
+    }
+}
+
+impl Worker {
+    /// The responder of a validation, at one address.
+    pub(crate) fn lean(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
+        let opened = Plan::lean(address, receive_buffer)?.open()?;
+        opened
+            .workers
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::Internal("a server without a worker".to_owned()))
     }
 }
 

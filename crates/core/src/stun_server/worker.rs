@@ -10,7 +10,6 @@ use routepool_proto::stun::server::{Asked, Ignored, MAX_ANSWER_LEN, Service, Tra
 use routepool_udp::{Endpoints, Transmit, errno};
 
 use super::counters::{Counters, Published};
-use crate::Error;
 use crate::defaults::{BATCH, NAP, POLL_EVERY};
 
 /// One thread's part of a server.
@@ -65,16 +64,6 @@ impl Worker {
         let active = (0..places.len()).collect();
         let counters = Counters::default();
         Self { endpoints, services, places, guard, start, counters, active, turns_since_poll: 0, out }
-    }
-
-    /// The responder of a validation, at one address.
-    pub(crate) fn lean(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
-        let opened = super::open::Plan::lean(address, receive_buffer)?.open()?;
-        opened
-            .workers
-            .into_iter()
-            .next()
-            .ok_or_else(|| Error::Internal("a server without a worker".to_owned()))
     }
 
     /// Where an endpoint is bound.

@@ -8,7 +8,6 @@ use routepool_udp::tie_to_interface;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Error;
-use crate::discovery::discover::InterfaceBinding;
 use crate::system::local_table::LocalTable;
 
 /// A local address that a socket can be bound to.
@@ -18,6 +17,17 @@ pub struct Bound {
     pub local: SocketAddr,
     /// How the socket was tied to the interface.
     pub interface: InterfaceBinding,
+}
+
+/// How the socket was tied to the interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InterfaceBinding {
+    /// Nobody asked for it.
+    NotAsked,
+    /// Packets leave and arrive only by the interface.
+    Bound,
+    /// The system refused, for this reason; the routing table chose the interface.
+    Refused(String),
 }
 
 /// What to bind.

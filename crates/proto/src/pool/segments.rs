@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::OnceLock;
 
-use super::part::Local;
+use super::local::Local;
 use super::walk::Walk;
 
 /// Ascending addresses that are used in one way.

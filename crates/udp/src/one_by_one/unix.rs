@@ -9,7 +9,7 @@ use socket2::{MaybeUninitSlice, MsgHdrMut, SockAddr, Socket};
 
 use super::Message;
 use crate::control::Control;
-use crate::socket::Ready;
+use crate::transmit::Ready;
 
 pub(super) use crate::set_int::set_int;
 

@@ -14,7 +14,7 @@ use windows_sys::Win32::Networking::WinSock::{
 
 use super::Message;
 use crate::control::Control;
-use crate::socket::Ready;
+use crate::transmit::Ready;
 
 /// The function that receives with control messages.
 #[derive(Debug)]
