@@ -6,11 +6,12 @@ use std::time::Duration;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::discovery::servers::Resolved;
 use routepool_core::validate::{Progress, Request, Summary};
 use routepool_proto::ip_block::HostPolicy;
 use routepool_proto::sweep::Status;
 use routepool_proto::targets::Sample;
+
+use crate::servers::ResolvedServer;
 
 /// How many hosts of each sub-prefix are asked.
 #[napi(object)]
@@ -80,36 +81,6 @@ impl SweepOptions {
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
             backend,
         })
-    }
-}
-
-/// A server with its address.
-#[napi(object)]
-pub struct ResolvedServer {
-    /// The text it was given by.
-    pub name: String,
-    /// Its IP address.
-    pub address: String,
-    /// Its port.
-    pub port: u32,
-}
-
-impl ResolvedServer {
-    pub(crate) fn into_resolved(self) -> Result<Resolved, Error> {
-        let wrong = || Error::Server(format!("'{}' port {} is not an address", self.address, self.port));
-        let ip = self.address.parse().map_err(|_| wrong())?;
-        let port = u16::try_from(self.port).map_err(|_| wrong())?;
-        Ok(Resolved { address: std::net::SocketAddr::new(ip, port), name: self.name })
-    }
-}
-
-impl From<&Resolved> for ResolvedServer {
-    fn from(server: &Resolved) -> Self {
-        Self {
-            name: server.name.clone(),
-            address: server.address.ip().to_string(),
-            port: server.address.port().into(),
-        }
     }
 }
 

@@ -15,9 +15,9 @@ use routepool_core::system::own_address::read_address;
 use routepool_proto::nat::{self, Allocation, Behaviour, Filtering, Hairpin, Mapping, Pooling};
 
 use crate::bell::NodeBell;
-use crate::convert::ResolvedServer;
 use crate::failure::Failure;
-use crate::load::stop_with_environment;
+use crate::job::stop_with_environment;
+use crate::servers::ResolvedServer;
 
 mod report;
 

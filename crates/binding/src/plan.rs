@@ -7,11 +7,11 @@ use napi::bindgen_prelude::{BigInt, Either, Function};
 use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::validate::{Plan, Run};
-use routepool_proto::server_addr::{Host, ServerAddr};
 
 use crate::bell::NodeBell;
-use crate::convert::{ResolvedServer, SweepOptions};
+use crate::convert::SweepOptions;
 use crate::failure::Failure;
+use crate::servers::{ResolvedServer, ServerTarget};
 use crate::sweep::Sweep;
 
 /// Parses and checks everything that needs no network: blocks, ownership, servers, numbers, state file. Nothing is sent.
@@ -27,30 +27,6 @@ pub fn plan_sweep(options: SweepOptions) -> Either<SweepPlan, Failure> {
 #[napi]
 pub struct SweepPlan {
     plan: Option<Plan>,
-}
-
-/// A server whose name is still to be resolved.
-#[napi(object, object_from_js = false)]
-pub struct ServerTarget {
-    /// The text as the user wrote it.
-    pub text: String,
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u32,
-}
-
-impl From<&(String, ServerAddr)> for ServerTarget {
-    fn from((text, server): &(String, ServerAddr)) -> Self {
-        Self {
-            text: text.clone(),
-            host: match &server.host {
-                Host::Ip(ip) => ip.to_string(),
-                Host::Name(name) => name.clone(),
-            },
-            port: server.port.into(),
-        }
-    }
 }
 
 /// What a plan is about to do.

@@ -15,8 +15,8 @@ use routepool_core::pipe::record::parse_endpoint;
 use routepool_core::pipe::{Interest, Opened, Settings, Sockets as Inner, answer_request, parse_request};
 
 use crate::bell::NodeBell;
+use crate::bind::refused;
 use crate::failure::Failure;
-use crate::load::refused;
 
 /// Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
 /// there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.

@@ -9,8 +9,8 @@ use routepool_proto::nat::{
 };
 
 use super::{NatBehaviour, NatNumbers};
+use crate::bind::refused;
 use crate::convert::ms;
-use crate::load::refused;
 
 /// A property, and why it is not known.
 #[napi(object, object_from_js = false)]
