@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use napi_derive::napi;
-use routepool_core::pipe::record::{ENDPOINT, endpoint, parse_endpoint};
+use routepool_core::pipe::record::{endpoint, parse_endpoints};
 use routepool_proto::attempts::{ATTEMPT_DELAY, Attempts, Step};
 
 /// Which address is connected to when (RFC 8305).
@@ -29,8 +29,7 @@ impl ConnectAttempts {
     #[napi(constructor, catch_unwind)]
     #[must_use]
     pub fn new(addresses: &[u8]) -> Self {
-        let addresses: Vec<_> = addresses.chunks(ENDPOINT).filter_map(parse_endpoint).collect();
-        Self { inner: Attempts::new(&addresses, ATTEMPT_DELAY) }
+        Self { inner: Attempts::new(&parse_endpoints(addresses), ATTEMPT_DELAY) }
     }
 
     /// The addresses in the order in which they are tried, packed one after the other.

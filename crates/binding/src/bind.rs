@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::system::bind::{self, InterfaceBinding, Wish};
+use routepool_core::system::bind::{self, Wish};
 
 use crate::failure::Failure;
 
@@ -49,7 +49,7 @@ pub fn check_bind(options: BindOptions) -> Either<BoundAddress, Failure> {
         Ok(bound) => Either::A(BoundAddress {
             ip: bound.local.ip().to_string(),
             port: bound.local.port().into(),
-            interface_bind_error: refused(&bound.interface),
+            interface_bind_error: bound.interface.refusal().map(str::to_owned),
         }),
         Err(error) => Either::B(Failure::from(&error)),
     }
@@ -66,11 +66,4 @@ fn wished(options: &BindOptions) -> Result<SocketAddr, Error> {
         IpAddr::V4(_) => SocketAddr::new(ip, port),
         IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, options.scope_id.unwrap_or(0)).into(),
     })
-}
-
-pub(crate) fn refused(binding: &InterfaceBinding) -> Option<String> {
-    match binding {
-        InterfaceBinding::Refused(why) => Some(why.clone()),
-        InterfaceBinding::Bound | InterfaceBinding::NotAsked => None,
-    }
 }

@@ -4,7 +4,6 @@ use napi_derive::napi;
 use routepool_core::discovery::load::{Family, Loaded};
 use routepool_proto::routes::Route;
 
-use crate::bind::refused;
 use crate::interface::{InterfaceFacts, Prefix};
 use crate::observe::AddressSeen;
 
@@ -72,7 +71,7 @@ impl From<&Family> for LoadedFamily {
             routes: family.routes.iter().map(FoundRoute::from).collect(),
             seen: family.observations.iter().map(AddressSeen::from).collect(),
             ignored: ignored.garbage + ignored.forged + ignored.misdirected + ignored.duplicates,
-            interface_bind_error: refused(&family.binding),
+            interface_bind_error: family.binding.refusal().map(str::to_owned),
             no_route_reason: family.why_none.clone(),
         }
     }

@@ -89,7 +89,7 @@ impl NatOptions {
             profile,
             lifetime: self.lifetime.unwrap_or(false).then_some(most),
             hairpin: self.hairpin.unwrap_or(false),
-            tcp: self.tcp.unwrap_or(profile != Profile::Fast),
+            tcp: self.tcp.unwrap_or(profile.looks_at_tcp()),
             servers: servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<_, _>>()?,
             unresolved: self.unresolved.unwrap_or_default(),
             portal: portal.transpose()?,

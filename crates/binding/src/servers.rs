@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::discovery::servers::{self, Origin, Resolved};
+use routepool_core::discovery::servers::{self, Resolved};
 use routepool_proto::server_addr::{Host, ServerAddr};
 
 use crate::failure::Failure;
@@ -20,11 +20,7 @@ pub struct ServerChoice {
 /// Reads the names of servers; without any, the public ones.
 #[napi(catch_unwind)]
 pub fn choose_servers(named: Vec<String>) -> Either<ServerChoice, Failure> {
-    match servers::choose(&named, false) {
-        Ok(choice) if choice.origin == Origin::Embedded => Either::B(Failure::from(&Error::Server(
-            "the embedded responder is inside this machine and cannot say what addresses leave as: name a server elsewhere"
-                .to_owned(),
-        ))),
+    match servers::choose_elsewhere(&named) {
         Ok(choice) => Either::A(ServerChoice {
             origin: choice.origin.as_str().to_owned(),
             servers: choice.servers.iter().map(ServerTarget::from).collect(),

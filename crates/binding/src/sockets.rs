@@ -12,10 +12,11 @@ use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::pipe::number;
 use routepool_core::pipe::record::parse_endpoint;
-use routepool_core::pipe::{Interest, Opened, Settings, Sockets as Inner, answer_request, parse_request};
+use routepool_core::pipe::{
+    Interest, Opened, ReaderChoice, Settings, Sockets as Inner, answer_request, parse_request,
+};
 
 use crate::bell::NodeBell;
-use crate::bind::refused;
 use crate::failure::Failure;
 
 /// Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
@@ -26,16 +27,9 @@ pub fn open_sockets(
     reader: String,
     bell: Function<'_, (), ()>,
 ) -> napi::Result<Either<Sockets, Failure>> {
-    let inner = match if reader == "portable" { Ok(None) } else { direct(env, &bell) } {
-        Ok(Some(inner)) => Ok((inner, true)),
-        Ok(None) if reader != "direct" => {
-            let bell = NodeBell::new(bell)?;
-            Inner::portable(move || routepool_core::waker::Bell::ring(&bell)).map(|inner| (inner, false))
-        }
-        Ok(None) => Err(io::ErrorKind::Unsupported.into()),
-        Err(error) => Err(error),
-    };
-    let (inner, direct) = match inner {
+    let choice = ReaderChoice::from_name(&reader).unwrap_or_default();
+    let portable = || Inner::portable(NodeBell::new(bell).map_err(io::Error::other)?);
+    let (inner, direct) = match choice.open(|| direct(env, &bell), portable) {
         Ok(inner) => inner,
         Err(source) => {
             let error = Error::System { syscall: "epoll_create", address: None, source };
@@ -166,10 +160,10 @@ fn answer(request: &mut [u8], opened: Result<Opened, Error>) -> Either3<u32, Unt
     match opened {
         Ok(opened) => {
             answer_request(request, opened.local);
-            match refused(&opened.interface) {
+            match opened.interface.refusal() {
                 None => Either3::A(opened.id),
-                Some(interface_bind_error) => {
-                    Either3::B(UntiedSocket { id: opened.id, interface_bind_error })
+                Some(refusal) => {
+                    Either3::B(UntiedSocket { id: opened.id, interface_bind_error: refusal.to_owned() })
                 }
             }
         }

@@ -69,6 +69,12 @@ impl Profile {
         }
     }
 
+    /// Whether the mapping of TCP connections is looked at unless the user says otherwise: it takes seconds.
+    #[must_use]
+    pub fn looks_at_tcp(self) -> bool {
+        self != Self::Fast
+    }
+
     /// The times that it stands for.
     #[must_use]
     pub fn settings(self) -> Settings {

@@ -11,6 +11,7 @@ mod gate;
 mod open;
 mod portable;
 mod reader;
+mod reader_choice;
 mod receive;
 pub mod record;
 mod relay;
@@ -22,6 +23,7 @@ mod table;
 
 pub use open::{Kind, Settings};
 pub use reader::Totals;
+pub use reader_choice::ReaderChoice;
 pub use receive::number;
 pub use relay::RelayCounters;
 pub use request::{REQUEST, answer_request, parse_request};

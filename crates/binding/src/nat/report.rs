@@ -9,7 +9,6 @@ use routepool_proto::nat::{
 };
 
 use super::{NatBehaviour, NatNumbers};
-use crate::bind::refused;
 use crate::convert::ms;
 
 /// A property, and why it is not known.
@@ -233,7 +232,7 @@ fn family_of(family: &FamilyReport, names: &[(SocketAddr, String)]) -> NatFamily
     NatFamily {
         family: if report.local.is_ipv6() { 6 } else { 4 },
         local: report.local.to_string(),
-        interface_bind_error: refused(&family.binding),
+        interface_bind_error: family.binding.refusal().map(str::to_owned),
         behaviour: report.behaviour().into(),
         numbers: family.numbers.into(),
         external: report.externals.first().map(ToString::to_string),

@@ -89,6 +89,21 @@ pub fn choose(named: &[String], loopback: bool) -> Result<Choice, Error> {
     Ok(Choice { origin, servers })
 }
 
+/// As [`choose`], for finding out what addresses leave as: that takes servers elsewhere.
+///
+/// # Errors
+/// As [`choose`], and [`Error::Server`] for `embedded`.
+pub fn choose_elsewhere(named: &[String]) -> Result<Choice, Error> {
+    let choice = choose(named, false)?;
+    if choice.origin == Origin::Embedded {
+        return Err(Error::Server(
+            "the embedded server is inside this machine and cannot say what addresses leave as: name a server elsewhere"
+                .into(),
+        ));
+    }
+    Ok(choice)
+}
+
 fn is_public(server: &ServerAddr) -> bool {
     let Host::Name(name) = &server.host else { return false };
     PUBLIC.iter().any(|p| {
@@ -130,5 +145,13 @@ mod tests {
         {
             assert!(matches!(choose(&texts, false), Err(Error::Server(_))), "{texts:?}");
         }
+    }
+
+    #[test]
+    fn what_is_inside_this_machine_cannot_say_how_others_see_it() {
+        let named = |text: &str| choose_elsewhere(&[text.to_owned()]);
+        assert!(matches!(named("embedded"), Err(Error::Server(text)) if text.contains("elsewhere")));
+        assert_eq!(named("192.0.2.1").expect("a choice").origin, Origin::Named);
+        assert_eq!(choose_elsewhere(&[]).expect("a choice").origin, Origin::Public);
     }
 }

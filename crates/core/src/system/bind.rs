@@ -30,6 +30,17 @@ pub enum InterfaceBinding {
     Refused(String),
 }
 
+impl InterfaceBinding {
+    /// Why the system refused; `None` if it did not.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Refused(reason) => Some(reason),
+            Self::Bound | Self::NotAsked => None,
+        }
+    }
+}
+
 /// What to bind.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
