@@ -6,7 +6,6 @@
 
 mod address_pool;
 mod attempts;
-mod bell;
 mod bind;
 mod capabilities;
 mod convert;
@@ -17,6 +16,7 @@ mod job;
 mod load;
 mod loaded;
 mod nat;
+mod node_waker;
 mod observe;
 mod plan;
 mod pool;

@@ -12,11 +12,11 @@ use routepool_core::discovery::load::{Load, Loaded, choose};
 use routepool_core::interface::Facts;
 use routepool_core::job::Job;
 
-use crate::bell::NodeBell;
 use crate::failure::Failure;
 use crate::interface::{InterfaceFacts, interfaces};
 use crate::job::stop_with_environment;
 use crate::loaded::LoadedInterface;
+use crate::node_waker::NodeWaker;
 use crate::servers::ResolvedServer;
 
 /// What to load, and how.
@@ -73,7 +73,7 @@ impl LoadPlan {
         }
     }
 
-    /// Asks the servers, on a thread of its own; `bell` is called once, when the result is there, and does not keep the process
+    /// Asks the servers, on a thread of its own; `waker` is called once, when the result is there, and does not keep the process
     /// alive.
     #[napi(catch_unwind)]
     pub fn start(
@@ -81,15 +81,15 @@ impl LoadPlan {
         env: Env,
         servers: Vec<ResolvedServer>,
         public: bool,
-        bell: Function<'_, (), ()>,
+        waker: Function<'_, (), ()>,
     ) -> napi::Result<Either<InterfaceLoad, Failure>> {
-        let bell = NodeBell::new(bell)?;
+        let waker = NodeWaker::new(waker)?;
         let resolved = servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<Vec<_>, _>>();
         let started = resolved.and_then(|all| {
             let (servers_ipv6, servers_ipv4) = all.into_iter().partition(|s| s.address.is_ipv6());
             let load =
                 Load { facts: self.facts.clone(), servers_ipv4, servers_ipv6, timeout: self.timeout, public };
-            Job::start(Arc::new(bell), move |stop| load.run(stop))
+            Job::start(Arc::new(waker), move |stop| load.run(stop))
         });
         Ok(match started {
             Ok(job) => {

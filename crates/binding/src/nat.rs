@@ -14,9 +14,9 @@ use routepool_core::job::Job;
 use routepool_core::system::own_address::read_address;
 use routepool_proto::nat::{self, Allocation, Behaviour, Filtering, Hairpin, Mapping, Pooling};
 
-use crate::bell::NodeBell;
 use crate::failure::Failure;
 use crate::job::stop_with_environment;
+use crate::node_waker::NodeWaker;
 use crate::servers::ResolvedServer;
 
 mod report;
@@ -99,18 +99,18 @@ impl NatOptions {
     }
 }
 
-/// Finds it out, on a thread of its own; `bell` as in `LoadPlan.start`.
+/// Finds it out, on a thread of its own; `waker` as in `LoadPlan.start`.
 #[napi(catch_unwind)]
 pub fn classify_nat(
     env: Env,
     options: NatOptions,
     servers: Vec<ResolvedServer>,
-    bell: Function<'_, (), ()>,
+    waker: Function<'_, (), ()>,
 ) -> napi::Result<Either<NatJob, Failure>> {
-    let bell = NodeBell::new(bell)?;
+    let waker = NodeWaker::new(waker)?;
     let started = options.into_classify(servers).and_then(|classify| {
         let names = classify.servers.iter().map(|s| (s.address, s.name.clone())).collect();
-        let job = Job::start(Arc::new(bell), move |stop| classify.run(stop))?;
+        let job = Job::start(Arc::new(waker), move |stop| classify.run(stop))?;
         Ok((job, names))
     });
     Ok(match started {

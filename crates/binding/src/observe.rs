@@ -14,9 +14,9 @@ use routepool_core::errno;
 use routepool_core::job::Job;
 use routepool_proto::discovery::{Answer, Observation as Observed};
 
-use crate::bell::NodeBell;
 use crate::failure::Failure;
 use crate::job::stop_with_environment;
+use crate::node_waker::NodeWaker;
 use crate::servers::ResolvedServer;
 
 /// What to ask some addresses for.
@@ -32,17 +32,17 @@ pub struct ObserveOptions {
     pub public: bool,
 }
 
-/// Asks what addresses leave as, on a thread of its own; `bell` as in `LoadPlan.start`.
+/// Asks what addresses leave as, on a thread of its own; `waker` as in `LoadPlan.start`.
 #[napi(catch_unwind)]
 pub fn observe(
     env: Env,
     options: ObserveOptions,
     servers: Vec<ResolvedServer>,
-    bell: Function<'_, (), ()>,
+    waker: Function<'_, (), ()>,
 ) -> napi::Result<Either<Observation, Failure>> {
-    let bell = NodeBell::new(bell)?;
-    let started =
-        start_observe(options, servers).and_then(|ask| Job::start(Arc::new(bell), move |stop| ask.run(stop)));
+    let waker = NodeWaker::new(waker)?;
+    let started = start_observe(options, servers)
+        .and_then(|ask| Job::start(Arc::new(waker), move |stop| ask.run(stop)));
     Ok(match started {
         Ok(job) => {
             stop_with_environment(env, &job)?;

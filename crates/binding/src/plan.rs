@@ -8,9 +8,9 @@ use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::validate::{Plan, Run};
 
-use crate::bell::NodeBell;
 use crate::convert::SweepOptions;
 use crate::failure::Failure;
+use crate::node_waker::NodeWaker;
 use crate::servers::{ResolvedServer, ServerTarget};
 use crate::sweep::Sweep;
 
@@ -73,20 +73,20 @@ impl SweepPlan {
         })
     }
 
-    /// Starts the sweep on its own thread. `servers` are the resolved ones; `bell` is called, at most once between two
+    /// Starts the sweep on its own thread. `servers` are the resolved ones; `waker` is called, at most once between two
     /// drains, when verdicts or the result can be fetched, and does not keep the process alive.
     #[napi(catch_unwind)]
     pub fn start(
         &mut self,
         env: Env,
         servers: Vec<ResolvedServer>,
-        bell: Function<'_, (), ()>,
+        waker: Function<'_, (), ()>,
     ) -> napi::Result<Either<Sweep, Failure>> {
-        let bell = NodeBell::new(bell)?;
+        let waker = NodeWaker::new(waker)?;
         let run = self.take().and_then(|plan| {
             let servers =
                 servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<Vec<_>, _>>()?;
-            plan.start(servers, Arc::new(bell))
+            plan.start(servers, Arc::new(waker))
         });
         sweep(env, run)
     }
@@ -96,10 +96,10 @@ impl SweepPlan {
     pub fn start_stopped(
         &mut self,
         env: Env,
-        bell: Function<'_, (), ()>,
+        waker: Function<'_, (), ()>,
     ) -> napi::Result<Either<Sweep, Failure>> {
-        let bell = NodeBell::new(bell)?;
-        sweep(env, self.take().and_then(|plan| plan.start_stopped(Arc::new(bell))))
+        let waker = NodeWaker::new(waker)?;
+        sweep(env, self.take().and_then(|plan| plan.start_stopped(Arc::new(waker))))
     }
 
     /// Gives up what the plan holds, such as its state file; for a plan that will not be started.

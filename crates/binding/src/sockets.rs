@@ -16,20 +16,20 @@ use routepool_core::pipe::{
     Interest, Opened, ReaderChoice, Settings, Sockets as Inner, answer_request, parse_request,
 };
 
-use crate::bell::NodeBell;
 use crate::failure::Failure;
+use crate::node_waker::NodeWaker;
 
 /// Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
-/// there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
+/// there is. `waker` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
 #[napi(catch_unwind)]
 pub fn open_sockets(
     env: Env,
     reader: String,
-    bell: Function<'_, (), ()>,
+    waker: Function<'_, (), ()>,
 ) -> napi::Result<Either<Sockets, Failure>> {
     let choice = ReaderChoice::from_name(&reader).unwrap_or_default();
-    let portable = || Inner::portable(NodeBell::new(bell).map_err(io::Error::other)?);
-    let (inner, direct) = match choice.open(|| direct(env, &bell), portable) {
+    let portable = || Inner::portable(NodeWaker::new(waker).map_err(io::Error::other)?);
+    let (inner, direct) = match choice.open(|| direct(env, &waker), portable) {
         Ok(inner) => inner,
         Err(source) => {
             let error = Error::System { syscall: "epoll_create", address: None, source };
@@ -54,14 +54,14 @@ pub fn open_sockets(
 
 /// `None` where there is no direct reader.
 #[cfg(unix)]
-fn direct(env: Env, bell: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
+fn direct(env: Env, waker: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
     let inner = match Inner::direct() {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
         result => result?,
     };
     let Some(descriptor) = inner.descriptor() else { return Ok(None) };
     let own = descriptor.try_clone_to_owned()?;
-    let watched = routepool_uv::watch(&env, own, bell).map_err(io::Error::other)?;
+    let watched = routepool_uv::watch(&env, own, waker).map_err(io::Error::other)?;
     Ok(watched.then_some(inner))
 }
 

@@ -33,7 +33,7 @@ impl Sweep {
 
 #[napi]
 impl Sweep {
-    /// Copies whole 48-byte verdict records into `out` and returns the number of bytes. The bell rings again for what comes
+    /// Copies whole 48-byte verdict records into `out` and returns the number of bytes. The waker is called again for what comes
     /// after; 0 means that there is nothing now.
     #[napi(catch_unwind)]
     pub fn drain(&self, mut out: BufferSlice<'_>) -> u32 {

@@ -12,10 +12,10 @@ use routepool_proto::ip_block::IpBlock;
 use routepool_proto::scope::scope;
 use routepool_proto::watch::{Change, DefaultRoute, InterfaceId};
 
-use crate::bell::NodeBell;
 use crate::failure::Failure;
 use crate::interface::{Prefix, family};
 use crate::load::InterfaceLoad;
+use crate::node_waker::NodeWaker;
 
 /// Where traffic goes that no other route takes.
 #[napi(object, object_from_js = false)]
@@ -107,16 +107,16 @@ pub struct InterfaceWatch {
     watch: Arc<Watch>,
 }
 
-/// Begins to watch. `bell` is called when changes wait, once until they are drained, and does not keep the process alive.
+/// Begins to watch. `waker` is called when changes wait, once until they are drained, and does not keep the process alive.
 #[napi(catch_unwind)]
 pub fn start_watch(
     env: Env,
     every_ms: Option<f64>,
-    bell: Function<'_, (), ()>,
+    waker: Function<'_, (), ()>,
 ) -> napi::Result<Either<InterfaceWatch, Failure>> {
-    let bell = NodeBell::new(bell)?;
+    let waker = NodeWaker::new(waker)?;
     let every = every_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
-    Ok(match Watch::start(Arc::new(bell), Options { every }) {
+    Ok(match Watch::start(Arc::new(waker), Options { every }) {
         Ok(watch) => {
             let watch = Arc::new(watch);
             // The environment (the process, or a worker) may end first.
@@ -133,7 +133,7 @@ pub fn start_watch(
 
 #[napi]
 impl InterfaceWatch {
-    /// At most `most` changes; none means that the bell rings for the next.
+    /// At most `most` changes; none means that the waker is called for the next.
     #[napi(catch_unwind)]
     pub fn drain(&self, most: u32) -> DrainedChanges {
         let Drained { changes, paths } = self.watch.drain(most as usize);

@@ -20,10 +20,10 @@ pub const LEAST_CHARGE: usize = 512;
 pub const RING_RECORDS: usize = 16_384;
 
 /// The receiver is woken once this many verdicts wait for it. One wake-up costs some 15 µs of its time, a record 0.1 µs.
-pub const BELL_RECORDS: usize = 1_024;
+pub const WAKE_RECORDS: usize = 1_024;
 
 /// The receiver is woken when the first verdict has waited this long. Not seen by a person, and rare enough at full speed.
-pub const BELL_AFTER: Duration = Duration::from_millis(4);
+pub const WAKE_AFTER: Duration = Duration::from_millis(4);
 
 /// The longest time the sweep thread sleeps without looking whether it was told to stop.
 pub const NAP: Duration = Duration::from_millis(20);

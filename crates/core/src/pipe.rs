@@ -1,7 +1,7 @@
 //! Sockets on a route: opened, read, written and relayed for a program that fetches what has arrived in batches.
 //!
 //! [`Sockets`] is a table of all sockets of one environment. What happens to them comes out of [`Sockets::drain`] as packed
-//! [`record`]s, after a bell. There are two readers: the direct one ([`Sockets::direct`], Linux) makes its system calls in the
+//! [`record`]s, announced by a [`Waker`](crate::waker::Waker). There are two readers: the direct one ([`Sockets::direct`], Linux) makes its system calls in the
 //! thread that drains, whose own loop waits for one descriptor; the portable one ([`Sockets::portable`]) has a thread that
 //! reads into a ring.
 

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Registry, Token, Waker};
+use mio::{Events, Poll, Registry, Token};
 use routepool_proto::watch::{Backoff, Change, Settle, Slept, Timing};
 
 use crate::Error;
@@ -25,7 +25,7 @@ use crate::defaults::{
     WATCH_RETRY_LONGEST,
 };
 use crate::interface::enumerate;
-use crate::waker::Bell;
+use crate::waker::Waker;
 
 use clocks::Clock;
 use ear::{Ear, Heard, TELLS};
@@ -120,15 +120,15 @@ impl fmt::Debug for Watch {
 struct Shared {
     state: Mutex<State>,
     stop: AtomicBool,
-    waker: Waker,
+    poll_waker: mio::Waker,
 }
 
 struct State {
     settle: Settle,
     queue: VecDeque<Change>,
     paths: bool,
-    /// The bell has been rung and nobody has come yet.
-    rung: bool,
+    /// The receiver has been woken and has not come yet.
+    woken: bool,
     counters: Counters,
     failed: Option<Arc<Error>>,
 }
@@ -144,18 +144,18 @@ const WAKE: Token = Token(0);
 const SYSTEM: Token = Token(1);
 
 impl Watch {
-    /// Begins to watch: changes from now on are told. `bell` is rung from the thread, once until the next [`Watch::drain`].
+    /// Begins to watch: changes from now on are told. `waker` is called from the thread, once until the next [`Watch::drain`].
     ///
     /// # Errors
     /// What the system says when it does not tell its interfaces at all.
-    pub fn start(bell: Arc<dyn Bell>, options: Options) -> Result<Self, Error> {
-        Self::start_with(bell, options, System::default())
+    pub fn start(waker: Arc<dyn Waker>, options: Options) -> Result<Self, Error> {
+        Self::start_with(waker, options, System::default())
     }
 
-    fn start_with(bell: Arc<dyn Bell>, options: Options, system: System) -> Result<Self, Error> {
+    fn start_with(waker: Arc<dyn Waker>, options: Options, system: System) -> Result<Self, Error> {
         let failed = |syscall| move |source| Error::System { syscall, address: None, source };
         let poll = Poll::new().map_err(failed("epoll_create"))?;
-        let waker = Waker::new(poll.registry(), WAKE).map_err(failed("eventfd"))?;
+        let poll_waker = mio::Waker::new(poll.registry(), WAKE).map_err(failed("eventfd"))?;
         // It listens before the first look: what changes in between is told, and found to be known.
         let ear = if options.every.is_none() { (system.open)(poll.registry(), SYSTEM).ok() } else { None };
         let every = if ear.is_some() { None } else { Some(options.every.unwrap_or(WATCH_POLL)) };
@@ -181,18 +181,18 @@ impl Watch {
             settle: Settle::new(timing, first, Duration::ZERO),
             queue: VecDeque::new(),
             paths: false,
-            rung: false,
+            woken: false,
             counters,
             failed: None,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), stop: AtomicBool::new(false), waker });
+        let shared = Arc::new(Shared { state: Mutex::new(state), stop: AtomicBool::new(false), poll_waker });
         // Who asked for polling gets it; else the system is asked again to tell.
         let retries = TELLS && ear.is_none() && options.every.is_none();
         let slept = system.clock.read().map(Slept::new);
         let watcher = Watcher {
             slept,
             shared: Arc::clone(&shared),
-            bell,
+            waker,
             poll,
             ear,
             reconnect: retries.then_some(system.retry_first),
@@ -207,7 +207,7 @@ impl Watch {
         Ok(Self { shared, known: Mutex::default() })
     }
 
-    /// At most `most` changes, oldest first; none means that the bell will ring for the next. What happens while changes
+    /// At most `most` changes, oldest first; none means that the waker will be called for the next. What happens while changes
     /// wait here is told as one difference afterwards, so that a slow receiver holds up nothing and misses nothing that
     /// lasts.
     #[must_use]
@@ -219,7 +219,7 @@ impl Watch {
         let count = most.min(state.queue.len());
         let changes: Vec<_> = state.queue.drain(..count).collect();
         let paths = std::mem::take(&mut state.paths);
-        state.rung = !changes.is_empty();
+        state.woken = !changes.is_empty();
         drop(state);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for change in &changes {
@@ -252,7 +252,7 @@ impl Watch {
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         // Where the thread cannot be woken it has ended.
-        let _ = self.shared.waker.wake();
+        let _ = self.shared.poll_waker.wake();
     }
 }
 
@@ -267,7 +267,7 @@ struct Watcher {
     /// `None` where the clocks do not tell.
     slept: Option<Slept>,
     shared: Arc<Shared>,
-    bell: Arc<dyn Bell>,
+    waker: Arc<dyn Waker>,
     poll: Poll,
     ear: Option<Box<dyn Ear>>,
     /// When the system is asked again to tell, after the connection was lost.
@@ -303,7 +303,7 @@ impl Watcher {
             Err(_) => Error::Internal("the thread that watches interfaces has panicked".to_owned()),
         };
         self.shared.lock().failed = Some(Arc::new(error));
-        self.bell.ring();
+        self.waker.wake();
     }
 
     fn watch(&mut self) -> io::Result<()> {
@@ -418,10 +418,10 @@ impl Watcher {
         if state.queue.is_empty() {
             state.queue = state.settle.take().into();
         }
-        if !state.rung && (state.paths || !state.queue.is_empty()) {
-            state.rung = true;
+        if !state.woken && (state.paths || !state.queue.is_empty()) {
+            state.woken = true;
             drop(state);
-            self.bell.ring();
+            self.waker.wake();
         }
     }
 }

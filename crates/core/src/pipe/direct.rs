@@ -16,7 +16,7 @@ use super::ring::Ring;
 use super::socket::{Socket, State};
 use super::table::{Slot, Table};
 use crate::defaults::{ACCEPTS, PIPE_EVENTS};
-use crate::waker::Bell;
+use crate::waker::Waker;
 
 /// The key of the descriptor that other threads wake this one with. No socket has it: ages have 12 bits.
 const WAKE: u64 = u64::MAX;
@@ -32,13 +32,13 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// A reader, and the bell with which other threads ring it.
-    pub(crate) fn new() -> io::Result<(Self, Box<dyn Bell>)> {
+    /// A reader, and the waker with which other threads wake it.
+    pub(crate) fn new() -> io::Result<(Self, Box<dyn Waker>)> {
         let (poller, wake) = (Poller::new(PIPE_EVENTS)?, Arc::new(Wake::new()?));
         poller.change(&*wake, WAKE, Interest::NONE, Interest::READ)?;
-        let bell = Arc::clone(&wake);
+        let waker = Arc::clone(&wake);
         let (watched, last) = (Cell::new(0), Cell::new(0));
-        Ok((Self { poller, wake, receiver: Receiver::new(), watched, last }, Box::new(move || bell.wake())))
+        Ok((Self { poller, wake, receiver: Receiver::new(), watched, last }, Box::new(move || waker.wake())))
     }
 
     /// Watches a socket for what its owner wants, or for its connection to be made.

@@ -436,7 +436,7 @@ impl Thread {
                 queue(&mut self.ready, entry);
             }
         }
-        self.shared.ring.ring();
+        self.shared.ring.wake();
     }
 
     /// The thread ends by a defect: its sockets are told dead instead of being silent for ever.

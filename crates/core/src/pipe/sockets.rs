@@ -21,7 +21,7 @@ use super::socket::Socket;
 use super::table::Table;
 use crate::Error;
 use crate::system::bind::InterfaceBinding;
-use crate::waker::Bell;
+use crate::waker::Waker;
 
 /// Sockets, and one reader for all of them.
 #[derive(Debug)]
@@ -55,19 +55,19 @@ impl Sockets {
     pub fn direct() -> io::Result<Self> {
         #[cfg(target_os = "linux")]
         {
-            let (reader, bell) = super::direct::Direct::new()?;
-            Ok(Self::new(Box::new(reader), Arc::new(Ring::new(bell))))
+            let (reader, waker) = super::direct::Direct::new()?;
+            Ok(Self::new(Box::new(reader), Arc::new(Ring::new(waker))))
         }
         #[cfg(not(target_os = "linux"))]
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Sockets that a thread of its own reads. `bell` is rung, from that thread, when there is something to drain.
+    /// Sockets that a thread of its own reads. `waker` is called, from that thread, when there is something to drain.
     ///
     /// # Errors
     /// When the system has no descriptor or thread left.
-    pub fn portable(bell: impl Bell + 'static) -> io::Result<Self> {
-        let ring = Arc::new(Ring::new(Box::new(bell)));
+    pub fn portable(waker: impl Waker + 'static) -> io::Result<Self> {
+        let ring = Arc::new(Ring::new(Box::new(waker)));
         Ok(Self::new(Box::new(Portable::new(Arc::clone(&ring))?), ring))
     }
 

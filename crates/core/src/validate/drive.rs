@@ -22,7 +22,7 @@ use crate::defaults::{BATCH, EXTERNALS_NAMED, LANE_SOURCES, MAX_LANES};
 use crate::discovery::servers::{Choice, Origin, Resolved};
 use crate::interface;
 use crate::stun_server::{Responder, Worker};
-use crate::waker::Bell;
+use crate::waker::Waker;
 
 /// Everything that the threads will own.
 pub(super) struct Drive {
@@ -76,7 +76,7 @@ impl Drive {
     }
 
     /// Runs the sweep to its end.
-    pub(super) fn run(self, shared: &Shared, bell: &dyn Bell) -> Result<Outcome, Error> {
+    pub(super) fn run(self, shared: &Shared, waker: &dyn Waker) -> Result<Outcome, Error> {
         let Self { mut plan, servers, ends } = self;
         let found = find_servers(&plan, servers, shared)?;
         let start = Instant::now();
@@ -115,7 +115,7 @@ impl Drive {
                 servers: own,
                 embedded,
                 shared,
-                bell,
+                waker,
                 state_file,
                 start,
                 out: Outbox::new(first, count),

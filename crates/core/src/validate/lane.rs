@@ -13,9 +13,9 @@ use super::outbox::{Meter, Outbox};
 use super::shared::{Progress, Shared, lock};
 use super::state_file::StateFile;
 use crate::Error;
-use crate::defaults::{BATCH, BELL_AFTER, DROPS_EVERY, NAP};
+use crate::defaults::{BATCH, DROPS_EVERY, NAP, WAKE_AFTER};
 use crate::stun_server::{Responder, Worker};
-use crate::waker::Bell;
+use crate::waker::Waker;
 
 /// Who answers, when it is this process.
 pub(super) enum Embedded {
@@ -45,7 +45,7 @@ pub(super) struct Lane<'a> {
     pub(super) servers: Vec<SocketAddr>,
     pub(super) embedded: Embedded,
     pub(super) shared: &'a Shared,
-    pub(super) bell: &'a dyn Bell,
+    pub(super) waker: &'a dyn Waker,
     pub(super) state_file: Option<StateFile>,
     pub(super) start: Instant,
     pub(super) out: Outbox,
@@ -75,7 +75,7 @@ impl Lane<'_> {
                 Next::Wait(until) => nap = Some(until.saturating_sub(now)),
                 Next::Full => nap = Some(Duration::from_millis(1)),
                 Next::Done(why) => {
-                    self.out.flush(now, true, self.shared, self.bell);
+                    self.out.flush(now, true, self.shared, self.waker);
                     break why;
                 }
             }
@@ -86,7 +86,7 @@ impl Lane<'_> {
             let received = self.receive()?;
             self.housekeeping()?;
             if let (Some(nap), false) = (nap, received) {
-                let nap = if self.out.is_waiting() { nap.min(BELL_AFTER) } else { nap.min(NAP) };
+                let nap = if self.out.is_waiting() { nap.min(WAKE_AFTER) } else { nap.min(NAP) };
                 self.flows.wait(nap).map_err(|source| Error::System {
                     syscall: "poll",
                     address: None,
@@ -170,7 +170,7 @@ impl Lane<'_> {
 
     fn housekeeping(&mut self) -> Result<(), Error> {
         let now = self.start.elapsed();
-        self.out.flush(now, false, self.shared, self.bell);
+        self.out.flush(now, false, self.shared, self.waker);
         if now >= self.drops_at + DROPS_EVERY * self.flows.count() {
             self.drops_at = now;
             let drops = self.flows.drops() + self.embedded.drops();

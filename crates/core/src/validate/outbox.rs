@@ -5,8 +5,8 @@ use std::time::Duration;
 use routepool_proto::sweep::{Phase, RECORD_LEN, Status, Sweep, Verdict, VerdictSink};
 
 use super::shared::{Progress, Shared};
-use crate::defaults::{BELL_AFTER, BELL_RECORDS, PROGRESS_EVERY, RING_RECORDS};
-use crate::waker::Bell;
+use crate::defaults::{PROGRESS_EVERY, RING_RECORDS, WAKE_AFTER, WAKE_RECORDS};
+use crate::waker::Waker;
 
 /// Verdicts gathered by the thread, handed to the ring a batch at a time.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(super) struct Outbox {
     lanes: usize,
     bytes: Vec<u8>,
     room: Option<usize>,
-    unrung: usize,
+    unannounced: usize,
     since: Duration,
 }
 
@@ -36,21 +36,23 @@ impl Outbox {
     }
 
     pub(super) fn is_waiting(&self) -> bool {
-        self.unrung > 0
+        self.unannounced > 0
     }
 
-    pub(super) fn flush(&mut self, now: Duration, last: bool, shared: &Shared, bell: &dyn Bell) {
+    pub(super) fn flush(&mut self, now: Duration, last: bool, shared: &Shared, waker: &dyn Waker) {
         if !self.bytes.is_empty() {
-            if self.unrung == 0 {
+            if self.unannounced == 0 {
                 self.since = now;
             }
-            self.unrung += self.bytes.len() / RECORD_LEN;
+            self.unannounced += self.bytes.len() / RECORD_LEN;
             self.room = Some(shared.ring.push(&self.bytes));
             self.bytes.clear();
         }
-        if self.unrung > 0 && (last || self.unrung >= BELL_RECORDS || now >= self.since + BELL_AFTER) {
-            self.unrung = 0;
-            shared.ring_bell(bell);
+        if self.unannounced > 0
+            && (last || self.unannounced >= WAKE_RECORDS || now >= self.since + WAKE_AFTER)
+        {
+            self.unannounced = 0;
+            shared.wake(waker);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::shared::{Progress, Shared, lock};
 use super::summary::Summary;
 use crate::Error;
 use crate::discovery::servers::{Origin, Resolved};
-use crate::waker::Bell;
+use crate::waker::Waker;
 
 /// A sweep on its own thread. Dropping it tells the thread to stop and does not wait for it.
 pub struct Run {
@@ -26,7 +26,11 @@ impl std::fmt::Debug for Run {
 }
 
 impl Run {
-    pub(super) fn start(plan: Plan, mut servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Self, Error> {
+    pub(super) fn start(
+        plan: Plan,
+        mut servers: Vec<Resolved>,
+        waker: Arc<dyn Waker>,
+    ) -> Result<Self, Error> {
         let ipv6 = plan.targets.is_ipv6();
         if plan.choice.origin != Origin::Embedded {
             if plan.choice.origin == Origin::Public {
@@ -50,19 +54,19 @@ impl Run {
                 )));
             }
         }
-        Self::spawn(plan, servers, bell, Arc::new(Shared::default()))
+        Self::spawn(plan, servers, waker, Arc::new(Shared::default()))
     }
 
-    pub(super) fn start_stopped(plan: Plan, bell: Arc<dyn Bell>) -> Result<Self, Error> {
+    pub(super) fn start_stopped(plan: Plan, waker: Arc<dyn Waker>) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         shared.stop();
-        Self::spawn(plan, Vec::new(), bell, shared)
+        Self::spawn(plan, Vec::new(), waker, shared)
     }
 
     fn spawn(
         plan: Plan,
         servers: Vec<Resolved>,
-        bell: Arc<dyn Bell>,
+        waker: Arc<dyn Waker>,
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
         let before = Progress { sources: plan.targets.len(), phase: "preflight", ..Progress::default() };
@@ -71,16 +75,16 @@ impl Run {
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("routepool-sweep".into())
-            .spawn(move || run_thread(drive, &theirs, &*bell))
+            .spawn(move || run_thread(drive, &theirs, &*waker))
             .map_err(|source| Error::System { syscall: "pthread_create", address: None, source })?;
         Ok(Self { shared })
     }
 
-    /// Moves packed verdicts (48 bytes each) to `out`; gives the number of bytes. The bell rings again for what comes after.
+    /// Moves packed verdicts (48 bytes each) to `out`; gives the number of bytes. The waker is called again for what comes after.
     #[must_use]
     pub fn drain(&self, out: &mut [u8]) -> usize {
         // Before the look, not after: otherwise a verdict that comes in between would never be announced.
-        self.shared.rung.store(false, Ordering::Release);
+        self.shared.woken.store(false, Ordering::Release);
         self.shared.ring.drain(out).0
     }
 
@@ -127,12 +131,12 @@ impl Drop for Run {
 
 impl Plan {
     /// Starts the sweep on its own thread. `servers` are the resolved ones, at least one unless the responder is embedded;
-    /// `bell` is rung when verdicts or the result wait to be fetched.
+    /// `waker` is called when verdicts or the result wait to be fetched.
     ///
     /// # Errors
     /// [`Error::Server`] for a server of the other family or none at all; system errors of opening the sockets.
-    pub fn start(self, servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Run, Error> {
-        Run::start(self, servers, bell)
+    pub fn start(self, servers: Vec<Resolved>, waker: Arc<dyn Waker>) -> Result<Run, Error> {
+        Run::start(self, servers, waker)
     }
 
     /// The run of a plan that was stopped before its servers were resolved: nothing is sent, and the result, which comes
@@ -140,14 +144,14 @@ impl Plan {
     ///
     /// # Errors
     /// System errors of opening the sockets.
-    pub fn start_stopped(self, bell: Arc<dyn Bell>) -> Result<Run, Error> {
-        Run::start_stopped(self, bell)
+    pub fn start_stopped(self, waker: Arc<dyn Waker>) -> Result<Run, Error> {
+        Run::start_stopped(self, waker)
     }
 }
 
-fn run_thread(drive: Drive, shared: &Shared, bell: &dyn Bell) {
+fn run_thread(drive: Drive, shared: &Shared, waker: &dyn Waker) {
     // A defect must end the run with an error; a thread that just vanishes would leave its receiver waiting for ever.
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drive.run(shared, bell)));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drive.run(shared, waker)));
     let result = result.unwrap_or_else(|panic| {
         let text =
             panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
@@ -155,5 +159,5 @@ fn run_thread(drive: Drive, shared: &Shared, bell: &dyn Bell) {
     });
     lock(&shared.progress).iter_mut().for_each(|p| p.phase = "done");
     *lock(&shared.result) = Some(result.map_err(Arc::new));
-    shared.ring_bell(bell);
+    shared.wake(waker);
 }

@@ -8,7 +8,7 @@ use super::pool::Pool;
 use super::ring::Ring;
 use super::summary::Summary;
 use crate::Error;
-use crate::waker::Bell;
+use crate::waker::Waker;
 
 /// Figures of a sweep under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -58,7 +58,7 @@ impl Progress {
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) ring: Ring,
-    pub(super) rung: AtomicBool,
+    pub(super) woken: AtomicBool,
     pub(super) stop: AtomicBool,
     /// By lane.
     pub(super) progress: Mutex<Vec<Progress>>,
@@ -81,9 +81,9 @@ impl Shared {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn ring_bell(&self, bell: &dyn Bell) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            bell.ring();
+    pub(super) fn wake(&self, waker: &dyn Waker) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            waker.wake();
         }
     }
 }

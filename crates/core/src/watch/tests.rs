@@ -9,7 +9,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn bell() -> (Arc<dyn Bell>, Receiver<()>) {
+fn bell() -> (Arc<dyn Waker>, Receiver<()>) {
     let (tell, told) = channel();
     (
         Arc::new(move || {
