@@ -171,8 +171,8 @@ impl From<Counters> for WatchCounters {
     fn from(counters: Counters) -> Self {
         Self {
             method: counters.method.as_str().to_owned(),
-            scans: counters.looks as f64,
-            events: counters.notices as f64,
+            scans: counters.scans as f64,
+            events: counters.events as f64,
             repeated: counters.repeated as f64,
             overflows: counters.overflows as f64,
             disconnects: counters.disconnects as f64,
@@ -227,7 +227,7 @@ impl From<&Change> for ChangeFacts {
                 now: now.as_ref().map(DefaultWay::from),
                 ..Self::default()
             },
-            Change::Woken { slept } => Self {
+            Change::Resumed { slept } => Self {
                 kind: "resumed".to_owned(),
                 slept_ms: Some(slept.as_secs_f64() * 1_000.0),
                 ..Self::default()

@@ -5,16 +5,16 @@
 
 mod backoff;
 mod change;
+mod debouncer;
 mod external;
 mod interface_id;
-mod settle;
-mod slept;
+mod sleep_detector;
 mod snapshot;
 
 pub use backoff::Backoff;
 pub use change::Change;
+pub use debouncer::{Debouncer, Timing};
 pub use external::{ExternalChange, Externals};
 pub use interface_id::{DefaultRoute, InterfaceId};
-pub use settle::{Settle, Timing};
-pub use slept::{Clocks, Slept};
+pub use sleep_detector::{Clocks, SleepDetector};
 pub use snapshot::{AddressNotice, InterfaceState, Snapshot};

@@ -67,7 +67,7 @@ pub enum Change {
         now: Option<DefaultRoute>,
     },
     /// The machine was asleep.
-    Woken {
+    Resumed {
         /// For how long.
         slept: Duration,
     },

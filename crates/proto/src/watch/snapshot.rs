@@ -239,7 +239,7 @@ mod tests {
                     |d: &Option<DefaultRoute>| d.as_ref().map_or("none".into(), |d| d.interface.name.clone());
                 format!("default {}>{}", name(previous), name(now))
             }
-            Change::Woken { slept } => format!("woken {slept:?}"),
+            Change::Resumed { slept } => format!("woken {slept:?}"),
         }
     }
 

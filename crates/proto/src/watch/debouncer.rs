@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{AddressNotice, Change, Snapshot};
 
-/// How long things are given to settle.
+/// How long things are given to debouncer.
 #[derive(Clone, Debug)]
 pub struct Timing {
     /// The system is looked at when it has been quiet for so long.
@@ -19,9 +19,9 @@ pub struct Timing {
     pub every: Option<Duration>,
 }
 
-/// Decides. The user of it looks whenever [`Settle::next_look`] has come, and brings what it saw.
+/// Decides. The user of it looks whenever [`Debouncer::next_scan`] has come, and brings what it saw.
 #[derive(Debug)]
-pub struct Settle {
+pub struct Debouncer {
     timing: Timing,
     /// What has been told.
     told: Snapshot,
@@ -44,7 +44,7 @@ pub struct Settle {
     slept: Option<Duration>,
 }
 
-impl Settle {
+impl Debouncer {
     /// Begins with what is there: it is not told.
     #[must_use]
     pub fn new(timing: Timing, first: Snapshot, now: Duration) -> Self {
@@ -104,7 +104,7 @@ impl Settle {
 
     /// When to look next; a moment that has passed means now. `None`: only when something happens.
     #[must_use]
-    pub fn next_look(&self) -> Option<Duration> {
+    pub fn next_scan(&self) -> Option<Duration> {
         if self.at_once {
             return Some(Duration::ZERO);
         }
@@ -145,7 +145,7 @@ impl Settle {
     /// is told as one difference later.
     pub fn take(&mut self) -> Vec<Change> {
         let mut changes: Vec<_> =
-            self.slept.take().map(|slept| Change::Woken { slept }).into_iter().collect();
+            self.slept.take().map(|slept| Change::Resumed { slept }).into_iter().collect();
         if self.stable && self.differs_since.is_some() {
             let shown = self.shown();
             changes.extend(self.told.changes_to(&shown));
@@ -205,5 +205,5 @@ impl Settle {
 }
 
 #[cfg(test)]
-#[path = "settle/tests.rs"]
+#[path = "debouncer/tests.rs"]
 mod tests;

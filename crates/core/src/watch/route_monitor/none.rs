@@ -4,11 +4,11 @@ use std::io;
 
 use mio::{Registry, Token};
 
-use super::Ear;
+use super::RouteMonitor;
 
 /// Whether the system tells.
-pub(in crate::watch) const TELLS: bool = false;
+pub(in crate::watch) const REPORTS_CHANGES: bool = false;
 
-pub(in crate::watch) fn open(_: &Registry, _: Token) -> io::Result<Box<dyn Ear>> {
+pub(in crate::watch) fn open(_: &Registry, _: Token) -> io::Result<Box<dyn RouteMonitor>> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -17,11 +17,11 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// Compares each reading with the one before.
 #[derive(Clone, Debug)]
-pub struct Slept {
+pub struct SleepDetector {
     last: Clocks,
 }
 
-impl Slept {
+impl SleepDetector {
     /// Begins with a reading.
     #[must_use]
     pub fn new(now: Clocks) -> Self {
@@ -47,7 +47,7 @@ mod tests {
             awake: Duration::from_secs_f64(awake),
             always: Duration::from_secs_f64(always),
         };
-        let mut slept = Slept::new(at(100.0, 500.0));
+        let mut slept = SleepDetector::new(at(100.0, 500.0));
         for (now, want, why) in [
             (at(115.0, 515.0), None, "both went on"),
             (at(415.0, 815.0), None, "a stopped process does not make a sleeping machine"),

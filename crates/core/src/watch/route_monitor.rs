@@ -1,10 +1,10 @@
 //! How the system tells of changes: the same calls for each system.
 
 #[cfg(target_os = "linux")]
-#[path = "ear/netlink.rs"]
+#[path = "route_monitor/netlink.rs"]
 mod platform;
 #[cfg(not(target_os = "linux"))]
-#[path = "ear/none.rs"]
+#[path = "route_monitor/none.rs"]
 mod platform;
 
 use std::io;
@@ -12,12 +12,12 @@ use std::io;
 use mio::Registry;
 use routepool_proto::watch::AddressNotice;
 
-pub(super) use platform::{TELLS, open};
+pub(super) use platform::{REPORTS_CHANGES, open};
 
 /// What the system says. It is a reason to look and never a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "other systems do not tell yet"))]
-pub(super) enum Heard {
+pub(super) enum Notice {
     /// Of an address.
     Address(AddressNotice),
     /// Of an interface, or something that is not understood.
@@ -29,9 +29,9 @@ pub(super) enum Heard {
 }
 
 /// An open connection to what the system tells; its readiness is told by the registry that it was opened with.
-pub(super) trait Ear: Send {
-    /// Hears all that there is now. An error means that the connection is lost.
-    fn listen(&mut self, tell: &mut dyn FnMut(Heard)) -> io::Result<()>;
+pub(super) trait RouteMonitor: Send {
+    /// Reads all that there is now. An error means that the connection is lost.
+    fn listen(&mut self, tell: &mut dyn FnMut(Notice)) -> io::Result<()>;
 
     /// Closes it.
     fn close(self: Box<Self>, registry: &Registry);

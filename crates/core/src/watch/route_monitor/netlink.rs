@@ -8,7 +8,7 @@ use mio::{Interest, Registry, Token};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use routepool_proto::watch::AddressNotice;
 
-use super::{Ear, Heard};
+use super::{Notice, RouteMonitor};
 use crate::defaults::WATCH_RECEIVE_BUFFER;
 use crate::interface::InterfaceAddress;
 use crate::system::netlink::{Message, RouteHead, messages};
@@ -25,7 +25,7 @@ const RECEIVE: usize = 1 << 15;
 const ENOBUFS: i32 = 105;
 
 /// Whether the system tells.
-pub(in crate::watch) const TELLS: bool = true;
+pub(in crate::watch) const REPORTS_CHANGES: bool = true;
 
 /// A socket that is told of every change.
 struct Netlink {
@@ -33,7 +33,7 @@ struct Netlink {
     buffer: Vec<u8>,
 }
 
-pub(in crate::watch) fn open(registry: &Registry, token: Token) -> io::Result<Box<dyn Ear>> {
+pub(in crate::watch) fn open(registry: &Registry, token: Token) -> io::Result<Box<dyn RouteMonitor>> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     let groups = GROUPS.iter().fold(0, |mask, group| mask | 1 << (group - 1));
     socket.bind(&SocketAddr::new(0, groups))?;
@@ -46,8 +46,8 @@ pub(in crate::watch) fn open(registry: &Registry, token: Token) -> io::Result<Bo
     Ok(Box::new(Netlink { socket, buffer: Vec::with_capacity(RECEIVE) }))
 }
 
-impl Ear for Netlink {
-    fn listen(&mut self, tell: &mut dyn FnMut(Heard)) -> io::Result<()> {
+impl RouteMonitor for Netlink {
+    fn listen(&mut self, tell: &mut dyn FnMut(Notice)) -> io::Result<()> {
         loop {
             self.buffer.clear();
             match self.socket.recv(&mut self.buffer, 0) {
@@ -55,7 +55,7 @@ impl Ear for Netlink {
                 Ok(_) => understand(&self.buffer, tell),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.raw_os_error() == Some(ENOBUFS) => tell(Heard::Overflow),
+                Err(error) if error.raw_os_error() == Some(ENOBUFS) => tell(Notice::Overflow),
                 Err(error) => return Err(error),
             }
         }
@@ -68,10 +68,10 @@ impl Ear for Netlink {
 }
 
 /// Reads a datagram of messages. What cannot be read is a reason to look too.
-fn understand(bytes: &[u8], tell: &mut dyn FnMut(Heard)) {
+fn understand(bytes: &[u8], tell: &mut dyn FnMut(Notice)) {
     for message in messages(bytes) {
-        if let Some(heard) = message.map_or(Some(Heard::Interface), |message| meaning(&message)) {
-            tell(heard);
+        if let Some(notice) = message.map_or(Some(Notice::Interface), |message| meaning(&message)) {
+            tell(notice);
         }
     }
 }
@@ -85,20 +85,20 @@ const RTM_NEWRULE: u16 = 32;
 const RTM_DELRULE: u16 = 33;
 
 /// What a message means, if anything.
-fn meaning(message: &Message<'_>) -> Option<Heard> {
+fn meaning(message: &Message<'_>) -> Option<Notice> {
     match message.kind {
         kind @ (RTM_NEWADDR | RTM_DELADDR) => Some(address(message.payload, kind == RTM_NEWADDR)),
-        RTM_NEWROUTE | RTM_DELROUTE => is_path(message.payload).then_some(Heard::Path),
-        RTM_NEWRULE | RTM_DELRULE => Some(Heard::Path),
-        _ => Some(Heard::Interface),
+        RTM_NEWROUTE | RTM_DELROUTE => is_path(message.payload).then_some(Notice::Path),
+        RTM_NEWRULE | RTM_DELRULE => Some(Notice::Path),
+        _ => Some(Notice::Interface),
     }
 }
 
-fn address(payload: &[u8], is_new: bool) -> Heard {
-    InterfaceAddress::of(payload).map_or(Heard::Interface, |found| {
+fn address(payload: &[u8], is_new: bool) -> Notice {
+    InterfaceAddress::of(payload).map_or(Notice::Interface, |found| {
         let usable = is_new && !found.is_tentative();
         let InterfaceAddress { interface, ip, prefix_len, .. } = found;
-        Heard::Address(AddressNotice { interface, ip, prefix_len, usable })
+        Notice::Address(AddressNotice { interface, ip, prefix_len, usable })
     })
 }
 
@@ -118,9 +118,9 @@ mod tests {
 
     use super::*;
 
-    fn heard(bytes: &[u8]) -> Vec<Heard> {
+    fn notices(bytes: &[u8]) -> Vec<Notice> {
         let mut all = Vec::new();
-        understand(bytes, &mut |heard| all.push(heard));
+        understand(bytes, &mut |notice| all.push(notice));
         all
     }
 
@@ -144,21 +144,21 @@ mod tests {
     #[test]
     fn what_says_nothing_of_interfaces_is_not_heard() {
         for (message, want, why) in [
-            (route(RouteType::Unicast, 254, 0), vec![Heard::Path], "the default route"),
-            (route(RouteType::Unicast, 88, 0), vec![Heard::Path], "one of another table"),
+            (route(RouteType::Unicast, 254, 0), vec![Notice::Path], "the default route"),
+            (route(RouteType::Unicast, 88, 0), vec![Notice::Path], "one of another table"),
             (route(RouteType::Unicast, 254, 24), vec![], "one of a router's thousands"),
-            (route(RouteType::Local, 255, 16), vec![Heard::Path], "a block"),
+            (route(RouteType::Local, 255, 16), vec![Notice::Path], "a block"),
             (route(RouteType::Local, 255, 32), vec![], "what comes with an address"),
             (route(RouteType::Broadcast, 255, 32), vec![], "that too"),
             (route(RouteType::Multicast, 255, 8), vec![], "ff00::/8"),
-            (RouteNetlinkMessage::NewLink(LinkMessage::default()), vec![Heard::Interface], "a link"),
+            (RouteNetlinkMessage::NewLink(LinkMessage::default()), vec![Notice::Interface], "a link"),
             (
                 RouteNetlinkMessage::NewAddress(AddressMessage::default()),
-                vec![Heard::Interface],
+                vec![Notice::Interface],
                 "an address without one",
             ),
         ] {
-            assert_eq!(heard(&bytes(message)), want, "{why}");
+            assert_eq!(notices(&bytes(message)), want, "{why}");
         }
     }
 
@@ -166,11 +166,11 @@ mod tests {
     fn garbage_is_a_reason_to_look_and_ends() {
         let mut two = bytes(route(RouteType::Unicast, 254, 0));
         two.extend(bytes(route(RouteType::Unicast, 254, 0)));
-        assert_eq!(heard(&two), [Heard::Path, Heard::Path]);
+        assert_eq!(notices(&two), [Notice::Path, Notice::Path]);
         for len in 1..two.len() {
-            heard(&two[..len]);
+            notices(&two[..len]);
         }
-        assert_eq!(heard(&[0; 40]), [Heard::Interface]);
-        assert_eq!(heard(&[0xff; 3]), [Heard::Interface]);
+        assert_eq!(notices(&[0; 40]), [Notice::Interface]);
+        assert_eq!(notices(&[0xff; 3]), [Notice::Interface]);
     }
 }
