@@ -26,7 +26,7 @@ pub const WAKE_RECORDS: usize = 1_024;
 pub const WAKE_AFTER: Duration = Duration::from_millis(4);
 
 /// The longest time the sweep thread sleeps without looking whether it was told to stop.
-pub const NAP: Duration = Duration::from_millis(20);
+pub const IDLE_WAIT: Duration = Duration::from_millis(20);
 
 /// How often the sockets' drop counters are read. Each reading is one system call.
 pub const DROPS_EVERY: Duration = Duration::from_millis(2);
@@ -66,10 +66,10 @@ pub const LIMITS_NAMED: usize = 4;
 
 /// Threads that sweep at once, each with its own part of the sources. Beyond the processors of a usual server there is
 /// nothing to gain on loopback.
-pub const MAX_LANES: usize = 8;
+pub const MAX_SWEEP_WORKERS: usize = 8;
 
-/// A lane has at least this many sources: below, one thread is done before a second has started.
-pub const LANE_SOURCES: u32 = 4_096;
+/// A worker has at least this many sources: below, one thread is done before a second has started.
+pub const WORKER_SOURCES: u32 = 4_096;
 
 /// Bytes of receive buffer that the kernel is asked for. Some 2,700 small datagrams as Linux counts them (1,536 bytes each):
 /// above the largest window. Other tools ask for 7 MiB, which gains nothing here.

@@ -126,12 +126,12 @@ impl Responder {
         self.published.iter().fold(Counters::default(), |sum, one| sum + one.read())
     }
 
-    /// Stops it: the threads end, within their nap of 20 ms, and the sockets are closed. Twice is fine.
+    /// Stops it: the threads end, within 20 ms, and the sockets are closed. Twice is fine.
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.stop_tcp.notify_one();
         if self.threads.len() == 1 {
-            // An empty datagram wakes a lone thread from its nap; of several the kernel would pick one.
+            // An empty datagram wakes a lone thread; of several the kernel would pick one.
             let _ = wake(self.address());
         }
         for thread in self.threads.drain(..) {

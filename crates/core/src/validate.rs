@@ -3,11 +3,9 @@
 //! A [`Plan`] checks everything that can be checked without sending; [`Plan::start`] runs the sweep on a thread of its own
 //! and gives a [`Run`] to follow it by.
 
-mod drive;
+mod driver;
 mod flows;
-mod lane;
 mod notes;
-mod outbox;
 mod plan;
 mod pool;
 mod preflight;
@@ -16,8 +14,10 @@ mod run;
 mod shared;
 mod state_file;
 mod state_lock;
-mod subject;
 mod summary;
+mod sweep_identity;
+mod sweep_worker;
+mod verdict_buffer;
 
 pub use plan::{Plan, Request};
 pub use pool::Pool;

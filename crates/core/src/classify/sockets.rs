@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Course;
 use crate::Error;
-use crate::defaults::{NAP, NAT_RUN_ATTEMPTS};
+use crate::defaults::{IDLE_WAIT, NAT_RUN_ATTEMPTS};
 use crate::system::bind::InterfaceBinding;
 use crate::system::bind::{Wish, prepare};
 
@@ -73,7 +73,8 @@ impl<'a> Sockets<'a> {
                 break;
             }
             let now = began.elapsed();
-            let wake = classifier.next_wake(now).map_or(NAP, |at| at.saturating_sub(now)).min(NAP);
+            let wake =
+                classifier.next_wake(now).map_or(IDLE_WAIT, |at| at.saturating_sub(now)).min(IDLE_WAIT);
             match self.poll.poll(&mut events, Some(wake.max(Duration::from_micros(100)))) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -8,7 +8,7 @@ use routepool_proto::discovery::{Discovery, Ignored, Observation, Request, Sched
 use routepool_udp::{Backend, Options, Socket, Transmit, errno};
 
 use crate::defaults::{
-    DISCOVERY_SENDS, NAP, NEXT_SERVER_AFTER, OUTSTANDING, OUTSTANDING_PUBLIC, SERVERS_AT_ONCE,
+    DISCOVERY_SENDS, IDLE_WAIT, NEXT_SERVER_AFTER, OUTSTANDING, OUTSTANDING_PUBLIC, SERVERS_AT_ONCE,
 };
 use crate::discovery::servers::Resolved;
 use crate::system::bind::InterfaceBinding;
@@ -95,7 +95,7 @@ fn exchange(
         discovery.poll(began.elapsed(), &mut requests);
         send(discovery, socket, &mut requests);
         let now = began.elapsed();
-        let wake = discovery.next_wake(now).map_or(NAP, |at| at.saturating_sub(now)).min(NAP);
+        let wake = discovery.next_wake(now).map_or(IDLE_WAIT, |at| at.saturating_sub(now)).min(IDLE_WAIT);
         let wait = if requests.is_empty() { wake } else { Duration::from_millis(1) };
         socket.wait(false, wait.max(Duration::from_micros(100)))?;
         while socket.receive(|datagram| {

@@ -25,7 +25,7 @@ use crate::defaults::{ACCEPTS, PIPE_EVENTS, PIPE_READ, PIPE_RING, UDP_RETRY};
 const WAKE: Token = Token(usize::MAX);
 
 /// Bytes of records that the thread makes before it hands them over.
-const OUTBOX: usize = 4 * PIPE_READ;
+const BATCH_BYTES: usize = 4 * PIPE_READ;
 
 #[derive(Debug)]
 pub(crate) struct Portable {
@@ -256,7 +256,7 @@ struct Thread {
 impl Thread {
     fn run(&mut self, mut poll: Poll) -> io::Result<()> {
         let (mut events, mut receiver) = (Events::with_capacity(PIPE_EVENTS), Receiver::new());
-        let mut outbox = vec![0; OUTBOX].into_boxed_slice();
+        let mut batch = vec![0; BATCH_BYTES].into_boxed_slice();
         let mut retry = Vec::new();
         loop {
             let go_on = !self.ready.is_empty() && !self.shared.stalled.load(Ordering::Acquire);
@@ -277,7 +277,7 @@ impl Thread {
                 entry.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
                 queue(&mut self.ready, entry);
             }
-            let mut out = Out::new(&mut outbox, 0);
+            let mut out = Out::new(&mut batch, 0);
             for id in retry.drain(..) {
                 if self.entries.contains_key(&id) {
                     out.push(id, Event::Writable, 0, &[], &[]);
@@ -291,7 +291,7 @@ impl Thread {
                 // Many commands at once: their answers are handed over in between.
                 if out.room() < PIPE_READ {
                     self.hand_over(&mut out, &mut receiver);
-                    out = Out::new(&mut outbox, 0);
+                    out = Out::new(&mut batch, 0);
                 }
                 self.obey(command, &mut receiver, &mut retry, &mut out);
             }
@@ -355,7 +355,7 @@ impl Thread {
         }
     }
 
-    /// Goes on with sockets that can, in turn, until the outbox is full or none can.
+    /// Goes on with sockets that can, in turn, until the batch is full or none can.
     fn work(&mut self, receiver: &mut Receiver, out: &mut Out<'_>) {
         if self.shared.stalled.load(Ordering::Acquire) {
             return;

@@ -10,7 +10,7 @@ use routepool_proto::stun::server::{Asked, Ignored, MAX_ANSWER_LEN, Service, Tra
 use routepool_udp::{Endpoints, Transmit, errno};
 
 use super::counters::{Counters, Published};
-use crate::defaults::{BATCH, NAP, POLL_EVERY};
+use crate::defaults::{BATCH, IDLE_WAIT, POLL_EVERY};
 
 /// One thread's part of a server.
 #[derive(Debug)]
@@ -92,8 +92,8 @@ impl Worker {
                 self.counters.drops = self.drops().into();
                 published.write(&self.counters);
                 // A failing wait must not become a busy loop.
-                if self.endpoints.wait(NAP, &mut self.active).is_err() {
-                    std::thread::sleep(NAP);
+                if self.endpoints.wait(IDLE_WAIT, &mut self.active).is_err() {
+                    std::thread::sleep(IDLE_WAIT);
                 }
                 self.turns_since_poll = 0;
             } else {

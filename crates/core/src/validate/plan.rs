@@ -10,7 +10,7 @@ use routepool_proto::targets::{Sample, Targets};
 use routepool_udp::Backend;
 
 use super::state_file::StateFile;
-use super::subject::Subject;
+use super::sweep_identity::SweepIdentity;
 use crate::Error;
 use crate::defaults::{MAX_RECEIVE_BUFFER, MAX_TIMEOUT, PUBLIC_RATE, RECEIVE_BUFFER};
 use crate::discovery::servers::{self, Choice, Origin};
@@ -59,7 +59,7 @@ pub struct Plan {
     pub(super) seed: u64,
     pub(super) saved: Option<Saved>,
     pub(super) state_file: Option<StateFile>,
-    pub(super) subject: Subject,
+    pub(super) identity: SweepIdentity,
     pub(super) receive_buffer: usize,
     pub(super) backend: Backend,
 }
@@ -96,9 +96,9 @@ impl Plan {
             source,
         })?;
         let blocks: Vec<_> = blocks.into_iter().map(|b| local.with_policy(b, request.hosts)).collect();
-        let subject = Subject::new(&blocks, request.sample, &choice, request.interface.as_deref());
+        let identity = SweepIdentity::new(&blocks, request.sample, &choice, request.interface.as_deref());
         let state_file = request.state.map(StateFile::open).transpose()?;
-        let saved = state_file.as_ref().map(|f| f.load(&subject)).transpose()?.flatten();
+        let saved = state_file.as_ref().map(|f| f.load(&identity)).transpose()?.flatten();
         if let (Some(saved), Some(seed)) = (&saved, request.seed)
             && saved.seed != seed
         {
@@ -131,7 +131,7 @@ impl Plan {
             seed,
             saved,
             state_file,
-            subject,
+            identity,
             receive_buffer: request.receive_buffer.unwrap_or(RECEIVE_BUFFER),
             backend: request.backend.unwrap_or_else(Backend::best),
         })

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use routepool_proto::server_addr::is_one_host;
 
-use super::drive::Drive;
+use super::driver::Driver;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::shared::{Progress, Shared, lock};
@@ -71,11 +71,11 @@ impl Run {
     ) -> Result<Self, Error> {
         let before = Progress { sources: plan.targets.len(), phase: "preflight", ..Progress::default() };
         lock(&shared.progress).push(before);
-        let drive = Drive::open(plan, servers)?;
+        let driver = Driver::open(plan, servers)?;
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("routepool-sweep".into())
-            .spawn(move || run_thread(drive, &theirs, &*waker))
+            .spawn(move || run_thread(driver, &theirs, &*waker))
             .map_err(|source| Error::System { syscall: "pthread_create", address: None, source })?;
         Ok(Self { shared })
     }
@@ -101,8 +101,8 @@ impl Run {
     /// Figures of now.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        let lanes = lock(&self.shared.progress);
-        lanes.iter().copied().reduce(Progress::plus).unwrap_or_default()
+        let workers = lock(&self.shared.progress);
+        workers.iter().copied().reduce(Progress::plus).unwrap_or_default()
     }
 
     /// The result, once there is one. All verdicts are in the ring by then.
@@ -149,9 +149,9 @@ impl Plan {
     }
 }
 
-fn run_thread(drive: Drive, shared: &Shared, waker: &dyn Waker) {
+fn run_thread(driver: Driver, shared: &Shared, waker: &dyn Waker) {
     // A defect must end the run with an error; a thread that just vanishes would leave its receiver waiting for ever.
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drive.run(shared, waker)));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.run(shared, waker)));
     let result = result.unwrap_or_else(|panic| {
         let text =
             panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());

@@ -36,7 +36,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The figures of two lanes together.
+    /// The figures of two workers together.
     pub(super) fn plus(self, other: Self) -> Self {
         Self {
             sources: self.sources + other.sources,
@@ -48,7 +48,7 @@ impl Progress {
             elapsed: self.elapsed.max(other.elapsed),
             eta: self.eta.max(other.eta),
             paused: self.paused || other.paused,
-            // The lane that has the most left to do says what is being done.
+            // The worker that has the most left to do says what is being done.
             phase: if self.phase == "done" { other.phase } else { self.phase },
         }
     }
@@ -60,7 +60,7 @@ pub(super) struct Shared {
     pub(super) ring: Ring,
     pub(super) woken: AtomicBool,
     pub(super) stop: AtomicBool,
-    /// By lane.
+    /// By worker.
     pub(super) progress: Mutex<Vec<Progress>>,
     pub(super) result: Mutex<Option<Result<Outcome, Arc<Error>>>>,
 }

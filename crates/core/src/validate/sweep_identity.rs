@@ -12,11 +12,11 @@ use crate::discovery::servers::{Choice, Origin};
 ///
 /// As text, in the state file, it has a line for each part: its name, a space, its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Subject {
+pub(super) struct SweepIdentity {
     parts: Vec<(String, String)>,
 }
 
-impl Subject {
+impl SweepIdentity {
     pub(super) fn new(
         blocks: &[IpBlock],
         sample: Option<Sample>,
@@ -34,7 +34,7 @@ impl Subject {
             parts: vec![
                 part("blocks", blocks.join(", ")),
                 part("sample", sample),
-                part("server", servers),
+                part("servers", servers),
                 part("interface", interface.unwrap_or("not set").to_owned()),
             ],
         }
@@ -49,7 +49,7 @@ impl Subject {
         Self { parts: text.lines().map(part).collect() }
     }
 
-    /// What differs from a saved subject, in words; nothing if they are the same.
+    /// What differs from a saved identity, in words; nothing if they are the same.
     pub(super) fn difference(&self, saved: &Self) -> Option<String> {
         let differs: Vec<_> = self
             .parts
@@ -67,7 +67,7 @@ impl Subject {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for SweepIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<_> = self.parts.iter().map(|(name, value)| format!("{name} {value}")).collect();
         f.write_str(&lines.join("\n"))
@@ -79,44 +79,54 @@ mod tests {
     use super::*;
     use crate::discovery::servers::choose;
 
-    fn subject(block: &str, per_prefix: Option<u8>, servers: &[&str], interface: Option<&str>) -> Subject {
+    fn identity(
+        block: &str,
+        per_prefix: Option<u8>,
+        servers: &[&str],
+        interface: Option<&str>,
+    ) -> SweepIdentity {
         let servers: Vec<_> = servers.iter().map(|s| (*s).to_owned()).collect();
         let sample = per_prefix.map(|per_prefix| Sample { per_prefix, hosts: 1 });
         let blocks = [block.parse().expect("a block")];
-        Subject::new(&blocks, sample, &choose(&servers, true).expect("servers"), interface)
+        SweepIdentity::new(&blocks, sample, &choose(&servers, true).expect("servers"), interface)
     }
 
     #[test]
     fn a_state_is_of_the_same_question_only() {
-        let plain = || subject("127.0.0.0/24", None, &[], None);
-        let named = || subject("127.0.0.0/24", None, &["192.0.2.1"], None);
+        let plain = || identity("127.0.0.0/24", None, &[], None);
+        let named = || identity("127.0.0.0/24", None, &["192.0.2.1"], None);
         for (saved, asked, differs, why) in [
             (plain(), plain(), "", "the same"),
-            (named(), subject("127.0.0.0/24", None, &["stun:192.0.2.1:3478"], None), "", "the same server"),
-            (plain(), subject("127.0.1.0/24", None, &[], None), "`blocks`", "other sources"),
-            (plain(), subject("127.0.0.0/24", Some(28), &[], None), "`sample`", "other sources"),
-            (plain(), named(), "`server` is embedded, asked for was 192.0.2.1:3478", "nobody asked it"),
+            (named(), identity("127.0.0.0/24", None, &["stun:192.0.2.1:3478"], None), "", "the same server"),
+            (plain(), identity("127.0.1.0/24", None, &[], None), "`blocks`", "other sources"),
+            (plain(), identity("127.0.0.0/24", Some(28), &[], None), "`sample`", "other sources"),
+            (plain(), named(), "`servers` is embedded, asked for was 192.0.2.1:3478", "nobody asked it"),
             (
                 named(),
-                subject("127.0.0.0/24", None, &["192.0.2.1", "192.0.2.2"], None),
-                "`server`",
+                identity("127.0.0.0/24", None, &["192.0.2.1", "192.0.2.2"], None),
+                "`servers`",
                 "a second server was never asked",
             ),
             (
-                subject("127.0.0.0/24", None, &["192.0.2.2", "192.0.2.1"], None),
-                subject("127.0.0.0/24", None, &["192.0.2.1", "192.0.2.2"], None),
-                "`server`",
+                identity("127.0.0.0/24", None, &["192.0.2.2", "192.0.2.1"], None),
+                identity("127.0.0.0/24", None, &["192.0.2.1", "192.0.2.2"], None),
+                "`servers`",
                 "the evidence tells them by number",
             ),
             (
                 plain(),
-                subject("127.0.0.0/24", None, &[], Some("eth0")),
+                identity("127.0.0.0/24", None, &[], Some("eth0")),
                 "`interface` is not set",
                 "another way out",
             ),
-            (Subject::parse("127.0.0.0/24 (all)"), plain(), "`server` is not known", "of an earlier version"),
+            (
+                SweepIdentity::parse("127.0.0.0/24 (all)"),
+                plain(),
+                "`servers` is not known",
+                "of an earlier version",
+            ),
         ] {
-            let saved = Subject::parse(&saved.to_string());
+            let saved = SweepIdentity::parse(&saved.to_string());
             let difference = asked.difference(&saved);
             assert_eq!(difference.is_some(), !differs.is_empty(), "{why}: {difference:?}");
             assert!(difference.as_deref().unwrap_or("").contains(differs), "{why}: {difference:?}");

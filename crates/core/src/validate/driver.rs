@@ -1,4 +1,4 @@
-//! The sweep's threads: opens what is needed, runs the lanes, adds up what they found.
+//! The sweep's threads: opens what is needed, runs the workers, adds up what they found.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
@@ -9,29 +9,29 @@ use routepool_proto::sweep::{Counters, Phase, Proven, Settings, Status, Sweep, W
 use routepool_udp::{Backend, Options};
 
 use super::flows::Flows;
-use super::lane::{Embedded, Lane};
 use super::notes;
-use super::outbox::{Meter, Outbox};
 use super::plan::Plan;
 use super::pool::Pool;
 use super::preflight::{Preflight, describe, preflight};
 use super::shared::{Outcome, Progress, Shared, lock};
 use super::summary::Summary;
+use super::sweep_worker::{Embedded, SweepWorker};
+use super::verdict_buffer::{Meter, VerdictBuffer};
 use crate::Error;
-use crate::defaults::{BATCH, EXTERNALS_NAMED, LANE_SOURCES, MAX_LANES};
+use crate::defaults::{BATCH, EXTERNALS_NAMED, MAX_SWEEP_WORKERS, WORKER_SOURCES};
 use crate::discovery::servers::{Choice, Origin, Resolved};
 use crate::interface;
 use crate::stun_server::{Responder, Worker};
 use crate::waker::Waker;
 
 /// Everything that the threads will own.
-pub(super) struct Drive {
+pub(super) struct Driver {
     plan: Plan,
     servers: Vec<Resolved>,
     ends: Vec<(Flows, Embedded)>,
 }
 
-impl Drive {
+impl Driver {
     /// Opens the sockets, so that what the system refuses is told at once.
     pub(super) fn open(plan: Plan, mut servers: Vec<Resolved>) -> Result<Self, Error> {
         let ipv6 = plan.targets.is_ipv6();
@@ -43,9 +43,9 @@ impl Drive {
             batch: BATCH,
             ..Options::wildcard(ipv6)
         };
-        let lanes = lanes(&plan);
-        let mut ends = Vec::with_capacity(lanes);
-        for _ in 0..lanes {
+        let workers = workers(&plan);
+        let mut ends = Vec::with_capacity(workers);
+        for _ in 0..workers {
             let flows = Flows::open(plan.backend, options.clone()).map_err(|source| {
                 match (&plan.interface, source.raw_os_error()) {
                     (Some(interface), Some(_)) => refused_interface(interface, &source),
@@ -60,7 +60,7 @@ impl Drive {
                     std::net::Ipv4Addr::LOCALHOST.into()
                 };
                 let any_port = SocketAddr::new(ip, 0);
-                let (address, end) = if lanes > 1 {
+                let (address, end) = if workers > 1 {
                     let server = Worker::lean(any_port, plan.receive_buffer)?;
                     (server.local(0), Embedded::Turns(Box::new(server)))
                 } else {
@@ -81,11 +81,11 @@ impl Drive {
         let found = find_servers(&plan, servers, shared)?;
         let start = Instant::now();
         let count = ends.len();
-        // Borders between words of the bitmap, so that the lanes' bitmaps can be put together.
+        // Borders between words of the bitmap, so that the workers' bitmaps can be put together.
         let share = plan.targets.len().div_ceil(count as u32).next_multiple_of(64);
         let part = Progress { sources: share, phase: "preflight", ..Progress::default() };
         *lock(&shared.progress) = vec![part; count];
-        let mut lanes = Vec::with_capacity(count);
+        let mut workers = Vec::with_capacity(count);
         for (number, (flows, embedded)) in ends.into_iter().enumerate() {
             let own = match &embedded {
                 Embedded::No => found.servers.iter().map(|s| s.address).collect(),
@@ -97,7 +97,7 @@ impl Drive {
                 plan.seed.wrapping_add(number as u64),
                 rand::random(),
                 settings(&plan, &own, found.canary, &flows, &embedded),
-                plan.subject.to_string(),
+                plan.identity.to_string(),
             );
             if let Some(saved) = plan.saved.take()
                 && !sweep.restore(saved)
@@ -108,7 +108,7 @@ impl Drive {
             }
             // Without servers there is nothing to add to the saved state, and its evidence tells servers by number.
             let state_file = plan.state_file.take().filter(|_| !own.is_empty());
-            lanes.push(Lane {
+            workers.push(SweepWorker {
                 number,
                 sweep,
                 flows,
@@ -118,17 +118,17 @@ impl Drive {
                 waker,
                 state_file,
                 start,
-                out: Outbox::new(first, count),
+                out: VerdictBuffer::new(first, count),
                 refused: Vec::new(),
                 drops: 0,
                 drops_at: Duration::ZERO,
                 progress: Meter::default(),
             });
         }
-        if run_all(&mut lanes)?.contains(&Why::Silent) {
+        if run_all(&mut workers)?.contains(&Why::Silent) {
             return Err(silent(&found.servers, plan.targets.len()));
         }
-        Ok(outcome(&plan, &lanes, found))
+        Ok(outcome(&plan, &workers, found))
     }
 }
 
@@ -143,15 +143,19 @@ fn refused_interface(wanted: &str, refusal: &std::io::Error) -> Error {
     Error::option_error("interface", message)
 }
 
-/// How many lanes. More than one only where every packet stays on this machine and its processors are the limit: then each
-/// lane has a responder of its own. A rate limit, a saved state or a server elsewhere is one lane's business.
-fn lanes(plan: &Plan) -> usize {
+/// How many workers. More than one only where every packet stays on this machine and its processors are the limit: then each
+/// worker has a responder of its own. A rate limit, a saved state or a server elsewhere is one worker's business.
+fn workers(plan: &Plan) -> usize {
     let splits = plan.choice.origin == Origin::Embedded
         && plan.rate.is_none()
         && plan.state_file.is_none()
         && plan.backend == Backend::Batched;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    if splits { cores.min(MAX_LANES).min((plan.targets.len() / LANE_SOURCES) as usize).max(1) } else { 1 }
+    if splits {
+        cores.min(MAX_SWEEP_WORKERS).min((plan.targets.len() / WORKER_SOURCES) as usize).max(1)
+    } else {
+        1
+    }
 }
 
 fn find_servers(plan: &Plan, servers: Vec<Resolved>, shared: &Shared) -> Result<Preflight, Error> {
@@ -209,16 +213,16 @@ fn settings(
     }
 }
 
-/// Runs the first lane here and the others on threads; the first error stops them all.
-fn run_all(lanes: &mut [Lane<'_>]) -> Result<Vec<Why>, Error> {
+/// Runs the first worker here and the others on threads; the first error stops them all.
+fn run_all(workers: &mut [SweepWorker<'_>]) -> Result<Vec<Why>, Error> {
     std::thread::scope(|scope| {
-        let mut results: Vec<Result<Why, Error>> = Vec::with_capacity(lanes.len());
-        let Some((first, others)) = lanes.split_first_mut() else { return Ok(Vec::new()) };
+        let mut results: Vec<Result<Why, Error>> = Vec::with_capacity(workers.len());
+        let Some((first, others)) = workers.split_first_mut() else { return Ok(Vec::new()) };
         let mut threads = Vec::with_capacity(others.len());
-        for lane in others {
-            let name = format!("routepool-swp{}", lane.number);
-            let shared = lane.shared;
-            let run = move || lane.run().inspect_err(|_| shared.stop());
+        for worker in others {
+            let name = format!("routepool-swp{}", worker.number);
+            let shared = worker.shared;
+            let run = move || worker.run().inspect_err(|_| shared.stop());
             match std::thread::Builder::new().name(name).spawn_scoped(scope, run) {
                 Ok(thread) => threads.push(thread),
                 Err(source) => {
@@ -233,7 +237,7 @@ fn run_all(lanes: &mut [Lane<'_>]) -> Result<Vec<Why>, Error> {
             results.push(
                 thread
                     .join()
-                    .unwrap_or_else(|_| Err(Error::Internal("a lane of the sweep failed inside".into()))),
+                    .unwrap_or_else(|_| Err(Error::Internal("a worker of the sweep failed inside".into()))),
             );
         }
         results.into_iter().collect()
@@ -250,24 +254,24 @@ fn silent(servers: &[Resolved], sources: u32) -> Error {
     ))
 }
 
-/// Adds up what the lanes found.
-fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
-    let first = &lanes[0];
-    let sum = |of: fn(&Sweep) -> u32| lanes.iter().map(|lane| of(&lane.sweep)).sum();
+/// Adds up what the workers found.
+fn outcome(plan: &Plan, workers: &[SweepWorker<'_>], found: Preflight) -> Outcome {
+    let first = &workers[0];
+    let sum = |of: fn(&Sweep) -> u32| workers.iter().map(|worker| of(&worker.sweep)).sum();
     let mut times = first.sweep.round_trips().clone();
     let mut states = first.sweep.states().clone();
     let (mut refused, mut reasons) = (first.refused.clone(), first.sweep.reasons().to_vec());
     let mut externals = first.sweep.externals(EXTERNALS_NAMED);
-    for lane in &lanes[1..] {
-        times.merge(lane.sweep.round_trips());
-        states.append(lane.sweep.states());
-        for (syscall, number, count) in &lane.refused {
+    for worker in &workers[1..] {
+        times.merge(worker.sweep.round_trips());
+        states.append(worker.sweep.states());
+        for (syscall, number, count) in &worker.refused {
             add(&mut refused, (*syscall, *number, *count), |a, b| (a.0, a.1) == (b.0, b.1), |e| &mut e.2);
         }
-        for reason in lane.sweep.reasons() {
+        for reason in worker.sweep.reasons() {
             add(&mut reasons, *reason, |a, b| (a.0, a.1) == (b.0, b.1), |e| &mut e.2);
         }
-        for external in lane.sweep.externals(EXTERNALS_NAMED) {
+        for external in worker.sweep.externals(EXTERNALS_NAMED) {
             add(&mut externals, external, |a, b| a.0 == b.0, |e| &mut e.1);
         }
     }
@@ -279,33 +283,36 @@ fn outcome(plan: &Plan, lanes: &[Lane<'_>], found: Preflight) -> Outcome {
         sources: plan.targets.len(),
         total_addresses: plan.targets.total_addresses(),
         sample: plan.targets.sample(),
-        counts: Status::ALL.map(|status| lanes.iter().map(|lane| lane.sweep.judged(status)).sum()),
+        counts: Status::ALL.map(|status| workers.iter().map(|worker| worker.sweep.judged(status)).sum()),
         untested: sum(Sweep::untested),
         port_rewritten: sum(Sweep::port_rewritten),
-        stopped: lanes.iter().any(|lane| lane.sweep.phase() != Phase::Done(Why::Complete)),
+        stopped: workers.iter().any(|worker| worker.sweep.phase() != Phase::Done(Why::Complete)),
         resumed: first.sweep.is_resumed(),
-        passes: lanes.iter().map(|lane| lane.sweep.pass()).max().unwrap_or(0),
+        passes: workers.iter().map(|worker| worker.sweep.pass()).max().unwrap_or(0),
         seed: plan.seed,
         elapsed: first.start.elapsed(),
         origin: plan.choice.origin,
         servers,
         rate: plan.rate,
-        counters: lanes.iter().fold(Counters::default(), |sum, lane| sum.plus(*lane.sweep.counters())),
-        drops: lanes.iter().map(|lane| lane.drops).sum(),
-        loss: lanes.iter().map(|lane| lane.sweep.loss()).fold(0.0, f64::max),
+        counters: workers.iter().fold(Counters::default(), |sum, worker| sum.plus(*worker.sweep.counters())),
+        drops: workers.iter().map(|worker| worker.drops).sum(),
+        loss: workers.iter().map(|worker| worker.sweep.loss()).fold(0.0, f64::max),
         round_trips: [times.quantile(0.5), times.quantile(0.99), times.quantile(1.0)],
         receive_buffer: first.flows.receive_buffer(),
-        window: (first.sweep.window().0, lanes.iter().map(|lane| lane.sweep.window().1).min().unwrap_or(0)),
+        window: (
+            first.sweep.window().0,
+            workers.iter().map(|worker| worker.sweep.window().1).min().unwrap_or(0),
+        ),
         batched: plan.backend != Backend::PerSource,
         externals,
         errors: refused,
         reasons,
-        limits: lanes.iter().flat_map(|lane| lane.sweep.limits()).collect(),
+        limits: workers.iter().flat_map(|worker| worker.sweep.limits()).collect(),
         notes: Vec::new(),
     };
     summary.notes = notes::notes(&summary, &plan.local, found.notes);
-    for lane in lanes {
-        lane.report(lane.progress.figures(lane.start.elapsed(), &lane.sweep));
+    for worker in workers {
+        worker.report(worker.progress.figures(worker.start.elapsed(), &worker.sweep));
     }
     Outcome {
         summary: Arc::new(summary),

@@ -1,4 +1,4 @@
-//! A lane: one thread, its sockets, one loop over a part of the sources.
+//! A worker: one thread, its sockets, one loop over a part of the sources.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,11 +9,11 @@ use routepool_proto::sweep::{Datagram, Failure, Next, Probe, Sweep, Why};
 use routepool_udp::{Refused, Transmit, errno};
 
 use super::flows::{Flows, Reading};
-use super::outbox::{Meter, Outbox};
 use super::shared::{Progress, Shared, lock};
 use super::state_file::StateFile;
+use super::verdict_buffer::{Meter, VerdictBuffer};
 use crate::Error;
-use crate::defaults::{BATCH, DROPS_EVERY, NAP, WAKE_AFTER};
+use crate::defaults::{BATCH, DROPS_EVERY, IDLE_WAIT, WAKE_AFTER};
 use crate::stun_server::{Responder, Worker};
 use crate::waker::Waker;
 
@@ -23,7 +23,7 @@ pub(super) enum Embedded {
     No,
     /// A responder on its own thread.
     Thread(Responder),
-    /// A responder that the lane gives its turns to. Its packets then never change the processor: no wake-ups, warm caches.
+    /// A responder that the worker gives its turns to. Its packets then never change the processor: no wake-ups, warm caches.
     Turns(Box<Worker>),
 }
 
@@ -37,8 +37,8 @@ impl Embedded {
     }
 }
 
-/// What a lane works with, and what it has counted.
-pub(super) struct Lane<'a> {
+/// What a worker works with, and what it has counted.
+pub(super) struct SweepWorker<'a> {
     pub(super) number: usize,
     pub(super) sweep: Sweep,
     pub(super) flows: Flows,
@@ -48,7 +48,7 @@ pub(super) struct Lane<'a> {
     pub(super) waker: &'a dyn Waker,
     pub(super) state_file: Option<StateFile>,
     pub(super) start: Instant,
-    pub(super) out: Outbox,
+    pub(super) out: VerdictBuffer,
     /// Refused calls by name and error number.
     pub(super) refused: Vec<(&'static str, u16, u32)>,
     /// Datagrams that the kernel dropped at our sockets.
@@ -57,7 +57,7 @@ pub(super) struct Lane<'a> {
     pub(super) progress: Meter,
 }
 
-impl Lane<'_> {
+impl SweepWorker<'_> {
     /// Runs to the end.
     pub(super) fn run(&mut self) -> Result<Why, Error> {
         let mut probes: Vec<Probe> = Vec::with_capacity(BATCH * 2);
@@ -69,11 +69,11 @@ impl Lane<'_> {
             let now = self.start.elapsed();
             let room = self.out.room(self.shared);
             let next = self.sweep.step(now, room, &mut probes, &mut self.out);
-            let mut nap = None;
+            let mut idle = None;
             match next {
                 Next::Send => self.send(&mut probes)?,
-                Next::Wait(until) => nap = Some(until.saturating_sub(now)),
-                Next::Full => nap = Some(Duration::from_millis(1)),
+                Next::Wait(until) => idle = Some(until.saturating_sub(now)),
+                Next::Full => idle = Some(Duration::from_millis(1)),
                 Next::Done(why) => {
                     self.out.flush(now, true, self.shared, self.waker);
                     break why;
@@ -85,9 +85,9 @@ impl Lane<'_> {
             }
             let received = self.receive()?;
             self.housekeeping()?;
-            if let (Some(nap), false) = (nap, received) {
-                let nap = if self.out.is_waiting() { nap.min(WAKE_AFTER) } else { nap.min(NAP) };
-                self.flows.wait(nap).map_err(|source| Error::System {
+            if let (Some(idle), false) = (idle, received) {
+                let idle = if self.out.is_waiting() { idle.min(WAKE_AFTER) } else { idle.min(IDLE_WAIT) };
+                self.flows.wait(idle).map_err(|source| Error::System {
                     syscall: "poll",
                     address: None,
                     source,

@@ -1,4 +1,4 @@
-//! What a lane hands on: verdicts to the ring, figures for progress.
+//! What a worker hands on: verdicts to the ring, figures for progress.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use crate::waker::Waker;
 
 /// Verdicts gathered by the thread, handed to the ring a batch at a time.
 #[derive(Default)]
-pub(super) struct Outbox {
-    /// Index of the lane's first source.
+pub(super) struct VerdictBuffer {
+    /// Index of the worker's first source.
     first: u32,
-    /// How many lanes share the ring.
-    lanes: usize,
+    /// How many workers share the ring.
+    workers: usize,
     bytes: Vec<u8>,
     room: Option<usize>,
     unannounced: usize,
     since: Duration,
 }
 
-impl Outbox {
-    pub(super) fn new(first: u32, lanes: usize) -> Self {
-        Self { first, lanes, ..Self::default() }
+impl VerdictBuffer {
+    pub(super) fn new(first: u32, workers: usize) -> Self {
+        Self { first, workers, ..Self::default() }
     }
 
     /// Room in the ring. It is asked for again only when it may have become short, to keep the lock cold.
@@ -32,7 +32,7 @@ impl Outbox {
             Some(room) if room > RING_RECORDS / 2 => room,
             _ => *self.room.insert(shared.ring.room()),
         };
-        room / self.lanes.max(1)
+        room / self.workers.max(1)
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -57,7 +57,7 @@ impl Outbox {
     }
 }
 
-impl VerdictSink for Outbox {
+impl VerdictSink for VerdictBuffer {
     fn verdict(&mut self, verdict: &Verdict) {
         let verdict = Verdict { index: verdict.index + self.first, ..*verdict };
         self.bytes.extend_from_slice(&verdict.to_record());
