@@ -121,7 +121,7 @@ export declare class ProvenPool {
 }
 
 /** A running STUN server. */
-export declare class Responder {
+export declare class StunServer {
   /** Where it listens: one endpoint for a family with one address, four for a family with two. */
   endpoints(): Array<StunEndpoint>
   /** The receive buffer that the kernel granted each socket, in bytes. */
@@ -129,7 +129,7 @@ export declare class Responder {
   /** Stops it. Twice is fine. */
   stop(): void
   /** What it has done so far. */
-  counters(): ResponderCounters
+  counters(): StunServerCounters
 }
 
 /** The sockets of one environment. */
@@ -139,17 +139,17 @@ export declare class Sockets {
   /** Whether the direct reader is at work. */
   isDirect(): boolean
   /** Makes a gate: listeners opened with it have together so many connections at most. Gives its number. */
-  openGate(places: number): number
+  openLimit(places: number): number
   /** Opens a listener as `socketOpen` opens sockets, at a gate. Its connections keep their places until `leave`. */
-  listen(request: Buffer, interface: string | undefined | null, gate: number): number | UntiedSocket | Failure
+  listen(request: Buffer, interface: string | undefined | null, gate: number): number | UnboundSocket | Failure
   /** A connection that was accepted at a gate is gone. */
-  leave(id: number): void
+  release(id: number): void
   /** Takes a place of a gate for something else; `false` if there is none. */
-  enterGate(gate: number): boolean
+  acquirePlace(gate: number): boolean
   /** Gives such a place back. */
-  leaveGate(gate: number): void
+  releasePlace(gate: number): void
   /** Forgets a gate. */
-  closeGate(gate: number): void
+  closeLimit(gate: number): void
   /** Ends the sending side: 0, or a negative error number. */
   shutdown(id: number): number
   /** Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it. */
@@ -912,7 +912,7 @@ export interface ResolvedServer {
 }
 
 /** What a server has done so far. */
-export interface ResponderCounters {
+export interface StunServerCounters {
   /** Datagrams received. */
   requests: number
   /** Replies sent. */
@@ -1023,7 +1023,7 @@ export declare function socketDrain(table: number, out: Buffer, at: number): num
  * Opens a socket and begins to read it. The request is packed (`REQUEST_BYTES`); its local address is then the socket's. Gives
  * the socket's number.
  */
-export declare function socketOpen(table: number, request: Buffer, interface?: string | undefined | null): number | UntiedSocket | Failure
+export declare function socketOpen(table: number, request: Buffer, interface?: string | undefined | null): number | UnboundSocket | Failure
 
 /** Sends to the connected peer: the number of bytes taken, or a negative error number. */
 export declare function socketSend(table: number, id: number, data: Uint8Array): number
@@ -1049,7 +1049,7 @@ export interface SocketTotals {
 export declare function socketWatch(table: number, id: number, read: boolean, write: boolean): void
 
 /** Starts a STUN server on threads of its own; port 0 picks a free one. */
-export declare function startStunServer(config: StunServerConfig): Responder | Failure
+export declare function startStunServer(config: StunServerConfig): StunServer | Failure
 
 /** Begins to watch. `bell` is called when changes wait, once until they are drained, and does not keep the process alive. */
 export declare function startWatch(everyMs: number | undefined | null, bell: () => void): InterfaceWatch | Failure
@@ -1232,7 +1232,7 @@ export interface SweepResult {
 }
 
 /** A socket that was opened without being tied to its interface. */
-export interface UntiedSocket {
+export interface UnboundSocket {
   /** Its number. */
   id: number
   /** Why it could not be tied to the interface. */

@@ -115,7 +115,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
       },
       takePlace: () => {
         const limit = connectionLimit();
-        return !this.#held && (limit === undefined || sockets().native.enterGate(limit));
+        return !this.#held && (limit === undefined || sockets().native.acquirePlace(limit));
       },
       onPipe: (pipe, server) => this.#onPipe(pipe, server),
       onIgnored: (channel) => this.#leave(channel.id),
@@ -244,7 +244,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   #openLimit(): number | undefined {
     const { maxConnections } = this.#options;
     if (maxConnections === Infinity) return undefined;
-    return (this.#limit ??= sockets().native.openGate(maxConnections));
+    return (this.#limit ??= sockets().native.openLimit(maxConnections));
   }
 
   #onPipe(pipe: Pipe, server: DaemonServer): void {
@@ -257,12 +257,12 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     this.#connections--;
     if (this.#limit === undefined) return;
     const { socket } = pipe.core.channel;
-    if (socket === undefined) sockets().native.leaveGate(this.#limit);
+    if (socket === undefined) sockets().native.releasePlace(this.#limit);
     else this.#leave(socket.id);
   }
 
   #leave(connection: number): void {
-    if (this.#limit !== undefined) sockets().native.leave(connection);
+    if (this.#limit !== undefined) sockets().native.release(connection);
   }
 
   /** Somebody takes pipes as they come, or they wait. */
@@ -403,7 +403,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     this.#servers.clear();
     // Pipes tell of their end on the next turn.
     await new Promise(setImmediate);
-    if (this.#limit !== undefined) sockets().native.closeGate(this.#limit);
+    if (this.#limit !== undefined) sockets().native.closeLimit(this.#limit);
     this.emit('close');
   }
 

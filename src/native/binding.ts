@@ -51,7 +51,7 @@ export type {
   PlanFacts,
   ProvenPool as NativePool,
   ResolvedServer,
-  Responder as NativeResponder,
+  StunServer as NativeStunServer,
   Sockets as NativeSockets,
   Sweep as NativeSweep,
   ServerTarget,
@@ -59,5 +59,5 @@ export type {
   SweepOptions as NativeOptions,
   SweepPlan as NativePlan,
   SweepResult as NativeResult,
-  UntiedSocket,
+  UnboundSocket,
 } from '../../index.js';

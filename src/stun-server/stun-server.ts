@@ -1,6 +1,11 @@
 /** A STUN server, with one address or with two and all of RFC 5780. */
 import { holdProcess } from '../native/process-hold.ts';
-import { type NativeResponder, type NativeStunConfig, startStunServer, stunIgnoredReasons } from '../native/binding.ts';
+import {
+  type NativeStunServer,
+  type NativeStunConfig,
+  startStunServer,
+  stunIgnoredReasons,
+} from '../native/binding.ts';
 import { unwrap } from '../native/failure.ts';
 import { metricsText } from './metrics.ts';
 import {
@@ -178,7 +183,7 @@ const listening = new Set<StunServer>();
  * const server = StunServer.listen({ address: ['192.0.2.1', '192.0.2.2'], port: 3478 }); // and 3479: RFC 5780
  */
 export class StunServer implements AsyncDisposable {
-  readonly #native: NativeResponder;
+  readonly #native: NativeStunServer;
   /** Holds the process; the server itself runs on a thread that does not. */
   readonly #hold: NodeJS.Timeout = holdProcess();
   /** The address it listens at. */
@@ -192,7 +197,7 @@ export class StunServer implements AsyncDisposable {
   readonly endpoints: readonly StunEndpoint[];
 
   /** @internal */
-  constructor(native: NativeResponder) {
+  constructor(native: NativeStunServer) {
     this.#native = native;
     this.endpoints = Object.freeze(native.endpoints());
     const [first] = this.endpoints;

@@ -35,7 +35,7 @@ export interface ValidateSample {
 /** How to validate. Everything is optional. */
 export interface ValidateOptions {
   /**
-   * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`, or `'embedded'` for the responder inside this
+   * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`, or `'embedded'` for the STUN server inside this
    * process. By default the embedded one for loopback blocks, else a few public ones at 50 probes a second in all. With
    * two or more server addresses, a `mapped` verdict needs two of them to agree.
    */

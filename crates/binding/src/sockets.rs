@@ -73,7 +73,7 @@ fn direct(_: Env, _: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
 
 /// A socket that was opened without being tied to its interface.
 #[napi(object, object_from_js = false)]
-pub struct UntiedSocket {
+pub struct UnboundSocket {
     /// Its number.
     pub id: u32,
     /// Why it could not be tied to the interface.
@@ -143,7 +143,7 @@ pub fn socket_open(
     table: u32,
     mut request: BufferSlice<'_>,
     interface: Option<String>,
-) -> Either3<u32, UntiedSocket, Failure> {
+) -> Either3<u32, UnboundSocket, Failure> {
     let opened = settings(&request, interface).and_then(|settings| {
         with(table, |inner| inner.open(settings))
             .unwrap_or_else(|| Err(Error::Internal("there is no such table".to_owned())))
@@ -156,14 +156,14 @@ fn settings(request: &[u8], interface: Option<String>) -> Result<Settings, Error
         .ok_or_else(|| Error::Internal("a socket was asked for with something that is no request".to_owned()))
 }
 
-fn answer(request: &mut [u8], opened: Result<Opened, Error>) -> Either3<u32, UntiedSocket, Failure> {
+fn answer(request: &mut [u8], opened: Result<Opened, Error>) -> Either3<u32, UnboundSocket, Failure> {
     match opened {
         Ok(opened) => {
             answer_request(request, opened.local);
             match opened.interface.refusal() {
                 None => Either3::A(opened.id),
                 Some(refusal) => {
-                    Either3::B(UntiedSocket { id: opened.id, interface_bind_error: refusal.to_owned() })
+                    Either3::B(UnboundSocket { id: opened.id, interface_bind_error: refusal.to_owned() })
                 }
             }
         }
@@ -226,47 +226,47 @@ impl Sockets {
         self.direct
     }
 
-    /// Makes a gate: listeners opened with it have together so many connections at most. Gives its number.
+    /// Makes a limit: listeners opened with it have together so many connections at most. Gives its number.
     #[napi(catch_unwind)]
-    pub fn open_gate(&self, places: u32) -> u32 {
-        self.inner.borrow_mut().open_gate(places as usize)
+    pub fn open_limit(&self, places: u32) -> u32 {
+        self.inner.borrow_mut().open_limit(places as usize)
     }
 
-    /// Opens a listener as `socketOpen` opens sockets, at a gate. Its connections keep their places until `leave`.
+    /// Opens a listener as `socketOpen` opens sockets, under a limit. Its connections keep their places until `release`.
     #[napi(catch_unwind)]
     pub fn listen(
         &self,
         mut request: BufferSlice<'_>,
         interface: Option<String>,
-        gate: u32,
-    ) -> Either3<u32, UntiedSocket, Failure> {
-        let opened =
-            settings(&request, interface).and_then(|settings| self.inner.borrow_mut().listen(settings, gate));
+        limit: u32,
+    ) -> Either3<u32, UnboundSocket, Failure> {
+        let opened = settings(&request, interface)
+            .and_then(|settings| self.inner.borrow_mut().listen(settings, limit));
         answer(&mut request, opened)
     }
 
-    /// A connection that was accepted at a gate is gone.
+    /// A connection that was accepted under a limit is gone.
     #[napi(catch_unwind)]
-    pub fn leave(&self, id: u32) {
-        self.inner.borrow_mut().leave(id);
+    pub fn release(&self, id: u32) {
+        self.inner.borrow_mut().release(id);
     }
 
-    /// Takes a place of a gate for something else; `false` if there is none.
+    /// Takes a place of a limit for something else; `false` if there is none.
     #[napi(catch_unwind)]
-    pub fn enter_gate(&self, gate: u32) -> bool {
-        self.inner.borrow_mut().enter_gate(gate)
+    pub fn acquire_place(&self, limit: u32) -> bool {
+        self.inner.borrow_mut().acquire_place(limit)
     }
 
     /// Gives such a place back.
     #[napi(catch_unwind)]
-    pub fn leave_gate(&self, gate: u32) {
-        self.inner.borrow_mut().leave_gate(gate);
+    pub fn release_place(&self, limit: u32) {
+        self.inner.borrow_mut().release_place(limit);
     }
 
-    /// Forgets a gate.
+    /// Forgets a limit.
     #[napi(catch_unwind)]
-    pub fn close_gate(&self, gate: u32) {
-        self.inner.borrow_mut().close_gate(gate);
+    pub fn close_limit(&self, limit: u32) {
+        self.inner.borrow_mut().close_limit(limit);
     }
 
     /// Ends the sending side: 0, or a negative error number.

@@ -5,9 +5,9 @@
 //! thread that drains, whose own loop waits for one descriptor; the portable one ([`Sockets::portable`]) has a thread that
 //! reads into a ring.
 
+mod connection_limit;
 #[cfg(target_os = "linux")]
 mod direct;
-mod gate;
 mod open;
 mod portable;
 mod reader;

@@ -133,7 +133,7 @@ mod tests {
     use routepool_proto::agree::Certainty;
 
     use super::*;
-    use crate::stun_server::Responder;
+    use crate::stun_server::StunServer;
 
     fn question(servers: &[Resolved], hosts: u8) -> Question<'_> {
         let sources = (1..=hosts).map(|n| IpAddr::from([127, 77, 0, n])).collect();
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn each_address_is_seen_by_two_servers() {
         let start =
-            |ip: &str| Responder::start(format!("{ip}:0").parse().expect("an address")).expect("loopback");
+            |ip: &str| StunServer::start(format!("{ip}:0").parse().expect("an address")).expect("loopback");
         let (one, two) = (start("127.0.0.2"), start("127.0.0.3"));
         let servers = [named(one.address()), named(two.address())];
         let seen = discover(&question(&servers, 100), || false).expect("loopback");
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn an_address_that_is_not_ours_is_a_refused_send() {
-        let server = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+        let server = StunServer::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
         let servers = [named(server.address())];
         let mut question = question(&servers, 1);
         question.sources.push(IpAddr::from([203, 0, 113, 77]));

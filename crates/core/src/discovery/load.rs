@@ -204,7 +204,7 @@ mod tests {
 
     use super::*;
     use crate::interface::Address;
-    use crate::stun_server::Responder;
+    use crate::stun_server::StunServer;
 
     fn facts(addresses: &[&str]) -> Facts {
         let address = |text: &&str| Address {
@@ -224,7 +224,7 @@ mod tests {
         }
     }
 
-    fn load(facts: Facts, servers: &[&Responder]) -> Loaded {
+    fn load(facts: Facts, servers: &[&StunServer]) -> Loaded {
         let servers_ipv4 =
             servers.iter().map(|r| Resolved { name: "test".into(), address: r.address() }).collect();
         let timeout = Duration::from_millis(300);
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_block_is_sampled_and_the_reason_for_no_route_is_told() {
-        let server = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+        let server = StunServer::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
         // A block of loopback stands for one that is routed here.
         let mut with_block = facts(&[]);
         with_block.blocks.push("127.88.0.0/16".parse().expect("a block"));

@@ -18,7 +18,7 @@ const PUBLIC: [&str; 4] = [
 /// Where the servers come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The responder inside this process.
+    /// The server inside this process.
     Embedded,
     /// Named by the user, and not known to be public.
     Named,
@@ -56,7 +56,7 @@ pub struct Resolved {
     pub address: SocketAddr,
 }
 
-/// Chooses the servers: the named ones; for loopback blocks the embedded responder; else the public ones.
+/// Chooses the servers: the named ones; for loopback blocks the embedded server; else the public ones.
 ///
 /// # Errors
 /// [`Error::Server`] when a text is no server, or `embedded` is named beside others.

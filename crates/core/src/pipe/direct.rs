@@ -127,7 +127,7 @@ impl Direct {
             if out.room() < 2 * ENDPOINT {
                 return true;
             }
-            if settings.gate.as_ref().is_some_and(|gate| !gate.enter_for(id)) {
+            if settings.limit.as_ref().is_some_and(|limit| !limit.acquire_for(id)) {
                 if let Some(slot) = table.get_mut(id) {
                     slot.parked = true;
                     let _ = self.look(slot);
@@ -137,9 +137,9 @@ impl Direct {
             let accepted = listener.accept();
             // The place that it does not need.
             if accepted.is_err()
-                && let Some(gate) = &settings.gate
+                && let Some(limit) = &settings.limit
             {
-                self.left(table, gate);
+                self.left(table, limit);
             }
             match accepted {
                 Ok((stream, peer)) => self.accepted(table, totals, (id, &settings), stream, peer, out),

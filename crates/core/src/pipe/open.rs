@@ -9,7 +9,7 @@ use mio::net::{TcpListener, TcpStream, UdpSocket};
 use routepool_udp::{errno, option};
 use socket2::{Domain, Protocol, SockRef, Socket as Raw, TcpKeepalive, Type};
 
-use super::gate::Gate;
+use super::connection_limit::ConnectionLimit;
 use super::socket::{Socket, State};
 use crate::Error;
 use crate::system::bind::{self, InterfaceBinding, Wish};
@@ -61,7 +61,7 @@ pub struct Settings {
     /// Bytes of a stream that are read at a time, at most.
     pub largest: usize,
     /// What a listener takes a place of before it accepts.
-    pub(crate) gate: Option<Arc<Gate>>,
+    pub(crate) limit: Option<Arc<ConnectionLimit>>,
 }
 
 impl Settings {
@@ -85,7 +85,7 @@ impl Settings {
             packet_info: false,
             backlog: crate::defaults::BACKLOG,
             largest: crate::defaults::PIPE_READ,
-            gate: None,
+            limit: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Registry, Token, Waker};
 use routepool_udp::Interest;
 
-use super::gate::Gate;
+use super::connection_limit::ConnectionLimit;
 use super::open::Settings;
 use super::reader::{Reader, Totals, full, retry_later};
 use super::receive::{Outcome, Receiver, number};
@@ -49,8 +49,8 @@ struct Accepted {
     listener: u32,
     stream: TcpStream,
     peer: SocketAddr,
-    /// The gate that it has a place of.
-    gate: Option<Arc<Gate>>,
+    /// The limit that it has a place of.
+    limit: Option<Arc<ConnectionLimit>>,
 }
 
 #[derive(Debug)]
@@ -123,13 +123,13 @@ impl Portable {
             let Some(accepted) = lock(&self.shared.accepted).pop_front() else {
                 return false;
             };
-            let Accepted { listener, stream, peer, gate } = accepted;
+            let Accepted { listener, stream, peer, limit } = accepted;
             let settings = table.get(listener).and_then(|slot| slot.accept.clone());
             // Without: of a listener that was closed meanwhile; its connections are closed as well.
             if let Some(settings) = settings {
                 self.accepted(table, totals, (listener, &settings), stream, peer, out);
-            } else if let Some(gate) = gate {
-                self.left(table, &gate);
+            } else if let Some(limit) = limit {
+                self.left(table, &limit);
             }
         }
     }
@@ -155,8 +155,8 @@ impl Reader for Portable {
         }
         if let Some(slot) = table.get_mut(id) {
             slot.watching = slot.interest;
-            let gate = slot.accept.as_ref().and_then(|settings| settings.gate.clone());
-            self.command(Command::Add(Entry::new(&slot.watched, slot.interest, gate)));
+            let limit = slot.accept.as_ref().and_then(|settings| settings.limit.clone());
+            self.command(Command::Add(Entry::new(&slot.watched, slot.interest, limit)));
         }
         Ok(id)
     }
@@ -217,13 +217,13 @@ struct Entry {
     /// Whether it is in the queue of those that can go on.
     queued: bool,
     /// What a listener takes a place of before it accepts, and whether it waits for one.
-    gate: Option<Arc<Gate>>,
+    limit: Option<Arc<ConnectionLimit>>,
     parked: bool,
 }
 
 impl Entry {
     /// It was registered before, so what the system has told already may have been missed: it is looked at once in any case.
-    fn new(watched: &Watched, interest: Interest, gate: Option<Arc<Gate>>) -> Self {
+    fn new(watched: &Watched, interest: Interest, limit: Option<Arc<ConnectionLimit>>) -> Self {
         Self {
             socket: Arc::downgrade(&watched.socket),
             id: watched.id,
@@ -235,7 +235,7 @@ impl Entry {
             readable: true,
             writable: true,
             queued: false,
-            gate,
+            limit,
             parked: false,
         }
     }
@@ -406,20 +406,20 @@ impl Thread {
                 self.shared.stalled.store(true, Ordering::Release);
                 break;
             }
-            if entry.gate.as_ref().is_some_and(|gate| !gate.enter_for(id)) {
+            if entry.limit.as_ref().is_some_and(|limit| !limit.acquire_for(id)) {
                 entry.parked = true;
                 break;
             }
             let result = listener.accept();
             // The place that it does not need.
             if result.is_err()
-                && let Some(gate) = &entry.gate
+                && let Some(limit) = &entry.limit
             {
-                waiting.append(&mut gate.leave());
+                waiting.append(&mut limit.release());
             }
             match result {
                 Ok((stream, peer)) => {
-                    accepted.push_back(Accepted { listener: id, stream, peer, gate: entry.gate.clone() });
+                    accepted.push_back(Accepted { listener: id, stream, peer, limit: entry.limit.clone() });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.readable = false,
                 Err(error) if retry_later(&error) => {

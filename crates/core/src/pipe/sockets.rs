@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use routepool_udp::Interest;
 
-use super::gate::Gate;
+use super::connection_limit::ConnectionLimit;
 use super::open::{Settings, open};
 use super::portable::Portable;
 use super::reader::{Reader, Totals};
@@ -31,8 +31,8 @@ pub struct Sockets {
     ring: Arc<Ring>,
     relays: HashMap<u32, Relay>,
     next_relay: u32,
-    gates: HashMap<u32, Arc<Gate>>,
-    next_gate: u32,
+    limits: HashMap<u32, Arc<ConnectionLimit>>,
+    next_limit: u32,
     totals: Totals,
 }
 
@@ -73,7 +73,7 @@ impl Sockets {
 
     fn new(reader: Box<dyn Reader>, ring: Arc<Ring>) -> Self {
         let (table, relays, totals) = (Table::default(), HashMap::new(), Totals::default());
-        Self { table, reader, ring, relays, next_relay: 0, gates: HashMap::new(), next_gate: 0, totals }
+        Self { table, reader, ring, relays, next_relay: 0, limits: HashMap::new(), next_limit: 0, totals }
     }
 
     /// What to wait for, with the direct reader.
@@ -97,46 +97,46 @@ impl Sockets {
         Ok(Opened { id, local: fresh.local, interface: fresh.interface })
     }
 
-    /// Makes a gate for listeners that together have so many connections at most; gives its number.
-    pub fn open_gate(&mut self, places: usize) -> u32 {
-        let id = self.next_gate;
-        self.next_gate = self.next_gate.wrapping_add(1);
-        self.gates.insert(id, Arc::new(Gate::new(places)));
+    /// Makes a limit of so many connections for several listeners together; gives its number.
+    pub fn open_limit(&mut self, places: usize) -> u32 {
+        let id = self.next_limit;
+        self.next_limit = self.next_limit.wrapping_add(1);
+        self.limits.insert(id, Arc::new(ConnectionLimit::new(places)));
         id
     }
 
-    /// Opens a listener that accepts no more than a gate has places. A connection keeps its place until [`Sockets::leave`], even
+    /// Opens a listener that accepts no more than a limit allows. A connection keeps its place until [`Sockets::release`], even
     /// when it is closed.
     ///
     /// # Errors
     /// As for [`Sockets::open`].
-    pub fn listen(&mut self, mut settings: Settings, gate: u32) -> Result<Opened, Error> {
-        settings.gate = self.gates.get(&gate).cloned();
+    pub fn listen(&mut self, mut settings: Settings, limit: u32) -> Result<Opened, Error> {
+        settings.limit = self.limits.get(&limit).cloned();
         self.open(settings)
     }
 
-    /// A connection that was accepted at a gate needs its place no more. Nothing for one that has none.
-    pub fn leave(&mut self, id: u32) {
-        if let Some(gate) = self.table.take_place(id) {
-            self.reader.left(&mut self.table, &gate);
+    /// A connection that was accepted under a limit needs its place no more. Nothing for one that has none.
+    pub fn release(&mut self, id: u32) {
+        if let Some(limit) = self.table.take_place(id) {
+            self.reader.left(&mut self.table, &limit);
         }
     }
 
     /// Takes a place for what no listener accepts; `false` if there is none.
-    pub fn enter_gate(&mut self, gate: u32) -> bool {
-        self.gates.get(&gate).is_some_and(|gate| gate.enter())
+    pub fn acquire_place(&mut self, limit: u32) -> bool {
+        self.limits.get(&limit).is_some_and(|limit| limit.acquire())
     }
 
     /// Gives such a place back.
-    pub fn leave_gate(&mut self, gate: u32) {
-        if let Some(gate) = self.gates.get(&gate) {
-            self.reader.left(&mut self.table, &Arc::clone(gate));
+    pub fn release_place(&mut self, limit: u32) {
+        if let Some(limit) = self.limits.get(&limit) {
+            self.reader.left(&mut self.table, &Arc::clone(limit));
         }
     }
 
-    /// Forgets a gate; its listeners and connections keep theirs.
-    pub fn close_gate(&mut self, gate: u32) {
-        self.gates.remove(&gate);
+    /// Forgets a limit; its listeners and connections keep theirs.
+    pub fn close_limit(&mut self, limit: u32) {
+        self.limits.remove(&limit);
     }
 
     /// Writes whole records of what has happened to `out`, from `at` on; gives where they end, and whether there is more.

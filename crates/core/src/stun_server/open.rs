@@ -10,8 +10,8 @@ use routepool_proto::stun::guard::{Guard, Limit};
 use routepool_proto::stun::server::Service;
 use routepool_udp::{Backend, Endpoints, Options};
 
+use super::stun_worker::StunWorker;
 use super::tcp::Listener;
-use super::worker::Worker;
 use super::{Config, Endpoint};
 use crate::Error;
 use crate::defaults::{BATCH, MAX_STUN_WORKERS, PORT_ATTEMPTS, STUN_DATAGRAM};
@@ -44,7 +44,7 @@ struct Family {
 
 /// What was opened.
 pub(super) struct Opened {
-    pub(super) workers: Vec<Worker>,
+    pub(super) workers: Vec<StunWorker>,
     pub(super) listeners: Vec<Listener>,
     pub(super) guard: Option<Arc<Guard>>,
     pub(super) start: Instant,
@@ -57,7 +57,7 @@ impl Family {
 }
 
 impl Plan {
-    /// The responder of a validation: one address, the shortest answers.
+    /// The server of a validation: one address, the shortest answers.
     pub(super) fn lean(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
         check_address(address.ip())?;
         Ok(Self {
@@ -212,7 +212,7 @@ impl Plan {
             let limit = self.rate_per_prefix.map(|rate| Limit::new(rate, rand::random()));
             opened.guard = Some(Arc::new(Guard::new(own).with_allowed(&self.allow).with_limit(limit)));
         }
-        let worker = |sockets| Worker::new(sockets, services.clone(), opened.guard.clone(), start);
+        let worker = |sockets| StunWorker::new(sockets, services.clone(), opened.guard.clone(), start);
         let mut workers = Vec::with_capacity(self.workers);
         if self.workers == 1 {
             workers.push(worker(alone));
@@ -283,7 +283,7 @@ impl Plan {
     }
 
     /// The endpoints that a worker has bound.
-    pub(super) fn endpoints(&self, worker: &Worker) -> Vec<Endpoint> {
+    pub(super) fn endpoints(&self, worker: &StunWorker) -> Vec<Endpoint> {
         let mut all = Vec::new();
         for family in &self.families {
             let ports = if family.other.is_some() { 2 } else { 1 };
@@ -298,8 +298,8 @@ impl Plan {
     }
 }
 
-impl Worker {
-    /// The responder of a validation, at one address.
+impl StunWorker {
+    /// The server of a validation, at one address.
     pub(crate) fn lean(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
         let opened = Plan::lean(address, receive_buffer)?.open()?;
         opened

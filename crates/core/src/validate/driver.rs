@@ -21,7 +21,7 @@ use crate::Error;
 use crate::defaults::{BATCH, EXTERNALS_NAMED, MAX_SWEEP_WORKERS, WORKER_SOURCES};
 use crate::discovery::servers::{Choice, Origin, Resolved};
 use crate::interface;
-use crate::stun_server::{Responder, Worker};
+use crate::stun_server::{StunServer, StunWorker};
 use crate::waker::Waker;
 
 /// Everything that the threads will own.
@@ -61,11 +61,11 @@ impl Driver {
                 };
                 let any_port = SocketAddr::new(ip, 0);
                 let (address, end) = if workers > 1 {
-                    let server = Worker::lean(any_port, plan.receive_buffer)?;
+                    let server = StunWorker::lean(any_port, plan.receive_buffer)?;
                     (server.local(0), Embedded::Turns(Box::new(server)))
                 } else {
-                    let responder = Responder::start_with(any_port, plan.receive_buffer)?;
-                    (responder.address(), Embedded::Thread(responder))
+                    let server = StunServer::start_with(any_port, plan.receive_buffer)?;
+                    (server.address(), Embedded::Thread(server))
                 };
                 servers.push(Resolved { name: "embedded".into(), address });
                 embedded = end;
@@ -144,7 +144,7 @@ fn refused_interface(wanted: &str, refusal: &std::io::Error) -> Error {
 }
 
 /// How many workers. More than one only where every packet stays on this machine and its processors are the limit: then each
-/// worker has a responder of its own. A rate limit, a saved state or a server elsewhere is one worker's business.
+/// worker has a server of its own. A rate limit, a saved state or a server elsewhere is one worker's business.
 fn workers(plan: &Plan) -> usize {
     let splits = plan.choice.origin == Origin::Embedded
         && plan.rate.is_none()
@@ -197,7 +197,7 @@ fn settings(
 ) -> Settings {
     let theirs = match embedded {
         Embedded::No => usize::MAX,
-        Embedded::Thread(responder) => responder.receive_buffer(),
+        Embedded::Thread(server) => server.receive_buffer(),
         Embedded::Turns(server) => server.receive_buffer(),
     };
     Settings {

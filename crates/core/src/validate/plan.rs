@@ -149,7 +149,7 @@ impl Plan {
         self.choice.origin
     }
 
-    /// The servers, to be resolved for the family of the blocks; none when the embedded responder is used.
+    /// The servers, to be resolved for the family of the blocks; none when the embedded server is used.
     #[must_use]
     pub fn servers(&self) -> &[(String, ServerAddr)] {
         &self.choice.servers

@@ -193,7 +193,7 @@ pub(super) fn describe(server: &Resolved) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stun_server::Responder;
+    use crate::stun_server::StunServer;
 
     fn server(address: SocketAddr) -> Resolved {
         Resolved { name: address.to_string(), address }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_server_that_answers_gives_the_canary_and_others_are_left_out() {
-        let responder = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+        let responder = StunServer::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
         let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let found = run(vec![server(silent.local_addr().expect("bound")), server(responder.address())])
             .expect("one answers");

@@ -130,7 +130,7 @@ impl Drop for Run {
 }
 
 impl Plan {
-    /// Starts the sweep on its own thread. `servers` are the resolved ones, at least one unless the responder is embedded;
+    /// Starts the sweep on its own thread. `servers` are the resolved ones, at least one unless the server is embedded;
     /// `waker` is called when verdicts or the result wait to be fetched.
     ///
     /// # Errors

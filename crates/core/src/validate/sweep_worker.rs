@@ -14,24 +14,24 @@ use super::state_file::StateFile;
 use super::verdict_buffer::{Meter, VerdictBuffer};
 use crate::Error;
 use crate::defaults::{BATCH, DROPS_EVERY, IDLE_WAIT, WAKE_AFTER};
-use crate::stun_server::{Responder, Worker};
+use crate::stun_server::{StunServer, StunWorker};
 use crate::waker::Waker;
 
 /// Who answers, when it is this process.
 pub(super) enum Embedded {
     /// Nobody: the servers are elsewhere.
     No,
-    /// A responder on its own thread.
-    Thread(Responder),
-    /// A responder that the worker gives its turns to. Its packets then never change the processor: no wake-ups, warm caches.
-    Turns(Box<Worker>),
+    /// A server on its own thread.
+    Thread(StunServer),
+    /// A server that the worker gives its turns to. Its packets then never change the processor: no wake-ups, warm caches.
+    Turns(Box<StunWorker>),
 }
 
 impl Embedded {
     fn drops(&self) -> u32 {
         match self {
             Self::No => 0,
-            Self::Thread(responder) => responder.counters().drops as u32,
+            Self::Thread(server) => server.counters().drops as u32,
             Self::Turns(server) => server.drops(),
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::stun_server::{Config, Responder as Inner};
+use routepool_core::stun_server::{Config, StunServer as Inner};
 use routepool_core::system::own_address::read_address;
 use routepool_proto::ip_block::IpBlock;
 use routepool_proto::stun::server::Ignored;
@@ -41,9 +41,9 @@ pub struct StunServerConfig {
 
 /// Starts a STUN server on threads of its own; port 0 picks a free one.
 #[napi(catch_unwind)]
-pub fn start_stun_server(config: StunServerConfig) -> Either<Responder, Failure> {
+pub fn start_stun_server(config: StunServerConfig) -> Either<StunServer, Failure> {
     match config.into_config().and_then(|config| Inner::listen(&config)) {
-        Ok(inner) => Either::A(Responder { inner }),
+        Ok(inner) => Either::A(StunServer { inner }),
         Err(error) => Either::B(Failure::from(&error)),
     }
 }
@@ -92,7 +92,7 @@ impl StunServerConfig {
 
 /// A running STUN server.
 #[napi]
-pub struct Responder {
+pub struct StunServer {
     inner: Inner,
 }
 
@@ -109,7 +109,7 @@ pub struct StunEndpoint {
 
 /// What a server has done so far.
 #[napi(object, object_from_js = false)]
-pub struct ResponderCounters {
+pub struct StunServerCounters {
     /// Datagrams received.
     pub requests: f64,
     /// Replies sent.
@@ -135,7 +135,7 @@ pub fn stun_ignored_reasons() -> Vec<String> {
 }
 
 #[napi]
-impl Responder {
+impl StunServer {
     /// Where it listens: one endpoint for a family with one address, four for a family with two.
     #[napi(catch_unwind)]
     pub fn endpoints(&self) -> Vec<StunEndpoint> {
@@ -163,9 +163,9 @@ impl Responder {
 
     /// What it has done so far.
     #[napi(catch_unwind)]
-    pub fn counters(&self) -> ResponderCounters {
+    pub fn counters(&self) -> StunServerCounters {
         let counters = self.inner.counters();
-        ResponderCounters {
+        StunServerCounters {
             requests: counters.requests as f64,
             replies: counters.replies as f64,
             errors: counters.errors as f64,

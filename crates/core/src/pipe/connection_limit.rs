@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Places for connections.
 #[derive(Debug)]
-pub struct Gate {
+pub struct ConnectionLimit {
     state: Mutex<State>,
 }
 
@@ -16,8 +16,8 @@ struct State {
     waiting: Vec<u32>,
 }
 
-impl Gate {
-    /// A gate with so many places.
+impl ConnectionLimit {
+    /// A limit with so many places.
     #[must_use]
     pub fn new(places: usize) -> Self {
         Self { state: Mutex::new(State { free: places, waiting: Vec::new() }) }
@@ -28,7 +28,7 @@ impl Gate {
     }
 
     /// Takes a place; `false` if there is none.
-    pub(crate) fn enter(&self) -> bool {
+    pub(crate) fn acquire(&self) -> bool {
         let mut state = self.state();
         let has = state.free > 0;
         state.free -= usize::from(has);
@@ -37,7 +37,7 @@ impl Gate {
 
     /// Takes a place for a connection of a listener, or remembers that the listener waits for one. Both under one lock, so that a
     /// place that is given back in between is not overlooked.
-    pub(crate) fn enter_for(&self, listener: u32) -> bool {
+    pub(crate) fn acquire_for(&self, listener: u32) -> bool {
         let mut state = self.state();
         if state.free > 0 {
             state.free -= 1;
@@ -51,7 +51,7 @@ impl Gate {
 
     /// Gives a place back; the listeners that wait for one have to look again.
     #[must_use]
-    pub(crate) fn leave(&self) -> Vec<u32> {
+    pub(crate) fn release(&self) -> Vec<u32> {
         let mut state = self.state();
         state.free += 1;
         std::mem::take(&mut state.waiting)
@@ -64,14 +64,14 @@ mod tests {
 
     #[test]
     fn places_are_as_many_as_there_are_and_who_waits_is_told_once() {
-        let gate = Gate::new(2);
-        assert!(gate.enter() && gate.enter_for(7), "two places");
+        let limit = ConnectionLimit::new(2);
+        assert!(limit.acquire() && limit.acquire_for(7), "two places");
         assert!(
-            !gate.enter() && !gate.enter_for(7) && !gate.enter_for(8) && !gate.enter_for(7),
+            !limit.acquire() && !limit.acquire_for(7) && !limit.acquire_for(8) && !limit.acquire_for(7),
             "and no third"
         );
-        assert_eq!(gate.leave(), [7, 8]);
-        assert!(gate.enter_for(8), "the one that was given back");
-        assert_eq!(gate.leave(), [0; 0], "nobody waits any more");
+        assert_eq!(limit.release(), [7, 8]);
+        assert!(limit.acquire_for(8), "the one that was given back");
+        assert_eq!(limit.release(), [0; 0], "nobody waits any more");
     }
 }

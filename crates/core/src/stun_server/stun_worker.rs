@@ -14,12 +14,12 @@ use crate::defaults::{BATCH, IDLE_WAIT, POLL_EVERY};
 
 /// One thread's part of a server.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub(crate) struct StunWorker {
     endpoints: Endpoints,
     services: Vec<Service>,
     /// For each endpoint its service, and the number of the first endpoint of that.
     places: Vec<(usize, usize)>,
-    /// None for the responder of a validation: only this process asks it.
+    /// None for the server of a validation: only this process asks it.
     guard: Option<Arc<Guard>>,
     start: Instant,
     counters: Counters,
@@ -47,7 +47,7 @@ struct Reply {
     padded: bool,
 }
 
-impl Worker {
+impl StunWorker {
     /// `start` is the beginning of the guard's time.
     pub(super) fn new(
         endpoints: Endpoints,
