@@ -263,7 +263,7 @@ export interface BoundAddress {
   ip: string
   /** Local port. */
   port: number
-  /** Why the socket could not be tied to the interface. */
+  /** Why the socket could not be bound to the interface. */
   interfaceBindError?: string
 }
 
@@ -466,7 +466,7 @@ export interface LoadedFamily {
   seen: Array<AddressSeen>
   /** Datagrams that were ignored: no STUN, forged, misdirected or double. */
   ignored: number
-  /** Why the socket could not be tied to the interface. */
+  /** Why the socket could not be bound to the interface. */
   interfaceBindError?: string
   /** Why there is no route with an external address. */
   noRouteReason?: string
@@ -577,7 +577,7 @@ export interface NatFamily {
   family: number
   /** The address it was asked from. */
   local: string
-  /** Why sockets could not be tied to the interface. */
+  /** Why sockets could not be bound to the interface. */
   interfaceBindError?: string
   /** The axes. */
   behaviour: NatBehaviour
@@ -1231,11 +1231,11 @@ export interface SweepResult {
   notes: Array<string>
 }
 
-/** A socket that was opened without being tied to its interface. */
+/** A socket that was opened without being bound to its interface. */
 export interface UnboundSocket {
   /** Its number. */
   id: number
-  /** Why it could not be tied to the interface. */
+  /** Why it could not be bound to the interface. */
   interfaceBindError: string
 }
 

@@ -1,6 +1,7 @@
-// npm run lint: that the modules in a folder of a Rust crate do not use each other in a ring. The compiler takes one, but
-// whoever wants to understand a module of it has to read them all. What a contents page hands on (`pub use plan::Plan`)
-// counts as used from where it is; a module and those below it belong together; tests may look at anything.
+// npm run lint: that the modules in a folder of a Rust crate do not use each other in a ring. The compiler takes one,
+// but whoever wants to understand a module of it has to read them all. What a contents page hands on (`pub use
+// plan::Plan`) counts as used from where it is; a module and those below it belong together; tests may look at
+// anything.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readArguments } from '../common/arguments.mjs';
@@ -12,7 +13,7 @@ const { operands } = readArguments({
 });
 const crates = operands.length > 0 ? operands : readdirSync('crates').map((name) => join('crates', name));
 
-/** The modules of a crate by their path (`validate::run`; the crate itself is ''): their code without comments and tests. */
+/** The modules of a crate by path (`validate::run`; the crate itself is ''): code without comments and tests. */
 function modulesOf(crate) {
   const modules = new Map();
   const visit = (path, file) => {
@@ -79,7 +80,7 @@ function partsOf([module, code]) {
   return [[module, code.replace(inside, '')], ...parts];
 }
 
-/** Who uses whom among the modules of each room: room, module, the modules that it uses with the place where it does. */
+/** Who uses whom: room, module in it, the modules of the room that this one uses with the place where it does. */
 function usesOf(modules) {
   const rooms = new Map();
   for (const [from, code] of [...modules].flatMap(partsOf)) {

@@ -143,7 +143,7 @@ export interface NatFamily {
   readonly family: Family;
   /** The address that was asked from. */
   readonly local: string;
-  /** Why packets could not be tied to the interface. */
+  /** Why packets could not be bound to the interface. */
   readonly interfaceBindError?: string;
   /** P2PD's numbers and the name of RFC 3489, derived from the rest. */
   readonly numbers: NatNumbers;

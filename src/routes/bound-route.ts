@@ -12,8 +12,8 @@ export interface BindOptions {
   /** A local address to bind instead of the route's own, also `'0.0.0.0'` or `'::'`. */
   ip?: string | undefined;
   /**
-   * `strict`, the default: it is an error if the system refuses to tie the socket to the interface. `best-effort`: then
-   * it is bound by its address alone, and {@link BoundRoute.interfaceBindError} says why.
+   * `strict`, the default: it is an error if the system refuses to bind the socket to the interface. `best-effort`:
+   * then it is bound by its address alone, and {@link BoundRoute.interfaceBindError} says why.
    */
   interfaceBinding?: 'strict' | 'best-effort' | undefined;
 }
@@ -44,9 +44,9 @@ export class BoundRoute {
   readonly address: string;
   /** The local port to bind; 0 leaves the choice to the system. */
   readonly port: number;
-  /** The interface to tie the socket to; undefined if none is known. */
+  /** The interface to bind the socket to; undefined if none is known. */
   readonly interface: string | undefined;
-  /** Why the system would not tie a socket to the interface; undefined if it does. */
+  /** Why the system would not bind a socket to the interface; undefined if it does. */
   readonly interfaceBindError: string | undefined;
 
   /** @internal */

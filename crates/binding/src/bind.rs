@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::system::bind::{self, Wish};
+use routepool_core::system::bind::{self, BindRequest};
 
 use crate::failure::Failure;
 
@@ -31,15 +31,15 @@ pub struct BoundAddress {
     pub ip: String,
     /// Local port.
     pub port: u32,
-    /// Why the socket could not be tied to the interface.
+    /// Why the socket could not be bound to the interface.
     pub interface_bind_error: Option<String>,
 }
 
 /// Binds a UDP socket to an address of this machine, looks at it and closes it again.
 #[napi(catch_unwind)]
 pub fn check_bind(options: BindOptions) -> Either<BoundAddress, Failure> {
-    let bound = wished(&options).and_then(|local| {
-        bind::check(&Wish {
+    let bound = local_of(&options).and_then(|local| {
+        bind::check(&BindRequest {
             local,
             interface: options.interface.as_deref(),
             best_effort: options.best_effort,
@@ -55,7 +55,7 @@ pub fn check_bind(options: BindOptions) -> Either<BoundAddress, Failure> {
     }
 }
 
-fn wished(options: &BindOptions) -> Result<SocketAddr, Error> {
+fn local_of(options: &BindOptions) -> Result<SocketAddr, Error> {
     let ip: IpAddr =
         options.ip.parse().map_err(|_| Error::Block(format!("'{}' is not an IP address", options.ip)))?;
     let port = u16::try_from(options.port).map_err(|_| Error::Option {

@@ -31,7 +31,7 @@ pub struct LoadedFamily {
     pub seen: Vec<AddressSeen>,
     /// Datagrams that were ignored: no STUN, forged, misdirected or double.
     pub ignored: u32,
-    /// Why the socket could not be tied to the interface.
+    /// Why the socket could not be bound to the interface.
     pub interface_bind_error: Option<String>,
     /// Why there is no route with an external address.
     pub no_route_reason: Option<String>,

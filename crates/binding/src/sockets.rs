@@ -71,12 +71,12 @@ fn direct(_: Env, _: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
     Ok(None)
 }
 
-/// A socket that was opened without being tied to its interface.
+/// A socket that was opened without being bound to its interface.
 #[napi(object, object_from_js = false)]
 pub struct UnboundSocket {
     /// Its number.
     pub id: u32,
-    /// Why it could not be tied to the interface.
+    /// Why it could not be bound to the interface.
     pub interface_bind_error: String,
 }
 

@@ -100,7 +100,7 @@ fn interface_binding() -> io::Result<String> {
     let all = enumerate()?;
     let name = all.iter().find(|f| f.kind == crate::interface::Kind::Loopback).map(|f| f.name.clone());
     let options = Options { interface: name, ..Options::wildcard(false) };
-    Socket::open(Backend::best(), &options).map(|_| "sockets can be tied to an interface".to_owned())
+    Socket::open(Backend::best(), &options).map(|_| "sockets can be bound to an interface".to_owned())
 }
 
 fn change_events() -> io::Result<String> {

@@ -129,7 +129,7 @@ pub struct FamilyReport {
     pub tcp: Option<Finding<Mapping>>,
     /// By what.
     pub tcp_evidence: Vec<Evidence>,
-    /// How the sockets were tied to the interface.
+    /// How the sockets were bound to the interface.
     pub binding: InterfaceBinding,
 }
 
@@ -293,7 +293,7 @@ impl Classify {
     }
 }
 
-/// Whether the system has no route to any of them. A socket that is tied to an interface does not learn of it: without a route
+/// Whether the system has no route to any of them. A socket that is bound to an interface does not learn of it: without a route
 /// Linux takes every address to be a neighbour on that link.
 fn no_route(local: IpAddr, servers: &[SocketAddr]) -> bool {
     let unreachable = |to: &SocketAddr| {

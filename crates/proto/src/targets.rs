@@ -80,11 +80,11 @@ fn nibbles_for_some_65536(addresses: u128) -> u8 {
 struct Part {
     start: u32,
     len: u32,
-    walk: Walk,
+    sequence: Sequence,
 }
 
 #[derive(Clone, Debug)]
-enum Walk {
+enum Sequence {
     /// Addresses one after the other from here.
     Run(u128),
     /// By the block's own arithmetic (without `.0` and `.255`).
@@ -114,7 +114,7 @@ impl Targets {
         }
         let (mut parts, mut total) = (Vec::with_capacity(blocks.len()), 0_u128);
         for block in &blocks {
-            let (len, walk) = match sample {
+            let (len, sequence) = match sample {
                 None => plain(block)?,
                 Some(sample) => strides(block, sample)?,
             };
@@ -124,7 +124,7 @@ impl Targets {
                 let example = if block.is_ipv6() { nibbles_for_some_65536(total) } else { 24 };
                 return Err(TargetsError::TooMany { count: total, most: Self::MAX, example });
             }
-            parts.push(Part { start, len: len as u32, walk });
+            parts.push(Part { start, len: len as u32, sequence });
         }
         let mut key = [0; 16];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -204,10 +204,10 @@ impl Targets {
             parts => &parts[parts.partition_point(|p| p.start <= index) - 1],
         };
         let k = u128::from(index - part.start);
-        match &part.walk {
-            Walk::Run(first) => Some(self.address(first + k)),
-            Walk::Block(block) => block.nth(k),
-            Walk::Strides { first, host_bits, stride } => {
+        match &part.sequence {
+            Sequence::Run(first) => Some(self.address(first + k)),
+            Sequence::Block(block) => block.nth(k),
+            Sequence::Strides { first, host_bits, stride } => {
                 let hosts = u128::from(self.sample.map_or(1, |s| s.hosts));
                 let (prefix, slot) = (k / hosts, k % hosts);
                 Some(self.address(first + (prefix << host_bits) + slot * stride + self.pick(index, *stride)))
@@ -227,10 +227,10 @@ impl Targets {
             if !block.contains(ip) {
                 continue;
             }
-            let k = match &part.walk {
-                Walk::Run(first) => number.checked_sub(*first)?,
-                Walk::Block(block) => block.index_of(ip)?,
-                Walk::Strides { first, host_bits, stride } => {
+            let k = match &part.sequence {
+                Sequence::Run(first) => number.checked_sub(*first)?,
+                Sequence::Block(block) => block.index_of(ip)?,
+                Sequence::Strides { first, host_bits, stride } => {
                     let hosts = u128::from(self.sample.map_or(1, |s| s.hosts));
                     let offset = number.checked_sub(*first)?;
                     let within = offset & ((1 << host_bits) - 1);
@@ -271,7 +271,7 @@ impl Targets {
     }
 }
 
-fn plain(block: &IpBlock) -> Result<(u128, Walk), TargetsError> {
+fn plain(block: &IpBlock) -> Result<(u128, Sequence), TargetsError> {
     let first = block.nth(0).ok_or(TargetsError::Empty { block: *block })?;
     let len = block.len();
     let number = match first {
@@ -279,10 +279,10 @@ fn plain(block: &IpBlock) -> Result<(u128, Walk), TargetsError> {
         IpAddr::V6(ip) => ip.into(),
     };
     let gaps = block.hosts() == HostPolicy::No0And255 && !block.is_ipv6();
-    Ok((len, if gaps { Walk::Block(*block) } else { Walk::Run(number) }))
+    Ok((len, if gaps { Sequence::Block(*block) } else { Sequence::Run(number) }))
 }
 
-fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Walk), TargetsError> {
+fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Sequence), TargetsError> {
     let wrong = |expected: String| TargetsError::Sample { block: *block, expected };
     let bits: u8 = if block.is_ipv6() { 128 } else { 32 };
     let Some(prefix_len) = block.prefix_len() else {
@@ -312,7 +312,7 @@ fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Walk), TargetsError
     let stride = (size - 2 * keep_off) / u128::from(sample.hosts);
     let prefixes = sample.per_prefix - prefix_len;
     let count = if prefixes >= 96 { u128::MAX } else { u128::from(sample.hosts) << prefixes };
-    Ok((count, Walk::Strides { first: first + keep_off, host_bits: host_bits.min(127), stride }))
+    Ok((count, Sequence::Strides { first: first + keep_off, host_bits: host_bits.min(127), stride }))
 }
 
 #[cfg(test)]

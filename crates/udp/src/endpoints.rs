@@ -46,7 +46,7 @@ impl Endpoints {
             #[cfg(not(target_os = "linux"))]
             Backend::Batched => Err((0, io::ErrorKind::Unsupported.into())),
             // A bound socket needs no source for its datagrams: there is one plain way.
-            Backend::OneByOne | Backend::PerSource => Ok(Self(Inner::Plain(Plain::open(options)?))),
+            Backend::PerDatagram | Backend::PerSource => Ok(Self(Inner::Plain(Plain::open(options)?))),
         }
     }
 

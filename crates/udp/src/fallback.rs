@@ -98,7 +98,7 @@ impl PerSource {
         let socket = self.new_socket(domain)?;
         socket.set_nonblocking(true)?;
         if let Some(interface) = &self.options.interface {
-            crate::tie_to_interface(&socket, local.is_ipv6(), interface)?;
+            crate::bind_device(&socket, local.is_ipv6(), interface)?;
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if local.is_ipv6() && self.options.freebind {

@@ -62,7 +62,7 @@ pub(crate) fn unbound(options: &Options) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if let Some(interface) = &options.interface {
-        crate::tie_to_interface(&socket, ipv6, interface)?;
+        crate::bind_device(&socket, ipv6, interface)?;
     }
     if ipv6 {
         socket.set_only_v6(true)?;

@@ -16,7 +16,7 @@ pub enum Backend {
     /// One socket, many sources, many datagrams in a system call: Linux.
     Batched,
     /// One socket, many sources, a system call for each datagram: Linux, macOS, FreeBSD, Windows.
-    OneByOne,
+    PerDatagram,
     /// One socket for each source: everywhere, at a tenth of the speed.
     PerSource,
 }
@@ -31,7 +31,7 @@ impl Backend {
     /// The best of those that need one socket for all sources.
     #[must_use]
     pub fn one_socket() -> Self {
-        if cfg!(target_os = "linux") { Self::Batched } else { Self::OneByOne }
+        if cfg!(target_os = "linux") { Self::Batched } else { Self::PerDatagram }
     }
 }
 
@@ -43,8 +43,8 @@ pub struct Socket(Inner);
 enum Inner {
     #[cfg(target_os = "linux")]
     Batched(crate::linux::Batched),
-    #[cfg(one_by_one)]
-    OneByOne(crate::one_by_one::OneByOne),
+    #[cfg(per_datagram)]
+    PerDatagram(crate::per_datagram::PerDatagram),
     PerSource(PerSource),
 }
 
@@ -53,8 +53,8 @@ macro_rules! each {
         match $self {
             #[cfg(target_os = "linux")]
             Inner::Batched($socket) => $call,
-            #[cfg(one_by_one)]
-            Inner::OneByOne($socket) => $call,
+            #[cfg(per_datagram)]
+            Inner::PerDatagram($socket) => $call,
             Inner::PerSource($socket) => $call,
         }
     };
@@ -72,10 +72,12 @@ impl Socket {
             Backend::Batched => Ok(Self(Inner::Batched(crate::linux::Batched::open(options)?))),
             #[cfg(not(target_os = "linux"))]
             Backend::Batched => Err(io::ErrorKind::Unsupported.into()),
-            #[cfg(one_by_one)]
-            Backend::OneByOne => Ok(Self(Inner::OneByOne(crate::one_by_one::OneByOne::open(options)?))),
-            #[cfg(not(one_by_one))]
-            Backend::OneByOne => Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(per_datagram)]
+            Backend::PerDatagram => {
+                Ok(Self(Inner::PerDatagram(crate::per_datagram::PerDatagram::open(options)?)))
+            }
+            #[cfg(not(per_datagram))]
+            Backend::PerDatagram => Err(io::ErrorKind::Unsupported.into()),
             Backend::PerSource => Ok(Self(Inner::PerSource(PerSource::open(options)?))),
         }
     }
@@ -98,8 +100,8 @@ impl Socket {
         match &self.0 {
             #[cfg(target_os = "linux")]
             Inner::Batched(_) => None,
-            #[cfg(one_by_one)]
-            Inner::OneByOne(_) => None,
+            #[cfg(per_datagram)]
+            Inner::PerDatagram(_) => None,
             Inner::PerSource(_) => Some(crate::fallback::MOST_IN_FLIGHT),
         }
     }

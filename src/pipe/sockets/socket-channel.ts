@@ -18,7 +18,7 @@ export class SocketChannel implements Channel, SocketOwner {
   readonly id: number;
   readonly protocol: Protocol;
   readonly remote: Endpoint | undefined;
-  /** Why it could not be tied to its interface; undefined if it is, or need not be. */
+  /** Why it could not be bound to its interface; undefined if it is, or need not be. */
   readonly interfaceBindError: string | undefined;
   readonly #table: SocketTable;
   #local: Endpoint;

@@ -78,7 +78,7 @@ export class SocketTable {
   }
 
   /**
-   * Opens a socket: gives its number, and why it could not be tied to its interface where that is so.
+   * Opens a socket: gives its number, and why it could not be bound to its interface where that is so.
    * {@link SocketTable.opened} then has its local side. Throws system errors in Node's shape.
    */
   open(kind: number, options: SocketOptions, side: LocalOptions, remote: Endpoint | undefined): number | UnboundSocket {

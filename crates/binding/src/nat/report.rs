@@ -156,7 +156,7 @@ pub struct NatFamily {
     pub family: u32,
     /// The address it was asked from.
     pub local: String,
-    /// Why sockets could not be tied to the interface.
+    /// Why sockets could not be bound to the interface.
     pub interface_bind_error: Option<String>,
     /// The axes.
     pub behaviour: NatBehaviour,

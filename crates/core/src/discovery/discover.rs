@@ -35,7 +35,7 @@ pub struct Seen {
     pub observations: Vec<Observation>,
     /// What was ignored.
     pub ignored: Ignored,
-    /// How the socket was tied to the interface.
+    /// How the socket was bound to the interface.
     pub binding: InterfaceBinding,
     /// How long it took.
     pub elapsed: Duration,
@@ -59,15 +59,15 @@ pub fn discover(question: &Question<'_>, stop: impl Fn() -> bool) -> io::Result<
     let mut discovery = Discovery::new(question.sources.clone(), servers, schedule, rand::random());
     let mut binding = InterfaceBinding::NotAsked;
     if !discovery.is_done() {
-        let (mut socket, tied) = open(ipv6, question.interface)?;
-        binding = tied;
+        let (mut socket, bound) = open(ipv6, question.interface)?;
+        binding = bound;
         exchange(&mut discovery, &mut socket, began, stop)?;
     }
     let (observations, ignored) = discovery.finish();
     Ok(Seen { observations, ignored, binding, elapsed: began.elapsed() })
 }
 
-/// The socket, tied to the interface if the system allows it.
+/// The socket, bound to the interface if the system allows it.
 fn open(ipv6: bool, interface: Option<&str>) -> io::Result<(Socket, InterfaceBinding)> {
     let mut options = Options::wildcard(ipv6);
     options.freebind = ipv6;

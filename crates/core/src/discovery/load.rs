@@ -62,7 +62,7 @@ pub struct Family {
     pub observations: Vec<Observation>,
     /// Datagrams that were ignored.
     pub ignored: Ignored,
-    /// How the socket was tied to the interface.
+    /// How the socket was bound to the interface.
     pub binding: InterfaceBinding,
     /// Why there is no route with an external address, in words; `None` if there is one.
     pub why_none: Option<String>,

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, SockRef, Socket as Raw, TcpKeepalive, Type};
 use super::connection_limit::ConnectionLimit;
 use super::socket::{Socket, State};
 use crate::Error;
-use crate::system::bind::{self, InterfaceBinding, Wish};
+use crate::system::bind::{self, BindRequest, InterfaceBinding};
 
 /// What kind of socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,7 +216,8 @@ fn apply_stream(raw: &SockRef<'_>, settings: &Settings) -> io::Result<()> {
 /// The ladder: interface, source address, and a look at what the system made of it.
 fn bind_to(raw: &Raw, settings: &Settings) -> Result<InterfaceBinding, Error> {
     let Some(local) = settings.local else { return Ok(InterfaceBinding::NotAsked) };
-    let wish = Wish { local, interface: settings.interface.as_deref(), best_effort: settings.best_effort };
+    let wish =
+        BindRequest { local, interface: settings.interface.as_deref(), best_effort: settings.best_effort };
     let failed = |source| Error::System { syscall: "setsockopt", address: Some(local), source };
     // Only a connection that names its source and not its port: then one port serves for each destination.
     if settings.kind == Kind::Tcp && local.port() == 0 && !local.ip().is_unspecified() {

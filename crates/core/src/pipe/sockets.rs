@@ -43,7 +43,7 @@ pub struct Opened {
     pub id: u32,
     /// Its local address, as far as it is known: a connection that leaves it to the system has it once it is made.
     pub local: SocketAddr,
-    /// How it was tied to the interface.
+    /// How it was bound to the interface.
     pub interface: InterfaceBinding,
 }
 

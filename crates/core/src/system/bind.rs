@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use routepool_proto::ip_block::IpBlock;
-use routepool_udp::tie_to_interface;
+use routepool_udp::bind_device;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Error;
@@ -15,11 +15,11 @@ use crate::system::local_table::LocalTable;
 pub struct Bound {
     /// As the system tells it, with the port it chose if none was asked for.
     pub local: SocketAddr,
-    /// How the socket was tied to the interface.
+    /// How the socket was bound to the interface.
     pub interface: InterfaceBinding,
 }
 
-/// How the socket was tied to the interface.
+/// How the socket was bound to the interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InterfaceBinding {
     /// Nobody asked for it.
@@ -43,7 +43,7 @@ impl InterfaceBinding {
 
 /// What to bind.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct BindRequest<'a> {
     /// Address and port; port 0 leaves the choice to the system.
     pub local: SocketAddr,
     /// The interface that packets must leave by.
@@ -57,52 +57,52 @@ pub struct Wish<'a> {
 /// # Errors
 /// [`Error::System`] with the call that failed: `bind` (`EADDRNOTAVAIL` for an address that is gone, `EADDRINUSE`), or
 /// `setsockopt` for a refused interface unless `best_effort`.
-pub fn check(wish: &Wish<'_>) -> Result<Bound, Error> {
-    let socket = Socket::new(Domain::for_address(wish.local), Type::DGRAM, Some(Protocol::UDP))
-        .map_err(|source| Error::System { syscall: "socket", address: Some(wish.local), source })?;
-    bind(&socket, wish)
+pub fn check(request: &BindRequest<'_>) -> Result<Bound, Error> {
+    let socket = Socket::new(Domain::for_address(request.local), Type::DGRAM, Some(Protocol::UDP))
+        .map_err(|source| Error::System { syscall: "socket", address: Some(request.local), source })?;
+    bind(&socket, request)
 }
 
-/// Binds a socket: ties it to the interface, then to the source address, and looks at what the system made of it.
+/// Binds a socket to the interface, then to the source address, and looks at what the system made of it.
 ///
 /// # Errors
 /// As for [`check`].
-pub fn bind(socket: &Socket, wish: &Wish<'_>) -> Result<Bound, Error> {
-    let failed = |syscall| move |source| Error::System { syscall, address: Some(wish.local), source };
-    let interface = tie(socket, wish).map_err(failed("setsockopt"))?;
-    match socket.bind(&wish.local.into()) {
+pub fn bind(socket: &Socket, request: &BindRequest<'_>) -> Result<Bound, Error> {
+    let failed = |syscall| move |source| Error::System { syscall, address: Some(request.local), source };
+    let interface = bind_to_interface(socket, request).map_err(failed("setsockopt"))?;
+    match socket.bind(&request.local.into()) {
         // Only now the routing table is read: it takes longer than all the rest.
         Err(error)
             if error.kind() == io::ErrorKind::AddrNotAvailable
-                && held_by_a_route(wish.local).map_err(failed("netlink"))? =>
+                && held_by_a_route(request.local).map_err(failed("netlink"))? =>
         {
             freebind(socket).map_err(failed("setsockopt"))?;
-            socket.bind(&wish.local.into())
+            socket.bind(&request.local.into())
         }
         result => result,
     }
     .map_err(failed("bind"))?;
     let local = socket.local_addr().map_err(failed("getsockname"))?.as_socket();
-    let local = local.filter(|local| local.ip() == wish.local.ip());
+    let local = local.filter(|local| local.ip() == request.local.ip());
     let local = local.ok_or_else(|| failed("bind")(io::ErrorKind::AddrNotAvailable.into()))?;
     Ok(Bound { local, interface })
 }
 
-/// Prepares a socket to be bound as [`check`] does: ties it to the interface, and allows an address that is held by a route.
-pub(crate) fn prepare(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
-    let interface = tie(socket, wish)?;
-    if held_by_a_route(wish.local)? {
+/// Prepares a socket to be bound as [`check`] does: binds it to the interface, and allows an address that is held by a route.
+pub(crate) fn prepare(socket: &Socket, request: &BindRequest<'_>) -> io::Result<InterfaceBinding> {
+    let interface = bind_to_interface(socket, request)?;
+    if held_by_a_route(request.local)? {
         freebind(socket)?;
     }
     Ok(interface)
 }
 
-fn tie(socket: &Socket, wish: &Wish<'_>) -> io::Result<InterfaceBinding> {
-    let Some(name) = wish.interface else { return Ok(InterfaceBinding::NotAsked) };
-    match tie_to_interface(socket, wish.local.is_ipv6(), name) {
+fn bind_to_interface(socket: &Socket, request: &BindRequest<'_>) -> io::Result<InterfaceBinding> {
+    let Some(name) = request.interface else { return Ok(InterfaceBinding::NotAsked) };
+    match bind_device(socket, request.local.is_ipv6(), name) {
         Ok(()) => Ok(InterfaceBinding::Bound),
         // Where the system knows no such thing there is nothing that strictness could ask for.
-        Err(error) if wish.best_effort || error.kind() == io::ErrorKind::Unsupported => {
+        Err(error) if request.best_effort || error.kind() == io::ErrorKind::Unsupported => {
             Ok(InterfaceBinding::Refused(error.to_string()))
         }
         Err(error) => Err(error),
@@ -138,20 +138,20 @@ pub(crate) fn freebind(_: &Socket) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn wish(local: &str) -> Wish<'_> {
-        Wish { local: local.parse().expect("an address"), interface: None, best_effort: false }
+    fn request(local: &str) -> BindRequest<'_> {
+        BindRequest { local: local.parse().expect("an address"), interface: None, best_effort: false }
     }
 
     #[test]
     fn a_port_is_chosen_and_a_busy_one_and_a_foreign_address_are_refused() {
-        let bound = check(&wish("127.0.0.1:0")).expect("loopback");
+        let bound = check(&request("127.0.0.1:0")).expect("loopback");
         assert!(bound.local.port() > 0 && bound.interface == InterfaceBinding::NotAsked);
         let taken = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let busy = taken.local_addr().expect("bound").to_string();
         for (local, errno) in
             [(busy.as_str(), io::ErrorKind::AddrInUse), ("203.0.113.7:0", io::ErrorKind::AddrNotAvailable)]
         {
-            let error = check(&wish(local)).expect_err("refused");
+            let error = check(&request(local)).expect_err("refused");
             let Error::System { syscall, source, address } = &error else { unreachable!("{error}") };
             assert_eq!((*syscall, source.kind(), *address), ("bind", errno, local.parse().ok()), "{local}");
         }
@@ -160,9 +160,9 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn an_interface_that_is_not_there_is_an_error_unless_best_effort() {
-        let none = Wish { interface: Some("no-such0"), ..wish("127.0.0.1:0") };
+        let none = BindRequest { interface: Some("no-such0"), ..request("127.0.0.1:0") };
         assert!(matches!(check(&none), Err(Error::System { syscall: "setsockopt", .. })));
-        let bound = check(&Wish { best_effort: true, ..none }).expect("best effort");
+        let bound = check(&BindRequest { best_effort: true, ..none }).expect("best effort");
         assert!(matches!(bound.interface, InterfaceBinding::Refused(_)));
     }
 }

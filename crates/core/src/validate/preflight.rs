@@ -77,7 +77,7 @@ fn connect(to: SocketAddr, interface: Option<&str>, source: Option<IpAddr>) -> i
     let socket = socket2::Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if let Some(interface) = interface {
-        routepool_udp::tie_to_interface(&socket, to.is_ipv6(), interface)?;
+        routepool_udp::bind_device(&socket, to.is_ipv6(), interface)?;
     }
     #[cfg(target_os = "linux")]
     if to.is_ipv6() && source.is_some() {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Answer, Cannot, Classifier, Target, Test};
+use super::{Answer, Classifier, Incapable, Target, Test};
 use crate::scope::{Scope, scope};
 use crate::stun::behavior;
 use crate::stun::{self, ReplyBody};
@@ -25,7 +25,7 @@ impl Classifier {
         probe.errno = Some(errno);
         let target = &mut self.targets[probe.server];
         if probe.to == target.address && !target.answered {
-            target.cannot.get_or_insert(Cannot::Refused);
+            target.cannot.get_or_insert(Incapable::Refused);
         }
     }
 
@@ -33,16 +33,16 @@ impl Classifier {
     pub fn on_refused(&mut self, server: SocketAddr) {
         let asked = self.targets.iter_mut().filter(|t| t.address == server && !t.answered);
         for target in asked.filter(|t| t.started.is_some()) {
-            target.cannot.get_or_insert(Cannot::NothingListens);
+            target.cannot.get_or_insert(Incapable::NothingListens);
         }
     }
 
     /// Whether all servers refuse.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        let refuses = |t: &Target| matches!(t.cannot, Some(Cannot::NothingListens | Cannot::Refused));
+        let refuses = |t: &Target| matches!(t.cannot, Some(Incapable::NothingListens | Incapable::Refused));
         self.targets.iter().all(|t| refuses(t) && !t.answered)
-            && self.targets.iter().any(|t| t.cannot == Some(Cannot::NothingListens))
+            && self.targets.iter().any(|t| t.cannot == Some(Incapable::NothingListens))
     }
 
     /// A datagram arrived at a socket. What is no answer to a request of this run only counts.
@@ -69,10 +69,13 @@ impl Classifier {
             return;
         }
         let server = probe.server;
-        let moved = probe.wish.change_ip || probe.wish.change_port;
+        let moved = probe.change_request.change_ip || probe.change_request.change_port;
         let from_where_asked = from == probe.to;
-        let expected =
-            if moved { self.changed(server, probe.wish).is_none_or(|e| e == from) } else { from_where_asked };
+        let expected = if moved {
+            self.changed(server, probe.change_request).is_none_or(|e| e == from)
+        } else {
+            from_where_asked
+        };
         if probe.answers_at != socket || !(expected || (moved && from_where_asked)) {
             self.ignored.misdirected += 1;
             return;
@@ -94,7 +97,7 @@ impl Classifier {
             return;
         }
         if moved && from_where_asked {
-            self.targets[server].cannot.get_or_insert(Cannot::IgnoresChange);
+            self.targets[server].cannot.get_or_insert(Incapable::IgnoresChange);
             return;
         }
         let addresses = behavior::addresses(bytes);
@@ -120,7 +123,7 @@ impl Classifier {
         if probe.by_itself {
             probe.closed = true;
         }
-        self.targets[server].cannot.get_or_insert(Cannot::Error(code));
+        self.targets[server].cannot.get_or_insert(Incapable::Error(code));
     }
 
     /// The other address must be another one in both halves, or the tests would test nothing; and as global as the server.
@@ -128,16 +131,16 @@ impl Classifier {
         let target = &mut self.targets[server];
         let own = target.address;
         let cannot = match (other, target.other) {
-            (None, None) => Some(Cannot::NoOther),
-            (None, Some(_)) => Some(Cannot::OtherVaries),
-            (Some(now), Some(before)) if now != before => Some(Cannot::OtherVaries),
-            (Some(other), _) if other.is_ipv6() != own.is_ipv6() => Some(Cannot::OtherFamily),
+            (None, None) => Some(Incapable::NoOther),
+            (None, Some(_)) => Some(Incapable::OtherVaries),
+            (Some(now), Some(before)) if now != before => Some(Incapable::OtherVaries),
+            (Some(other), _) if other.is_ipv6() != own.is_ipv6() => Some(Incapable::OtherFamily),
             (Some(other), _) if other.ip() == own.ip() || other.port() == own.port() => {
-                Some(Cannot::OtherHalfEqual)
+                Some(Incapable::OtherHalfEqual)
             }
             (Some(other), _) => {
                 let (theirs, ours) = (scope(other.ip()), scope(own.ip()));
-                (!theirs.is_global() && theirs != ours).then_some(Cannot::OtherNotGlobal)
+                (!theirs.is_global() && theirs != ours).then_some(Incapable::OtherNotGlobal)
             }
         };
         target.other = target.other.or(other);

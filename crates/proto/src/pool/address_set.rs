@@ -2,40 +2,40 @@
 
 use std::iter::Peekable;
 
-use super::bits::{Bits, BitsRuns};
-use super::comb::{Comb, Span};
+use super::bitmap::{Bitmap, BitmapRuns};
+use super::stepped_range::{Span, SteppedRange};
 
 /// A bitmap over a range takes the place of a list of its runs where it holds at least one address in so many: a listed
-/// run takes about 100 bytes, the bits of 800 addresses.
+/// run takes about 100 bytes, as much as the bits of 800 addresses.
 const ADDRESSES_PER_LISTED_RUN: u128 = 1024;
 
 /// Ascending addresses, at least one.
 #[derive(Clone, Debug)]
-pub(super) enum Walk {
-    Comb(Comb),
-    Bits(Bits),
+pub(super) enum AddressSet {
+    Range(SteppedRange),
+    Bitmap(Bitmap),
 }
 
-impl Walk {
+impl AddressSet {
     pub(super) fn first(&self) -> u128 {
         match self {
-            Self::Comb(comb) => comb.first(),
-            Self::Bits(bits) => bits.first(),
+            Self::Range(range) => range.first(),
+            Self::Bitmap(bitmap) => bitmap.first(),
         }
     }
 
     pub(super) fn last(&self) -> u128 {
         match self {
-            Self::Comb(comb) => comb.last(),
-            Self::Bits(bits) => bits.last(),
+            Self::Range(range) => range.last(),
+            Self::Bitmap(bitmap) => bitmap.last(),
         }
     }
 
     /// The index of the last address: the count does not fit for `::/0`.
     pub(super) fn last_index(&self) -> u128 {
         match self {
-            Self::Comb(comb) => comb.last_index(),
-            Self::Bits(bits) => bits.last_index().into(),
+            Self::Range(range) => range.last_index(),
+            Self::Bitmap(bitmap) => bitmap.last_index().into(),
         }
     }
 
@@ -44,62 +44,64 @@ impl Walk {
             return None;
         }
         match self {
-            Self::Comb(comb) => Some(comb.nth(k)),
-            Self::Bits(bits) => bits.nth(k as u32),
+            Self::Range(range) => Some(range.nth(k)),
+            Self::Bitmap(bitmap) => bitmap.nth(k as u32),
         }
     }
 
     pub(super) fn index_of(&self, number: u128) -> Option<u128> {
         match self {
-            Self::Comb(comb) => comb.index_of(number),
-            Self::Bits(bits) => bits.index_of(number).map(u128::from),
+            Self::Range(range) => range.index_of(number),
+            Self::Bitmap(bitmap) => bitmap.index_of(number).map(u128::from),
         }
     }
 
     /// Those from the `from`-th to the `to`-th, which must exist.
     pub(super) fn slice(&self, from: u128, to: u128) -> Option<Self> {
         match self {
-            Self::Comb(comb) => comb.clip(comb.nth(from), comb.nth(to)).map(Self::Comb),
-            Self::Bits(bits) => bits.slice(from as u32, to as u32).map(Self::Bits),
+            Self::Range(range) => range.clip(range.nth(from), range.nth(to)).map(Self::Range),
+            Self::Bitmap(bitmap) => bitmap.slice(from as u32, to as u32).map(Self::Bitmap),
         }
     }
 
     /// Those from `low` to `high`.
     pub(super) fn clip(&self, low: u128, high: u128) -> Option<Self> {
         match self {
-            Self::Comb(comb) => comb.clip(low, high).map(Self::Comb),
-            Self::Bits(bits) => bits.clip(low, high).map(Self::Bits),
+            Self::Range(range) => range.clip(low, high).map(Self::Range),
+            Self::Bitmap(bitmap) => bitmap.clip(low, high).map(Self::Bitmap),
         }
     }
 
     /// Runs of neighbouring addresses, not always as long as they could be.
     pub(super) fn runs(self) -> Runs {
         match self {
-            Self::Comb(comb) => Runs::Comb(Some(comb)),
-            Self::Bits(bits) => Runs::Bits(bits.runs()),
+            Self::Range(range) => Runs::Range(Some(range)),
+            Self::Bitmap(bitmap) => Runs::Bitmap(bitmap.runs()),
         }
     }
 
     /// The addresses of both.
     pub(super) fn intersection(&self, other: &Self) -> Option<Self> {
-        if let (Self::Comb(own), Self::Comb(other)) = (self, other) {
-            return own.intersection(other).map(Self::Comb);
+        if let (Self::Range(own), Self::Range(other)) = (self, other) {
+            return own.intersection(other).map(Self::Range);
         }
         let own = self.clip(other.first(), other.last())?;
         let other = other.clip(own.first(), own.last())?;
         match (&own, &other) {
-            (Self::Comb(comb), Self::Bits(_)) if comb.is_whole() => Some(other),
-            (Self::Bits(_), Self::Comb(comb)) if comb.is_whole() => own.clip(comb.first(), comb.last()),
-            (Self::Bits(bits), _) | (_, Self::Bits(bits)) => {
-                bits.keep(overlay(own.clone().runs(), other.clone().runs(), true)).map(Self::Bits)
+            (Self::Range(range), Self::Bitmap(_)) if range.is_whole() => Some(other),
+            (Self::Bitmap(_), Self::Range(range)) if range.is_whole() => {
+                own.clip(range.first(), range.last())
             }
-            (Self::Comb(own), Self::Comb(other)) => own.intersection(other).map(Self::Comb),
+            (Self::Bitmap(bitmap), _) | (_, Self::Bitmap(bitmap)) => {
+                bitmap.keep(overlay(own.clone().runs(), other.clone().runs(), true)).map(Self::Bitmap)
+            }
+            (Self::Range(own), Self::Range(other)) => own.intersection(other).map(Self::Range),
         }
     }
 
     /// Whether there is an address of both.
     pub(super) fn meets(&self, other: &Self) -> bool {
-        if let (Self::Comb(own), Self::Comb(other)) = (self, other) {
+        if let (Self::Range(own), Self::Range(other)) = (self, other) {
             return own.intersection(other).is_some();
         }
         let own = self.clip(other.first(), other.last());
@@ -119,15 +121,15 @@ impl Walk {
         }
         if let Some(within) = self.clip(low, high) {
             match (&within, &other) {
-                (Self::Comb(own), Self::Comb(other)) => {
-                    pieces.extend(own.without_within(other).map(Self::Comb));
+                (Self::Range(own), Self::Range(other)) => {
+                    pieces.extend(own.without_within(other).map(Self::Range));
                 }
-                (_, Self::Comb(comb)) if comb.is_whole() => {}
-                (Self::Bits(own), _) => {
+                (_, Self::Range(range)) if range.is_whole() => {}
+                (Self::Bitmap(own), _) => {
                     let spans = overlay(within.clone().runs(), other.clone().runs(), false);
-                    pieces.extend(own.keep(spans).map(Self::Bits));
+                    pieces.extend(own.keep(spans).map(Self::Bitmap));
                 }
-                (Self::Comb(own), Self::Bits(bits)) => punch(own, bits, pieces),
+                (Self::Range(own), Self::Bitmap(bitmap)) => punch(own, bitmap, pieces),
             }
         }
         if let Some(above) = high.checked_add(1) {
@@ -136,32 +138,32 @@ impl Walk {
     }
 
     fn excludes(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::Comb(own), Self::Comb(other)) if own.excludes(other))
+        matches!((self, other), (Self::Range(own), Self::Range(other)) if own.excludes(other))
     }
 }
 
-/// Appends what is left of `comb` without `bits`: a bitmap where they are dense, else the gaps between them.
-fn punch(comb: &Comb, bits: &Bits, pieces: &mut Vec<Walk>) {
-    let span = (comb.first(), comb.last());
-    if (span.1 - span.0) / ADDRESSES_PER_LISTED_RUN <= bits.last_index().into() {
-        let left = || overlay(Runs::Comb(Some(*comb)), bits.clone().runs(), false);
+/// Appends what is left of `range` without `bitmap`: a bitmap where they are dense, else the gaps between them.
+fn punch(range: &SteppedRange, bitmap: &Bitmap, pieces: &mut Vec<AddressSet>) {
+    let span = (range.first(), range.last());
+    if (span.1 - span.0) / ADDRESSES_PER_LISTED_RUN <= bitmap.last_index().into() {
+        let left = || overlay(Runs::Range(Some(*range)), bitmap.clone().runs(), false);
         if left().next().is_none() {
             return;
         }
-        if let Some(left) = Bits::of_spans(span, bits.is_ipv6(), left()) {
-            pieces.push(Walk::Bits(left));
+        if let Some(left) = Bitmap::of_spans(span, bitmap.is_ipv6(), left()) {
+            pieces.push(AddressSet::Bitmap(left));
             return;
         }
     }
-    let gaps = overlay(std::iter::once(span), bits.clone().runs(), false);
-    pieces.extend(gaps.filter_map(|(low, high)| comb.clip(low, high)).map(Walk::Comb));
+    let gaps = overlay(std::iter::once(span), bitmap.clone().runs(), false);
+    pieces.extend(gaps.filter_map(|(low, high)| range.clip(low, high)).map(AddressSet::Range));
 }
 
 /// Iterator over runs of neighbouring addresses, ascending. One may go on where the one before ended.
 #[derive(Debug)]
 pub(super) enum Runs {
-    Comb(Option<Comb>),
-    Bits(BitsRuns),
+    Range(Option<SteppedRange>),
+    Bitmap(BitmapRuns),
 }
 
 impl Iterator for Runs {
@@ -169,12 +171,12 @@ impl Iterator for Runs {
 
     fn next(&mut self) -> Option<Span> {
         match self {
-            Self::Comb(rest) => {
+            Self::Range(rest) => {
                 let (run, left) = rest.take()?.split_run();
                 *rest = left;
                 Some(run)
             }
-            Self::Bits(runs) => runs.next(),
+            Self::Bitmap(runs) => runs.next(),
         }
     }
 }

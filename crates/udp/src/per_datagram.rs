@@ -12,10 +12,10 @@ use crate::options::{Options, unbound};
 use crate::transmit::{Ready, Received, Refused, SendError, Transmit};
 
 #[cfg(unix)]
-#[path = "one_by_one/unix.rs"]
+#[path = "per_datagram/unix.rs"]
 mod platform;
 #[cfg(windows)]
-#[path = "one_by_one/windows.rs"]
+#[path = "per_datagram/windows.rs"]
 mod platform;
 
 /// Buffers smaller than this are not worth asking for again.
@@ -23,7 +23,7 @@ const LEAST_BUFFER: usize = 64 << 10;
 
 /// One socket with room for one message.
 #[derive(Debug)]
-pub(crate) struct OneByOne {
+pub(crate) struct PerDatagram {
     socket: socket2::Socket,
     calls: platform::Calls,
     local: SocketAddr,
@@ -42,7 +42,7 @@ struct Message {
     control_len: usize,
 }
 
-impl OneByOne {
+impl PerDatagram {
     pub(crate) fn open(options: &Options) -> io::Result<Self> {
         if options.share_port {
             return Err(io::ErrorKind::Unsupported.into());

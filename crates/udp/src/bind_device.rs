@@ -15,15 +15,15 @@ use socket2::Socket;
 ///
 /// # Errors
 /// What the system says: `ENODEV` or `ENXIO` for a name that is none, `EPERM` where it takes a privilege.
-pub fn tie_to_interface(socket: &Socket, ipv6: bool, interface: &str) -> io::Result<()> {
-    platform::tie(socket, ipv6, interface)
+pub fn bind_device(socket: &Socket, ipv6: bool, interface: &str) -> io::Result<()> {
+    platform::bind_device(socket, ipv6, interface)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod platform {
     use super::{Socket, io};
 
-    pub(super) fn tie(socket: &Socket, _ipv6: bool, interface: &str) -> io::Result<()> {
+    pub(super) fn bind_device(socket: &Socket, _ipv6: bool, interface: &str) -> io::Result<()> {
         socket.bind_device(Some(interface.as_bytes()))
     }
 }
@@ -35,7 +35,7 @@ mod platform {
 
     use super::{Socket, io};
 
-    pub(super) fn tie(socket: &Socket, ipv6: bool, interface: &str) -> io::Result<()> {
+    pub(super) fn bind_device(socket: &Socket, ipv6: bool, interface: &str) -> io::Result<()> {
         let index = Some(index_of(interface)?);
         if ipv6 { socket.bind_device_by_index_v6(index) } else { socket.bind_device_by_index_v4(index) }
     }
@@ -65,7 +65,7 @@ mod platform {
     /// Length of the option.
     const LEN: i32 = 4;
 
-    pub(super) fn tie(socket: &Socket, ipv6: bool, interface: &str) -> io::Result<()> {
+    pub(super) fn bind_device(socket: &Socket, ipv6: bool, interface: &str) -> io::Result<()> {
         let index = index_of(interface)?;
         // The number is in network byte order for IPv4 and in host byte order for IPv6 (IPPROTO_IP socket options).
         let (level, name, value) = if ipv6 {
@@ -97,7 +97,7 @@ mod platform {
 mod platform {
     use super::{Socket, io};
 
-    pub(super) fn tie(_socket: &Socket, _ipv6: bool, _interface: &str) -> io::Result<()> {
+    pub(super) fn bind_device(_socket: &Socket, _ipv6: bool, _interface: &str) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::comb::Span;
+use super::stepped_range::Span;
 use crate::ip_block::{IpBlock, number, to_address};
 use crate::sweep::Proven;
 use crate::targets::Targets;
@@ -11,7 +11,7 @@ use crate::targets::Targets;
 /// Proven sources of one block of a run, from one of them to another. Within a block addresses rise with the index, which
 /// is what the searches here rest on.
 #[derive(Clone, Debug)]
-pub(super) struct Bits {
+pub(super) struct Bitmap {
     run: Arc<(Targets, Proven)>,
     /// In place of the run's own bitmap, after a set operation; its index 0 is the run's `offset`.
     kept: Option<Arc<Proven>>,
@@ -23,7 +23,7 @@ pub(super) struct Bits {
     last: u128,
 }
 
-impl Bits {
+impl Bitmap {
     /// The proven sources of a run, block by block.
     pub(super) fn of_run(run: &Arc<(Targets, Proven)>) -> Vec<Self> {
         let (targets, proven) = &**run;
@@ -159,22 +159,22 @@ impl Bits {
     }
 
     /// Runs of neighbouring addresses.
-    pub(super) fn runs(self) -> BitsRuns {
+    pub(super) fn runs(self) -> BitmapRuns {
         let next = self.from;
-        BitsRuns { bits: self, next, unbroken: None }
+        BitmapRuns { bits: self, next, unbroken: None }
     }
 }
 
 /// Iterator over the runs of neighbouring addresses.
 #[derive(Debug)]
-pub(super) struct BitsRuns {
-    bits: Bits,
+pub(super) struct BitmapRuns {
+    bits: Bitmap,
     next: u32,
     /// Last index of the run of bits that is being cut into runs of addresses.
     unbroken: Option<u32>,
 }
 
-impl Iterator for BitsRuns {
+impl Iterator for BitmapRuns {
     type Item = Span;
 
     fn next(&mut self) -> Option<Span> {

@@ -8,7 +8,7 @@ pub(super) type Span = (u128, u128);
 /// Which last octets are meant. Whatever is cut out of a choice by another is again one of the three, so that no set
 /// operation ever needs a list of 256-address runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Octets {
+pub(super) enum OctetFilter {
     All,
     /// Neither 0 nor 255.
     Usable,
@@ -16,7 +16,7 @@ pub(super) enum Octets {
     Edges,
 }
 
-impl Octets {
+impl OctetFilter {
     fn and(self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::All, octets) | (octets, Self::All) => Some(octets),
@@ -61,15 +61,15 @@ impl Octets {
 
 /// The chosen addresses of a range that begins and ends with one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Comb {
+pub(super) struct SteppedRange {
     first: u128,
     last: u128,
-    octets: Octets,
+    octets: OctetFilter,
 }
 
-impl Comb {
+impl SteppedRange {
     /// The chosen ones from `first` to `last`; `None` if there are none. Only IPv4 is chosen from.
-    pub(super) fn new(first: u128, last: u128, octets: Octets) -> Option<Self> {
+    pub(super) fn new(first: u128, last: u128, octets: OctetFilter) -> Option<Self> {
         let first = octets.nth(octets.below(first));
         let last = if octets.has(last) { last } else { octets.nth(octets.below(last).checked_sub(1)?) };
         (first <= last).then_some(Self { first, last, octets })
@@ -84,7 +84,7 @@ impl Comb {
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        self.octets == Octets::All
+        self.octets == OctetFilter::All
     }
 
     /// The index of the last one: the count does not fit for `::/0`.
@@ -125,9 +125,9 @@ impl Comb {
     /// Takes a run of neighbours off the front; the second is what follows, which may go on with a neighbour (.255, .0).
     pub(super) fn split_run(&self) -> (Span, Option<Self>) {
         let end = match self.octets {
-            Octets::All => self.last,
-            Octets::Usable => ((self.first | 255) - 1).min(self.last),
-            Octets::Edges => self.first,
+            OctetFilter::All => self.last,
+            OctetFilter::Usable => ((self.first | 255) - 1).min(self.last),
+            OctetFilter::Edges => self.first,
         };
         let rest = if end < self.last { self.clip(end + 1, self.last) } else { None };
         ((self.first, end), rest)
