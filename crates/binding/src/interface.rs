@@ -7,6 +7,7 @@ use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::interface::{Address, Facts, Gateway, enumerate, names};
 use routepool_proto::ip_block::IpBlock;
+use routepool_proto::ip_number::bits;
 use routepool_proto::scope::Scope;
 
 use crate::failure::Failure;
@@ -182,7 +183,7 @@ fn flags(address: &Address) -> u8 {
 impl From<&IpBlock> for Prefix {
     fn from(block: &IpBlock) -> Self {
         // Blocks of interfaces are prefixes; a range would show its first address alone.
-        let full = if block.is_ipv6() { 128 } else { 32 };
+        let full = bits(block.is_ipv6());
         Self { ip: block.first().to_string(), cidr: block.prefix_len().unwrap_or(full).into() }
     }
 }

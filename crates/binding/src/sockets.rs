@@ -9,12 +9,11 @@ use std::time::Duration;
 use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Either, Either3, Function};
 use napi_derive::napi;
-use routepool_core::Error;
-use routepool_core::pipe::number;
 use routepool_core::pipe::record::parse_endpoint;
 use routepool_core::pipe::{
     Interest, Opened, ReaderChoice, Settings, Sockets as Inner, answer_request, parse_request,
 };
+use routepool_core::{Error, errno};
 
 use crate::failure::Failure;
 use crate::node_waker::NodeWaker;
@@ -356,6 +355,6 @@ impl Sockets {
 fn taken(result: io::Result<usize>) -> i32 {
     match result {
         Ok(bytes) => i32::try_from(bytes).unwrap_or(i32::MAX),
-        Err(error) => -i32::from(number(&error)),
+        Err(error) => -i32::from(errno::number(&error)),
     }
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::Error;
+use crate::lock::lock;
 use crate::waker::Waker;
 
 /// A job on its own thread.
@@ -36,7 +37,7 @@ impl<T: Send + Sync + 'static> Job<T> {
             let call = AssertUnwindSafe(|| work(&|| own.stop.load(Ordering::Relaxed)));
             let panicked = |_| Err(Error::Internal("a thread of routepool has panicked".to_owned()));
             let result = catch_unwind(call).unwrap_or_else(panicked);
-            *own.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(result));
+            *lock(&own.result) = Some(Arc::new(result));
             waker.wake();
         };
         let thread = std::thread::Builder::new().name("routepool-job".to_owned()).spawn(run);
@@ -52,7 +53,7 @@ impl<T: Send + Sync + 'static> Job<T> {
     /// The result, once it is there.
     #[must_use]
     pub fn result(&self) -> Option<Arc<Result<T, Error>>> {
-        self.result.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.result).clone()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod discovery;
 pub mod error;
 pub mod interface;
 pub mod job;
+mod lock;
 pub mod pipe;
 pub mod stun_server;
 pub mod system;

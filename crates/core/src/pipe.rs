@@ -24,7 +24,6 @@ mod table;
 pub use open::{Kind, Settings};
 pub use reader::Totals;
 pub use reader_choice::ReaderChoice;
-pub use receive::number;
 pub use relay::RelayCounters;
 pub use request::{REQUEST, answer_request, parse_request};
 pub use routepool_udp::Interest;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Registry, Token};
@@ -25,6 +25,7 @@ use crate::defaults::{
     WATCH_RETRY_LONGEST,
 };
 use crate::interface::enumerate;
+use crate::lock::lock;
 use crate::waker::Waker;
 
 use clocks::Clock;
@@ -135,7 +136,7 @@ struct State {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -222,7 +223,7 @@ impl Watch {
         let paths = std::mem::take(&mut state.paths);
         state.woken = !changes.is_empty();
         drop(state);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         for change in &changes {
             if let Change::InterfaceRemoved(interface) = change {
                 known.forget(&interface.name);
@@ -234,7 +235,7 @@ impl Watch {
     /// Compares what addresses of a loaded interface leave as with what was known of them, and learns.
     #[must_use]
     pub fn externals(&self, loaded: &crate::discovery::load::Loaded) -> Vec<External> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).compare(loaded)
+        lock(&self.known).compare(loaded)
     }
 
     /// What it has done so far.
@@ -347,7 +348,7 @@ impl Watcher {
         let state = &mut *state;
         let result = monitor.listen(&mut |notice| match notice {
             Notice::Address(notice) if !state.debouncer.on_address(now, &notice) => {
-                state.counters.repeated += 1
+                state.counters.repeated += 1;
             }
             Notice::Address(_) => state.counters.events += 1,
             Notice::Interface => {

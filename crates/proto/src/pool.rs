@@ -19,7 +19,7 @@ pub use local::Local;
 pub use part::Part;
 use segments::{Segment, Segments, Spans};
 
-use crate::ip_block::{number, to_address};
+use crate::ip_number::{number, to_address};
 
 /// One external address of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,11 +1,12 @@
 //! The sources of one run: blocks laid end to end, seen as indices.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::Range;
 
 use siphasher::sip::SipHasher24;
 
 use crate::ip_block::{HostPolicy, IpBlock};
+use crate::ip_number::{bits, number, to_address};
 
 /// Ask only some hosts: a /64 cannot be walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,11 +219,10 @@ impl Targets {
     /// The index for which [`Targets::source`] gives `ip`.
     #[must_use]
     pub fn index_of(&self, ip: IpAddr) -> Option<u32> {
-        let number = match ip {
-            _ if ip.is_ipv6() != self.is_ipv6() => return None,
-            IpAddr::V4(ip) => u128::from(u32::from(ip)),
-            IpAddr::V6(ip) => ip.into(),
-        };
+        if ip.is_ipv6() != self.is_ipv6() {
+            return None;
+        }
+        let number = number(ip);
         for (part, block) in self.parts.iter().zip(&self.blocks) {
             if !block.contains(ip) {
                 continue;
@@ -248,11 +248,7 @@ impl Targets {
     /// them are, for several the first.
     #[must_use]
     pub fn shift(&self, bits: u32) -> u32 {
-        let low = match self.source(0) {
-            Some(IpAddr::V4(ip)) => u32::from(ip),
-            Some(IpAddr::V6(ip)) => u128::from(ip) as u32,
-            None => 0,
-        };
+        let low = self.source(0).map_or(0, |ip| number(ip) as u32);
         low & ((1 << bits) - 1)
     }
 
@@ -267,24 +263,20 @@ impl Targets {
     }
 
     fn address(&self, number: u128) -> IpAddr {
-        if self.is_ipv6() { Ipv6Addr::from(number).into() } else { Ipv4Addr::from(number as u32).into() }
+        to_address(number, self.is_ipv6())
     }
 }
 
 fn plain(block: &IpBlock) -> Result<(u128, Sequence), TargetsError> {
     let first = block.nth(0).ok_or(TargetsError::Empty { block: *block })?;
     let len = block.len();
-    let number = match first {
-        IpAddr::V4(ip) => u128::from(u32::from(ip)),
-        IpAddr::V6(ip) => ip.into(),
-    };
     let gaps = block.hosts() == HostPolicy::No0And255 && !block.is_ipv6();
-    Ok((len, if gaps { Sequence::Block(*block) } else { Sequence::Run(number) }))
+    Ok((len, if gaps { Sequence::Block(*block) } else { Sequence::Run(number(first)) }))
 }
 
 fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Sequence), TargetsError> {
     let wrong = |expected: String| TargetsError::Sample { block: *block, expected };
-    let bits: u8 = if block.is_ipv6() { 128 } else { 32 };
+    let bits = bits(block.is_ipv6());
     let Some(prefix_len) = block.prefix_len() else {
         return Err(wrong("a range has no sub-prefixes; name it as prefixes".into()));
     };
@@ -304,10 +296,7 @@ fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Sequence), TargetsE
     }
     // Network, broadcast and anycast addresses are left out by keeping off the first and the last address of each sub-prefix
     // where that leaves enough.
-    let first = match block.first() {
-        IpAddr::V4(ip) => u128::from(u32::from(ip)),
-        IpAddr::V6(ip) => ip.into(),
-    };
+    let first = number(block.first());
     let keep_off = u128::from(size >= u128::from(sample.hosts) + 2);
     let stride = (size - 2 * keep_off) / u128::from(sample.hosts);
     let prefixes = sample.per_prefix - prefix_len;

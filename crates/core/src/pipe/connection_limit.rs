@@ -1,7 +1,9 @@
 //! A limit to the connections of several listeners together: each takes a place before it accepts, so the system's own queue holds
 //! the others.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
+
+use crate::lock::lock;
 
 /// Places for connections.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ impl ConnectionLimit {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Takes a place; `false` if there is none.

@@ -10,12 +10,13 @@ use routepool_udp::{Interest, Poller, Wake};
 
 use super::open::Settings;
 use super::reader::{Reader, Totals, full, retry_later};
-use super::receive::{Outcome, Receiver, number};
+use super::receive::{Outcome, Receiver};
 use super::record::{Call, ENDPOINT, Event, Out, head};
 use super::ring::Ring;
 use super::socket::{Socket, State};
 use super::table::{Slot, Table};
 use crate::defaults::{ACCEPTS, PIPE_EVENTS};
+use crate::errno;
 use crate::waker::Waker;
 
 /// The key of the descriptor that other threads wake this one with. No socket has it: ages have 12 bits.
@@ -112,7 +113,7 @@ impl Direct {
                 let _ = self.look(slot);
             }
             (Some(error), _) | (None, Err(error)) => {
-                out.error(slot.watched.id, Call::Connect, number(&error));
+                out.error(slot.watched.id, Call::Connect, errno::number(&error));
                 self.leave(slot);
             }
         }
@@ -145,7 +146,7 @@ impl Direct {
                 Ok((stream, peer)) => self.accepted(table, totals, (id, &settings), stream, peer, out),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if retry_later(&error) => {
-                    out.error(id, Call::Accept, number(&error));
+                    out.error(id, Call::Accept, errno::number(&error));
                     if let Some(slot) = table.get_mut(id) {
                         slot.interest.read = false;
                         let _ = self.look(slot);

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -15,12 +15,14 @@ use routepool_udp::Interest;
 use super::connection_limit::ConnectionLimit;
 use super::open::Settings;
 use super::reader::{Reader, Totals, full, retry_later};
-use super::receive::{Outcome, Receiver, number};
+use super::receive::{Outcome, Receiver};
 use super::record::{Call, ENDPOINT, Event, Out};
 use super::ring::Ring;
 use super::socket::{Socket, State};
 use super::table::{Slot, Table, Watched};
 use crate::defaults::{ACCEPTS, PIPE_EVENTS, PIPE_READ, PIPE_RING, UDP_RETRY};
+use crate::errno;
+use crate::lock::lock;
 
 const WAKE: Token = Token(usize::MAX);
 
@@ -60,10 +62,6 @@ enum Command {
     Remove(u32),
     Detach(u32),
     Stop,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Portable {
@@ -424,7 +422,7 @@ impl Thread {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.readable = false,
                 Err(error) if retry_later(&error) => {
                     entry.interest.read = false;
-                    out.error(id, Call::Accept, number(&error));
+                    out.error(id, Call::Accept, errno::number(&error));
                 }
                 // The connection that waited is gone again (accept(2)).
                 Err(_) => {}
@@ -444,7 +442,7 @@ impl Thread {
         let mut bytes = vec![0; 2 * super::record::HEAD * (self.entries.len() + 1)];
         let mut out = Out::new(&mut bytes, 0);
         for id in self.entries.keys() {
-            out.error(*id, Call::Receive, routepool_udp::errno::EIO);
+            out.error(*id, Call::Receive, errno::EIO);
         }
         self.shared.ring.push(out.written());
     }
@@ -470,7 +468,7 @@ fn connected(entry: &mut Entry, out: &mut Out<'_>) {
     let Socket::Stream(stream) = &*socket else { return };
     match stream.take_error().unwrap_or_else(Some) {
         Some(error) => {
-            out.error(id, Call::Connect, number(&error));
+            out.error(id, Call::Connect, errno::number(&error));
             entry.state = State::Open;
             entry.interest = Interest::NONE;
         }
@@ -483,7 +481,7 @@ fn connected(entry: &mut Entry, out: &mut Out<'_>) {
             // Not yet.
             (Err(error), _) if error.kind() == io::ErrorKind::NotConnected => {}
             (Err(error), _) | (_, Err(error)) => {
-                out.error(id, Call::Connect, number(&error));
+                out.error(id, Call::Connect, errno::number(&error));
                 entry.interest = Interest::NONE;
             }
         },

@@ -5,9 +5,10 @@
 //! from one that belongs to somebody else.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use routepool_proto::ip_block::{HostPolicy, IpBlock};
+use routepool_proto::ip_number::{bits, number, to_address};
 
 use crate::Error;
 use crate::system::own_address::unusable;
@@ -47,7 +48,7 @@ impl LocalTable {
             .into_iter()
             .filter(|(ip, _)| ip.is_ipv6() == ipv6)
             .map(|(ip, len)| {
-                let bits = if ipv6 { 128 } else { 32 };
+                let bits = u32::from(bits(ipv6));
                 let host_bits = bits - u32::from(len).min(bits);
                 let hosts = if host_bits == 128 { u128::MAX } else { (1 << host_bits) - 1 };
                 (number(ip) & !hosts, number(ip) | hosts)
@@ -137,21 +138,14 @@ impl LocalTable {
     }
 
     fn address(&self, number: u128) -> IpAddr {
-        if self.ipv6 { Ipv6Addr::from(number).into() } else { Ipv4Addr::from(number as u32).into() }
-    }
-}
-
-fn number(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => u32::from(ip).into(),
-        IpAddr::V6(ip) => ip.into(),
+        to_address(number, self.ipv6)
     }
 }
 
 /// The fewest prefixes that make up a block, in order.
 fn prefixes(block: &IpBlock) -> impl Iterator<Item = String> {
     let ipv6 = block.is_ipv6();
-    let bits: u32 = if ipv6 { 128 } else { 32 };
+    let bits = u32::from(bits(ipv6));
     let (mut next, last) = (Some(number(block.first())), number(block.last()));
     std::iter::from_fn(move || {
         let first = next.filter(|n| *n <= last)?;
@@ -162,9 +156,7 @@ fn prefixes(block: &IpBlock) -> impl Iterator<Item = String> {
             host_bits -= 1;
         }
         next = 1_u128.checked_shl(host_bits).and_then(|size| first.checked_add(size));
-        let ip: IpAddr =
-            if ipv6 { Ipv6Addr::from(first).into() } else { Ipv4Addr::from(first as u32).into() };
-        Some(format!("{ip}/{}", bits - host_bits))
+        Some(format!("{}/{}", to_address(first, ipv6), bits - host_bits))
     })
 }
 

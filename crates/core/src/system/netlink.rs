@@ -8,6 +8,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use routepool_proto::ip_number::bits;
 
 /// Dumps come in messages of up to 32 KiB (the kernel's `NLMSG_GOODSIZE` doubled for large receivers).
 const RECEIVE: usize = 1 << 16;
@@ -134,7 +135,7 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
     })
 }
 
-/// The first four bytes.
+/// The first four bytes: a number in the order of this machine.
 pub(crate) fn number(bytes: &[u8]) -> Option<[u8; 4]> {
     bytes.first_chunk().copied()
 }
@@ -186,7 +187,7 @@ impl RouteHead {
 
     /// Whether it makes more than one address local.
     pub fn is_local_block(self) -> bool {
-        self.is_local() && self.len != if self.is_ipv6() { 128 } else { 32 }
+        self.is_local() && self.len != bits(self.is_ipv6())
     }
 }
 

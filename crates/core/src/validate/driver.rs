@@ -13,7 +13,7 @@ use super::notes;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::preflight::{Preflight, describe, preflight};
-use super::shared::{Outcome, Progress, Shared, lock};
+use super::shared::{Outcome, Progress, Shared};
 use super::summary::Summary;
 use super::sweep_worker::{Embedded, SweepWorker};
 use super::verdict_buffer::{Meter, VerdictBuffer};
@@ -21,6 +21,7 @@ use crate::Error;
 use crate::defaults::{BATCH, EXTERNALS_NAMED, MAX_SWEEP_WORKERS, WORKER_SOURCES};
 use crate::discovery::servers::{Choice, Origin, Resolved};
 use crate::interface;
+use crate::lock::lock;
 use crate::stun_server::{StunServer, StunWorker};
 use crate::waker::Waker;
 

@@ -8,10 +8,11 @@ use routepool_proto::server_addr::is_one_host;
 use super::driver::Driver;
 use super::plan::Plan;
 use super::pool::Pool;
-use super::shared::{Progress, Shared, lock};
+use super::shared::{Progress, Shared};
 use super::summary::Summary;
 use crate::Error;
 use crate::discovery::servers::{Origin, Resolved};
+use crate::lock::lock;
 use crate::waker::Waker;
 
 /// A sweep on its own thread. Dropping it tells the thread to stop and does not wait for it.

@@ -1,7 +1,7 @@
 //! What a run and its threads share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::pool::Pool;
@@ -86,9 +86,4 @@ impl Shared {
             waker.wake();
         }
     }
-}
-
-/// Locks also after a panic elsewhere: what is shared is whole after each assignment.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

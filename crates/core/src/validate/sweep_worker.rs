@@ -9,11 +9,12 @@ use routepool_proto::sweep::{Datagram, Failure, Next, Probe, Sweep, Why};
 use routepool_udp::{Refused, Transmit, errno};
 
 use super::flows::{Flows, Reading};
-use super::shared::{Progress, Shared, lock};
+use super::shared::{Progress, Shared};
 use super::state_file::StateFile;
 use super::verdict_buffer::{Meter, VerdictBuffer};
 use crate::Error;
 use crate::defaults::{BATCH, DROPS_EVERY, IDLE_WAIT, WAKE_AFTER};
+use crate::lock::lock;
 use crate::stun_server::{StunServer, StunWorker};
 use crate::waker::Waker;
 

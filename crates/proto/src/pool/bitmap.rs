@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::stepped_range::Span;
-use crate::ip_block::{IpBlock, number, to_address};
+use crate::ip_block::IpBlock;
+use crate::ip_number::{number, to_address};
 use crate::sweep::Proven;
 use crate::targets::Targets;
 

@@ -8,7 +8,8 @@ use super::bitmap::Bitmap;
 use super::local::Local;
 use super::segments::Segment;
 use super::stepped_range::{OctetFilter, SteppedRange};
-use crate::ip_block::{HostPolicy, IpBlock, number};
+use crate::ip_block::{HostPolicy, IpBlock};
+use crate::ip_number::number;
 use crate::sweep::Proven;
 use crate::targets::Targets;
 
