@@ -58,6 +58,6 @@ export type {
   StunServerConfig as NativeStunConfig,
   SweepOptions as NativeOptions,
   SweepPlan as NativePlan,
-  SweepResult as NativeResult,
+  SweepSummary as NativeSummary,
   UnboundSocket,
 } from '../../index.js';

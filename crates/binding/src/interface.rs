@@ -11,6 +11,7 @@ use routepool_proto::ip_number::bits;
 use routepool_proto::scope::Scope;
 
 use crate::failure::Failure;
+use crate::units::family;
 
 /// A way to other networks.
 #[napi(object, object_from_js = false)]
@@ -109,10 +110,6 @@ pub fn interface_names() -> Either<Vec<String>, Failure> {
 
 pub(crate) fn interfaces() -> Result<Vec<Facts>, Error> {
     enumerate().map_err(|source| Error::System { syscall: "netlink", address: None, source })
-}
-
-pub(crate) fn family(ipv6: bool) -> u32 {
-    if ipv6 { 6 } else { 4 }
 }
 
 impl From<&Facts> for InterfaceFacts {

@@ -18,6 +18,7 @@ use crate::job::stop_with_environment;
 use crate::loaded::LoadedInterface;
 use crate::node_waker::NodeWaker;
 use crate::servers::ResolvedServer;
+use crate::units::duration;
 
 /// What to load, and how.
 #[napi(object, object_to_js = false)]
@@ -46,7 +47,7 @@ pub fn plan_load(options: LoadOptions) -> Either<LoadPlan, Failure> {
 
 fn plan(options: &LoadOptions) -> Result<LoadPlan, Error> {
     let facts = choose(&interfaces()?, options.interface.as_deref())?.clone();
-    let timeout = options.timeout_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+    let timeout = options.timeout_ms.and_then(duration);
     Ok(LoadPlan { facts, timeout: timeout.unwrap_or(DISCOVERY_TIMEOUT) })
 }
 

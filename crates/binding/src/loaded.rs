@@ -6,6 +6,7 @@ use routepool_proto::routes::Route;
 
 use crate::interface::{InterfaceFacts, Prefix};
 use crate::observe::AddressSeen;
+use crate::units::ms;
 
 /// Local addresses that leave as the same external ones.
 #[napi(object, object_from_js = false)]
@@ -59,7 +60,7 @@ impl From<&Loaded> for LoadedInterface {
             ipv4: LoadedFamily::from(&loaded.ipv4),
             ipv6: LoadedFamily::from(&loaded.ipv6),
             link_local: loaded.facts.link_local().iter().map(ToString::to_string).collect(),
-            elapsed_ms: loaded.elapsed.as_secs_f64() * 1_000.0,
+            elapsed_ms: ms(loaded.elapsed),
         }
     }
 }

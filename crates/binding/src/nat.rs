@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::job::stop_with_environment;
 use crate::node_waker::NodeWaker;
 use crate::servers::ResolvedServer;
+use crate::units::duration;
 
 mod report;
 
@@ -70,7 +71,7 @@ impl NatOptions {
         let profile = self.profile.as_deref().map(Profile::from_name).transpose()?.unwrap_or_default();
         let most = match self.lifetime_max_ms {
             None => NAT_LIFETIME,
-            Some(ms) => Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or(Duration::MAX),
+            Some(ms) => duration(ms).unwrap_or(Duration::MAX),
         };
         let portal = self.portal.map(|portal| {
             let wrong =

@@ -1,7 +1,6 @@
 //! What some addresses are seen as.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{Either, Function};
@@ -18,6 +17,7 @@ use crate::failure::Failure;
 use crate::job::stop_with_environment;
 use crate::node_waker::NodeWaker;
 use crate::servers::ResolvedServer;
+use crate::units::{duration, ms};
 
 /// What to ask some addresses for.
 #[napi(object, object_to_js = false)]
@@ -55,7 +55,7 @@ pub fn observe(
 fn start_observe(options: ObserveOptions, servers: Vec<ResolvedServer>) -> Result<Observe, Error> {
     let address =
         |text: &String| text.parse().map_err(|_| Error::Block(format!("'{text}' is not an IP address")));
-    let timeout = options.timeout_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+    let timeout = options.timeout_ms.and_then(duration);
     Ok(Observe {
         sources: options.addresses.iter().map(address).collect::<Result<_, _>>()?,
         servers: servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<_, _>>()?,
@@ -144,7 +144,7 @@ impl From<&Answer> for ServerAnswer {
             server: answer.server as u32,
             external: answer.external.map(|e| e.ip().to_string()),
             external_port: answer.external.map(|e| e.port().into()),
-            round_trip_ms: answer.round_trip.map(|d| d.as_secs_f64() * 1_000.0),
+            round_trip_ms: answer.round_trip.map(ms),
             attempts: answer.attempts.into(),
             errno: answer.errno.map(|n| -i32::from(errno::node_number(n))),
             error_code: answer.error_code.map(u32::from),

@@ -8,11 +8,12 @@ use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::validate::{Plan, Run};
 
-use crate::convert::SweepOptions;
 use crate::failure::Failure;
 use crate::node_waker::NodeWaker;
 use crate::servers::{ResolvedServer, ServerTarget};
 use crate::sweep::Sweep;
+use crate::sweep::options::SweepOptions;
+use crate::units::family;
 
 /// Parses and checks everything that needs no network: blocks, ownership, servers, numbers, state file. Nothing is sent.
 #[napi(catch_unwind)]
@@ -62,7 +63,7 @@ impl SweepPlan {
         let servers = plan.servers().iter().map(ServerTarget::from);
         Some(PlanFacts {
             blocks: targets.blocks().iter().map(ToString::to_string).collect(),
-            family: if targets.is_ipv6() { 6 } else { 4 },
+            family: family(targets.is_ipv6()),
             sources: targets.len(),
             hosts: targets.blocks().iter().map(|b| b.hosts().to_string()).collect(),
             server_origin: plan.origin().as_str().to_owned(),

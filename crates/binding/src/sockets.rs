@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Either, Either3, Function};
@@ -17,6 +16,7 @@ use routepool_core::{Error, errno};
 
 use crate::failure::Failure;
 use crate::node_waker::NodeWaker;
+use crate::units::duration;
 
 /// Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
 /// there is. `waker` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
@@ -283,7 +283,7 @@ impl Sockets {
     /// Switches `SO_KEEPALIVE`; as `setNoDelay`.
     #[napi(catch_unwind)]
     pub fn set_keep_alive(&self, id: u32, on: bool, after_ms: f64) {
-        let after = Duration::try_from_secs_f64(after_ms / 1_000.0).ok().filter(|after| !after.is_zero());
+        let after = duration(after_ms).filter(|after| !after.is_zero());
         let _ = self.inner.borrow().set_keep_alive(id, on, after);
     }
 

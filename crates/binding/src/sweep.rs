@@ -7,9 +7,15 @@ use napi::bindgen_prelude::{BufferSlice, Either};
 use napi_derive::napi;
 use routepool_core::validate::Run;
 
-use crate::convert::{SweepProgress, SweepResult};
 use crate::failure::Failure;
 use crate::pool::ProvenPool;
+
+pub(crate) mod options;
+mod progress;
+mod summary;
+
+use progress::SweepProgress;
+use summary::SweepSummary;
 
 /// A sweep on its own thread.
 #[napi]
@@ -60,9 +66,9 @@ impl Sweep {
 
     /// What was found, once the sweep is over; all its records can be drained by then.
     #[napi(catch_unwind)]
-    pub fn result(&self) -> Option<Either<SweepResult, Failure>> {
+    pub fn result(&self) -> Option<Either<SweepSummary, Failure>> {
         self.run.result().map(|result| match result {
-            Ok(summary) => Either::A(SweepResult::from(&*summary)),
+            Ok(summary) => Either::A(SweepSummary::from(&*summary)),
             Err(error) => Either::B(Failure::from(&*error)),
         })
     }

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{Either, Function};
@@ -13,9 +12,10 @@ use routepool_proto::scope::scope;
 use routepool_proto::watch::{Change, DefaultRoute, InterfaceId};
 
 use crate::failure::Failure;
-use crate::interface::{Prefix, family};
+use crate::interface::Prefix;
 use crate::load::InterfaceLoad;
 use crate::node_waker::NodeWaker;
+use crate::units::{duration, family, ms};
 
 /// Where traffic goes that no other route takes.
 #[napi(object, object_from_js = false)]
@@ -115,7 +115,7 @@ pub fn start_watch(
     waker: Function<'_, (), ()>,
 ) -> napi::Result<Either<InterfaceWatch, Failure>> {
     let waker = NodeWaker::new(waker)?;
-    let every = every_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+    let every = every_ms.and_then(duration);
     Ok(match Watch::start(Arc::new(waker), Options { every }) {
         Ok(watch) => {
             let watch = Arc::new(watch);
@@ -227,11 +227,9 @@ impl From<&Change> for ChangeFacts {
                 now: now.as_ref().map(DefaultWay::from),
                 ..Self::default()
             },
-            Change::Resumed { slept } => Self {
-                kind: "resumed".to_owned(),
-                slept_ms: Some(slept.as_secs_f64() * 1_000.0),
-                ..Self::default()
-            },
+            Change::Resumed { slept } => {
+                Self { kind: "resumed".to_owned(), slept_ms: Some(ms(*slept)), ..Self::default() }
+            }
             // Kinds that a later version of the engine may know.
             _ => Self::default(),
         }

@@ -19,7 +19,7 @@ mod sweep_identity;
 mod sweep_worker;
 mod verdict_buffer;
 
-pub use plan::{Plan, Request};
+pub use plan::{Plan, Request, backend_of};
 pub use pool::Pool;
 pub use routepool_udp::Backend;
 pub use run::Run;

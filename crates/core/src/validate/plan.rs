@@ -46,6 +46,21 @@ pub struct Request {
     pub backend: Option<Backend>,
 }
 
+/// The way to send that the option `sockets` names: `one` socket for all sources, or one `per-source`.
+///
+/// # Errors
+/// [`Error::Option`] for another name.
+pub fn backend_of(sockets: &str) -> Result<Backend, Error> {
+    match sockets {
+        "one" => Ok(Backend::one_socket()),
+        "per-source" => Ok(Backend::PerSource),
+        other => Err(Error::option_error(
+            "sockets",
+            format!("expected 'one' or 'per-source' for `sockets` but received '{other}'"),
+        )),
+    }
+}
+
 /// A checked request. Nothing has been sent yet.
 #[derive(Debug)]
 pub struct Plan {

@@ -374,7 +374,7 @@ fn hostile_answers_end_it_as_well_as_any() {
                         }
                     }
                     Command::ConnectedProbe { to, .. } if random.random_ratio(1, 4) => {
-                        classifier.on_refused(to)
+                        classifier.on_refused(to);
                     }
                     Command::ConnectedProbe { .. } => {}
                     Command::Send { probe, .. } if random.random_ratio(1, 60) => {
