@@ -799,6 +799,21 @@ export interface ObserveOptions {
  */
 export declare function openSockets(reader: string, waker: () => void): Sockets | Failure
 
+/** The bounds of all options that the engine takes. */
+export declare function optionBounds(): Array<OptionBounds>
+
+/** The numbers that an option may have. */
+export interface OptionBounds {
+  /** The option, as users write it. */
+  option: string
+  /** The least. */
+  min: number
+  /** The most. */
+  max: number
+  /** Whether only integers are taken. */
+  integer: boolean
+}
+
 /** The addresses of an interface, packed: one object for each would cost more than all the rest. */
 export interface PackedAddresses {
   /** The addresses, each followed by a line feed. */

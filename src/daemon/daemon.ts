@@ -7,7 +7,8 @@ import { RoutePoolError } from '../errors/errors.ts';
 import { FAMILIES } from '../address/family.ts';
 import { listInterfaces, type InterfaceFacts } from '../interface/facts.ts';
 import { Interface } from '../interface/interface.ts';
-import { asCaller, checkChoice, checkListener, checkNumber, wrong } from '../options/check.ts';
+import { requireBounded } from '../native/option-bounds.ts';
+import { asCaller, checkChoice, checkListener, wrong } from '../options/check.ts';
 import type { Endpoint } from '../address/endpoint.ts';
 import { iterate } from '../pipe/messages/message-iterator.ts';
 import { MessageQueue } from '../pipe/messages/message-queue.ts';
@@ -205,7 +206,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
         throw new RoutePoolError('ERR_ROUTEPOOL_CLOSED', 'this daemon is closed: make another one');
       return [
         checkChoice('protocol', protocol, [TCP, UDP]) ?? wrong('protocol', "TCP ('tcp') or UDP ('udp')", protocol),
-        checkNumber('port', port, 0, 65_535, true) ?? wrong('port', 'an integer from 0 to 65535', port),
+        requireBounded('port', port),
         readListenTargets(where),
         checkListenOptions(options),
       ] as const;

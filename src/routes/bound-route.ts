@@ -1,7 +1,8 @@
 /** A route with the address and port that a socket is bound to. */
+import { checkBounded } from '../native/option-bounds.ts';
 import { inspect } from 'node:util';
 import { isIP } from '../address/is-ip.ts';
-import { asCaller, checkChoice, checkNames, checkNumber, wrong } from '../options/check.ts';
+import { asCaller, checkChoice, checkNames, wrong } from '../options/check.ts';
 import { defineLocalSide } from '../pipe/local-side.ts';
 import type { Route } from './route.ts';
 
@@ -28,7 +29,7 @@ export function checkBindOptions(
     const ip = given['ip'];
     if (ip !== undefined && (typeof ip !== 'string' || isIP(ip) === 0)) wrong('ip', 'an IP address', ip);
     return {
-      port: checkNumber('port', given['port'], 0, 65_535, true) ?? 0,
+      port: checkBounded('port', given['port']) ?? 0,
       ip: ip as string | undefined,
       interfaceBinding:
         checkChoice('interfaceBinding', given['interfaceBinding'], ['strict', 'best-effort']) ?? 'strict',

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
+use routepool_core::option_bounds::PORT;
 use routepool_core::system::bind::{self, BindRequest};
 
 use crate::failure::Failure;
@@ -58,10 +59,7 @@ pub fn check_bind(options: BindOptions) -> Either<BoundAddress, Failure> {
 fn local_of(options: &BindOptions) -> Result<SocketAddr, Error> {
     let ip: IpAddr =
         options.ip.parse().map_err(|_| Error::Block(format!("'{}' is not an IP address", options.ip)))?;
-    let port = u16::try_from(options.port).map_err(|_| Error::Option {
-        option: "port",
-        message: format!("expected an integer from 0 to 65535 for `port` but received {}", options.port),
-    })?;
+    let port = PORT.check(options.port.into())? as u16;
     Ok(match ip {
         IpAddr::V4(_) => SocketAddr::new(ip, port),
         IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, options.scope_id.unwrap_or(0)).into(),

@@ -17,6 +17,7 @@ mod loaded;
 mod nat;
 mod node_waker;
 mod observe;
+mod option_bounds;
 mod plan;
 mod pool;
 mod servers;

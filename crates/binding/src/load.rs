@@ -11,6 +11,7 @@ use routepool_core::defaults::DISCOVERY_TIMEOUT;
 use routepool_core::discovery::load::{Load, Loaded, choose};
 use routepool_core::interface::Facts;
 use routepool_core::job::Job;
+use routepool_core::option_bounds::TIMEOUT_MS;
 
 use crate::failure::Failure;
 use crate::interface::{InterfaceFacts, interfaces};
@@ -47,7 +48,7 @@ pub fn plan_load(options: LoadOptions) -> Either<LoadPlan, Failure> {
 
 fn plan(options: &LoadOptions) -> Result<LoadPlan, Error> {
     let facts = choose(&interfaces()?, options.interface.as_deref())?.clone();
-    let timeout = options.timeout_ms.and_then(duration);
+    let timeout = options.timeout_ms.map(|ms| TIMEOUT_MS.check(ms)).transpose()?.and_then(duration);
     Ok(LoadPlan { facts, timeout: timeout.unwrap_or(DISCOVERY_TIMEOUT) })
 }
 

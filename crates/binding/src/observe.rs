@@ -11,6 +11,7 @@ use routepool_core::discovery::discover::Seen;
 use routepool_core::discovery::load::Observe;
 use routepool_core::errno;
 use routepool_core::job::Job;
+use routepool_core::option_bounds::TIMEOUT_MS;
 use routepool_proto::discovery::{Answer, Observation as Observed};
 
 use crate::failure::Failure;
@@ -55,7 +56,7 @@ pub fn observe(
 fn start_observe(options: ObserveOptions, servers: Vec<ResolvedServer>) -> Result<Observe, Error> {
     let address =
         |text: &String| text.parse().map_err(|_| Error::Block(format!("'{text}' is not an IP address")));
-    let timeout = options.timeout_ms.and_then(duration);
+    let timeout = options.timeout_ms.map(|ms| TIMEOUT_MS.check(ms)).transpose()?.and_then(duration);
     Ok(Observe {
         sources: options.addresses.iter().map(address).collect::<Result<_, _>>()?,
         servers: servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<_, _>>()?,

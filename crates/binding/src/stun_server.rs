@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use routepool_core::Error;
+use routepool_core::option_bounds::{OTHER_PORT, PORT};
 use routepool_core::stun_server::{Config, StunServer as Inner};
 use routepool_core::system::own_address::read_address;
 use routepool_proto::ip_block::IpBlock;
@@ -65,18 +66,15 @@ fn blocks(option: &'static str, texts: &[String]) -> Result<Vec<IpBlock>, Error>
     texts.iter().map(parse).collect()
 }
 
-fn port(option: &'static str, number: u32) -> Result<u16, Error> {
-    u16::try_from(number).map_err(|_| wrong(option, "an integer from 0 to 65535", &number.to_string()))
-}
-
 impl StunServerConfig {
     fn into_config(self) -> Result<Config, Error> {
         let usual = Config::default();
+        let other_port = self.other_port.map(|port| OTHER_PORT.check(port.into())).transpose()?;
         Ok(Config {
             addresses: addresses("address", &self.addresses)?,
             advertise: addresses("advertise", &self.advertise.unwrap_or_default())?,
-            port: port("port", self.port)?,
-            other_port: self.other_port.map(|number| port("otherPort", number)).transpose()?,
+            port: PORT.check(self.port.into())? as u16,
+            other_port: other_port.map(|port| port as u16),
             tcp: self.tcp.unwrap_or(usual.tcp),
             allow: blocks("allow", &self.allow.unwrap_or_default())?,
             rate_per_prefix: self

@@ -12,11 +12,12 @@ use routepool_proto::nat::{
 
 use crate::Error;
 use crate::defaults::{
-    NAT_ANSWER_WITHIN, NAT_DOUBT, NAT_FIRST_GAPS, NAT_GAPS, NAT_GIVE_UP, NAT_LEAST_ASKED, NAT_MOST_LIFETIME,
-    NAT_PATIENCE, NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_LEAST_ASKED, NAT_PATIENT_PATIENCE,
-    NAT_SOCKETS, NEXT_SERVER_AFTER,
+    NAT_ANSWER_WITHIN, NAT_DOUBT, NAT_FIRST_GAPS, NAT_GAPS, NAT_GIVE_UP, NAT_LEAST_ASKED, NAT_PATIENCE,
+    NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_LEAST_ASKED, NAT_PATIENT_PATIENCE, NAT_SOCKETS,
+    NEXT_SERVER_AFTER,
 };
 use crate::discovery::servers::Resolved;
+use crate::option_bounds;
 use crate::system::bind::InterfaceBinding;
 use crate::system::local_table::LocalTable;
 use crate::system::own_address::unusable;
@@ -170,9 +171,9 @@ impl Classify {
             let one = IpBlock::from_range(*local, *local).map_err(|e| Error::Block(e.to_string()))?;
             LocalTable::read(local.is_ipv6()).map_err(system)?.check(&one)?;
         }
-        if self.lifetime.is_some_and(|most| most < Duration::from_secs(1) || most > NAT_MOST_LIFETIME) {
-            let message = "expected from 1000 to 3600000 (one hour) for `lifetimeMaxMs`";
-            return Err(Error::option_error("lifetimeMaxMs", message));
+        if let Some(most) = self.lifetime {
+            // Whole milliseconds are all that anybody asks for.
+            option_bounds::LIFETIME_MAX_MS.check((most.as_secs_f64() * 1_000.0).round())?;
         }
         Ok(())
     }

@@ -55,9 +55,6 @@ pub const PREFLIGHT_SENDS: [Duration; 4] =
 /// How long the servers are given to answer the first probe. Above the last of the sends by one slow round trip.
 pub const PREFLIGHT_WAIT: Duration = Duration::from_millis(1_500);
 
-/// Largest time-out a user may ask for.
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(600);
-
 /// External addresses that a summary names.
 pub const EXTERNALS_NAMED: usize = 10;
 
@@ -74,9 +71,6 @@ pub const WORKER_SOURCES: u32 = 4_096;
 /// Bytes of receive buffer that the kernel is asked for. Some 2,700 small datagrams as Linux counts them (1,536 bytes each):
 /// above the largest window. Other tools ask for 7 MiB, which gains nothing here.
 pub const RECEIVE_BUFFER: usize = 4 << 20;
-
-/// Largest receive buffer that may be asked for.
-pub const MAX_RECEIVE_BUFFER: usize = 1 << 30;
 
 /// When a request for an external address is sent again: RTO 500 ms, doubled each time (RFC 8489, section 6.2.1), cut short
 /// after four since a person is waiting.
@@ -130,9 +124,6 @@ pub const RELAY_BUFFER: usize = 64 << 10;
 /// Bytes received of a request at most. Requests with PADDING are to be longer than a usual MTU, up to jumbo frames; 64 of
 /// these for each socket.
 pub const STUN_DATAGRAM: usize = 9_216;
-
-/// Threads of a server at most.
-pub const MAX_STUN_WORKERS: usize = 64;
 
 /// How often a busy server looks at its idle sockets: after so many batches of 64. Far below a millisecond at full speed.
 pub const POLL_EVERY: u32 = 8;

@@ -12,6 +12,7 @@ pub mod error;
 pub mod interface;
 pub mod job;
 mod lock;
+pub mod option_bounds;
 pub mod pipe;
 pub mod stun_server;
 pub mod system;

@@ -26,6 +26,7 @@ use crate::defaults::{
 };
 use crate::interface::enumerate;
 use crate::lock::lock;
+use crate::option_bounds::POLL_MS;
 use crate::waker::Waker;
 
 use clocks::Clock;
@@ -148,8 +149,11 @@ impl Watch {
     /// Begins to watch: changes from now on are told. `waker` is called from the thread, once until the next [`Watch::drain`].
     ///
     /// # Errors
-    /// What the system says when it does not tell its interfaces at all.
+    /// [`Error::Option`] for an interval out of bounds; what the system says when it does not tell its interfaces at all.
     pub fn start(waker: Arc<dyn Waker>, options: Options) -> Result<Self, Error> {
+        if let Some(every) = options.every {
+            POLL_MS.check(every.as_secs_f64() * 1_000.0)?;
+        }
         Self::start_with(waker, options, System::default())
     }
 

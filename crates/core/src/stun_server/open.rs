@@ -14,7 +14,8 @@ use super::stun_worker::StunWorker;
 use super::tcp::Listener;
 use super::{Config, Endpoint};
 use crate::Error;
-use crate::defaults::{BATCH, MAX_STUN_WORKERS, PORT_ATTEMPTS, STUN_DATAGRAM};
+use crate::defaults::{BATCH, PORT_ATTEMPTS, STUN_DATAGRAM};
+use crate::option_bounds;
 use crate::system::local_table::LocalTable;
 use crate::system::own_address::unusable;
 
@@ -134,22 +135,17 @@ impl Plan {
         if paired && *port == u16::MAX && other_port.is_none() {
             return wrong("otherPort", "expected a port for `otherPort`: there is none after 65535".into());
         }
-        if !(1..=MAX_STUN_WORKERS).contains(workers) {
-            let message = format!(
-                "expected an integer from 1 to {MAX_STUN_WORKERS} for `workers` but received {workers}"
-            );
-            return wrong("workers", message);
-        }
+        option_bounds::WORKERS.check(*workers as f64)?;
         if *workers > 1 && Backend::best() != Backend::Batched {
             let message = format!(
                 "expected 1 for `workers` but received {workers}: sharing a port among threads is offered on Linux only"
             );
             return wrong("workers", message);
         }
-        if let Some(rate) = config.rate_per_prefix.filter(|rate| rate.is_nan() || *rate <= 0.0) {
-            let message = format!("expected a number above 0 for `ratePerPrefix` but received {rate}");
-            return wrong("ratePerPrefix", message);
+        if let Some(rate) = config.rate_per_prefix {
+            option_bounds::RATE_PER_PREFIX.check(rate)?;
         }
+        option_bounds::RECEIVE_BUFFER.check(config.receive_buffer as f64)?;
         Ok(Self {
             families,
             port: *port,

@@ -12,9 +12,10 @@ use routepool_udp::Backend;
 use super::state_file::StateFile;
 use super::sweep_identity::SweepIdentity;
 use crate::Error;
-use crate::defaults::{MAX_RECEIVE_BUFFER, MAX_TIMEOUT, PUBLIC_RATE, RECEIVE_BUFFER};
+use crate::defaults::{PUBLIC_RATE, RECEIVE_BUFFER};
 use crate::discovery::servers::{self, Choice, Origin};
 use crate::interface::{self, Kind};
+use crate::option_bounds;
 use crate::system::local_table::LocalTable;
 
 /// What a user asks for.
@@ -209,31 +210,26 @@ fn loopback_is_up() -> Result<(), Error> {
 }
 
 fn check_numbers(request: &Request) -> Result<(), Error> {
-    let wrong = |option, expected: &str, got: String| {
-        Err(Error::option_error(option, format!("expected {expected} for `{option}` but received {got}")))
-    };
-    if let Some(rate) = request.rate
-        && !(rate.is_finite() && (0.01..=1e8).contains(&rate))
-    {
-        return wrong("ratePerSecond", "a number from 0.01 to 100,000,000", rate.to_string());
+    if let Some(rate) = request.rate {
+        option_bounds::RATE_PER_SECOND.check(rate)?;
     }
-    if let Some(passes) = request.passes
-        && !(1..=bounds::MAX_PASSES).contains(&passes)
-    {
-        return wrong("passes", &format!("an integer from 1 to {}", bounds::MAX_PASSES), passes.to_string());
+    if let Some(passes) = request.passes {
+        option_bounds::PASSES.check(passes.into())?;
     }
-    if let Some(timeout) = request.timeout
-        && (timeout < Duration::from_millis(1) || timeout > MAX_TIMEOUT)
-    {
-        return wrong("timeoutMs", "1 to 600,000 milliseconds", format!("{}", timeout.as_millis()));
+    if let Some(timeout) = request.timeout {
+        option_bounds::TIMEOUT_MS.check(timeout.as_secs_f64() * 1_000.0)?;
     }
-    if let Some(bytes) = request.receive_buffer
-        && !(1_024..=MAX_RECEIVE_BUFFER).contains(&bytes)
-    {
-        return wrong("receiveBuffer", "1,024 to 1,073,741,824 bytes", bytes.to_string());
+    if let Some(bytes) = request.receive_buffer {
+        option_bounds::RECEIVE_BUFFER.check(bytes as f64)?;
+    }
+    if let Some(sample) = request.sample {
+        option_bounds::SAMPLE_PER_PREFIX.check(sample.per_prefix.into())?;
+        option_bounds::SAMPLE_HOSTS.check(sample.hosts.into())?;
     }
     if let Some(name) = request.interface.as_ref().filter(|name| !is_interface_name(name)) {
-        return wrong("interface", "the name of a network interface", format!("'{name}'"));
+        let message =
+            format!("expected the name of a network interface for `interface` but received '{name}'");
+        return Err(Error::option_error("interface", message));
     }
     Ok(())
 }
@@ -278,7 +274,7 @@ mod tests {
                 Request { timeout: Some(Duration::ZERO), ..loopback() },
                 "ERR_ROUTEPOOL_OPTION",
                 "timeoutMs",
-                "600,000",
+                "600000",
             ),
             (
                 Request { interface: Some("a/b".into()), ..loopback() },
