@@ -57,7 +57,7 @@ export declare class ConnectAttempts {
 
 /** A load under way. */
 export declare class InterfaceLoad {
-  /** Ends it soon. Twice is fine. */
+  /** Ends it soon. Idempotent. */
   stop(): void
   /** What was found, once it is over. */
   result(): LoadedInterface | Failure | null
@@ -73,7 +73,7 @@ export declare class InterfaceWatch {
   counters(): WatchCounters
   /** Why it has ended by itself, if it has. */
   failed(): Failure | null
-  /** Ends it. Twice is fine. */
+  /** Ends it. Idempotent. */
   stop(): void
 }
 
@@ -90,7 +90,7 @@ export declare class LoadPlan {
 
 /** A classification under way. */
 export declare class NatJob {
-  /** Ends it soon, with what is known. Twice is fine. */
+  /** Ends it soon, with what is known. Idempotent. */
   stop(): void
   /** What was found, once it is over. */
   result(): NatReport | Failure | null
@@ -108,7 +108,7 @@ export declare class NatRules {
 
 /** Addresses being asked for. */
 export declare class Observation {
-  /** Ends it soon. Twice is fine. */
+  /** Ends it soon. Idempotent. */
   stop(): void
   /** What was seen, once it is over. */
   result(): Array<AddressSeen> | Failure | null
@@ -174,7 +174,7 @@ export declare class StunServer {
   endpoints(): Array<StunEndpoint>
   /** The receive buffer that the kernel granted each socket, in bytes. */
   receiveBuffer(): number
-  /** Stops it. Twice is fine. */
+  /** Stops it. Idempotent. */
   stop(): void
   /** What it has done so far. */
   counters(): StunServerCounters
@@ -189,7 +189,7 @@ export declare class Sweep {
   drain(out: Buffer): number
   /** From now on verdicts are counted and not kept. */
   discard(): void
-  /** Ends the sweep with what it has found so far. Twice is fine. */
+  /** Ends the sweep with what it has found so far. Idempotent. */
   stop(): void
   /** Figures of now. */
   progress(): SweepProgress
@@ -300,10 +300,10 @@ export interface ChangeFacts {
   scope?: string
   /** Name of the interface before. */
   previousName?: string
-  /** The default way before. */
-  previous?: DefaultWay
-  /** The default way now. */
-  now?: DefaultWay
+  /** The default route before. */
+  previous?: DefaultRouteFacts
+  /** The default route now. */
+  now?: DefaultRouteFacts
   /** For how long the machine was asleep. */
   sleptMs?: number
 }
@@ -318,7 +318,7 @@ export declare function chooseServers(named: Array<string>): ServerChoice | Fail
 export declare function classifyNat(options: NatOptions, servers: Array<ResolvedServer>, waker: () => void): NatJob | Failure
 
 /** Where traffic goes that no other route takes. */
-export interface DefaultWay {
+export interface DefaultRouteFacts {
   /** The interface. */
   interface: string
   /** The router. */
@@ -1032,7 +1032,7 @@ export interface SimulationOptions {
   seed: bigint
 }
 
-/** Closes a socket, or resets its connection. Twice is fine. */
+/** Closes a socket, or resets its connection. Idempotent. */
 export declare function socketClose(table: number, id: number, reset: boolean): void
 
 /** Copies whole records of a table into `out`, from `at` on. Gives where they end; the highest bit says that there is more. */

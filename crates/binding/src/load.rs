@@ -111,7 +111,7 @@ pub struct InterfaceLoad {
 
 #[napi]
 impl InterfaceLoad {
-    /// Ends it soon. Twice is fine.
+    /// Ends it soon. Idempotent.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.job.stop();

@@ -73,7 +73,7 @@ impl From<&Family> for LoadedFamily {
             seen: family.observations.iter().map(AddressSeen::from).collect(),
             ignored: ignored.garbage + ignored.forged + ignored.misdirected + ignored.duplicates,
             interface_bind_error: family.binding.refusal().map(str::to_owned),
-            no_route_reason: family.why_none.clone(),
+            no_route_reason: family.no_route_reason.clone(),
         }
     }
 }

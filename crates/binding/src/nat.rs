@@ -132,7 +132,7 @@ pub struct NatJob {
 
 #[napi]
 impl NatJob {
-    /// Ends it soon, with what is known. Twice is fine.
+    /// Ends it soon, with what is known. Idempotent.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.job.stop();

@@ -74,7 +74,7 @@ pub struct Observation {
 
 #[napi]
 impl Observation {
-    /// Ends it soon. Twice is fine.
+    /// Ends it soon. Idempotent.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.job.stop();

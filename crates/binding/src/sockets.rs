@@ -170,7 +170,7 @@ fn answer(request: &mut [u8], opened: Result<Opened, Error>) -> Either3<u32, Unb
     }
 }
 
-/// Closes a socket, or resets its connection. Twice is fine.
+/// Closes a socket, or resets its connection. Idempotent.
 #[napi(catch_unwind)]
 pub fn socket_close(table: u32, id: u32, reset: bool) {
     with(table, |inner| inner.close(id, reset));

@@ -153,7 +153,7 @@ impl StunServer {
         self.inner.receive_buffer() as f64
     }
 
-    /// Stops it. Twice is fine.
+    /// Stops it. Idempotent.
     #[napi(catch_unwind)]
     pub fn stop(&mut self) {
         self.inner.stop();

@@ -52,7 +52,7 @@ impl Sweep {
         self.run.discard();
     }
 
-    /// Ends the sweep with what it has found so far. Twice is fine.
+    /// Ends the sweep with what it has found so far. Idempotent.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.run.stop();

@@ -19,7 +19,7 @@ use crate::units::{duration, family, ms};
 
 /// Where traffic goes that no other route takes.
 #[napi(object, object_from_js = false)]
-pub struct DefaultWay {
+pub struct DefaultRouteFacts {
     /// The interface.
     pub interface: String,
     /// The router.
@@ -46,10 +46,10 @@ pub struct ChangeFacts {
     pub scope: Option<String>,
     /// Name of the interface before.
     pub previous_name: Option<String>,
-    /// The default way before.
-    pub previous: Option<DefaultWay>,
-    /// The default way now.
-    pub now: Option<DefaultWay>,
+    /// The default route before.
+    pub previous: Option<DefaultRouteFacts>,
+    /// The default route now.
+    pub now: Option<DefaultRouteFacts>,
     /// For how long the machine was asleep.
     pub slept_ms: Option<f64>,
 }
@@ -160,7 +160,7 @@ impl InterfaceWatch {
         self.watch.failed().map(|error| Failure::from(&*error))
     }
 
-    /// Ends it. Twice is fine.
+    /// Ends it. Idempotent.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.watch.stop();
@@ -196,7 +196,7 @@ impl From<&External> for ExternalFacts {
     }
 }
 
-impl From<&DefaultRoute> for DefaultWay {
+impl From<&DefaultRoute> for DefaultRouteFacts {
     fn from(route: &DefaultRoute) -> Self {
         Self { interface: route.interface.name.clone(), gateway: route.gateway.map(|ip| ip.to_string()) }
     }
@@ -223,8 +223,8 @@ impl From<&Change> for ChangeFacts {
             Change::DefaultChanged { ipv6, previous, now } => Self {
                 kind: "default-changed".to_owned(),
                 family: Some(family(*ipv6)),
-                previous: previous.as_ref().map(DefaultWay::from),
-                now: now.as_ref().map(DefaultWay::from),
+                previous: previous.as_ref().map(DefaultRouteFacts::from),
+                now: now.as_ref().map(DefaultRouteFacts::from),
                 ..Self::default()
             },
             Change::Resumed { slept } => {

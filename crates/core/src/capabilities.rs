@@ -104,11 +104,11 @@ fn interface_binding() -> io::Result<String> {
 }
 
 fn change_events() -> io::Result<String> {
-    watch::can_be_told().map(|()| "the system tells of changes by netlink".to_owned())
+    watch::reports_changes().map(|()| "the system tells of changes by netlink".to_owned())
 }
 
 fn sleep_detection() -> io::Result<String> {
-    if watch::can_notice_sleep() {
+    if watch::detects_sleep() {
         Ok("one clock stops while the machine sleeps and another does not".to_owned())
     } else {
         Err(io::ErrorKind::Unsupported.into())

@@ -45,7 +45,7 @@ impl<T: Send + Sync + 'static> Job<T> {
         Ok(job)
     }
 
-    /// Ends it soon, with what it has found. Twice is fine.
+    /// Ends it soon, with what it has found. Idempotent.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }

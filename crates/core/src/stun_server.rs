@@ -126,7 +126,7 @@ impl StunServer {
         self.published.iter().fold(Counters::default(), |sum, one| sum + one.read())
     }
 
-    /// Stops it: the threads end, within 20 ms, and the sockets are closed. Twice is fine.
+    /// Stops it: the threads end, within 20 ms, and the sockets are closed. Idempotent.
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.stop_tcp.notify_one();

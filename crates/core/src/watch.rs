@@ -31,7 +31,7 @@ use crate::waker::Waker;
 
 use clocks::Clock;
 pub use externals::External;
-use externals::Known;
+use externals::KnownExternals;
 use route_monitor::{Notice, REPORTS_CHANGES, RouteMonitor};
 use snapshot::snapshot;
 
@@ -39,14 +39,14 @@ use snapshot::snapshot;
 ///
 /// # Errors
 /// Why not.
-pub fn can_be_told() -> io::Result<()> {
+pub fn reports_changes() -> io::Result<()> {
     let poll = Poll::new()?;
     route_monitor::open(poll.registry(), SYSTEM).map(drop)
 }
 
 /// Whether the clocks tell that the machine was asleep.
 #[must_use]
-pub fn can_notice_sleep() -> bool {
+pub fn detects_sleep() -> bool {
     Clock::default().read().is_some()
 }
 
@@ -110,7 +110,7 @@ pub struct Drained {
 /// A watch on a thread of its own.
 pub struct Watch {
     shared: Arc<Shared>,
-    known: Mutex<Known>,
+    known: Mutex<KnownExternals>,
 }
 
 impl fmt::Debug for Watch {
@@ -254,7 +254,7 @@ impl Watch {
         self.shared.lock().failed.clone()
     }
 
-    /// Ends it. Twice is fine.
+    /// Ends it. Idempotent.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         // Where the thread cannot be woken it has ended.
@@ -327,7 +327,7 @@ impl Watcher {
             self.listen();
             self.connect_again();
             self.scan();
-            self.tell();
+            self.announce();
         }
         Ok(())
     }
@@ -421,7 +421,7 @@ impl Watcher {
         }
     }
 
-    fn tell(&self) {
+    fn announce(&self) {
         let mut state = self.shared.lock();
         if state.queue.is_empty() {
             state.queue = state.debouncer.take().into();

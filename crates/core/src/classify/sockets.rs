@@ -82,7 +82,7 @@ impl<'a> Sockets<'a> {
             }
             for event in &events {
                 match event.token().0.checked_sub(KNOCKERS) {
-                    Some(number) => self.heed(classifier, number),
+                    Some(number) => self.read_refusal(classifier, number),
                     None => self.receive(classifier, event.token().0, began),
                 }
             }
@@ -133,7 +133,7 @@ impl<'a> Sockets<'a> {
         Ok(at)
     }
 
-    fn heed(&mut self, classifier: &mut Classifier, at: usize) {
+    fn read_refusal(&mut self, classifier: &mut Classifier, at: usize) {
         let Some((to, socket)) = self.connected.get(at) else { return };
         let mut buffer = [0; DATAGRAM];
         loop {

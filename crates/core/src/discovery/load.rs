@@ -65,7 +65,7 @@ pub struct Family {
     /// How the socket was bound to the interface.
     pub binding: InterfaceBinding,
     /// Why there is no route with an external address, in words; `None` if there is one.
-    pub why_none: Option<String>,
+    pub no_route_reason: Option<String>,
 }
 
 /// A loaded interface.
@@ -128,17 +128,17 @@ impl Load {
         };
         let conclusions: HashMap<_, _> = seen.observations.iter().map(|o| (o.source, o.conclusion)).collect();
         let routes = routes::group(&held, &conclusions);
-        let why_none = self.why_none(ipv6, &routes, &seen);
+        let no_route_reason = self.no_route_reason(ipv6, &routes, &seen);
         Ok(Family {
             routes,
             observations: seen.observations,
             ignored: seen.ignored,
             binding: seen.binding,
-            why_none,
+            no_route_reason,
         })
     }
 
-    fn why_none(&self, ipv6: bool, routes: &[Route], seen: &Seen) -> Option<String> {
+    fn no_route_reason(&self, ipv6: bool, routes: &[Route], seen: &Seen) -> Option<String> {
         if routes.iter().any(|r| r.external.is_some()) {
             return None;
         }
@@ -243,11 +243,11 @@ mod tests {
         let route = &loaded.ipv4.routes[0];
         assert_eq!(route.external.map(|b| b.to_string()).as_deref(), Some("127.88.0.0/16"));
         assert_eq!((route.certainty, route.assumed, route.asked.len()), (Certainty::SingleServer, true, 5));
-        assert!(loaded.ipv4.why_none.is_none());
-        assert!(loaded.ipv6.why_none.expect("nothing").contains("has no IPv6 address"));
+        assert!(loaded.ipv4.no_route_reason.is_none());
+        assert!(loaded.ipv6.no_route_reason.expect("nothing").contains("has no IPv6 address"));
 
         let loaded = load(facts(&["10.255.255.7"]), &[]);
-        assert!(loaded.ipv4.why_none.expect("not asked").contains("no STUN server was asked"));
+        assert!(loaded.ipv4.no_route_reason.expect("not asked").contains("no STUN server was asked"));
         assert_eq!(loaded.ipv4.routes[0].certainty, Certainty::Unverified);
     }
 

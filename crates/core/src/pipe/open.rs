@@ -92,7 +92,7 @@ impl Settings {
 
 /// A socket that was just opened.
 #[derive(Debug)]
-pub(crate) struct Fresh {
+pub(crate) struct NewSocket {
     pub(crate) socket: Socket,
     pub(crate) state: State,
     pub(crate) local: SocketAddr,
@@ -100,7 +100,7 @@ pub(crate) struct Fresh {
 }
 
 /// Opens a socket. A TCP connection is under way then.
-pub(crate) fn open(settings: &Settings) -> Result<Fresh, Error> {
+pub(crate) fn open(settings: &Settings) -> Result<NewSocket, Error> {
     let family = settings.local.or(settings.remote);
     let family = family.ok_or_else(|| Error::option_error("dest", "neither a local nor a remote address"))?;
     let (kind, protocol) = match settings.kind {
@@ -142,7 +142,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Fresh, Error> {
         Kind::Udp => Socket::Datagram(UdpSocket::from_std(raw.into())),
         Kind::Listener => Socket::Listener(TcpListener::from_std(raw.into())),
     };
-    Ok(Fresh { socket, state, local, interface })
+    Ok(NewSocket { socket, state, local, interface })
 }
 
 /// A socket that never waits, with one call where the system has that.

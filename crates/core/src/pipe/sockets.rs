@@ -88,13 +88,13 @@ impl Sockets {
     /// # Errors
     /// [`Error::System`] with the call that failed: `bind`, `setsockopt`, `connect`, `listen`.
     pub fn open(&mut self, settings: Settings) -> Result<Opened, Error> {
-        let fresh = open(&settings)?;
+        let new = open(&settings)?;
         let id = self
             .reader
-            .adopt(&mut self.table, fresh.socket, fresh.state, &Arc::new(settings))
-            .map_err(|source| Error::System { syscall: "epoll_ctl", address: Some(fresh.local), source })?;
+            .adopt(&mut self.table, new.socket, new.state, &Arc::new(settings))
+            .map_err(|source| Error::System { syscall: "epoll_ctl", address: Some(new.local), source })?;
         self.totals.opened += 1;
-        Ok(Opened { id, local: fresh.local, interface: fresh.interface })
+        Ok(Opened { id, local: new.local, interface: new.interface })
     }
 
     /// Makes a limit of so many connections for several listeners together; gives its number.
@@ -202,7 +202,7 @@ impl Sockets {
         self.socket(id)?.set_keep_alive(on, after)
     }
 
-    /// Closes a socket; `reset` ends a connection with a reset instead of in order. No record of it follows. Twice is fine.
+    /// Closes a socket; `reset` ends a connection with a reset instead of in order. No record of it follows. Idempotent.
     pub fn close(&mut self, id: u32, reset: bool) {
         let Some(slot) = self.table.remove(id) else { return };
         if reset {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use routepool_proto::stun::guard::Guard;
-use routepool_proto::stun::server::{Asked, Ignored, MAX_ANSWER_LEN, Service, Transport};
+use routepool_proto::stun::server::{Ignored, IncomingRequest, MAX_ANSWER_LEN, Service, Transport};
 use routepool_udp::{Endpoints, Transmit, errno};
 
 use super::counters::{Counters, Published};
@@ -144,7 +144,8 @@ impl StunWorker {
         out.used = 0;
         out.replies.clear();
         let received = endpoints.receive(number, |datagram| {
-            let asked = Asked { bytes: datagram.bytes, from: datagram.from, at, transport: Transport::Udp };
+            let asked =
+                IncomingRequest { bytes: datagram.bytes, from: datagram.from, at, transport: Transport::Udp };
             if let Err(why) = out.answer(service, guard, &asked, first) {
                 counters.ignore(why, 1);
             }
@@ -165,7 +166,7 @@ impl Out {
         &mut self,
         service: &Service,
         guard: Option<(&Guard, Duration)>,
-        asked: &Asked<'_>,
+        asked: &IncomingRequest<'_>,
         first: usize,
     ) -> Result<(), Ignored> {
         if let Some((guard, _)) = guard {

@@ -25,9 +25,9 @@ use crate::stun::TransactionId;
 use crate::stun::behavior::{self, ChangeRequest};
 
 mod conclude;
+mod events;
 mod extras;
 mod filtering;
-mod happenings;
 mod lifetime;
 mod mapping;
 #[cfg(test)]

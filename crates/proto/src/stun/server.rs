@@ -30,7 +30,7 @@ pub enum Transport {
 
 /// What came.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct IncomingRequest<'a> {
     /// The message.
     pub bytes: &'a [u8],
     /// Where it came from.
@@ -179,7 +179,7 @@ impl Service {
     /// # Errors
     /// [`Ignored`]: there is nothing to be said.
     #[inline]
-    pub fn answer(&self, asked: &Asked<'_>, out: &mut [u8]) -> Result<Answer, Ignored> {
+    pub fn answer(&self, asked: &IncomingRequest<'_>, out: &mut [u8]) -> Result<Answer, Ignored> {
         let bytes = asked.bytes;
         let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(Ignored::NotStun)?;
         if header[0] & 0xc0 != 0 {
@@ -262,7 +262,7 @@ impl Service {
     #[inline]
     fn success(
         &self,
-        asked: &Asked<'_>,
+        asked: &IncomingRequest<'_>,
         wanted: &RequestAttributes,
         cookie: bool,
         mut writer: Writer<'_>,
@@ -311,7 +311,7 @@ pub(super) const UNKNOWN_ATTRIBUTE: u16 = 420;
 
 /// Always from the address that was asked, to where the request came from: what a wrong request wishes is not done.
 fn failure(
-    asked: &Asked<'_>,
+    asked: &IncomingRequest<'_>,
     wanted: &RequestAttributes,
     cookie: bool,
     code: u16,
@@ -361,7 +361,7 @@ impl RequestAttributes {
 #[must_use]
 pub fn respond(request: &[u8], from: SocketAddr, out: &mut [u8; MAX_RESPONSE_LEN]) -> Option<usize> {
     const LEAN: Service = Service { endpoints: Endpoints::One, lean: true, rfc3489: false, software: None };
-    let asked = Asked { bytes: request, from, at: 0, transport: Transport::Udp };
+    let asked = IncomingRequest { bytes: request, from, at: 0, transport: Transport::Udp };
     LEAN.answer(&asked, out).ok().map(|answer| answer.len)
 }
 

@@ -52,7 +52,7 @@ impl RouteMonitor for Netlink {
             self.buffer.clear();
             match self.socket.recv(&mut self.buffer, 0) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => understand(&self.buffer, tell),
+                Ok(_) => read_notices(&self.buffer, tell),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.raw_os_error() == Some(ENOBUFS) => tell(Notice::Overflow),
@@ -68,9 +68,9 @@ impl RouteMonitor for Netlink {
 }
 
 /// Reads a datagram of messages. What cannot be read is a reason to look too.
-fn understand(bytes: &[u8], tell: &mut dyn FnMut(Notice)) {
+fn read_notices(bytes: &[u8], tell: &mut dyn FnMut(Notice)) {
     for message in messages(bytes) {
-        if let Some(notice) = message.map_or(Some(Notice::Interface), |message| meaning(&message)) {
+        if let Some(notice) = message.map_or(Some(Notice::Interface), |message| notice_of(&message)) {
             tell(notice);
         }
     }
@@ -85,7 +85,7 @@ const RTM_NEWRULE: u16 = 32;
 const RTM_DELRULE: u16 = 33;
 
 /// What a message means, if anything.
-fn meaning(message: &Message<'_>) -> Option<Notice> {
+fn notice_of(message: &Message<'_>) -> Option<Notice> {
     match message.kind {
         kind @ (RTM_NEWADDR | RTM_DELADDR) => Some(address(message.payload, kind == RTM_NEWADDR)),
         RTM_NEWROUTE | RTM_DELROUTE => is_path(message.payload).then_some(Notice::Path),
@@ -120,7 +120,7 @@ mod tests {
 
     fn notices(bytes: &[u8]) -> Vec<Notice> {
         let mut all = Vec::new();
-        understand(bytes, &mut |notice| all.push(notice));
+        read_notices(bytes, &mut |notice| all.push(notice));
         all
     }
 
