@@ -1,4 +1,4 @@
-//! Ties a socket to an interface: the second rung of the ladder by which sockets are bound.
+//! Binds a socket to an interface: the second rung of the ladder by which sockets are bound.
 
 use std::io;
 
