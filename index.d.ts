@@ -57,7 +57,7 @@ export declare class ConnectAttempts {
 
 /** A load under way. */
 export declare class InterfaceLoad {
-  /** Ends it soon. Twice is fine. */
+  /** Ends it soon. Idempotent. */
   stop(): void
   /** What was found, once it is over. */
   result(): LoadedInterface | Failure | null
@@ -65,7 +65,7 @@ export declare class InterfaceLoad {
 
 /** A watch on its own thread. */
 export declare class InterfaceWatch {
-  /** At most `most` changes; none means that the bell rings for the next. */
+  /** At most `most` changes; none means that the waker is called for the next. */
   drain(most: number): DrainedChanges
   /** Compares what a loaded interface leaves as with what was known, and learns. Nothing if the load is not over. */
   externals(load: InterfaceLoad): Array<ExternalFacts>
@@ -73,7 +73,7 @@ export declare class InterfaceWatch {
   counters(): WatchCounters
   /** Why it has ended by itself, if it has. */
   failed(): Failure | null
-  /** Ends it. Twice is fine. */
+  /** Ends it. Idempotent. */
   stop(): void
 }
 
@@ -82,15 +82,15 @@ export declare class LoadPlan {
   /** What it is about to do. */
   facts(): LoadFacts
   /**
-   * Asks the servers, on a thread of its own; `bell` is called once, when the result is there, and does not keep the process
+   * Asks the servers, on a thread of its own; `waker` is called once, when the result is there, and does not keep the process
    * alive.
    */
-  start(servers: Array<ResolvedServer>, public: boolean, bell: () => void): InterfaceLoad | Failure
+  start(servers: Array<ResolvedServer>, public: boolean, waker: () => void): InterfaceLoad | Failure
 }
 
 /** A classification under way. */
 export declare class NatJob {
-  /** Ends it soon, with what is known. Twice is fine. */
+  /** Ends it soon, with what is known. Idempotent. */
   stop(): void
   /** What was found, once it is over. */
   result(): NatReport | Failure | null
@@ -108,7 +108,7 @@ export declare class NatRules {
 
 /** Addresses being asked for. */
 export declare class Observation {
-  /** Ends it soon. Twice is fine. */
+  /** Ends it soon. Idempotent. */
   stop(): void
   /** What was seen, once it is over. */
   result(): Array<AddressSeen> | Failure | null
@@ -120,36 +120,24 @@ export declare class ProvenPool {
   family(): number
 }
 
-/** A running STUN server. */
-export declare class Responder {
-  /** Where it listens: one endpoint for a family with one address, four for a family with two. */
-  endpoints(): Array<StunEndpoint>
-  /** The receive buffer that the kernel granted each socket, in bytes. */
-  receiveBuffer(): number
-  /** Stops it. Twice is fine. */
-  stop(): void
-  /** What it has done so far. */
-  counters(): ResponderCounters
-}
-
 /** The sockets of one environment. */
 export declare class Sockets {
   /** The number of the table, for the calls of each message. */
   table(): number
   /** Whether the direct reader is at work. */
   isDirect(): boolean
-  /** Makes a gate: listeners opened with it have together so many connections at most. Gives its number. */
-  openGate(places: number): number
-  /** Opens a listener as `socketOpen` opens sockets, at a gate. Its connections keep their places until `leave`. */
-  listen(request: Buffer, interface: string | undefined | null, gate: number): number | UntiedSocket | Failure
-  /** A connection that was accepted at a gate is gone. */
-  leave(id: number): void
-  /** Takes a place of a gate for something else; `false` if there is none. */
-  enterGate(gate: number): boolean
+  /** Makes a limit: listeners opened with it have together so many connections at most. Gives its number. */
+  openLimit(places: number): number
+  /** Opens a listener as `socketOpen` opens sockets, under a limit. Its connections keep their places until `release`. */
+  listen(request: Buffer, interface: string | undefined | null, limit: number): number | UnboundSocket | Failure
+  /** A connection that was accepted under a limit is gone. */
+  release(id: number): void
+  /** Takes a place of a limit for something else; `false` if there is none. */
+  acquirePlace(limit: number): boolean
   /** Gives such a place back. */
-  leaveGate(gate: number): void
-  /** Forgets a gate. */
-  closeGate(gate: number): void
+  releasePlace(limit: number): void
+  /** Forgets a limit. */
+  closeLimit(limit: number): void
   /** Ends the sending side: 0, or a negative error number. */
   shutdown(id: number): number
   /** Switches `TCP_NODELAY`. A connection that is over already refuses it, and does not need it. */
@@ -180,21 +168,33 @@ export declare class StunRules {
   answer(from: string, to: string, request: Buffer, fault?: string | undefined | null, value?: string | undefined | null): Array<SimulatedAnswer>
 }
 
+/** A running STUN server. */
+export declare class StunServer {
+  /** Where it listens: one endpoint for a family with one address, four for a family with two. */
+  endpoints(): Array<StunEndpoint>
+  /** The receive buffer that the kernel granted each socket, in bytes. */
+  receiveBuffer(): number
+  /** Stops it. Idempotent. */
+  stop(): void
+  /** What it has done so far. */
+  counters(): StunServerCounters
+}
+
 /** A sweep on its own thread. */
 export declare class Sweep {
   /**
-   * Copies whole 48-byte verdict records into `out` and returns the number of bytes. The bell rings again for what comes
+   * Copies whole 48-byte verdict records into `out` and returns the number of bytes. The waker is called again for what comes
    * after; 0 means that there is nothing now.
    */
   drain(out: Buffer): number
   /** From now on verdicts are counted and not kept. */
   discard(): void
-  /** Ends the sweep with what it has found so far. Twice is fine. */
+  /** Ends the sweep with what it has found so far. Idempotent. */
   stop(): void
   /** Figures of now. */
   progress(): SweepProgress
   /** What was found, once the sweep is over; all its records can be drained by then. */
-  result(): SweepResult | Failure | null
+  result(): SweepSummary | Failure | null
   /** The proven sources, once the sweep is over. */
   pool(): ProvenPool | null
 }
@@ -204,12 +204,12 @@ export declare class SweepPlan {
   /** What the plan is about to do; empty after `start`. */
   facts(): PlanFacts | null
   /**
-   * Starts the sweep on its own thread. `servers` are the resolved ones; `bell` is called, at most once between two
+   * Starts the sweep on its own thread. `servers` are the resolved ones; `waker` is called, at most once between two
    * drains, when verdicts or the result can be fetched, and does not keep the process alive.
    */
-  start(servers: Array<ResolvedServer>, bell: () => void): Sweep | Failure
+  start(servers: Array<ResolvedServer>, waker: () => void): Sweep | Failure
   /** As `start`, for a plan that was stopped before its servers were resolved. */
-  startStopped(bell: () => void): Sweep | Failure
+  startStopped(waker: () => void): Sweep | Failure
   /** Gives up what the plan holds, such as its state file; for a plan that will not be started. */
   discard(): void
 }
@@ -263,7 +263,7 @@ export interface BoundAddress {
   ip: string
   /** Local port. */
   port: number
-  /** Why the socket could not be tied to the interface. */
+  /** Why the socket could not be bound to the interface. */
   interfaceBindError?: string
 }
 
@@ -300,10 +300,10 @@ export interface ChangeFacts {
   scope?: string
   /** Name of the interface before. */
   previousName?: string
-  /** The default way before. */
-  previous?: DefaultWay
-  /** The default way now. */
-  now?: DefaultWay
+  /** The default route before. */
+  previous?: DefaultRouteFacts
+  /** The default route now. */
+  now?: DefaultRouteFacts
   /** For how long the machine was asleep. */
   sleptMs?: number
 }
@@ -314,11 +314,11 @@ export declare function checkBind(options: BindOptions): BoundAddress | Failure
 /** Reads the names of servers; without any, the public ones. */
 export declare function chooseServers(named: Array<string>): ServerChoice | Failure
 
-/** Finds it out, on a thread of its own; `bell` as in `LoadPlan.start`. */
-export declare function classifyNat(options: NatOptions, servers: Array<ResolvedServer>, bell: () => void): NatJob | Failure
+/** Finds it out, on a thread of its own; `waker` as in `LoadPlan.start`. */
+export declare function classifyNat(options: NatOptions, servers: Array<ResolvedServer>, waker: () => void): NatJob | Failure
 
 /** Where traffic goes that no other route takes. */
-export interface DefaultWay {
+export interface DefaultRouteFacts {
   /** The interface. */
   interface: string
   /** The router. */
@@ -466,7 +466,7 @@ export interface LoadedFamily {
   seen: Array<AddressSeen>
   /** Datagrams that were ignored: no STUN, forged, misdirected or double. */
   ignored: number
-  /** Why the socket could not be tied to the interface. */
+  /** Why the socket could not be bound to the interface. */
   interfaceBindError?: string
   /** Why there is no route with an external address. */
   noRouteReason?: string
@@ -577,7 +577,7 @@ export interface NatFamily {
   family: number
   /** The address it was asked from. */
   local: string
-  /** Why sockets could not be tied to the interface. */
+  /** Why sockets could not be bound to the interface. */
   interfaceBindError?: string
   /** The axes. */
   behaviour: NatBehaviour
@@ -778,8 +778,8 @@ export interface NatTechnique {
   why: string
 }
 
-/** Asks what addresses leave as, on a thread of its own; `bell` as in `LoadPlan.start`. */
-export declare function observe(options: ObserveOptions, servers: Array<ResolvedServer>, bell: () => void): Observation | Failure
+/** Asks what addresses leave as, on a thread of its own; `waker` as in `LoadPlan.start`. */
+export declare function observe(options: ObserveOptions, servers: Array<ResolvedServer>, waker: () => void): Observation | Failure
 
 /** What to ask some addresses for. */
 export interface ObserveOptions {
@@ -795,9 +795,24 @@ export interface ObserveOptions {
 
 /**
  * Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
- * there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
+ * there is. `waker` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
  */
-export declare function openSockets(reader: string, bell: () => void): Sockets | Failure
+export declare function openSockets(reader: string, waker: () => void): Sockets | Failure
+
+/** The bounds of all options that the engine takes. */
+export declare function optionBounds(): Array<OptionBounds>
+
+/** The numbers that an option may have. */
+export interface OptionBounds {
+  /** The option, as users write it. */
+  option: string
+  /** The least. */
+  min: number
+  /** The most. */
+  max: number
+  /** Whether only integers are taken. */
+  integer: boolean
+}
 
 /** The addresses of an interface, packed: one object for each would cost more than all the rest. */
 export interface PackedAddresses {
@@ -883,6 +898,20 @@ export interface Prefix {
   cidr: number
 }
 
+/** A place that could only be asked slowly. */
+export interface RateLimit {
+  /** Its first source. */
+  first: string
+  /** Its last source. */
+  last: string
+  /** Probes a second that came through, about. */
+  ratePerSecond: number
+  /** Its sources that are unknown. */
+  unknown: number
+  /** How long asking these would take, about. */
+  neededMs: number
+}
+
 /** Verdicts with a reason. */
 export interface ReasonCount {
   /** The status. */
@@ -911,24 +940,14 @@ export interface ResolvedServer {
   port: number
 }
 
-/** What a server has done so far. */
-export interface ResponderCounters {
-  /** Datagrams received. */
-  requests: number
-  /** Replies sent. */
-  replies: number
-  /** Error responses among the replies. */
-  errors: number
-  /** Datagrams that got no reply. */
-  ignored: number
-  /** Datagrams that the kernel dropped. */
-  drops: number
-  /** TCP connections accepted. */
-  connections: number
-  /** TCP connections closed at once. */
-  refused: number
-  /** Datagrams that got no reply, in the order of `stun_ignored_reasons`. */
-  reasons: Array<number>
+/** Round-trip times in milliseconds; 0 if there are none. */
+export interface RoundTrips {
+  /** Half of them were shorter. */
+  median: number
+  /** 99 in 100 were shorter. */
+  p99: number
+  /** The longest. */
+  max: number
 }
 
 /** How many hosts of each sub-prefix are asked. */
@@ -1013,7 +1032,7 @@ export interface SimulationOptions {
   seed: bigint
 }
 
-/** Closes a socket, or resets its connection. Twice is fine. */
+/** Closes a socket, or resets its connection. Idempotent. */
 export declare function socketClose(table: number, id: number, reset: boolean): void
 
 /** Copies whole records of a table into `out`, from `at` on. Gives where they end; the highest bit says that there is more. */
@@ -1023,7 +1042,7 @@ export declare function socketDrain(table: number, out: Buffer, at: number): num
  * Opens a socket and begins to read it. The request is packed (`REQUEST_BYTES`); its local address is then the socket's. Gives
  * the socket's number.
  */
-export declare function socketOpen(table: number, request: Buffer, interface?: string | undefined | null): number | UntiedSocket | Failure
+export declare function socketOpen(table: number, request: Buffer, interface?: string | undefined | null): number | UnboundSocket | Failure
 
 /** Sends to the connected peer: the number of bytes taken, or a negative error number. */
 export declare function socketSend(table: number, id: number, data: Uint8Array): number
@@ -1049,10 +1068,28 @@ export interface SocketTotals {
 export declare function socketWatch(table: number, id: number, read: boolean, write: boolean): void
 
 /** Starts a STUN server on threads of its own; port 0 picks a free one. */
-export declare function startStunServer(config: StunServerConfig): Responder | Failure
+export declare function startStunServer(config: StunServerConfig): StunServer | Failure
 
-/** Begins to watch. `bell` is called when changes wait, once until they are drained, and does not keep the process alive. */
-export declare function startWatch(everyMs: number | undefined | null, bell: () => void): InterfaceWatch | Failure
+/** Begins to watch. `waker` is called when changes wait, once until they are drained, and does not keep the process alive. */
+export declare function startWatch(everyMs: number | undefined | null, waker: () => void): InterfaceWatch | Failure
+
+/** Verdicts by status. */
+export interface StatusCounts {
+  /** Verdicts `ok`. */
+  ok: number
+  /** Verdicts `mapped`. */
+  mapped: number
+  /** Verdicts `no-reply`. */
+  'no-reply': number
+  /** Verdicts `send-error`. */
+  'send-error': number
+  /** Verdicts `bind-error`. */
+  'bind-error': number
+  /** Verdicts `bad-reply`. */
+  'bad-reply': number
+  /** Verdicts `unknown`. */
+  unknown: number
+}
 
 /** One address and port of a server. */
 export interface StunEndpoint {
@@ -1091,6 +1128,26 @@ export interface StunServerConfig {
   software?: string
   /** Bytes of receive buffer to ask the kernel for. */
   receiveBuffer?: number
+}
+
+/** What a server has done so far. */
+export interface StunServerCounters {
+  /** Datagrams received. */
+  requests: number
+  /** Replies sent. */
+  replies: number
+  /** Error responses among the replies. */
+  errors: number
+  /** Datagrams that got no reply. */
+  ignored: number
+  /** Datagrams that the kernel dropped. */
+  drops: number
+  /** TCP connections accepted. */
+  connections: number
+  /** TCP connections closed at once. */
+  refused: number
+  /** Datagrams that got no reply, in the order of `stun_ignored_reasons`. */
+  reasons: Array<number>
 }
 
 /** What to validate, and how. */
@@ -1146,55 +1203,65 @@ export interface SweepProgress {
 }
 
 /** What a run found, counted. Times in the unit of their name. */
-export interface SweepResult {
+export interface SweepSummary {
   /** The blocks, in canonical form. */
   blocks: Array<string>
   /** 4 or 6. */
-  family: number
+  family: 4 | 6
   /** Sources that were to be asked. */
   sources: number
-  /** Addresses in the blocks, sampled or not, as a decimal number. */
-  totalAddresses: string
-  /** How the sources were chosen among them. */
-  sample?: SampleOptions
-  /** Verdicts `ok`. */
-  ok: number
-  /** Verdicts `mapped`. */
-  mapped: number
-  /** Verdicts `no-reply`. */
-  noReply: number
-  /** Verdicts `send-error`. */
-  sendError: number
-  /** Verdicts `bind-error`. */
-  bindError: number
-  /** Verdicts `bad-reply`. */
-  badReply: number
-  /** Verdicts `unknown`. */
-  unknown: number
+  /** Verdicts by status. */
+  counts: StatusCounts
   /** Sources without a verdict, because the run was stopped. */
   untested: number
-  /** Proven sources whose port was rewritten on the way. */
-  portRewritten: number
+  /** Whether every source is `ok`. */
+  allOk: boolean
   /** Whether the run was stopped. */
   stopped: boolean
   /** Whether it went on from a saved state. */
   resumed: boolean
+  /** How the sources were chosen among the addresses of the blocks. */
+  sample?: SampleOptions
+  /** Addresses in the blocks, sampled or not. */
+  totalAddresses: bigint
+  /** Proven sources whose port was rewritten on the way. */
+  portRewritten: number
   /** How many times a silent source was asked. */
   passes: number
   /** Seed of the order. */
   seed: bigint
   /** From the first probe to the last verdict. */
   elapsedMs: number
-  /** `embedded`, `named` or `public`. */
-  serverOrigin: string
+  /** Where the servers come from. */
+  serverOrigin: 'embedded' | 'named' | 'public'
   /** The servers that were asked. */
   servers: Array<ResolvedServer>
   /** The rate limit. */
   ratePerSecond?: number
+  /** Probes and replies. */
+  traffic: SweepTraffic
+  /** Round-trip times. */
+  rttMs: RoundTrips
+  /** Probes in flight at most. */
+  window: SweepWindow
+  /** External addresses other than the source, most sources first. */
+  externals: Array<ExternalCount>
+  /** Refused sends and binds. */
+  errors: Array<ErrorCount>
+  /** Verdicts by reason. */
+  reasons: Array<ReasonCount>
+  /** Places that could only be asked slowly, with sources that are unknown therefore. */
+  limits: Array<RateLimit>
+  /** What the run noticed, in sentences. */
+  notes: Array<string>
+}
+
+/** Probes sent and datagrams received. */
+export interface SweepTraffic {
   /** Probes sent. */
   probesSent: number
   /** Datagrams received. */
-  repliesReceived: number
+  received: number
   /** Second and late replies. */
   duplicates: number
   /** Datagrams that are not STUN responses. */
@@ -1203,39 +1270,27 @@ export interface SweepResult {
   forged: number
   /** Genuine responses from the wrong server or to the wrong address. */
   misdirected: number
-  /** Datagrams that the kernel dropped because a receive buffer was full. */
-  receiveDrops: number
+  /** Dropped by the kernel because a receive buffer was full. */
+  drops: number
   /** Measured loss per probe, 0 to 1. */
-  lossEstimate: number
-  /** Median round-trip time. */
-  rttP50Us: number
-  /** Round-trip time of 99 in 100. */
-  rttP99Us: number
-  /** Longest round-trip time. */
-  rttMaxUs: number
-  /** The receive buffer that the kernel granted, in bytes. */
-  receiveBuffer: number
-  /** Probes in flight at most, at the end. */
-  window: number
-  /** The smallest window. */
-  windowMin: number
-  /** One socket for all sources, or one each. */
-  batched: boolean
-  /** External addresses other than the source, most sources first. */
-  externals: Array<ExternalCount>
-  /** Refused sends and binds. */
-  errors: Array<ErrorCount>
-  /** Verdicts by reason. */
-  reasons: Array<ReasonCount>
-  /** What the run noticed, in sentences. */
-  notes: Array<string>
+  loss: number
 }
 
-/** A socket that was opened without being tied to its interface. */
-export interface UntiedSocket {
+/** How many probes were in flight at most. */
+export interface SweepWindow {
+  /** The receive buffer that the kernel granted, in bytes. */
+  receiveBuffer: number
+  /** At the end. */
+  last: number
+  /** At least. */
+  smallest: number
+}
+
+/** A socket that was opened without being bound to its interface. */
+export interface UnboundSocket {
   /** Its number. */
   id: number
-  /** Why it could not be tied to the interface. */
+  /** Why it could not be bound to the interface. */
   interfaceBindError: string
 }
 

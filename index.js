@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Responder, Sockets, StunRules, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, interfaceNames, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, planListeners, planLoad, planSweep, simulateNat, socketClose, socketDrain, socketOpen, socketSend, socketSendTo, socketWatch, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
+const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Sockets, StunRules, StunServer, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, interfaceNames, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, optionBounds, planListeners, planLoad, planSweep, simulateNat, socketClose, socketDrain, socketOpen, socketSend, socketSendTo, socketWatch, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
 export { ConnectAttempts }
 export { InterfaceLoad }
@@ -783,9 +783,9 @@ export { NatJob }
 export { NatRules }
 export { Observation }
 export { ProvenPool }
-export { Responder }
 export { Sockets }
 export { StunRules }
+export { StunServer }
 export { Sweep }
 export { SweepPlan }
 export { behaviourOfType }
@@ -800,6 +800,7 @@ export { makePool }
 export { natNumbers }
 export { observe }
 export { openSockets }
+export { optionBounds }
 export { planListeners }
 export { planLoad }
 export { planSweep }

@@ -51,6 +51,12 @@ export async function promises(verdict: Verdict, error: unknown): Promise<void> 
   for await (const each of run) same<typeof each, Verdict>(true);
   for await (const batch of run.batches()) same<ReturnType<typeof batch.at>, Verdict | undefined>(true);
   same<Awaited<ReturnType<typeof run.summary>>, ValidationSummary>(true);
+  const [limit] = (await run.summary()).limits;
+  if (limit !== undefined) {
+    same<keyof typeof limit, 'first' | 'last' | 'ratePerSecond' | 'unknown' | 'neededMs'>(true);
+    same<typeof limit.first, string>(true);
+    same<typeof limit.neededMs, number>(true);
+  }
   same<Awaited<ReturnType<typeof run.pool>>, RoutePool>(true);
   run.on('progress', ({ etaMs }) => same<typeof etaMs, number | undefined>(true));
 

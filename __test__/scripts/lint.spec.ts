@@ -107,6 +107,57 @@ describe('npm run lint', () => {
   });
 });
 
+describe('rings of Rust modules', () => {
+  const script = join(root, 'scripts/check/rust-rings.mjs');
+  /** What the script says of a crate with these files in its folder `src`. */
+  function rings(files: Record<string, string>): { status: number | null; output: string } {
+    for (const [file, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, 'one/src', file)), { recursive: true });
+      writeFileSync(join(folder, 'one/src', file), text);
+    }
+    const { status, stdout, stderr } = spawnSync(process.execPath, [script, 'one'], { cwd: folder, encoding: 'utf8' });
+    return { status, output: stdout + stderr };
+  }
+  const room = {
+    'lib.rs': 'pub mod room;\n',
+    'room.rs': 'mod plan;\nmod run;\npub use plan::{Plan, Request};\n',
+    'room/run.rs': 'use super::plan::Plan;\n',
+  };
+
+  it('are looked for by npm run lint', () => {
+    expect(scripts['lint:rust']).toContain('node scripts/check/rust-rings.mjs');
+    expect(scripts['lint']).toContain('npm run lint:rust');
+  });
+
+  it.each([
+    ['by super', 'use super::run::Run;\n'],
+    ['by crate', 'use crate::{Error, room::{run::{self, Run}}};\n'],
+    ['without use', 'fn start() -> super::run::Run {}\n'],
+    ['from a module inside of it', 'mod inner {\n    use super::super::run::Run;\n}\n'],
+  ])('are found: %s', (_, plan) => {
+    const { status, output } = rings({ ...room, 'room/plan.rs': plan });
+    expect([status, output]).toEqual([
+      1,
+      expect.stringMatching(/a ring of modules in room: (run -> plan|plan -> run)/),
+    ]);
+  });
+
+  it('are found by way of a contents page', () => {
+    const files = { ...room, 'room/plan.rs': 'use super::run::Run;\n', 'room/run.rs': 'use super::Plan;\n' };
+    expect(rings(files)).toMatchObject({ status: 1 });
+  });
+
+  it.each([
+    ['one way alone', 'use std::run::Run;\nuse super::other::Thing;\n'],
+    ['in a comment', '// use super::run::Run;\n/// See [`super::run::Run`].\n'],
+    ['for tests', '#[cfg(test)]\nmod tests {\n    use super::super::run::Run;\n}\n'],
+    ['a module and one below it', 'mod part;\nuse part::Part;\n'],
+  ])('are no rings: %s', (_, plan) => {
+    const files = { ...room, 'room/plan.rs': plan, 'room/plan/part.rs': 'use super::Plan;\n' };
+    expect(rings(files)).toEqual({ status: 0, output: '' });
+  });
+});
+
 describe('the rooms of src', () => {
   /**
    * From the bottom to the top: values are imported from rooms further to the left, or from the same room. Types are

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { GatewayLab, SERVER } from '../lab/gateway-lab.ts';
 import { Namespace, whyNoNamespaces } from '../lab/namespaces.ts';
+import type { ValidationSummary } from '../../src/index.ts';
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const no = whyNoNamespaces();
@@ -150,6 +151,34 @@ describe.skipIf(noFilter)('through a gateway', () => {
         true,
       );
       // New mappings fail until old ones expire: the sweep slows down meanwhile.
+    },
+    HANGS,
+  );
+
+  it(
+    'names where a limit lets few probes pass, how many, and how long the rest would take',
+    async () => {
+      const limited = await lab(
+        '198.18.0.0/24',
+        `table ip lab { chain forward { type filter hook forward priority filter;
+           ip saddr 198.18.0.0/24 limit rate over 5/second burst 5 packets drop } }`,
+      );
+      await limited.startStunServer();
+      const args = ['validate', '198.18.0.0/24', '--server', SERVER, '--json', '--quiet'];
+      // The whole takes minutes. After so long the rate is known.
+      const { stdout } = limited.client.try('timeout', '-s', 'INT', '12', process.execPath, cli, ...args);
+      const { summary } = JSON.parse(stdout) as { summary: ValidationSummary };
+      const { ok, unknown } = summary.counts;
+      expect([summary.stopped, ok + unknown + summary.untested]).toEqual([true, 256]);
+      const [limit, ...others] = summary.limits;
+      expect(others).toEqual([]);
+      expect(limit).toMatchObject({ first: '198.18.0.0', last: '198.18.0.255', unknown: unknown + summary.untested });
+      const { ratePerSecond = 0, neededMs = 0 } = limit ?? {};
+      expect(ratePerSecond).toBeGreaterThan(1);
+      expect(ratePerSecond).toBeLessThan(25);
+      // Each is asked several times, beside another.
+      expect(neededMs).toBeGreaterThan((1_000 * (256 - ok)) / ratePerSecond);
+      expect(summary.notes.join(' ')).toContain('From 198.18.0.0 to 198.18.0.255 the network carries about');
     },
     HANGS,
   );

@@ -355,7 +355,7 @@ describe('a saved state', () => {
       expect.objectContaining({ code: 'ERR_ROUTEPOOL_STATE', option: 'state' }),
     );
     expect(() => validate(BLOCK, { state, servers: '127.0.0.1:3333' })).toThrow(
-      'its `server` is embedded, asked for was 127.0.0.1:3333',
+      'its `servers` is embedded, asked for was 127.0.0.1:3333',
     );
     expect(() => validate(BLOCK, { state, interface: 'lo' })).toThrow('its `interface` is not set, asked for was lo');
     expect(() => validate(BLOCK, { state: '/proc/nowhere/state' })).toThrowError(

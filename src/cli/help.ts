@@ -80,7 +80,7 @@ that leave as themselves.
 
 Whom to ask:
   --server SERVER     STUN server: host, host:port, [v6]:port or stun:host; more than once for several
-                      (default: a responder inside this process for loopback blocks, else public servers)
+                      (default: a STUN server inside this process for loopback blocks, else public servers)
   --interface NAME    only send and receive through this network interface
   -4, -6              of an interface or the pool, the IPv4 or the IPv6 addresses (default: IPv4 if there are any)
 How:

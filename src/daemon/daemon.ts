@@ -7,7 +7,8 @@ import { RoutePoolError } from '../errors/errors.ts';
 import { FAMILIES } from '../address/family.ts';
 import { listInterfaces, type InterfaceFacts } from '../interface/facts.ts';
 import { Interface } from '../interface/interface.ts';
-import { asCaller, checkChoice, checkListener, checkNumber, wrong } from '../options/check.ts';
+import { requireBounded } from '../native/option-bounds.ts';
+import { asCaller, checkChoice, checkListener, wrong } from '../options/check.ts';
 import type { Endpoint } from '../address/endpoint.ts';
 import { iterate } from '../pipe/messages/message-iterator.ts';
 import { MessageQueue } from '../pipe/messages/message-queue.ts';
@@ -115,7 +116,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
       },
       takePlace: () => {
         const limit = connectionLimit();
-        return !this.#held && (limit === undefined || sockets().native.enterGate(limit));
+        return !this.#held && (limit === undefined || sockets().native.acquirePlace(limit));
       },
       onPipe: (pipe, server) => this.#onPipe(pipe, server),
       onIgnored: (channel) => this.#leave(channel.id),
@@ -205,7 +206,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
         throw new RoutePoolError('ERR_ROUTEPOOL_CLOSED', 'this daemon is closed: make another one');
       return [
         checkChoice('protocol', protocol, [TCP, UDP]) ?? wrong('protocol', "TCP ('tcp') or UDP ('udp')", protocol),
-        checkNumber('port', port, 0, 65_535, true) ?? wrong('port', 'an integer from 0 to 65535', port),
+        requireBounded('port', port),
         readListenTargets(where),
         checkListenOptions(options),
       ] as const;
@@ -244,7 +245,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
   #openLimit(): number | undefined {
     const { maxConnections } = this.#options;
     if (maxConnections === Infinity) return undefined;
-    return (this.#limit ??= sockets().native.openGate(maxConnections));
+    return (this.#limit ??= sockets().native.openLimit(maxConnections));
   }
 
   #onPipe(pipe: Pipe, server: DaemonServer): void {
@@ -257,12 +258,12 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     this.#connections--;
     if (this.#limit === undefined) return;
     const { socket } = pipe.core.channel;
-    if (socket === undefined) sockets().native.leaveGate(this.#limit);
+    if (socket === undefined) sockets().native.releasePlace(this.#limit);
     else this.#leave(socket.id);
   }
 
   #leave(connection: number): void {
-    if (this.#limit !== undefined) sockets().native.leave(connection);
+    if (this.#limit !== undefined) sockets().native.release(connection);
   }
 
   /** Somebody takes pipes as they come, or they wait. */
@@ -403,7 +404,7 @@ export class Daemon extends EventEmitter<DaemonEvents> implements AsyncDisposabl
     this.#servers.clear();
     // Pipes tell of their end on the next turn.
     await new Promise(setImmediate);
-    if (this.#limit !== undefined) sockets().native.closeGate(this.#limit);
+    if (this.#limit !== undefined) sockets().native.closeLimit(this.#limit);
     this.emit('close');
   }
 

@@ -234,7 +234,7 @@ function connection(found: NatFamily | undefined): string[] {
   if (found.connectivity.value !== 'ok' && found.connectivity.why !== undefined)
     notes.push(capital(`${sentence(found.connectivity.why)}.`));
   if (found.interfaceBindError !== undefined)
-    notes.push(`The packets could not be tied to the interface: ${found.interfaceBindError}.`);
+    notes.push(`The packets could not be bound to the interface: ${found.interfaceBindError}.`);
   return notes;
 }
 

@@ -1,4 +1,5 @@
 /** Options of looking at a NAT. */
+import { checkBounded } from '../native/option-bounds.ts';
 import { isIP } from '../address/is-ip.ts';
 import type { NatProfile } from './report.ts';
 import {
@@ -7,7 +8,6 @@ import {
   checkChoice,
   checkLookup,
   checkNames,
-  checkNumber,
   checkServers,
   checkSignal,
   wrong,
@@ -89,7 +89,7 @@ export function checkNatOptions(options: unknown, caller: (...args: never[]) => 
       servers: checkServers('servers', given.servers),
       profile: checkChoice('profile', given.profile, ['fast', 'normal', 'patient']),
       lifetime: checkBoolean('lifetime', given.lifetime),
-      lifetimeMaxMs: checkNumber('lifetimeMaxMs', given.lifetimeMaxMs, 1_000, 3_600_000, true),
+      lifetimeMaxMs: checkBounded('lifetimeMaxMs', given.lifetimeMaxMs),
       hairpin: checkBoolean('hairpin', given.hairpin),
       tcp: checkBoolean('tcp', given.tcp),
       from: checkFrom(given.from),

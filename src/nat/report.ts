@@ -1,5 +1,6 @@
 /** What was found out about a NAT, in the terms of RFC 4787 and RFC 5780, with the evidence. */
 import type { NatFamily as NativeFamily, NatReport as NativeReport } from '../native/binding.ts';
+import type { SameShape } from '../native/same-shape.ts';
 import type { Family } from '../address/family.ts';
 import type { DeltaType, NatType } from './p2pd-types.ts';
 
@@ -143,7 +144,7 @@ export interface NatFamily {
   readonly family: Family;
   /** The address that was asked from. */
   readonly local: string;
-  /** Why packets could not be tied to the interface. */
+  /** Why packets could not be bound to the interface. */
   readonly interfaceBindError?: string;
   /** P2PD's numbers and the name of RFC 3489, derived from the rest. */
   readonly numbers: NatNumbers;
@@ -214,7 +215,9 @@ export function toReport(report: NativeReport): NatReport {
 function toFamily({ family, behaviour: _, ...found }: NativeFamily): NatFamily {
   const af: Family = family === 6 ? 6 : 4;
   const evidence = found.evidence.map((test) => ({ family: af, ...test }));
-  return compact({ family: af, ...found, evidence }) as unknown as NatFamily;
+  const whole = { family: af, ...found, evidence };
+  true satisfies SameShape<typeof whole, NatFamily>;
+  return compact(whole) as unknown as NatFamily;
 }
 
 /** Without null and undefined, at any depth: what has no value is not there. */

@@ -19,6 +19,7 @@ export const enumerateInterfaces: typeof Native.listInterfaces = take('listInter
 export const makePool: typeof Native.makePool = take('makePool');
 export const natNumbers: typeof Native.natNumbers = take('natNumbers');
 export const observe: typeof Native.observe = take('observe');
+export const optionBounds: typeof Native.optionBounds = take('optionBounds');
 export const openSockets: typeof Native.openSockets = take('openSockets');
 export const planListeners: typeof Native.planListeners = take('planListeners');
 export const planLoad: typeof Native.planLoad = take('planLoad');
@@ -51,13 +52,13 @@ export type {
   PlanFacts,
   ProvenPool as NativePool,
   ResolvedServer,
-  Responder as NativeResponder,
+  StunServer as NativeStunServer,
   Sockets as NativeSockets,
   Sweep as NativeSweep,
   ServerTarget,
   StunServerConfig as NativeStunConfig,
   SweepOptions as NativeOptions,
   SweepPlan as NativePlan,
-  SweepResult as NativeResult,
-  UntiedSocket,
+  SweepSummary as NativeSummary,
+  UnboundSocket,
 } from '../../index.js';

@@ -34,7 +34,12 @@ export function checkNumber(
   if (value === undefined) return undefined;
   const right = typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value));
   if (right) return value;
-  return wrong(option, `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`, value);
+  return wrong(option, rangeText(min, max, integer), value);
+}
+
+/** What numbers are expected. */
+export function rangeText(min: number, max: number, integer: boolean): string {
+  return `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`;
 }
 
 export function checkText(option: string, value: unknown, expected: string): string | undefined {

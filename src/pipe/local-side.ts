@@ -20,7 +20,7 @@ export interface LocalSide {
   readonly address: string | undefined;
   /** 0 leaves the choice to the system. */
   readonly port: number;
-  /** The interface that the socket is tied to. */
+  /** The interface that the socket is bound to. */
   readonly interface: string | undefined;
   /** Whether the system has refused that once, so that it may do so again. */
   readonly bestEffort: boolean;

@@ -27,11 +27,11 @@ export type PipeSource = Route | BoundRoute | Interface;
 /**
  * Opens a pipe: a TCP connection, or a UDP socket, that leaves by a route.
  *
- * The socket is bound to the route's address and tied to its interface, and looked at before it is used. A name is
+ * The socket is bound to the route's address and interface, and looked at before it is used. A name is
  * resolved for the families that the route has; of several addresses the first that answers is taken (RFC 8305).
  * Without a route the system chooses the source: towards other networks the first address of the default interface.
  *
- * An abort of `options.signal` rejects, and closes what was opened. Linux; on macOS and Windows the socket is tied to
+ * An abort of `options.signal` rejects, and closes what was opened. Linux; on macOS and Windows the socket is bound to
  * the interface in other ways, not yet run there.
  *
  * @param protocol {@link TCP} or {@link UDP}

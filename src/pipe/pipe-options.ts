@@ -1,4 +1,5 @@
 /** Options of pipes. */
+import { checkBounded } from '../native/option-bounds.ts';
 import type { ConnectionOptions } from 'node:tls';
 import { CONNECT_TIMEOUT_MS, DNS_TIMEOUT_MS, PIPE_HIGH_WATER_MARK } from '../defaults.ts';
 import { checkTlsOptions } from '../options/tls.ts';
@@ -151,7 +152,7 @@ function checkGiven(options: unknown): CheckedPipeOptions {
   const maxMessage = checkNumber('maxMessage', given.maxMessage, 1, 65_536, true) ?? 65_536;
   const linger = checkNumber('linger', given.linger, 0, 65_535, false);
   const sendBuffer = checkNumber('sendBuffer', given.sendBuffer, 1_024, 2 ** 30, true);
-  const receiveBuffer = checkNumber('receiveBuffer', given.receiveBuffer, 1_024, 2 ** 30, true);
+  const receiveBuffer = checkBounded('receiveBuffer', given.receiveBuffer);
   const keepAliveMs = checkKeepAlive(given.keepAlive);
   return {
     dnsTimeoutMs: checkNumber('dnsTimeoutMs', given.dnsTimeoutMs, 1, 600_000, false) ?? DNS_TIMEOUT_MS,

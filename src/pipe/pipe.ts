@@ -103,7 +103,7 @@ export class Pipe extends EventEmitter<PipeEvents> implements AsyncDisposable, A
     return this.#route?.ext();
   }
 
-  /** Why the socket could not be tied to the route's interface; undefined if it is, or need not be. */
+  /** Why the socket could not be bound to the route's interface; undefined if it is, or need not be. */
   get interfaceBindError(): string | undefined {
     return this.core.channel.socket?.interfaceBindError;
   }

@@ -68,7 +68,7 @@ export class PipeStream extends Duplex {
   readonly #open: ((signal: AbortSignal) => Promise<StreamPipe>) | undefined;
   readonly #stop: AbortController | undefined;
   /** What was asked of the socket before there was one. */
-  readonly #wishes: Map<string, (pipe: StreamPipe) => unknown> = new Map<string, (pipe: StreamPipe) => unknown>();
+  readonly #postponed: Map<string, (pipe: StreamPipe) => unknown> = new Map<string, (pipe: StreamPipe) => unknown>();
   #isClosed = false;
   #isEnded = false;
   #onClosed: (() => void) | undefined;
@@ -95,8 +95,8 @@ export class PipeStream extends Duplex {
     this.#open(this.#stop.signal).then(
       (pipe) => {
         this.#attach(pipe);
-        for (const wish of this.#wishes.values()) wish(pipe);
-        this.#wishes.clear();
+        for (const change of this.#postponed.values()) change(pipe);
+        this.#postponed.clear();
         done();
         if (this.destroyed) return;
         this.emit('connect');
@@ -133,10 +133,10 @@ export class PipeStream extends Duplex {
     });
   }
 
-  /** Does it now, or once there is a socket; of several wishes of one kind the last counts. */
-  #wish(kind: string, wish: (pipe: StreamPipe) => unknown): this {
-    if (this.#pipe === undefined) this.#wishes.set(kind, wish);
-    else if (!this.#isClosed) wish(this.#pipe);
+  /** Does it now, or once there is a socket; of several changes of one kind the last counts. */
+  #whenOpen(kind: string, change: (pipe: StreamPipe) => unknown): this {
+    if (this.#pipe === undefined) this.#postponed.set(kind, change);
+    else if (!this.#isClosed) change(this.#pipe);
     return this;
   }
 
@@ -222,12 +222,12 @@ export class PipeStream extends Duplex {
 
   /** `TCP_NODELAY`: small writes are not held back (Nagle). */
   setNoDelay(noDelay = true): this {
-    return this.#wish('noDelay', (pipe) => pipe.setNoDelay(Boolean(noDelay)));
+    return this.#whenOpen('noDelay', (pipe) => pipe.setNoDelay(Boolean(noDelay)));
   }
 
   /** `SO_KEEPALIVE`, with the milliseconds until the first probe; 0 leaves those as they are. */
   setKeepAlive(enable = false, initialDelayMs = 0): this {
-    return this.#wish('keepAlive', (pipe) =>
+    return this.#whenOpen('keepAlive', (pipe) =>
       pipe.setKeepAlive(Boolean(enable), Math.min(Math.max(Number(initialDelayMs) || 0, 0), 2 ** 31 - 1)),
     );
   }
@@ -259,12 +259,12 @@ export class PipeStream extends Duplex {
 
   /** The process stays alive while it is open, as from the start. */
   ref(): this {
-    return this.#wish('ref', (pipe) => pipe.ref());
+    return this.#whenOpen('ref', (pipe) => pipe.ref());
   }
 
   /** The process may end while it is open. */
   unref(): this {
-    return this.#wish('ref', (pipe) => pipe.unref());
+    return this.#whenOpen('ref', (pipe) => pipe.unref());
   }
 
   /** The local address, as `net.Socket` gives it; empty while connecting. */

@@ -1,7 +1,8 @@
 /** A route with the address and port that a socket is bound to. */
+import { checkBounded } from '../native/option-bounds.ts';
 import { inspect } from 'node:util';
 import { isIP } from '../address/is-ip.ts';
-import { asCaller, checkChoice, checkNames, checkNumber, wrong } from '../options/check.ts';
+import { asCaller, checkChoice, checkNames, wrong } from '../options/check.ts';
 import { defineLocalSide } from '../pipe/local-side.ts';
 import type { Route } from './route.ts';
 
@@ -12,8 +13,8 @@ export interface BindOptions {
   /** A local address to bind instead of the route's own, also `'0.0.0.0'` or `'::'`. */
   ip?: string | undefined;
   /**
-   * `strict`, the default: it is an error if the system refuses to tie the socket to the interface. `best-effort`: then
-   * it is bound by its address alone, and {@link BoundRoute.interfaceBindError} says why.
+   * `strict`, the default: it is an error if the system refuses to bind the socket to the interface. `best-effort`:
+   * then it is bound by its address alone, and {@link BoundRoute.interfaceBindError} says why.
    */
   interfaceBinding?: 'strict' | 'best-effort' | undefined;
 }
@@ -28,7 +29,7 @@ export function checkBindOptions(
     const ip = given['ip'];
     if (ip !== undefined && (typeof ip !== 'string' || isIP(ip) === 0)) wrong('ip', 'an IP address', ip);
     return {
-      port: checkNumber('port', given['port'], 0, 65_535, true) ?? 0,
+      port: checkBounded('port', given['port']) ?? 0,
       ip: ip as string | undefined,
       interfaceBinding:
         checkChoice('interfaceBinding', given['interfaceBinding'], ['strict', 'best-effort']) ?? 'strict',
@@ -44,9 +45,9 @@ export class BoundRoute {
   readonly address: string;
   /** The local port to bind; 0 leaves the choice to the system. */
   readonly port: number;
-  /** The interface to tie the socket to; undefined if none is known. */
+  /** The interface to bind the socket to; undefined if none is known. */
   readonly interface: string | undefined;
-  /** Why the system would not tie a socket to the interface; undefined if it does. */
+  /** Why the system would not bind a socket to the interface; undefined if it does. */
   readonly interfaceBindError: string | undefined;
 
   /** @internal */

@@ -44,7 +44,7 @@ export interface Evidence {
   readonly at: number | undefined;
   /** What was seen of each address that was asked. */
   readonly observations: readonly Observation[];
-  /** Why the sockets could not be tied to the interface; undefined if they were, or need not be. */
+  /** Why the sockets could not be bound to the interface; undefined if they were, or need not be. */
   readonly interfaceBindError: string | undefined;
 }
 

@@ -130,7 +130,7 @@ export class Route {
   /**
    * Checks that its address can be bound now, and gives the tuple to bind.
    *
-   * A socket is bound to the address, tied to the interface (Linux: `SO_BINDTODEVICE`), looked at and closed again.
+   * A socket is bound to the address and the interface (Linux: `SO_BINDTODEVICE`), looked at and closed again.
    * Port 0 stays 0: the system chooses when the socket is made. IPv6 servers bind the external side, which is what the
    * interface holds; behind an IPv6 NAT it is the address that leaves as it.
    *

@@ -1,13 +1,6 @@
 /** Options of asking servers what addresses leave as. */
-import {
-  asCaller,
-  checkLookup,
-  checkNames,
-  checkNumber,
-  checkServers,
-  checkSignal,
-  type LookupFunction,
-} from '../options/check.ts';
+import { checkBounded } from '../native/option-bounds.ts';
+import { asCaller, checkLookup, checkNames, checkServers, checkSignal, type LookupFunction } from '../options/check.ts';
 
 /** Whom to ask, and how long. Everything is optional. */
 export interface LoadOptions {
@@ -51,7 +44,7 @@ export function checkLoadOptions(options: unknown, caller: (...args: never[]) =>
     const given = checkNames(options, LOAD_OPTIONS);
     return {
       servers: checkServers('servers', given['servers']),
-      timeoutMs: checkNumber('timeoutMs', given['timeoutMs'], 1, 600_000, false),
+      timeoutMs: checkBounded('timeoutMs', given['timeoutMs']),
       signal: checkSignal(given['signal']),
       lookup: checkLookup(given['lookup']),
     };

@@ -1,17 +1,15 @@
 /** A STUN server, with one address or with two and all of RFC 5780. */
+import { checkBounded } from '../native/option-bounds.ts';
 import { holdProcess } from '../native/process-hold.ts';
-import { type NativeResponder, type NativeStunConfig, startStunServer, stunIgnoredReasons } from '../native/binding.ts';
+import {
+  type NativeStunServer,
+  type NativeStunConfig,
+  startStunServer,
+  stunIgnoredReasons,
+} from '../native/binding.ts';
 import { unwrap } from '../native/failure.ts';
 import { metricsText } from './metrics.ts';
-import {
-  asCaller,
-  checkBoolean,
-  checkNames,
-  checkNumber,
-  checkString,
-  omitUndefined,
-  wrong,
-} from '../options/check.ts';
+import { asCaller, checkBoolean, checkNames, checkString, omitUndefined, wrong } from '../options/check.ts';
 
 /** Where to listen, and what to answer. */
 export interface StunServerOptions {
@@ -143,18 +141,17 @@ function checkServerOptions(options: unknown): NativeStunConfig {
   const given = checkNames(options, KNOWN, SYNONYMS);
   return {
     addresses: checkTexts('address', given.address, ADDRESSES) ?? ['127.0.0.1'],
-    port: checkNumber('port', given.port, 0, 65_535, true) ?? 0,
+    port: checkBounded('port', given.port) ?? 0,
     ...omitUndefined({
       advertise: checkTexts('advertise', given.advertise, ADDRESSES),
-      otherPort: checkNumber('otherPort', given.otherPort, 0, 65_535, true),
+      otherPort: checkBounded('otherPort', given.otherPort),
       tcp: checkBoolean('tcp', given.tcp),
       allow: checkTexts('allow', given.allow, 'a block like 10.0.0.0/8 or a list of them'),
-      ratePerPrefix:
-        given.ratePerPrefix === 0 ? 0 : checkNumber('ratePerPrefix', given.ratePerPrefix, 0.01, 1e6, false),
-      workers: checkNumber('workers', given.workers, 1, 64, true),
+      ratePerPrefix: given.ratePerPrefix === 0 ? 0 : checkBounded('ratePerPrefix', given.ratePerPrefix),
+      workers: checkBounded('workers', given.workers),
       rfc3489: checkBoolean('rfc3489', given.rfc3489),
       software: checkString('software', given.software),
-      receiveBuffer: checkNumber('receiveBuffer', given.receiveBuffer, 1_024, 2 ** 30, true),
+      receiveBuffer: checkBounded('receiveBuffer', given.receiveBuffer),
     }),
   };
 }
@@ -178,7 +175,7 @@ const listening = new Set<StunServer>();
  * const server = StunServer.listen({ address: ['192.0.2.1', '192.0.2.2'], port: 3478 }); // and 3479: RFC 5780
  */
 export class StunServer implements AsyncDisposable {
-  readonly #native: NativeResponder;
+  readonly #native: NativeStunServer;
   /** Holds the process; the server itself runs on a thread that does not. */
   readonly #hold: NodeJS.Timeout = holdProcess();
   /** The address it listens at. */
@@ -192,7 +189,7 @@ export class StunServer implements AsyncDisposable {
   readonly endpoints: readonly StunEndpoint[];
 
   /** @internal */
-  constructor(native: NativeResponder) {
+  constructor(native: NativeStunServer) {
     this.#native = native;
     this.endpoints = Object.freeze(native.endpoints());
     const [first] = this.endpoints;

@@ -1,4 +1,5 @@
 /** Options of a validation. */
+import { checkBounded, requireBounded } from '../native/option-bounds.ts';
 import { inspect } from 'node:util';
 import type { NativeOptions } from '../native/binding.ts';
 import { RoutePoolError } from '../errors/errors.ts';
@@ -7,7 +8,6 @@ import {
   checkChoice,
   checkLookup,
   checkNames,
-  checkNumber,
   checkServers,
   checkSignal,
   checkText,
@@ -35,7 +35,7 @@ export interface ValidateSample {
 /** How to validate. Everything is optional. */
 export interface ValidateOptions {
   /**
-   * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`, or `'embedded'` for the responder inside this
+   * STUN servers: `host`, `host:port`, `[v6]:port`, `stun:host:port`, or `'embedded'` for the STUN server inside this
    * process. By default the embedded one for loopback blocks, else a few public ones at 50 probes a second in all. With
    * two or more server addresses, a `mapped` verdict needs two of them to agree.
    */
@@ -115,10 +115,8 @@ function checkSample(value: unknown): { perPrefix: number; hosts: number } | und
     if (name !== 'perPrefix' && name !== 'hosts') unknownOption(`sample.${name}`, ['sample.perPrefix', 'sample.hosts']);
   }
   return {
-    perPrefix:
-      checkNumber('sample.perPrefix', perPrefix, 0, 128, true) ??
-      wrong('sample.perPrefix', 'an integer from 0 to 128', perPrefix),
-    hosts: checkNumber('sample.hosts', hosts, 1, 2 ** 28, true) ?? 1,
+    perPrefix: requireBounded('sample.perPrefix', perPrefix),
+    hosts: checkBounded('sample.hosts', hosts) ?? 1,
   };
 }
 
@@ -151,13 +149,13 @@ function checkBlocksAndOptions(blocks: unknown, options: unknown): NativeOptions
       hosts: checkChoice('hosts', given.hosts, ['all', 'subnet', 'no-0-255']),
       sample: checkSample(given.sample),
       servers: checkServers('servers', given.servers),
-      ratePerSecond: checkNumber('ratePerSecond', given.ratePerSecond, 0.01, 1e8, false),
-      passes: checkNumber('passes', given.passes, 1, 32, true),
-      timeoutMs: checkNumber('timeoutMs', given.timeoutMs, 1, 600_000, false),
+      ratePerSecond: checkBounded('ratePerSecond', given.ratePerSecond),
+      passes: checkBounded('passes', given.passes),
+      timeoutMs: checkBounded('timeoutMs', given.timeoutMs),
       interface: checkText('interface', given.interface, 'the name of a network interface'),
       seed: checkSeed(given.seed),
       state: checkText('state', given.state, 'the path of a file'),
-      receiveBuffer: checkNumber('receiveBuffer', given.receiveBuffer, 1_024, 2 ** 30, true),
+      receiveBuffer: checkBounded('receiveBuffer', given.receiveBuffer),
       sockets: checkChoice('sockets', given.sockets, ['one', 'per-source']),
     }),
   };

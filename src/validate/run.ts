@@ -1,7 +1,7 @@
 /** A validation under way. */
 import { addAbortListener, EventEmitter } from 'node:events';
 import { misuse, abortError, RoutePoolError } from '../errors/errors.ts';
-import type { Failure, NativePlan, NativeResult, NativeSweep, ResolvedServer } from '../native/binding.ts';
+import type { Failure, NativePlan, NativeSummary, NativeSweep, ResolvedServer } from '../native/binding.ts';
 import { BATCH_RECORDS, PROGRESS_MS, RECORD_BYTES } from '../defaults.ts';
 import { withStackOf, type CallSite } from '../errors/call-site.ts';
 import { isFailure, toError } from '../native/failure.ts';
@@ -259,7 +259,7 @@ export class ValidationRun
     });
   }
 
-  async #result(): Promise<NativeResult> {
+  async #result(): Promise<NativeSummary> {
     return this.#held(async (native) => {
       for (;;) {
         if (!this.#settled) this.#throwIfAborted();
@@ -277,7 +277,7 @@ export class ValidationRun
   }
 
   /** The run has ended with this, and somebody has been told: an abort that comes later changes nothing. */
-  #settle(result: NativeResult | Failure): NativeResult {
+  #settle(result: NativeSummary | Failure): NativeSummary {
     this.#settled = true;
     this.#finish();
     if (isFailure(result)) throw withStackOf(toError(result), this.#origin);

@@ -1,5 +1,6 @@
 /** What a run found, counted. */
-import type { NativeResult } from '../native/binding.ts';
+import type { NativeSummary } from '../native/binding.ts';
+import type { SameShape } from '../native/same-shape.ts';
 import { errorName, type VerdictStatus } from './verdict.ts';
 
 /** What a run found. Times in milliseconds; counts are of sources unless said otherwise. */
@@ -70,60 +71,41 @@ export interface ValidationSummary {
   }[];
   /** Verdicts with a reason. */
   readonly reasons: readonly { readonly status: string; readonly reason: string; readonly count: number }[];
+  /**
+   * Places where the network carries few probes, and sources are not settled: the first and the last source, probes a
+   * second that came through, how many sources are open (`unknown` for `rate-limited`; `untested` after a stop), and
+   * about how long probing these would take.
+   */
+  readonly limits: readonly {
+    readonly first: string;
+    readonly last: string;
+    readonly ratePerSecond: number;
+    readonly unknown: number;
+    readonly neededMs: number;
+  }[];
   /** What the run noticed, in plain sentences that say what to do. */
   readonly notes: readonly string[];
   /** For `JSON.stringify`: bigints as text, since JSON numbers would round them. */
   toJSON(): Record<string, unknown>;
 }
 
-/** The summary from what the addon counted. */
-export function toSummary(result: NativeResult): ValidationSummary {
-  const { sample } = result;
-  const addresses = BigInt(result.totalAddresses);
-  const facts: Omit<ValidationSummary, 'toJSON'> = {
-    blocks: result.blocks,
-    family: result.family === 6 ? 6 : 4,
-    sources: result.sources,
-    counts: {
-      'ok': result.ok,
-      'mapped': result.mapped,
-      'no-reply': result.noReply,
-      'send-error': result.sendError,
-      'bind-error': result.bindError,
-      'bad-reply': result.badReply,
-      'unknown': result.unknown,
-    },
-    untested: result.untested,
-    allOk: result.ok === result.sources,
-    stopped: result.stopped,
-    resumed: result.resumed,
-    sample: sample && { ...sample, addresses, share: result.sources / Number(addresses) },
-    portRewritten: result.portRewritten,
-    passes: result.passes,
-    seed: result.seed,
-    elapsedMs: result.elapsedMs,
-    serverOrigin: result.serverOrigin as ValidationSummary['serverOrigin'],
-    servers: result.servers,
-    ratePerSecond: result.ratePerSecond,
-    traffic: {
-      probesSent: result.probesSent,
-      received: result.repliesReceived,
-      duplicates: result.duplicates,
-      garbage: result.garbage,
-      forged: result.forged,
-      misdirected: result.misdirected,
-      drops: result.receiveDrops,
-      loss: result.lossEstimate,
-    },
-    rttMs: { median: result.rttP50Us / 1_000, p99: result.rttP99Us / 1_000, max: result.rttMaxUs / 1_000 },
-    window: { receiveBuffer: result.receiveBuffer, last: result.window, smallest: result.windowMin },
-    externals: result.externals,
-    errors: result.errors.map((error) => ({ ...error, code: errorName(error.errno) })),
-    reasons: result.reasons,
-    notes: result.notes,
-  };
+/**
+ * The summary from what the addon says, which has the same fields but for those written here: the compiler refuses one
+ * that is missing or of another type on either side.
+ */
+export function toSummary({ totalAddresses: addresses, sample, notes, ...told }: NativeSummary): ValidationSummary {
+  const facts = {
+    ...told,
+    sample: sample && { ...sample, addresses, share: told.sources / Number(addresses) },
+    ratePerSecond: told.ratePerSecond,
+    errors: told.errors.map((error) => ({ ...error, code: errorName(error.errno) })),
+    notes,
+  } satisfies Omit<ValidationSummary, 'toJSON'>;
+  true satisfies SameShape<typeof facts, Omit<ValidationSummary, 'toJSON'>>;
   const plain = sample && { ...facts.sample, addresses: String(addresses) };
   const toJSON = (): Record<string, unknown> => ({ ...facts, seed: String(facts.seed), sample: plain });
   // Not enumerable: console.log and a spread show facts only.
-  return Object.defineProperty(facts, 'toJSON', { value: toJSON }) as ValidationSummary;
+  return Object.defineProperty(facts as Omit<ValidationSummary, 'toJSON'>, 'toJSON', {
+    value: toJSON,
+  }) as ValidationSummary;
 }

@@ -1,4 +1,5 @@
 /** Options of a watch. */
+import { checkBounded } from '../native/option-bounds.ts';
 import { chooseServers } from '../native/binding.ts';
 import { PUBLIC_INTERVAL_MS } from '../defaults.ts';
 import { unwrap } from '../native/failure.ts';
@@ -70,7 +71,7 @@ export function checkWatchOptions(options: unknown, caller: (...args: never[]) =
         external === undefined || external === false
           ? undefined
           : checkExternal(external === true ? {} : external, caller),
-      pollMs: checkNumber('pollMs', given['pollMs'], 10, 86_400_000, false),
+      pollMs: checkBounded('pollMs', given['pollMs']),
       signal: checkSignal(signal),
     };
   });

@@ -9,8 +9,8 @@ use routepool_proto::ip_block::IpBlock;
 use routepool_proto::pool::{Local, Part, Pool, Run};
 
 use crate::failure::Failure;
-use crate::interface::family;
 use crate::pool::ProvenPool;
+use crate::units::family;
 
 /// Bytes of one packed item: external address (16; IPv4 in the first 4), local address (16), route (4, little-endian).
 const ITEM: usize = 36;

@@ -1,10 +1,10 @@
 //! Connection attempts to several addresses.
 
-use std::time::Duration;
-
 use napi_derive::napi;
-use routepool_core::pipe::record::{ENDPOINT, endpoint, parse_endpoint};
+use routepool_core::pipe::record::{endpoint, parse_endpoints};
 use routepool_proto::attempts::{ATTEMPT_DELAY, Attempts, Step};
+
+use crate::units::{duration, ms};
 
 /// Which address is connected to when (RFC 8305).
 #[napi]
@@ -29,8 +29,7 @@ impl ConnectAttempts {
     #[napi(constructor, catch_unwind)]
     #[must_use]
     pub fn new(addresses: &[u8]) -> Self {
-        let addresses: Vec<_> = addresses.chunks(ENDPOINT).filter_map(parse_endpoint).collect();
-        Self { inner: Attempts::new(&addresses, ATTEMPT_DELAY) }
+        Self { inner: Attempts::new(&parse_endpoints(addresses), ATTEMPT_DELAY) }
     }
 
     /// The addresses in the order in which they are tried, packed one after the other.
@@ -42,11 +41,11 @@ impl ConnectAttempts {
     /// What to do at a time since any fixed moment.
     #[napi(catch_unwind)]
     pub fn poll(&mut self, now_ms: f64) -> AttemptStep {
-        let now = Duration::try_from_secs_f64(now_ms / 1_000.0).unwrap_or_default();
+        let now = duration(now_ms).unwrap_or_default();
         let mut step = AttemptStep { start: None, wait_ms: None, failed: false };
         match self.inner.poll(now) {
             Step::Start(attempt, _) => step.start = u32::try_from(attempt).ok(),
-            Step::Wait(until) => step.wait_ms = until.map(|until| until.as_secs_f64() * 1_000.0),
+            Step::Wait(until) => step.wait_ms = until.map(ms),
             Step::Connected(_) => {}
             Step::Failed => step.failed = true,
         }

@@ -1,7 +1,5 @@
 //! Errors as data. TypeScript makes the Error, with the caller's stack.
 
-use std::io;
-
 use napi_derive::napi;
 use routepool_core::{Error, errno};
 
@@ -40,18 +38,10 @@ impl From<&Error> for Failure {
         };
         if let Error::System { syscall, address, source } = error {
             failure.syscall = Some((*syscall).to_owned());
-            failure.errno = Some(errno(source));
+            failure.errno = Some(-i32::from(errno::number(source)));
             failure.address = address.map(|a| a.ip().to_string());
             failure.port = address.map(|a| u32::from(a.port()));
         }
         failure
-    }
-}
-
-/// EIO stands for an error without a number.
-fn errno(error: &io::Error) -> i32 {
-    match errno::number(error) {
-        0 => -i32::from(errno::EIO),
-        number => -i32::from(number),
     }
 }

@@ -7,9 +7,11 @@ use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::interface::{Address, Facts, Gateway, enumerate, names};
 use routepool_proto::ip_block::IpBlock;
+use routepool_proto::ip_number::bits;
 use routepool_proto::scope::Scope;
 
 use crate::failure::Failure;
+use crate::units::family;
 
 /// A way to other networks.
 #[napi(object, object_from_js = false)]
@@ -110,10 +112,6 @@ pub(crate) fn interfaces() -> Result<Vec<Facts>, Error> {
     enumerate().map_err(|source| Error::System { syscall: "netlink", address: None, source })
 }
 
-pub(crate) fn family(ipv6: bool) -> u32 {
-    if ipv6 { 6 } else { 4 }
-}
-
 impl From<&Facts> for InterfaceFacts {
     fn from(facts: &Facts) -> Self {
         let mac = facts.mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
@@ -182,7 +180,7 @@ fn flags(address: &Address) -> u8 {
 impl From<&IpBlock> for Prefix {
     fn from(block: &IpBlock) -> Self {
         // Blocks of interfaces are prefixes; a range would show its first address alone.
-        let full = if block.is_ipv6() { 128 } else { 32 };
+        let full = bits(block.is_ipv6());
         Self { ip: block.first().to_string(), cidr: block.prefix_len().unwrap_or(full).into() }
     }
 }

@@ -6,18 +6,24 @@
 
 mod address_pool;
 mod attempts;
-mod bell;
+mod bind;
 mod capabilities;
-mod convert;
 mod daemon;
 mod failure;
 mod interface;
+mod job;
 mod load;
+mod loaded;
 mod nat;
+mod node_waker;
+mod observe;
+mod option_bounds;
 mod plan;
 mod pool;
-mod responder;
+mod servers;
 mod simulation;
 mod sockets;
+mod stun_server;
 mod sweep;
+mod units;
 mod watch;

@@ -11,13 +11,14 @@ use routepool_core::Error;
 use routepool_core::classify::{Classified, Classify, Portal, Profile};
 use routepool_core::defaults::NAT_LIFETIME;
 use routepool_core::job::Job;
-use routepool_core::own_address::read_address;
+use routepool_core::system::own_address::read_address;
 use routepool_proto::nat::{self, Allocation, Behaviour, Filtering, Hairpin, Mapping, Pooling};
 
-use crate::bell::NodeBell;
-use crate::convert::ResolvedServer;
 use crate::failure::Failure;
-use crate::load::stop_with_environment;
+use crate::job::stop_with_environment;
+use crate::node_waker::NodeWaker;
+use crate::servers::ResolvedServer;
+use crate::units::duration;
 
 mod report;
 
@@ -70,7 +71,7 @@ impl NatOptions {
         let profile = self.profile.as_deref().map(Profile::from_name).transpose()?.unwrap_or_default();
         let most = match self.lifetime_max_ms {
             None => NAT_LIFETIME,
-            Some(ms) => Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or(Duration::MAX),
+            Some(ms) => duration(ms).unwrap_or(Duration::MAX),
         };
         let portal = self.portal.map(|portal| {
             let wrong =
@@ -89,7 +90,7 @@ impl NatOptions {
             profile,
             lifetime: self.lifetime.unwrap_or(false).then_some(most),
             hairpin: self.hairpin.unwrap_or(false),
-            tcp: self.tcp.unwrap_or(profile != Profile::Fast),
+            tcp: self.tcp.unwrap_or(profile.looks_at_tcp()),
             servers: servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<_, _>>()?,
             unresolved: self.unresolved.unwrap_or_default(),
             portal: portal.transpose()?,
@@ -99,18 +100,18 @@ impl NatOptions {
     }
 }
 
-/// Finds it out, on a thread of its own; `bell` as in `LoadPlan.start`.
+/// Finds it out, on a thread of its own; `waker` as in `LoadPlan.start`.
 #[napi(catch_unwind)]
 pub fn classify_nat(
     env: Env,
     options: NatOptions,
     servers: Vec<ResolvedServer>,
-    bell: Function<'_, (), ()>,
+    waker: Function<'_, (), ()>,
 ) -> napi::Result<Either<NatJob, Failure>> {
-    let bell = NodeBell::new(bell)?;
+    let waker = NodeWaker::new(waker)?;
     let started = options.into_classify(servers).and_then(|classify| {
         let names = classify.servers.iter().map(|s| (s.address, s.name.clone())).collect();
-        let job = Job::start(Arc::new(bell), move |stop| classify.run(stop))?;
+        let job = Job::start(Arc::new(waker), move |stop| classify.run(stop))?;
         Ok((job, names))
     });
     Ok(match started {
@@ -131,7 +132,7 @@ pub struct NatJob {
 
 #[napi]
 impl NatJob {
-    /// Ends it soon, with what is known. Twice is fine.
+    /// Ends it soon, with what is known. Idempotent.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.job.stop();

@@ -7,12 +7,13 @@ use napi::bindgen_prelude::{BigInt, Either, Function};
 use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::validate::{Plan, Run};
-use routepool_proto::server_addr::{Host, ServerAddr};
 
-use crate::bell::NodeBell;
-use crate::convert::{ResolvedServer, SweepOptions};
 use crate::failure::Failure;
+use crate::node_waker::NodeWaker;
+use crate::servers::{ResolvedServer, ServerTarget};
 use crate::sweep::Sweep;
+use crate::sweep::options::SweepOptions;
+use crate::units::family;
 
 /// Parses and checks everything that needs no network: blocks, ownership, servers, numbers, state file. Nothing is sent.
 #[napi(catch_unwind)]
@@ -27,30 +28,6 @@ pub fn plan_sweep(options: SweepOptions) -> Either<SweepPlan, Failure> {
 #[napi]
 pub struct SweepPlan {
     plan: Option<Plan>,
-}
-
-/// A server whose name is still to be resolved.
-#[napi(object, object_from_js = false)]
-pub struct ServerTarget {
-    /// The text as the user wrote it.
-    pub text: String,
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u32,
-}
-
-impl From<&(String, ServerAddr)> for ServerTarget {
-    fn from((text, server): &(String, ServerAddr)) -> Self {
-        Self {
-            text: text.clone(),
-            host: match &server.host {
-                Host::Ip(ip) => ip.to_string(),
-                Host::Name(name) => name.clone(),
-            },
-            port: server.port.into(),
-        }
-    }
 }
 
 /// What a plan is about to do.
@@ -86,7 +63,7 @@ impl SweepPlan {
         let servers = plan.servers().iter().map(ServerTarget::from);
         Some(PlanFacts {
             blocks: targets.blocks().iter().map(ToString::to_string).collect(),
-            family: if targets.is_ipv6() { 6 } else { 4 },
+            family: family(targets.is_ipv6()),
             sources: targets.len(),
             hosts: targets.blocks().iter().map(|b| b.hosts().to_string()).collect(),
             server_origin: plan.origin().as_str().to_owned(),
@@ -97,20 +74,20 @@ impl SweepPlan {
         })
     }
 
-    /// Starts the sweep on its own thread. `servers` are the resolved ones; `bell` is called, at most once between two
+    /// Starts the sweep on its own thread. `servers` are the resolved ones; `waker` is called, at most once between two
     /// drains, when verdicts or the result can be fetched, and does not keep the process alive.
     #[napi(catch_unwind)]
     pub fn start(
         &mut self,
         env: Env,
         servers: Vec<ResolvedServer>,
-        bell: Function<'_, (), ()>,
+        waker: Function<'_, (), ()>,
     ) -> napi::Result<Either<Sweep, Failure>> {
-        let bell = NodeBell::new(bell)?;
+        let waker = NodeWaker::new(waker)?;
         let run = self.take().and_then(|plan| {
             let servers =
                 servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<Vec<_>, _>>()?;
-            plan.start(servers, Arc::new(bell))
+            plan.start(servers, Arc::new(waker))
         });
         sweep(env, run)
     }
@@ -120,10 +97,10 @@ impl SweepPlan {
     pub fn start_stopped(
         &mut self,
         env: Env,
-        bell: Function<'_, (), ()>,
+        waker: Function<'_, (), ()>,
     ) -> napi::Result<Either<Sweep, Failure>> {
-        let bell = NodeBell::new(bell)?;
-        sweep(env, self.take().and_then(|plan| plan.start_stopped(Arc::new(bell))))
+        let waker = NodeWaker::new(waker)?;
+        sweep(env, self.take().and_then(|plan| plan.start_stopped(Arc::new(waker))))
     }
 
     /// Gives up what the plan holds, such as its state file; for a plan that will not be started.

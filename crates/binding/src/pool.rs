@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi_derive::napi;
 use routepool_core::validate::Pool;
 
-use crate::interface::family;
+use crate::units::family;
 
 /// The proven sources of a finished sweep, in the order of the blocks.
 #[napi]

@@ -9,6 +9,7 @@ use routepool_core::Error;
 use routepool_testkit::{BehaviorServer, Dependence, Fault, Nat, NatKind, Ports};
 
 use crate::failure::Failure;
+use crate::units::duration;
 
 /// What kind of NAT to simulate.
 #[napi(object, object_to_js = false)]
@@ -71,8 +72,8 @@ fn kind_of(options: &SimulationOptions) -> Result<NatKind, Error> {
         },
         externals,
         arbitrary: options.arbitrary,
-        lifetime: Duration::try_from_secs_f64(options.lifetime_ms / 1_000.0)
-            .map_err(|_| wrong("lifetimeMs", "milliseconds", &options.lifetime_ms.to_string()))?,
+        lifetime: duration(options.lifetime_ms)
+            .ok_or_else(|| wrong("lifetimeMs", "milliseconds", &options.lifetime_ms.to_string()))?,
         hairpin: options.hairpin,
         ..NatKind::usual(first)
     })
@@ -136,7 +137,7 @@ impl NatRules {
 }
 
 fn time(ms: f64) -> Duration {
-    Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or_default()
+    duration(ms).unwrap_or_default()
 }
 
 /// A datagram of a simulated server.

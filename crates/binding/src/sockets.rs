@@ -4,38 +4,31 @@ use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Either, Either3, Function};
 use napi_derive::napi;
-use routepool_core::Error;
-use routepool_core::pipe::number;
 use routepool_core::pipe::record::parse_endpoint;
-use routepool_core::pipe::{Interest, Opened, Settings, Sockets as Inner, answer_request, parse_request};
+use routepool_core::pipe::{
+    Interest, Opened, ReaderChoice, Settings, Sockets as Inner, answer_request, parse_request,
+};
+use routepool_core::{Error, errno};
 
-use crate::bell::NodeBell;
 use crate::failure::Failure;
-use crate::load::refused;
+use crate::node_waker::NodeWaker;
+use crate::units::duration;
 
 /// Makes the table of this environment. `reader`: `direct` (Linux, on Node's own loop), `portable`, or `auto` for the first that
-/// there is. `bell` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
+/// there is. `waker` is called on the JavaScript thread when there is something to drain; it does not keep the process alive.
 #[napi(catch_unwind)]
 pub fn open_sockets(
     env: Env,
     reader: String,
-    bell: Function<'_, (), ()>,
+    waker: Function<'_, (), ()>,
 ) -> napi::Result<Either<Sockets, Failure>> {
-    let inner = match if reader == "portable" { Ok(None) } else { direct(env, &bell) } {
-        Ok(Some(inner)) => Ok((inner, true)),
-        Ok(None) if reader != "direct" => {
-            let bell = NodeBell::new(bell)?;
-            Inner::portable(move || routepool_core::validate::Bell::ring(&bell)).map(|inner| (inner, false))
-        }
-        Ok(None) => Err(io::ErrorKind::Unsupported.into()),
-        Err(error) => Err(error),
-    };
-    let (inner, direct) = match inner {
+    let choice = ReaderChoice::from_name(&reader).unwrap_or_default();
+    let portable = || Inner::portable(NodeWaker::new(waker).map_err(io::Error::other)?);
+    let (inner, direct) = match choice.open(|| direct(env, &waker), portable) {
         Ok(inner) => inner,
         Err(source) => {
             let error = Error::System { syscall: "epoll_create", address: None, source };
@@ -60,14 +53,14 @@ pub fn open_sockets(
 
 /// `None` where there is no direct reader.
 #[cfg(unix)]
-fn direct(env: Env, bell: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
+fn direct(env: Env, waker: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
     let inner = match Inner::direct() {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
         result => result?,
     };
     let Some(descriptor) = inner.descriptor() else { return Ok(None) };
     let own = descriptor.try_clone_to_owned()?;
-    let watched = routepool_uv::watch(&env, own, bell).map_err(io::Error::other)?;
+    let watched = routepool_uv::watch(&env, own, waker).map_err(io::Error::other)?;
     Ok(watched.then_some(inner))
 }
 
@@ -77,12 +70,12 @@ fn direct(_: Env, _: &Function<'_, (), ()>) -> io::Result<Option<Inner>> {
     Ok(None)
 }
 
-/// A socket that was opened without being tied to its interface.
+/// A socket that was opened without being bound to its interface.
 #[napi(object, object_from_js = false)]
-pub struct UntiedSocket {
+pub struct UnboundSocket {
     /// Its number.
     pub id: u32,
-    /// Why it could not be tied to the interface.
+    /// Why it could not be bound to the interface.
     pub interface_bind_error: String,
 }
 
@@ -149,7 +142,7 @@ pub fn socket_open(
     table: u32,
     mut request: BufferSlice<'_>,
     interface: Option<String>,
-) -> Either3<u32, UntiedSocket, Failure> {
+) -> Either3<u32, UnboundSocket, Failure> {
     let opened = settings(&request, interface).and_then(|settings| {
         with(table, |inner| inner.open(settings))
             .unwrap_or_else(|| Err(Error::Internal("there is no such table".to_owned())))
@@ -162,14 +155,14 @@ fn settings(request: &[u8], interface: Option<String>) -> Result<Settings, Error
         .ok_or_else(|| Error::Internal("a socket was asked for with something that is no request".to_owned()))
 }
 
-fn answer(request: &mut [u8], opened: Result<Opened, Error>) -> Either3<u32, UntiedSocket, Failure> {
+fn answer(request: &mut [u8], opened: Result<Opened, Error>) -> Either3<u32, UnboundSocket, Failure> {
     match opened {
         Ok(opened) => {
             answer_request(request, opened.local);
-            match refused(&opened.interface) {
+            match opened.interface.refusal() {
                 None => Either3::A(opened.id),
-                Some(interface_bind_error) => {
-                    Either3::B(UntiedSocket { id: opened.id, interface_bind_error })
+                Some(refusal) => {
+                    Either3::B(UnboundSocket { id: opened.id, interface_bind_error: refusal.to_owned() })
                 }
             }
         }
@@ -177,7 +170,7 @@ fn answer(request: &mut [u8], opened: Result<Opened, Error>) -> Either3<u32, Unt
     }
 }
 
-/// Closes a socket, or resets its connection. Twice is fine.
+/// Closes a socket, or resets its connection. Idempotent.
 #[napi(catch_unwind)]
 pub fn socket_close(table: u32, id: u32, reset: bool) {
     with(table, |inner| inner.close(id, reset));
@@ -232,47 +225,47 @@ impl Sockets {
         self.direct
     }
 
-    /// Makes a gate: listeners opened with it have together so many connections at most. Gives its number.
+    /// Makes a limit: listeners opened with it have together so many connections at most. Gives its number.
     #[napi(catch_unwind)]
-    pub fn open_gate(&self, places: u32) -> u32 {
-        self.inner.borrow_mut().open_gate(places as usize)
+    pub fn open_limit(&self, places: u32) -> u32 {
+        self.inner.borrow_mut().open_limit(places as usize)
     }
 
-    /// Opens a listener as `socketOpen` opens sockets, at a gate. Its connections keep their places until `leave`.
+    /// Opens a listener as `socketOpen` opens sockets, under a limit. Its connections keep their places until `release`.
     #[napi(catch_unwind)]
     pub fn listen(
         &self,
         mut request: BufferSlice<'_>,
         interface: Option<String>,
-        gate: u32,
-    ) -> Either3<u32, UntiedSocket, Failure> {
-        let opened =
-            settings(&request, interface).and_then(|settings| self.inner.borrow_mut().listen(settings, gate));
+        limit: u32,
+    ) -> Either3<u32, UnboundSocket, Failure> {
+        let opened = settings(&request, interface)
+            .and_then(|settings| self.inner.borrow_mut().listen(settings, limit));
         answer(&mut request, opened)
     }
 
-    /// A connection that was accepted at a gate is gone.
+    /// A connection that was accepted under a limit is gone.
     #[napi(catch_unwind)]
-    pub fn leave(&self, id: u32) {
-        self.inner.borrow_mut().leave(id);
+    pub fn release(&self, id: u32) {
+        self.inner.borrow_mut().release(id);
     }
 
-    /// Takes a place of a gate for something else; `false` if there is none.
+    /// Takes a place of a limit for something else; `false` if there is none.
     #[napi(catch_unwind)]
-    pub fn enter_gate(&self, gate: u32) -> bool {
-        self.inner.borrow_mut().enter_gate(gate)
+    pub fn acquire_place(&self, limit: u32) -> bool {
+        self.inner.borrow_mut().acquire_place(limit)
     }
 
     /// Gives such a place back.
     #[napi(catch_unwind)]
-    pub fn leave_gate(&self, gate: u32) {
-        self.inner.borrow_mut().leave_gate(gate);
+    pub fn release_place(&self, limit: u32) {
+        self.inner.borrow_mut().release_place(limit);
     }
 
-    /// Forgets a gate.
+    /// Forgets a limit.
     #[napi(catch_unwind)]
-    pub fn close_gate(&self, gate: u32) {
-        self.inner.borrow_mut().close_gate(gate);
+    pub fn close_limit(&self, limit: u32) {
+        self.inner.borrow_mut().close_limit(limit);
     }
 
     /// Ends the sending side: 0, or a negative error number.
@@ -290,7 +283,7 @@ impl Sockets {
     /// Switches `SO_KEEPALIVE`; as `setNoDelay`.
     #[napi(catch_unwind)]
     pub fn set_keep_alive(&self, id: u32, on: bool, after_ms: f64) {
-        let after = Duration::try_from_secs_f64(after_ms / 1_000.0).ok().filter(|after| !after.is_zero());
+        let after = duration(after_ms).filter(|after| !after.is_zero());
         let _ = self.inner.borrow().set_keep_alive(id, on, after);
     }
 
@@ -362,6 +355,6 @@ impl Sockets {
 fn taken(result: io::Result<usize>) -> i32 {
     match result {
         Ok(bytes) => i32::try_from(bytes).unwrap_or(i32::MAX),
-        Err(error) => -i32::from(number(&error)),
+        Err(error) => -i32::from(errno::number(&error)),
     }
 }

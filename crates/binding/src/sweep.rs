@@ -7,9 +7,15 @@ use napi::bindgen_prelude::{BufferSlice, Either};
 use napi_derive::napi;
 use routepool_core::validate::Run;
 
-use crate::convert::{SweepProgress, SweepResult};
 use crate::failure::Failure;
 use crate::pool::ProvenPool;
+
+pub(crate) mod options;
+mod progress;
+mod summary;
+
+use progress::SweepProgress;
+use summary::SweepSummary;
 
 /// A sweep on its own thread.
 #[napi]
@@ -33,7 +39,7 @@ impl Sweep {
 
 #[napi]
 impl Sweep {
-    /// Copies whole 48-byte verdict records into `out` and returns the number of bytes. The bell rings again for what comes
+    /// Copies whole 48-byte verdict records into `out` and returns the number of bytes. The waker is called again for what comes
     /// after; 0 means that there is nothing now.
     #[napi(catch_unwind)]
     pub fn drain(&self, mut out: BufferSlice<'_>) -> u32 {
@@ -46,7 +52,7 @@ impl Sweep {
         self.run.discard();
     }
 
-    /// Ends the sweep with what it has found so far. Twice is fine.
+    /// Ends the sweep with what it has found so far. Idempotent.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.run.stop();
@@ -60,9 +66,9 @@ impl Sweep {
 
     /// What was found, once the sweep is over; all its records can be drained by then.
     #[napi(catch_unwind)]
-    pub fn result(&self) -> Option<Either<SweepResult, Failure>> {
+    pub fn result(&self) -> Option<Either<SweepSummary, Failure>> {
         self.run.result().map(|result| match result {
-            Ok(summary) => Either::A(SweepResult::from(&*summary)),
+            Ok(summary) => Either::A(SweepSummary::from(&*summary)),
             Err(error) => Either::B(Failure::from(&*error)),
         })
     }

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{Either, Function};
@@ -12,14 +11,15 @@ use routepool_proto::ip_block::IpBlock;
 use routepool_proto::scope::scope;
 use routepool_proto::watch::{Change, DefaultRoute, InterfaceId};
 
-use crate::bell::NodeBell;
 use crate::failure::Failure;
-use crate::interface::{Prefix, family};
+use crate::interface::Prefix;
 use crate::load::InterfaceLoad;
+use crate::node_waker::NodeWaker;
+use crate::units::{duration, family, ms};
 
 /// Where traffic goes that no other route takes.
 #[napi(object, object_from_js = false)]
-pub struct DefaultWay {
+pub struct DefaultRouteFacts {
     /// The interface.
     pub interface: String,
     /// The router.
@@ -46,10 +46,10 @@ pub struct ChangeFacts {
     pub scope: Option<String>,
     /// Name of the interface before.
     pub previous_name: Option<String>,
-    /// The default way before.
-    pub previous: Option<DefaultWay>,
-    /// The default way now.
-    pub now: Option<DefaultWay>,
+    /// The default route before.
+    pub previous: Option<DefaultRouteFacts>,
+    /// The default route now.
+    pub now: Option<DefaultRouteFacts>,
     /// For how long the machine was asleep.
     pub slept_ms: Option<f64>,
 }
@@ -107,16 +107,16 @@ pub struct InterfaceWatch {
     watch: Arc<Watch>,
 }
 
-/// Begins to watch. `bell` is called when changes wait, once until they are drained, and does not keep the process alive.
+/// Begins to watch. `waker` is called when changes wait, once until they are drained, and does not keep the process alive.
 #[napi(catch_unwind)]
 pub fn start_watch(
     env: Env,
     every_ms: Option<f64>,
-    bell: Function<'_, (), ()>,
+    waker: Function<'_, (), ()>,
 ) -> napi::Result<Either<InterfaceWatch, Failure>> {
-    let bell = NodeBell::new(bell)?;
-    let every = every_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
-    Ok(match Watch::start(Arc::new(bell), Options { every }) {
+    let waker = NodeWaker::new(waker)?;
+    let every = every_ms.and_then(duration);
+    Ok(match Watch::start(Arc::new(waker), Options { every }) {
         Ok(watch) => {
             let watch = Arc::new(watch);
             // The environment (the process, or a worker) may end first.
@@ -133,7 +133,7 @@ pub fn start_watch(
 
 #[napi]
 impl InterfaceWatch {
-    /// At most `most` changes; none means that the bell rings for the next.
+    /// At most `most` changes; none means that the waker is called for the next.
     #[napi(catch_unwind)]
     pub fn drain(&self, most: u32) -> DrainedChanges {
         let Drained { changes, paths } = self.watch.drain(most as usize);
@@ -160,7 +160,7 @@ impl InterfaceWatch {
         self.watch.failed().map(|error| Failure::from(&*error))
     }
 
-    /// Ends it. Twice is fine.
+    /// Ends it. Idempotent.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.watch.stop();
@@ -171,8 +171,8 @@ impl From<Counters> for WatchCounters {
     fn from(counters: Counters) -> Self {
         Self {
             method: counters.method.as_str().to_owned(),
-            scans: counters.looks as f64,
-            events: counters.notices as f64,
+            scans: counters.scans as f64,
+            events: counters.events as f64,
             repeated: counters.repeated as f64,
             overflows: counters.overflows as f64,
             disconnects: counters.disconnects as f64,
@@ -196,7 +196,7 @@ impl From<&External> for ExternalFacts {
     }
 }
 
-impl From<&DefaultRoute> for DefaultWay {
+impl From<&DefaultRoute> for DefaultRouteFacts {
     fn from(route: &DefaultRoute) -> Self {
         Self { interface: route.interface.name.clone(), gateway: route.gateway.map(|ip| ip.to_string()) }
     }
@@ -223,15 +223,13 @@ impl From<&Change> for ChangeFacts {
             Change::DefaultChanged { ipv6, previous, now } => Self {
                 kind: "default-changed".to_owned(),
                 family: Some(family(*ipv6)),
-                previous: previous.as_ref().map(DefaultWay::from),
-                now: now.as_ref().map(DefaultWay::from),
+                previous: previous.as_ref().map(DefaultRouteFacts::from),
+                now: now.as_ref().map(DefaultRouteFacts::from),
                 ..Self::default()
             },
-            Change::Woken { slept } => Self {
-                kind: "resumed".to_owned(),
-                slept_ms: Some(slept.as_secs_f64() * 1_000.0),
-                ..Self::default()
-            },
+            Change::Resumed { slept } => {
+                Self { kind: "resumed".to_owned(), slept_ms: Some(ms(*slept)), ..Self::default() }
+            }
             // Kinds that a later version of the engine may know.
             _ => Self::default(),
         }

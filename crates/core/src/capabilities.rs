@@ -7,7 +7,7 @@ use routepool_udp::{Backend, Options, Socket};
 
 use crate::defaults::{OPEN_FILES, RECEIVE_BUFFER};
 use crate::interface::enumerate;
-use crate::local_table::LocalTable;
+use crate::system::local_table::LocalTable;
 use crate::watch;
 
 /// Something that routepool can make use of.
@@ -100,15 +100,15 @@ fn interface_binding() -> io::Result<String> {
     let all = enumerate()?;
     let name = all.iter().find(|f| f.kind == crate::interface::Kind::Loopback).map(|f| f.name.clone());
     let options = Options { interface: name, ..Options::wildcard(false) };
-    Socket::open(Backend::best(), &options).map(|_| "sockets can be tied to an interface".to_owned())
+    Socket::open(Backend::best(), &options).map(|_| "sockets can be bound to an interface".to_owned())
 }
 
 fn change_events() -> io::Result<String> {
-    watch::can_be_told().map(|()| "the system tells of changes by netlink".to_owned())
+    watch::reports_changes().map(|()| "the system tells of changes by netlink".to_owned())
 }
 
 fn sleep_detection() -> io::Result<String> {
-    if watch::can_notice_sleep() {
+    if watch::detects_sleep() {
         Ok("one clock stops while the machine sleeps and another does not".to_owned())
     } else {
         Err(io::ErrorKind::Unsupported.into())

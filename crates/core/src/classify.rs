@@ -12,14 +12,15 @@ use routepool_proto::nat::{
 
 use crate::Error;
 use crate::defaults::{
-    NAT_ANSWER_WITHIN, NAT_DOUBT, NAT_FIRST_GAPS, NAT_GAPS, NAT_GIVE_UP, NAT_LEAST_ASKED, NAT_MOST_LIFETIME,
-    NAT_PATIENCE, NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_LEAST_ASKED, NAT_PATIENT_PATIENCE,
-    NAT_SOCKETS, NEXT_SERVER_AFTER,
+    NAT_ANSWER_WITHIN, NAT_DOUBT, NAT_FIRST_GAPS, NAT_GAPS, NAT_GIVE_UP, NAT_LEAST_ASKED, NAT_PATIENCE,
+    NAT_PATIENT_ANSWER_WITHIN, NAT_PATIENT_GAPS, NAT_PATIENT_LEAST_ASKED, NAT_PATIENT_PATIENCE, NAT_SOCKETS,
+    NEXT_SERVER_AFTER,
 };
-use crate::discover::InterfaceBinding;
-use crate::local_table::LocalTable;
-use crate::own_address::unusable;
-use crate::servers::Resolved;
+use crate::discovery::servers::Resolved;
+use crate::option_bounds;
+use crate::system::bind::InterfaceBinding;
+use crate::system::local_table::LocalTable;
+use crate::system::own_address::unusable;
 
 mod portal;
 mod sockets;
@@ -67,6 +68,12 @@ impl Profile {
                 format!("expected 'fast', 'normal' or 'patient' for `profile` but received '{name}'"),
             )),
         }
+    }
+
+    /// Whether the mapping of TCP connections is looked at unless the user says otherwise: it takes seconds.
+    #[must_use]
+    pub fn looks_at_tcp(self) -> bool {
+        self != Self::Fast
     }
 
     /// The times that it stands for.
@@ -123,7 +130,7 @@ pub struct FamilyReport {
     pub tcp: Option<Finding<Mapping>>,
     /// By what.
     pub tcp_evidence: Vec<Evidence>,
-    /// How the sockets were tied to the interface.
+    /// How the sockets were bound to the interface.
     pub binding: InterfaceBinding,
 }
 
@@ -164,9 +171,9 @@ impl Classify {
             let one = IpBlock::from_range(*local, *local).map_err(|e| Error::Block(e.to_string()))?;
             LocalTable::read(local.is_ipv6()).map_err(system)?.check(&one)?;
         }
-        if self.lifetime.is_some_and(|most| most < Duration::from_secs(1) || most > NAT_MOST_LIFETIME) {
-            let message = "expected from 1000 to 3600000 (one hour) for `lifetimeMaxMs`";
-            return Err(Error::option_error("lifetimeMaxMs", message));
+        if let Some(most) = self.lifetime {
+            // Whole milliseconds are all that anybody asks for.
+            option_bounds::LIFETIME_MAX_MS.check((most.as_secs_f64() * 1_000.0).round())?;
         }
         Ok(())
     }
@@ -287,7 +294,7 @@ impl Classify {
     }
 }
 
-/// Whether the system has no route to any of them. A socket that is tied to an interface does not learn of it: without a route
+/// Whether the system has no route to any of them. A socket that is bound to an interface does not learn of it: without a route
 /// Linux takes every address to be a neighbour on that link.
 fn no_route(local: IpAddr, servers: &[SocketAddr]) -> bool {
     let unreachable = |to: &SocketAddr| {

@@ -4,7 +4,7 @@ use routepool_proto::ip_block::IpBlock;
 use routepool_proto::listen::{Layout, Listener, listeners};
 
 use crate::Error;
-use crate::local_table::LocalTable;
+use crate::system::local_table::LocalTable;
 
 /// Chooses the sockets for some addresses. Nothing is opened.
 ///

@@ -20,13 +20,13 @@ pub const LEAST_CHARGE: usize = 512;
 pub const RING_RECORDS: usize = 16_384;
 
 /// The receiver is woken once this many verdicts wait for it. One wake-up costs some 15 µs of its time, a record 0.1 µs.
-pub const BELL_RECORDS: usize = 1_024;
+pub const WAKE_RECORDS: usize = 1_024;
 
 /// The receiver is woken when the first verdict has waited this long. Not seen by a person, and rare enough at full speed.
-pub const BELL_AFTER: Duration = Duration::from_millis(4);
+pub const WAKE_AFTER: Duration = Duration::from_millis(4);
 
 /// The longest time the sweep thread sleeps without looking whether it was told to stop.
-pub const NAP: Duration = Duration::from_millis(20);
+pub const IDLE_WAIT: Duration = Duration::from_millis(20);
 
 /// How often the sockets' drop counters are read. Each reading is one system call.
 pub const DROPS_EVERY: Duration = Duration::from_millis(2);
@@ -55,9 +55,6 @@ pub const PREFLIGHT_SENDS: [Duration; 4] =
 /// How long the servers are given to answer the first probe. Above the last of the sends by one slow round trip.
 pub const PREFLIGHT_WAIT: Duration = Duration::from_millis(1_500);
 
-/// Largest time-out a user may ask for.
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(600);
-
 /// External addresses that a summary names.
 pub const EXTERNALS_NAMED: usize = 10;
 
@@ -66,17 +63,14 @@ pub const LIMITS_NAMED: usize = 4;
 
 /// Threads that sweep at once, each with its own part of the sources. Beyond the processors of a usual server there is
 /// nothing to gain on loopback.
-pub const MAX_LANES: usize = 8;
+pub const MAX_SWEEP_WORKERS: usize = 8;
 
-/// A lane has at least this many sources: below, one thread is done before a second has started.
-pub const LANE_SOURCES: u32 = 4_096;
+/// A worker has at least this many sources: below, one thread is done before a second has started.
+pub const WORKER_SOURCES: u32 = 4_096;
 
 /// Bytes of receive buffer that the kernel is asked for. Some 2,700 small datagrams as Linux counts them (1,536 bytes each):
 /// above the largest window. Other tools ask for 7 MiB, which gains nothing here.
 pub const RECEIVE_BUFFER: usize = 4 << 20;
-
-/// Largest receive buffer that may be asked for.
-pub const MAX_RECEIVE_BUFFER: usize = 1 << 30;
 
 /// When a request for an external address is sent again: RTO 500 ms, doubled each time (RFC 8489, section 6.2.1), cut short
 /// after four since a person is waiting.
@@ -130,9 +124,6 @@ pub const RELAY_BUFFER: usize = 64 << 10;
 /// Bytes received of a request at most. Requests with PADDING are to be longer than a usual MTU, up to jumbo frames; 64 of
 /// these for each socket.
 pub const STUN_DATAGRAM: usize = 9_216;
-
-/// Threads of a server at most.
-pub const MAX_STUN_WORKERS: usize = 64;
 
 /// How often a busy server looks at its idle sockets: after so many batches of 64. Far below a millisecond at full speed.
 pub const POLL_EVERY: u32 = 8;

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::Error;
-use crate::validate::Bell;
+use crate::lock::lock;
+use crate::waker::Waker;
 
 /// A job on its own thread.
 pub struct Job<T> {
@@ -21,13 +22,13 @@ impl<T> fmt::Debug for Job<T> {
 }
 
 impl<T: Send + Sync + 'static> Job<T> {
-    /// Starts the thread. `work` is given a question, "shall I stop?", to ask often; `bell` is rung once, when the result is
+    /// Starts the thread. `work` is given a question, "shall I stop?", to ask often; `waker` is called once, when the result is
     /// there. A panic becomes [`Error::Internal`].
     ///
     /// # Errors
     /// When the system has no thread left.
     pub fn start(
-        bell: Arc<dyn Bell>,
+        waker: Arc<dyn Waker>,
         work: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> Result<T, Error> + Send + 'static,
     ) -> Result<Arc<Self>, Error> {
         let job = Arc::new(Self { stop: AtomicBool::new(false), result: Mutex::new(None) });
@@ -36,15 +37,15 @@ impl<T: Send + Sync + 'static> Job<T> {
             let call = AssertUnwindSafe(|| work(&|| own.stop.load(Ordering::Relaxed)));
             let panicked = |_| Err(Error::Internal("a thread of routepool has panicked".to_owned()));
             let result = catch_unwind(call).unwrap_or_else(panicked);
-            *own.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(result));
-            bell.ring();
+            *lock(&own.result) = Some(Arc::new(result));
+            waker.wake();
         };
         let thread = std::thread::Builder::new().name("routepool-job".to_owned()).spawn(run);
         thread.map_err(|source| Error::System { syscall: "pthread_create", address: None, source })?;
         Ok(job)
     }
 
-    /// Ends it soon, with what it has found. Twice is fine.
+    /// Ends it soon, with what it has found. Idempotent.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
@@ -52,7 +53,7 @@ impl<T: Send + Sync + 'static> Job<T> {
     /// The result, once it is there.
     #[must_use]
     pub fn result(&self) -> Option<Arc<Result<T, Error>>> {
-        self.result.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.result).clone()
     }
 }
 
@@ -64,8 +65,8 @@ mod tests {
 
     struct Told(Sender<()>);
 
-    impl Bell for Told {
-        fn ring(&self) {
+    impl Waker for Told {
+        fn wake(&self) {
             let _ = self.0.send(());
         }
     }
@@ -73,11 +74,11 @@ mod tests {
     #[test]
     fn a_result_a_stop_and_a_panic_all_ring_once() {
         let (tell, told) = channel();
-        let bell = || Arc::new(Told(tell.clone()));
-        let job = Job::start(bell(), |_| Ok(7)).expect("a thread");
-        told.recv().expect("rung");
+        let waker = || Arc::new(Told(tell.clone()));
+        let job = Job::start(waker(), |_| Ok(7)).expect("a thread");
+        told.recv().expect("woken");
         assert!(matches!(*job.result().expect("there"), Ok(7)));
-        let job = Job::start(bell(), |stop| {
+        let job = Job::start(waker(), |stop| {
             while !stop() {
                 std::thread::yield_now();
             }
@@ -86,10 +87,10 @@ mod tests {
         .expect("a thread");
         assert!(job.result().is_none());
         job.stop();
-        told.recv().expect("rung");
+        told.recv().expect("woken");
         assert!(matches!(*job.result().expect("there"), Ok(8)));
-        let job = Job::<u8>::start(bell(), |_| panic!("as a test")).expect("a thread");
-        told.recv().expect("rung");
+        let job = Job::<u8>::start(waker(), |_| panic!("as a test")).expect("a thread");
+        told.recv().expect("woken");
         assert!(matches!(*job.result().expect("there"), Err(Error::Internal(_))));
     }
 }

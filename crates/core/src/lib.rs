@@ -3,24 +3,21 @@
 //! Nothing here knows that Node exists; the addon converts, calls this, and converts back.
 #![forbid(unsafe_code)]
 
-pub mod bind;
 pub mod capabilities;
 pub mod classify;
 pub mod daemon;
 pub mod defaults;
-pub mod discover;
+pub mod discovery;
 pub mod error;
 pub mod interface;
 pub mod job;
-pub mod load;
-pub mod local_table;
-#[cfg(target_os = "linux")]
-mod netlink;
-pub mod own_address;
+mod lock;
+pub mod option_bounds;
 pub mod pipe;
-pub mod servers;
 pub mod stun_server;
+pub mod system;
 pub mod validate;
+pub mod waker;
 pub mod watch;
 
 pub use error::Error;

@@ -1,16 +1,17 @@
 //! Sockets on a route: opened, read, written and relayed for a program that fetches what has arrived in batches.
 //!
 //! [`Sockets`] is a table of all sockets of one environment. What happens to them comes out of [`Sockets::drain`] as packed
-//! [`record`]s, after a bell. There are two readers: the direct one ([`Sockets::direct`], Linux) makes its system calls in the
+//! [`record`]s, announced by a [`Waker`](crate::waker::Waker). There are two readers: the direct one ([`Sockets::direct`], Linux) makes its system calls in the
 //! thread that drains, whose own loop waits for one descriptor; the portable one ([`Sockets::portable`]) has a thread that
 //! reads into a ring.
 
+mod connection_limit;
 #[cfg(target_os = "linux")]
 mod direct;
-mod gate;
 mod open;
 mod portable;
 mod reader;
+mod reader_choice;
 mod receive;
 pub mod record;
 mod relay;
@@ -22,7 +23,7 @@ mod table;
 
 pub use open::{Kind, Settings};
 pub use reader::Totals;
-pub use receive::number;
+pub use reader_choice::ReaderChoice;
 pub use relay::RelayCounters;
 pub use request::{REQUEST, answer_request, parse_request};
 pub use routepool_udp::Interest;

@@ -7,8 +7,8 @@
 mod config;
 mod counters;
 mod open;
+mod stun_worker;
 mod tcp;
-mod worker;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -20,7 +20,7 @@ pub use config::Config;
 pub use counters::Counters;
 use counters::Published;
 use open::{Opened, Plan};
-pub(crate) use worker::Worker;
+pub(crate) use stun_worker::StunWorker;
 
 use tokio::sync::Notify;
 
@@ -38,7 +38,7 @@ pub struct Endpoint {
 
 /// A running server. Dropping it stops the threads and closes the sockets.
 #[derive(Debug)]
-pub struct Responder {
+pub struct StunServer {
     endpoints: Vec<Endpoint>,
     receive_buffer: usize,
     stop: Arc<AtomicBool>,
@@ -47,11 +47,11 @@ pub struct Responder {
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Responder {
+impl StunServer {
     /// Starts a server at one `address` with the shortest answers there are; port 0 picks a free one.
     ///
     /// # Errors
-    /// As [`Responder::listen`].
+    /// As [`StunServer::listen`].
     pub fn start(address: SocketAddr) -> Result<Self, Error> {
         Self::start_with(address, RECEIVE_BUFFER)
     }
@@ -126,12 +126,12 @@ impl Responder {
         self.published.iter().fold(Counters::default(), |sum, one| sum + one.read())
     }
 
-    /// Stops it: the threads end, within their nap of 20 ms, and the sockets are closed. Twice is fine.
+    /// Stops it: the threads end, within 20 ms, and the sockets are closed. Idempotent.
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.stop_tcp.notify_one();
         if self.threads.len() == 1 {
-            // An empty datagram wakes a lone thread from its nap; of several the kernel would pick one.
+            // An empty datagram wakes a lone thread; of several the kernel would pick one.
             let _ = wake(self.address());
         }
         for thread in self.threads.drain(..) {
@@ -149,7 +149,7 @@ fn wake(server: SocketAddr) -> io::Result<usize> {
     UdpSocket::bind((any, 0))?.send_to(&[], server)
 }
 
-impl Drop for Responder {
+impl Drop for StunServer {
     fn drop(&mut self) {
         self.stop();
     }

@@ -2,8 +2,8 @@
 //! then (everywhere). What to make of it is decided in `routepool_proto::watch`.
 
 mod clocks;
-mod ear;
 mod externals;
+mod route_monitor;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -13,11 +13,11 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Registry, Token, Waker};
-use routepool_proto::watch::{Backoff, Change, Settle, Slept, Timing};
+use mio::{Events, Poll, Registry, Token};
+use routepool_proto::watch::{Backoff, Change, Debouncer, SleepDetector, Timing};
 
 use crate::Error;
 use crate::defaults::{
@@ -25,26 +25,28 @@ use crate::defaults::{
     WATCH_RETRY_LONGEST,
 };
 use crate::interface::enumerate;
-use crate::validate::Bell;
+use crate::lock::lock;
+use crate::option_bounds::POLL_MS;
+use crate::waker::Waker;
 
 use clocks::Clock;
-use ear::{Ear, Heard, TELLS};
 pub use externals::External;
-use externals::Known;
+use externals::KnownExternals;
+use route_monitor::{Notice, REPORTS_CHANGES, RouteMonitor};
 use snapshot::snapshot;
 
 /// Whether the system tells of changes here.
 ///
 /// # Errors
 /// Why not.
-pub fn can_be_told() -> io::Result<()> {
+pub fn reports_changes() -> io::Result<()> {
     let poll = Poll::new()?;
-    ear::open(poll.registry(), SYSTEM).map(drop)
+    route_monitor::open(poll.registry(), SYSTEM).map(drop)
 }
 
 /// Whether the clocks tell that the machine was asleep.
 #[must_use]
-pub fn can_notice_sleep() -> bool {
+pub fn detects_sleep() -> bool {
     Clock::default().read().is_some()
 }
 
@@ -81,9 +83,9 @@ pub struct Counters {
     /// How it learns of changes now.
     pub method: Method,
     /// Looks at all interfaces.
-    pub looks: u64,
+    pub scans: u64,
     /// Messages of the system that could mean a change.
-    pub notices: u64,
+    pub events: u64,
     /// Messages of the system that said what was known.
     pub repeated: u64,
     /// Times that the system had more to tell than its buffer holds; each was made up for by a look.
@@ -108,7 +110,7 @@ pub struct Drained {
 /// A watch on a thread of its own.
 pub struct Watch {
     shared: Arc<Shared>,
-    known: Mutex<Known>,
+    known: Mutex<KnownExternals>,
 }
 
 impl fmt::Debug for Watch {
@@ -120,22 +122,22 @@ impl fmt::Debug for Watch {
 struct Shared {
     state: Mutex<State>,
     stop: AtomicBool,
-    waker: Waker,
+    poll_waker: mio::Waker,
 }
 
 struct State {
-    settle: Settle,
+    debouncer: Debouncer,
     queue: VecDeque<Change>,
     paths: bool,
-    /// The bell has been rung and nobody has come yet.
-    rung: bool,
+    /// The receiver has been woken and has not come yet.
+    woken: bool,
     counters: Counters,
     failed: Option<Arc<Error>>,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -144,21 +146,25 @@ const WAKE: Token = Token(0);
 const SYSTEM: Token = Token(1);
 
 impl Watch {
-    /// Begins to watch: changes from now on are told. `bell` is rung from the thread, once until the next [`Watch::drain`].
+    /// Begins to watch: changes from now on are told. `waker` is called from the thread, once until the next [`Watch::drain`].
     ///
     /// # Errors
-    /// What the system says when it does not tell its interfaces at all.
-    pub fn start(bell: Arc<dyn Bell>, options: Options) -> Result<Self, Error> {
-        Self::start_with(bell, options, System::default())
+    /// [`Error::Option`] for an interval out of bounds; what the system says when it does not tell its interfaces at all.
+    pub fn start(waker: Arc<dyn Waker>, options: Options) -> Result<Self, Error> {
+        if let Some(every) = options.every {
+            POLL_MS.check(every.as_secs_f64() * 1_000.0)?;
+        }
+        Self::start_with(waker, options, System::default())
     }
 
-    fn start_with(bell: Arc<dyn Bell>, options: Options, system: System) -> Result<Self, Error> {
+    fn start_with(waker: Arc<dyn Waker>, options: Options, system: System) -> Result<Self, Error> {
         let failed = |syscall| move |source| Error::System { syscall, address: None, source };
         let poll = Poll::new().map_err(failed("epoll_create"))?;
-        let waker = Waker::new(poll.registry(), WAKE).map_err(failed("eventfd"))?;
+        let poll_waker = mio::Waker::new(poll.registry(), WAKE).map_err(failed("eventfd"))?;
         // It listens before the first look: what changes in between is told, and found to be known.
-        let ear = if options.every.is_none() { (system.open)(poll.registry(), SYSTEM).ok() } else { None };
-        let every = if ear.is_some() { None } else { Some(options.every.unwrap_or(WATCH_POLL)) };
+        let monitor =
+            if options.every.is_none() { (system.open)(poll.registry(), SYSTEM).ok() } else { None };
+        let every = if monitor.is_some() { None } else { Some(options.every.unwrap_or(WATCH_POLL)) };
         let first = snapshot(&enumerate().map_err(failed("netlink"))?);
         let timing = Timing {
             quiet: WATCH_QUIET,
@@ -166,11 +172,11 @@ impl Watch {
             after_change: WATCH_AFTER_CHANGE.to_vec(),
             every,
         };
-        let method = if ear.is_some() { Method::Netlink } else { Method::Polling };
+        let method = if monitor.is_some() { Method::Netlink } else { Method::Polling };
         let counters = Counters {
             method,
-            looks: 1,
-            notices: 0,
+            scans: 1,
+            events: 0,
             repeated: 0,
             overflows: 0,
             disconnects: 0,
@@ -178,27 +184,27 @@ impl Watch {
             coalesced: 0,
         };
         let state = State {
-            settle: Settle::new(timing, first, Duration::ZERO),
+            debouncer: Debouncer::new(timing, first, Duration::ZERO),
             queue: VecDeque::new(),
             paths: false,
-            rung: false,
+            woken: false,
             counters,
             failed: None,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), stop: AtomicBool::new(false), waker });
+        let shared = Arc::new(Shared { state: Mutex::new(state), stop: AtomicBool::new(false), poll_waker });
         // Who asked for polling gets it; else the system is asked again to tell.
-        let retries = TELLS && ear.is_none() && options.every.is_none();
-        let slept = system.clock.read().map(Slept::new);
+        let retries = REPORTS_CHANGES && monitor.is_none() && options.every.is_none();
+        let sleep_detector = system.clock.read().map(SleepDetector::new);
         let watcher = Watcher {
-            slept,
+            sleep_detector,
             shared: Arc::clone(&shared),
-            bell,
+            waker,
             poll,
-            ear,
+            monitor,
             reconnect: retries.then_some(system.retry_first),
             backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
-            retry_look: None,
-            look_backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
+            retry_scan: None,
+            scan_backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
             system,
             began: Instant::now(),
         };
@@ -207,21 +213,21 @@ impl Watch {
         Ok(Self { shared, known: Mutex::default() })
     }
 
-    /// At most `most` changes, oldest first; none means that the bell will ring for the next. What happens while changes
+    /// At most `most` changes, oldest first; none means that the waker will be called for the next. What happens while changes
     /// wait here is told as one difference afterwards, so that a slow receiver holds up nothing and misses nothing that
     /// lasts.
     #[must_use]
     pub fn drain(&self, most: usize) -> Drained {
         let mut state = self.shared.lock();
         if state.queue.is_empty() {
-            state.queue = state.settle.take().into();
+            state.queue = state.debouncer.take().into();
         }
         let count = most.min(state.queue.len());
         let changes: Vec<_> = state.queue.drain(..count).collect();
         let paths = std::mem::take(&mut state.paths);
-        state.rung = !changes.is_empty();
+        state.woken = !changes.is_empty();
         drop(state);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         for change in &changes {
             if let Change::InterfaceRemoved(interface) = change {
                 known.forget(&interface.name);
@@ -232,8 +238,8 @@ impl Watch {
 
     /// Compares what addresses of a loaded interface leave as with what was known of them, and learns.
     #[must_use]
-    pub fn externals(&self, loaded: &crate::load::Loaded) -> Vec<External> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).compare(loaded)
+    pub fn externals(&self, loaded: &crate::discovery::load::Loaded) -> Vec<External> {
+        lock(&self.known).compare(loaded)
     }
 
     /// What it has done so far.
@@ -248,11 +254,11 @@ impl Watch {
         self.shared.lock().failed.clone()
     }
 
-    /// Ends it. Twice is fine.
+    /// Ends it. Idempotent.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         // Where the thread cannot be woken it has ended.
-        let _ = self.shared.waker.wake();
+        let _ = self.shared.poll_waker.wake();
     }
 }
 
@@ -265,22 +271,22 @@ impl Drop for Watch {
 /// The thread's side.
 struct Watcher {
     /// `None` where the clocks do not tell.
-    slept: Option<Slept>,
+    sleep_detector: Option<SleepDetector>,
     shared: Arc<Shared>,
-    bell: Arc<dyn Bell>,
+    waker: Arc<dyn Waker>,
     poll: Poll,
-    ear: Option<Box<dyn Ear>>,
+    monitor: Option<Box<dyn RouteMonitor>>,
     /// When the system is asked again to tell, after the connection was lost.
     reconnect: Option<Duration>,
     backoff: Backoff,
     /// When a look that failed is tried again.
-    retry_look: Option<Duration>,
-    look_backoff: Backoff,
+    retry_scan: Option<Duration>,
+    scan_backoff: Backoff,
     system: System,
     began: Instant,
 }
 
-type Open = dyn Fn(&Registry, Token) -> io::Result<Box<dyn Ear>> + Send;
+type Open = dyn Fn(&Registry, Token) -> io::Result<Box<dyn RouteMonitor>> + Send;
 
 /// What a watch has of the system, so that tests can have it fail and sleep.
 struct System {
@@ -291,7 +297,7 @@ struct System {
 
 impl Default for System {
     fn default() -> Self {
-        Self { open: Box::new(ear::open), clock: Clock::default(), retry_first: WATCH_RETRY_FIRST }
+        Self { open: Box::new(route_monitor::open), clock: Clock::default(), retry_first: WATCH_RETRY_FIRST }
     }
 }
 
@@ -303,7 +309,7 @@ impl Watcher {
             Err(_) => Error::Internal("the thread that watches interfaces has panicked".to_owned()),
         };
         self.shared.lock().failed = Some(Arc::new(error));
-        self.bell.ring();
+        self.waker.wake();
     }
 
     fn watch(&mut self) -> io::Result<()> {
@@ -313,15 +319,15 @@ impl Watcher {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
-            if let (Some(slept), Some(now)) = (&mut self.slept, self.system.clock.read())
-                && let Some(slept) = slept.look(now)
+            if let (Some(detector), Some(now)) = (&mut self.sleep_detector, self.system.clock.read())
+                && let Some(slept) = detector.look(now)
             {
-                self.shared.lock().settle.on_wake(slept);
+                self.shared.lock().debouncer.on_wake(slept);
             }
             self.listen();
             self.connect_again();
-            self.look();
-            self.tell();
+            self.scan();
+            self.announce();
         }
         Ok(())
     }
@@ -332,44 +338,46 @@ impl Watcher {
 
     /// How long nothing is to be done. Rounded up: a wait that ends too early would be repeated at once.
     fn wait(&self) -> Duration {
-        let due = self.retry_look.or_else(|| self.shared.lock().settle.next_look());
+        let due = self.retry_scan.or_else(|| self.shared.lock().debouncer.next_scan());
         let next = [due, self.reconnect].into_iter().flatten().min();
         let wait = next
             .map_or(self.system.clock.every, |at| at.saturating_sub(self.now()).min(self.system.clock.every));
         if wait.is_zero() { wait } else { wait + Duration::from_millis(1) }
     }
 
-    /// Hears what the system has to tell.
+    /// Takes in what the system reports.
     fn listen(&mut self) {
-        let Some(ear) = &mut self.ear else { return };
+        let Some(monitor) = &mut self.monitor else { return };
         let (now, mut state) = (self.began.elapsed(), self.shared.lock());
         let state = &mut *state;
-        let heard = ear.listen(&mut |heard| match heard {
-            Heard::Address(notice) if !state.settle.on_address(now, &notice) => state.counters.repeated += 1,
-            Heard::Address(_) => state.counters.notices += 1,
-            Heard::Interface => {
-                state.settle.on_notice(now);
-                state.counters.notices += 1;
+        let result = monitor.listen(&mut |notice| match notice {
+            Notice::Address(notice) if !state.debouncer.on_address(now, &notice) => {
+                state.counters.repeated += 1;
             }
-            Heard::Path => {
-                state.settle.on_notice(now);
-                state.counters.notices += 1;
+            Notice::Address(_) => state.counters.events += 1,
+            Notice::Interface => {
+                state.debouncer.on_notice(now);
+                state.counters.events += 1;
+            }
+            Notice::Path => {
+                state.debouncer.on_notice(now);
+                state.counters.events += 1;
                 state.paths = true;
             }
-            Heard::Overflow => {
-                state.settle.on_overflow(now);
+            Notice::Overflow => {
+                state.debouncer.on_overflow(now);
                 state.counters.overflows += 1;
                 state.paths = true;
             }
         });
-        if heard.is_err() {
-            if let Some(ear) = self.ear.take() {
-                ear.close(self.poll.registry());
+        if result.is_err() {
+            if let Some(monitor) = self.monitor.take() {
+                monitor.close(self.poll.registry());
             }
             state.counters.disconnects += 1;
             state.counters.method = Method::Polling;
-            state.settle.on_reconnect();
-            state.settle.set_every(Some(WATCH_POLL), now);
+            state.debouncer.on_reconnect();
+            state.debouncer.set_every(Some(WATCH_POLL), now);
             self.reconnect = Some(now + self.backoff.failed());
         }
     }
@@ -379,49 +387,49 @@ impl Watcher {
         if self.reconnect.is_none_or(|at| at > now) {
             return;
         }
-        if let Ok(ear) = (self.system.open)(self.poll.registry(), SYSTEM) {
-            self.ear = Some(ear);
+        if let Ok(monitor) = (self.system.open)(self.poll.registry(), SYSTEM) {
+            self.monitor = Some(monitor);
             self.reconnect = None;
             self.backoff.worked();
             let mut state = self.shared.lock();
             state.counters.method = Method::Netlink;
-            state.settle.on_reconnect();
-            state.settle.set_every(None, now);
+            state.debouncer.on_reconnect();
+            state.debouncer.set_every(None, now);
         } else {
             self.reconnect = Some(now + self.backoff.failed());
         }
     }
 
-    fn look(&mut self) {
+    fn scan(&mut self) {
         let now = self.now();
-        let due = self.retry_look.or_else(|| self.shared.lock().settle.next_look());
+        let due = self.retry_scan.or_else(|| self.shared.lock().debouncer.next_scan());
         if due.is_none_or(|at| at > now) {
             return;
         }
         let seen = enumerate();
         let mut state = self.shared.lock();
         if let Ok(facts) = seen {
-            self.retry_look = None;
-            self.look_backoff.worked();
-            state.counters.looks += 1;
-            if state.settle.on_snapshot(now, snapshot(&facts)) && !state.queue.is_empty() {
+            self.retry_scan = None;
+            self.scan_backoff.worked();
+            state.counters.scans += 1;
+            if state.debouncer.on_snapshot(now, snapshot(&facts)) && !state.queue.is_empty() {
                 state.counters.coalesced += 1;
             }
         } else {
             state.counters.failures += 1;
-            self.retry_look = Some(now + self.look_backoff.failed());
+            self.retry_scan = Some(now + self.scan_backoff.failed());
         }
     }
 
-    fn tell(&self) {
+    fn announce(&self) {
         let mut state = self.shared.lock();
         if state.queue.is_empty() {
-            state.queue = state.settle.take().into();
+            state.queue = state.debouncer.take().into();
         }
-        if !state.rung && (state.paths || !state.queue.is_empty()) {
-            state.rung = true;
+        if !state.woken && (state.paths || !state.queue.is_empty()) {
+            state.woken = true;
             drop(state);
-            self.bell.ring();
+            self.waker.wake();
         }
     }
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use routepool_core::stun_server::{Config, Responder};
+use routepool_core::stun_server::{Config, StunServer};
 use routepool_proto::stun::server::Ignored;
 use routepool_proto::stun::{self, ReplyBody};
 use routepool_udp::{Backend, Options, Socket, Transmit};
 
 const HOSTILE: usize = 1_000_000;
 
-fn server() -> Responder {
+fn server() -> StunServer {
     let addresses = ["127.0.0.1", "127.0.0.2"].map(|ip| ip.parse().expect("an address"));
-    Responder::listen(&Config { addresses: addresses.into(), rfc3489: true, tcp: true, ..Config::default() })
+    StunServer::listen(&Config { addresses: addresses.into(), rfc3489: true, tcp: true, ..Config::default() })
         .expect("loopback")
 }
 
@@ -34,7 +34,7 @@ fn message(kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
 }
 
 /// What is changed at random: whole messages of each kind, each feature, and answers of the server itself.
-fn corpus(server: &Responder) -> Vec<Vec<u8>> {
+fn corpus(server: &StunServer) -> Vec<Vec<u8>> {
     let ask = |bytes: &[u8]| {
         let socket = UdpSocket::bind("127.0.0.9:0").expect("loopback");
         socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
@@ -80,7 +80,7 @@ fn change(random: &mut StdRng, bytes: &mut Vec<u8>) {
 }
 
 /// Sends them all; `turn` is told now and then, so that honest clients come all along.
-fn flood(server: &Responder, corpus: &[Vec<u8>], random: &mut StdRng, turn: &Sender<()>) {
+fn flood(server: &StunServer, corpus: &[Vec<u8>], random: &mut StdRng, turn: &Sender<()>) {
     let options = Options { receive_buffer: 4_096, ..Options::wildcard(false) };
     let mut socket = Socket::open(Backend::best(), &options).expect("a socket");
     let targets: Vec<SocketAddr> = server.endpoints().iter().map(|e| e.local).collect();
@@ -113,7 +113,7 @@ fn flood(server: &Responder, corpus: &[Vec<u8>], random: &mut StdRng, turn: &Sen
 }
 
 /// An honest client repeats its request, as RFC 8489 has it; gives whether it was answered, and whether at once.
-fn ask(server: &Responder, number: u32) -> (bool, bool) {
+fn ask(server: &StunServer, number: u32) -> (bool, bool) {
     let socket = UdpSocket::bind("127.0.1.1:0").expect("loopback");
     socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a time-out");
     let mut id = *b"honest------";

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use routepool_core::Error;
-use routepool_core::servers::Resolved;
+use routepool_core::discovery::servers::Resolved;
 use routepool_core::validate::{Backend, Plan, Request, Run, Summary};
 use routepool_proto::sweep::{RECORD_LEN, Status};
 use routepool_testkit::{Answer, ScriptedServer};

@@ -1,8 +1,10 @@
 //! Blocks of addresses, as arithmetic: no list of addresses is ever made.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
+
+use crate::ip_number::{bits, number, to_address};
 
 /// Which addresses of a block are meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,7 +78,7 @@ impl FromStr for IpBlock {
         let text = text.trim();
         if let Some((address, len)) = text.split_once('/') {
             let ip = parse_address(text, address)?;
-            let most = if ip.is_ipv6() { 128 } else { 32 };
+            let most = bits(ip.is_ipv6());
             let plain = !len.is_empty()
                 && len.bytes().all(|b| b.is_ascii_digit())
                 && (len == "0" || !len.starts_with('0'));
@@ -141,7 +143,7 @@ impl IpBlock {
                 format!("the first address must not be above the last; write {last}-{first}"),
             ));
         }
-        let full = if first.is_ipv6() { 128 } else { 32 };
+        let full = bits(first.is_ipv6());
         let prefix_len = (low == high).then_some(full);
         Ok(Self { first: low, last: high, ipv6: first.is_ipv6(), prefix_len, hosts: HostPolicy::All })
     }
@@ -151,7 +153,7 @@ impl IpBlock {
     /// # Errors
     /// When the length is over 32 or 128, or `address` has bits set beyond it.
     pub fn from_prefix(address: IpAddr, prefix_len: u8) -> Result<Self, BlockError> {
-        let bits: u8 = if address.is_ipv6() { 128 } else { 32 };
+        let bits = bits(address.is_ipv6());
         let text = || format!("{address}/{prefix_len}");
         if prefix_len > bits {
             return Err(wrong(&text(), format!("the prefix length is a number from 0 to {bits}")));
@@ -334,19 +336,6 @@ fn low_bits(count: u8) -> u128 {
     if count >= 128 { u128::MAX } else { (1 << count) - 1 }
 }
 
-/// The address as a number.
-pub(crate) fn number(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => u32::from(ip).into(),
-        IpAddr::V6(ip) => ip.into(),
-    }
-}
-
-/// The address with this number, which must fit the family.
-pub(crate) fn to_address(number: u128, ipv6: bool) -> IpAddr {
-    if ipv6 { Ipv6Addr::from(number).into() } else { Ipv4Addr::from(number as u32).into() }
-}
-
 impl fmt::Display for IpBlock {
     /// A prefix where it is one, a single address without a length, else a range.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -360,6 +349,8 @@ impl fmt::Display for IpBlock {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use proptest::prelude::*;
 
     use super::*;

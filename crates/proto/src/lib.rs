@@ -10,6 +10,7 @@ pub mod discovery;
 #[cfg(test)]
 mod fuzz;
 pub mod ip_block;
+pub mod ip_number;
 pub mod listen;
 pub mod nat;
 pub mod pool;

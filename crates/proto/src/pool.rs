@@ -3,21 +3,23 @@
 //! A [`Pool`] is made of [`Part`]s: ranges, blocks, and the proven sources of runs. It is arithmetic throughout, from one
 //! address to `::/0`; no list of addresses is ever made.
 
-mod bits;
-mod comb;
+mod address_set;
+mod bitmap;
+mod local;
 mod part;
 mod segments;
+mod stepped_range;
 #[cfg(test)]
 mod tests;
-mod walk;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use part::{Local, Part};
+pub use local::Local;
+pub use part::Part;
 use segments::{Segment, Segments, Spans};
 
-use crate::ip_block::{number, to_address};
+use crate::ip_number::{number, to_address};
 
 /// One external address of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,13 +83,13 @@ impl Pool {
             segments.extend(part.into_segments());
             part_of.resize(segments.len(), number);
         }
-        let spans = Spans::new(segments.iter().map(|segment| &segment.walk));
+        let spans = Spans::new(segments.iter().map(|segment| &segment.set));
         let mut list = Vec::with_capacity(segments.len());
         for (segment, part) in segments.iter().zip(&part_of) {
             let mut earlier = Vec::new();
-            spans.visit(segment.walk.first(), segment.walk.last(), &mut |at| {
+            spans.visit(segment.set.first(), segment.set.last(), &mut |at| {
                 if part_of[at] < *part {
-                    earlier.push(&segments[at].walk);
+                    earlier.push(&segments[at].set);
                 }
                 true
             });
@@ -166,7 +168,7 @@ impl Pool {
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let other = other.settled(self.ipv6);
-        let list = self.cut().flat_map(|segment| segment.within(&other.near(&segment.walk)));
+        let list = self.cut().flat_map(|segment| segment.within(&other.near(&segment.set)));
         Self::of(self.ipv6, list.collect())
     }
 
@@ -174,7 +176,7 @@ impl Pool {
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let other = other.settled(self.ipv6);
-        let list = self.cut().flat_map(|segment| segment.without(&other.near(&segment.walk)));
+        let list = self.cut().flat_map(|segment| segment.without(&other.near(&segment.set)));
         Self::of(self.ipv6, list.collect())
     }
 
@@ -192,14 +194,14 @@ impl Pool {
             return false;
         }
         let other = other.settled(self.ipv6);
-        self.cut().all(|segment| segment.without(&other.near(&segment.walk)).next().is_none())
+        self.cut().all(|segment| segment.without(&other.near(&segment.set)).next().is_none())
     }
 
     /// Whether the pools have no address in common.
     #[must_use]
     pub fn is_disjoint_from(&self, other: &Self) -> bool {
         let other = other.settled(self.ipv6);
-        self.cut().all(|segment| !other.near(&segment.walk).into_iter().any(|walk| segment.walk.meets(walk)))
+        self.cut().all(|segment| !other.near(&segment.set).into_iter().any(|set| segment.set.meets(set)))
     }
 
     /// Whether both have the same external addresses, in whatever order.
@@ -213,8 +215,8 @@ impl Pool {
     /// the same order, routes and [`Local`]s give the same runs, whatever parts they were made of.
     pub fn runs(&self) -> impl Iterator<Item = Run> + use<> {
         let ipv6 = self.ipv6;
-        let runs = self.cut().flat_map(move |Segment { walk, route, local }| {
-            walk.runs().map(move |(first, last)| Run {
+        let runs = self.cut().flat_map(move |Segment { set, route, local }| {
+            set.runs().map(move |(first, last)| Run {
                 first: to_address(first, ipv6),
                 last: to_address(last, ipv6),
                 route,

@@ -1,11 +1,12 @@
 //! The sources of one run: blocks laid end to end, seen as indices.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::Range;
 
 use siphasher::sip::SipHasher24;
 
 use crate::ip_block::{HostPolicy, IpBlock};
+use crate::ip_number::{bits, number, to_address};
 
 /// Ask only some hosts: a /64 cannot be walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +81,11 @@ fn nibbles_for_some_65536(addresses: u128) -> u8 {
 struct Part {
     start: u32,
     len: u32,
-    walk: Walk,
+    sequence: Sequence,
 }
 
 #[derive(Clone, Debug)]
-enum Walk {
+enum Sequence {
     /// Addresses one after the other from here.
     Run(u128),
     /// By the block's own arithmetic (without `.0` and `.255`).
@@ -114,7 +115,7 @@ impl Targets {
         }
         let (mut parts, mut total) = (Vec::with_capacity(blocks.len()), 0_u128);
         for block in &blocks {
-            let (len, walk) = match sample {
+            let (len, sequence) = match sample {
                 None => plain(block)?,
                 Some(sample) => strides(block, sample)?,
             };
@@ -124,7 +125,7 @@ impl Targets {
                 let example = if block.is_ipv6() { nibbles_for_some_65536(total) } else { 24 };
                 return Err(TargetsError::TooMany { count: total, most: Self::MAX, example });
             }
-            parts.push(Part { start, len: len as u32, walk });
+            parts.push(Part { start, len: len as u32, sequence });
         }
         let mut key = [0; 16];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -204,10 +205,10 @@ impl Targets {
             parts => &parts[parts.partition_point(|p| p.start <= index) - 1],
         };
         let k = u128::from(index - part.start);
-        match &part.walk {
-            Walk::Run(first) => Some(self.address(first + k)),
-            Walk::Block(block) => block.nth(k),
-            Walk::Strides { first, host_bits, stride } => {
+        match &part.sequence {
+            Sequence::Run(first) => Some(self.address(first + k)),
+            Sequence::Block(block) => block.nth(k),
+            Sequence::Strides { first, host_bits, stride } => {
                 let hosts = u128::from(self.sample.map_or(1, |s| s.hosts));
                 let (prefix, slot) = (k / hosts, k % hosts);
                 Some(self.address(first + (prefix << host_bits) + slot * stride + self.pick(index, *stride)))
@@ -218,19 +219,18 @@ impl Targets {
     /// The index for which [`Targets::source`] gives `ip`.
     #[must_use]
     pub fn index_of(&self, ip: IpAddr) -> Option<u32> {
-        let number = match ip {
-            _ if ip.is_ipv6() != self.is_ipv6() => return None,
-            IpAddr::V4(ip) => u128::from(u32::from(ip)),
-            IpAddr::V6(ip) => ip.into(),
-        };
+        if ip.is_ipv6() != self.is_ipv6() {
+            return None;
+        }
+        let number = number(ip);
         for (part, block) in self.parts.iter().zip(&self.blocks) {
             if !block.contains(ip) {
                 continue;
             }
-            let k = match &part.walk {
-                Walk::Run(first) => number.checked_sub(*first)?,
-                Walk::Block(block) => block.index_of(ip)?,
-                Walk::Strides { first, host_bits, stride } => {
+            let k = match &part.sequence {
+                Sequence::Run(first) => number.checked_sub(*first)?,
+                Sequence::Block(block) => block.index_of(ip)?,
+                Sequence::Strides { first, host_bits, stride } => {
                     let hosts = u128::from(self.sample.map_or(1, |s| s.hosts));
                     let offset = number.checked_sub(*first)?;
                     let within = offset & ((1 << host_bits) - 1);
@@ -248,11 +248,7 @@ impl Targets {
     /// them are, for several the first.
     #[must_use]
     pub fn shift(&self, bits: u32) -> u32 {
-        let low = match self.source(0) {
-            Some(IpAddr::V4(ip)) => u32::from(ip),
-            Some(IpAddr::V6(ip)) => u128::from(ip) as u32,
-            None => 0,
-        };
+        let low = self.source(0).map_or(0, |ip| number(ip) as u32);
         low & ((1 << bits) - 1)
     }
 
@@ -267,24 +263,20 @@ impl Targets {
     }
 
     fn address(&self, number: u128) -> IpAddr {
-        if self.is_ipv6() { Ipv6Addr::from(number).into() } else { Ipv4Addr::from(number as u32).into() }
+        to_address(number, self.is_ipv6())
     }
 }
 
-fn plain(block: &IpBlock) -> Result<(u128, Walk), TargetsError> {
+fn plain(block: &IpBlock) -> Result<(u128, Sequence), TargetsError> {
     let first = block.nth(0).ok_or(TargetsError::Empty { block: *block })?;
     let len = block.len();
-    let number = match first {
-        IpAddr::V4(ip) => u128::from(u32::from(ip)),
-        IpAddr::V6(ip) => ip.into(),
-    };
     let gaps = block.hosts() == HostPolicy::No0And255 && !block.is_ipv6();
-    Ok((len, if gaps { Walk::Block(*block) } else { Walk::Run(number) }))
+    Ok((len, if gaps { Sequence::Block(*block) } else { Sequence::Run(number(first)) }))
 }
 
-fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Walk), TargetsError> {
+fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Sequence), TargetsError> {
     let wrong = |expected: String| TargetsError::Sample { block: *block, expected };
-    let bits: u8 = if block.is_ipv6() { 128 } else { 32 };
+    let bits = bits(block.is_ipv6());
     let Some(prefix_len) = block.prefix_len() else {
         return Err(wrong("a range has no sub-prefixes; name it as prefixes".into()));
     };
@@ -304,15 +296,12 @@ fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Walk), TargetsError
     }
     // Network, broadcast and anycast addresses are left out by keeping off the first and the last address of each sub-prefix
     // where that leaves enough.
-    let first = match block.first() {
-        IpAddr::V4(ip) => u128::from(u32::from(ip)),
-        IpAddr::V6(ip) => ip.into(),
-    };
+    let first = number(block.first());
     let keep_off = u128::from(size >= u128::from(sample.hosts) + 2);
     let stride = (size - 2 * keep_off) / u128::from(sample.hosts);
     let prefixes = sample.per_prefix - prefix_len;
     let count = if prefixes >= 96 { u128::MAX } else { u128::from(sample.hosts) << prefixes };
-    Ok((count, Walk::Strides { first: first + keep_off, host_bits: host_bits.min(127), stride }))
+    Ok((count, Sequence::Strides { first: first + keep_off, host_bits: host_bits.min(127), stride }))
 }
 
 #[cfg(test)]

@@ -5,14 +5,16 @@
 
 mod backoff;
 mod change;
+mod debouncer;
 mod external;
-mod settle;
-mod slept;
+mod interface_id;
+mod sleep_detector;
 mod snapshot;
 
 pub use backoff::Backoff;
-pub use change::{Change, InterfaceId};
+pub use change::Change;
+pub use debouncer::{Debouncer, Timing};
 pub use external::{ExternalChange, Externals};
-pub use settle::{Settle, Timing};
-pub use slept::{Clocks, Slept};
-pub use snapshot::{AddressNotice, DefaultRoute, InterfaceState, Snapshot};
+pub use interface_id::{DefaultRoute, InterfaceId};
+pub use sleep_detector::{Clocks, SleepDetector};
+pub use snapshot::{AddressNotice, InterfaceState, Snapshot};

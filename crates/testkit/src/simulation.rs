@@ -143,7 +143,7 @@ impl Run {
                 }
             }
             // What is dead here is silent.
-            Command::Knock { .. } => self.packets += 1,
+            Command::ConnectedProbe { .. } => self.packets += 1,
             Command::Send { socket, to, bytes, .. } => {
                 self.packets += 1;
                 let from = self.sockets[usize::from(socket)];

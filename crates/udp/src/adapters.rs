@@ -65,7 +65,7 @@ pub struct DefaultRoute {
     /// The router; `None` where the link itself leads everywhere.
     pub gateway: Option<IpAddr>,
     /// The lower, the sooner it is used. Windows: metric of the route and of the interface together. macOS and FreeBSD have
-    /// no metric: 0 is the route in use, 1 one that counts only for sockets tied to its interface.
+    /// no metric: 0 is the route in use, 1 one that counts only for sockets bound to its interface.
     pub metric: u32,
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 
-use crate::socket::{Backend, Options, Received, Refused, SendError, Transmit, unbound};
+use crate::options::{Options, unbound};
+use crate::socket::Backend;
+use crate::transmit::{Received, Refused, SendError, Transmit};
 
 /// Bound sockets with a number each, in the order in which they were named.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl Endpoints {
             #[cfg(not(target_os = "linux"))]
             Backend::Batched => Err((0, io::ErrorKind::Unsupported.into())),
             // A bound socket needs no source for its datagrams: there is one plain way.
-            Backend::OneByOne | Backend::PerSource => Ok(Self(Inner::Plain(Plain::open(options)?))),
+            Backend::PerDatagram | Backend::PerSource => Ok(Self(Inner::Plain(Plain::open(options)?))),
         }
     }
 

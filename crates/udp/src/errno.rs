@@ -69,7 +69,7 @@ pub fn is_too_long(error: &io::Error) -> bool {
     cfg!(windows) && error.raw_os_error() == Some(10_040)
 }
 
-/// The error number as Node writes it, without its sign; 0 if the error did not come from the operating system and is none
+/// The error number as Node writes it, without its sign; [`EIO`] if the error did not come from the operating system and is none
 /// that the system could have given.
 #[must_use]
 pub fn number(error: &io::Error) -> u16 {
@@ -78,7 +78,7 @@ pub fn number(error: &io::Error) -> u16 {
         io::ErrorKind::Unsupported => Some(EOPNOTSUPP),
         _ => None,
     });
-    raw.map_or(0, node_number)
+    raw.map_or(EIO, node_number)
 }
 
 /// The number that stands for an error without one, as Node writes it: `EIO`.
@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(i32::from(super::number(&error)), number);
         }
         assert!(is_icmp(&io::Error::from_raw_os_error(libc::ECONNREFUSED)));
-        assert_eq!(number(&io::Error::other("text")), 0);
+        assert_eq!(number(&io::Error::other("text")), EIO);
         assert_eq!(i32::from(number(&io::ErrorKind::AddrNotAvailable.into())), EADDRNOTAVAIL);
     }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Type};
 
-use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit};
+use crate::options::Options;
+use crate::transmit::{Ready, Received, Refused, SendError, Transmit};
 
 /// Sockets kept open; the oldest that waits for nothing makes room. Below the usual limit of 1,024 descriptors, with room for the rest of the
 /// process.
@@ -97,7 +98,7 @@ impl PerSource {
         let socket = self.new_socket(domain)?;
         socket.set_nonblocking(true)?;
         if let Some(interface) = &self.options.interface {
-            crate::tie_to_interface(&socket, local.is_ipv6(), interface)?;
+            crate::bind_device(&socket, local.is_ipv6(), interface)?;
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if local.is_ipv6() && self.options.freebind {

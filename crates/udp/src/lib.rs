@@ -7,7 +7,8 @@
 //! routepool with `unsafe` code.
 
 pub mod adapters;
-#[cfg(one_by_one)]
+mod bind_device;
+#[cfg(per_datagram)]
 mod control;
 #[cfg(target_os = "linux")]
 mod datagrams;
@@ -19,19 +20,22 @@ mod fallback;
 mod interest;
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(one_by_one)]
-mod one_by_one;
 pub mod option;
+mod options;
+#[cfg(per_datagram)]
+mod per_datagram;
 #[cfg(unix)]
 mod set_int;
 mod socket;
-mod tie;
+mod transmit;
 
+pub use bind_device::bind_device;
 #[cfg(target_os = "linux")]
 pub use datagrams::{Datagram, DatagramBatch, send_from};
 pub use endpoints::Endpoints;
 #[cfg(target_os = "linux")]
 pub use epoll::{Event, Poller, Wake};
 pub use interest::Interest;
-pub use socket::{Backend, DATAGRAM, Options, Ready, Received, Refused, SendError, Socket, Transmit};
-pub use tie::tie_to_interface;
+pub use options::{DATAGRAM, Options};
+pub use socket::{Backend, Socket};
+pub use transmit::{Ready, Received, Refused, SendError, Transmit};

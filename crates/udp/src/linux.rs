@@ -7,8 +7,9 @@ use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
 use std::time::Duration;
 
+use crate::options::{Options, unbound};
 use crate::set_int::set_int;
-use crate::socket::{Options, Ready, Received, Refused, SendError, Transmit, unbound};
+use crate::transmit::{Ready, Received, Refused, SendError, Transmit};
 
 /// Room for one `in6_pktinfo` with its header, aligned as `cmsghdr` wants it.
 #[repr(C, align(8))]

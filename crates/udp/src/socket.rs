@@ -1,84 +1,14 @@
 //! The socket: types above the seam, one backend per way of doing it below.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Type};
-
 use crate::fallback::PerSource;
-
-/// Bytes received of one datagram unless asked otherwise: no probe and no answer to one is longer.
-pub const DATAGRAM: usize = 1_500;
+use crate::options::Options;
+use crate::transmit::{Ready, Received, SendError, Transmit};
 
 /// How long one of several sockets is waited for where there is no call that waits for all.
 const SHORT_WAIT: Duration = Duration::from_millis(1);
-
-/// How a socket is opened.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The local address. A wildcard address (see [`Options::wildcard`]) allows a source per datagram.
-    pub local: SocketAddr,
-    /// The receive buffer wanted, in bytes. What was granted: [`Socket::receive_buffer`].
-    pub receive_buffer: usize,
-    /// The send buffer wanted, in bytes.
-    pub send_buffer: usize,
-    /// Only send and receive through this interface (`SO_BINDTODEVICE` and its like).
-    pub interface: Option<String>,
-    /// Allow IPv6 sources that are held only by a local route (`IPV6_FREEBIND`). The kernel then sends from any
-    /// address at all, so the caller must have made sure that the sources are local.
-    pub freebind: bool,
-    /// Datagrams per system call.
-    pub batch: usize,
-    /// Bytes received of one datagram at most; the rest is cut off.
-    pub datagram: usize,
-    /// Other sockets of this process may be bound to the same address and port; the kernel then gives each flow to one of
-    /// them (Linux: `SO_REUSEPORT`).
-    pub share_port: bool,
-}
-
-impl Options {
-    /// A socket that may send from any local address of a family, with buffers of 4 MiB and batches of 64.
-    #[must_use]
-    pub fn wildcard(ipv6: bool) -> Self {
-        let ip: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        Self::bound(SocketAddr::new(ip, 0))
-    }
-
-    /// A socket bound to `local`, with buffers of 4 MiB and batches of 64.
-    #[must_use]
-    pub fn bound(local: SocketAddr) -> Self {
-        Self {
-            local,
-            receive_buffer: 4 << 20,
-            send_buffer: 4 << 20,
-            interface: None,
-            freebind: false,
-            batch: 64,
-            datagram: DATAGRAM,
-            share_port: false,
-        }
-    }
-}
-
-/// A socket of which all is set that every backend sets, not bound yet.
-pub(crate) fn unbound(options: &Options) -> io::Result<socket2::Socket> {
-    let ipv6 = options.local.is_ipv6();
-    let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
-    let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    if let Some(interface) = &options.interface {
-        crate::tie_to_interface(&socket, ipv6, interface)?;
-    }
-    if ipv6 {
-        socket.set_only_v6(true)?;
-        #[cfg(target_os = "linux")]
-        if options.freebind {
-            socket.set_freebind_v6(true)?;
-        }
-    }
-    Ok(socket)
-}
 
 /// The way datagrams are sent and received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +16,7 @@ pub enum Backend {
     /// One socket, many sources, many datagrams in a system call: Linux.
     Batched,
     /// One socket, many sources, a system call for each datagram: Linux, macOS, FreeBSD, Windows.
-    OneByOne,
+    PerDatagram,
     /// One socket for each source: everywhere, at a tenth of the speed.
     PerSource,
 }
@@ -101,59 +31,8 @@ impl Backend {
     /// The best of those that need one socket for all sources.
     #[must_use]
     pub fn one_socket() -> Self {
-        if cfg!(target_os = "linux") { Self::Batched } else { Self::OneByOne }
+        if cfg!(target_os = "linux") { Self::Batched } else { Self::PerDatagram }
     }
-}
-
-/// A datagram to send.
-#[derive(Clone, Copy, Debug)]
-pub struct Transmit<'a> {
-    /// The address to send from; `None` leaves it to the system or to the bound address.
-    pub source: Option<IpAddr>,
-    /// Where to.
-    pub destination: SocketAddr,
-    /// What.
-    pub bytes: &'a [u8],
-}
-
-/// A received datagram.
-#[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
-    /// Where it came from.
-    pub from: SocketAddr,
-    /// The address it was delivered to.
-    pub to: IpAddr,
-    /// The port it was delivered to.
-    pub port: u16,
-    /// Its bytes; at most [`Options::datagram`], the rest is cut off.
-    pub bytes: &'a [u8],
-}
-
-/// Which step was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// Binding the source.
-    Bind,
-    /// Sending.
-    Send,
-}
-
-/// Why a datagram was not sent.
-#[derive(Debug)]
-pub struct SendError {
-    /// The step that failed.
-    pub refused: Refused,
-    /// What the system said.
-    pub error: io::Error,
-}
-
-/// What a socket is ready for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ready {
-    /// Datagrams can be received.
-    pub readable: bool,
-    /// Datagrams can be sent.
-    pub writable: bool,
 }
 
 /// A non-blocking UDP socket with a source per datagram.
@@ -164,8 +43,8 @@ pub struct Socket(Inner);
 enum Inner {
     #[cfg(target_os = "linux")]
     Batched(crate::linux::Batched),
-    #[cfg(one_by_one)]
-    OneByOne(crate::one_by_one::OneByOne),
+    #[cfg(per_datagram)]
+    PerDatagram(crate::per_datagram::PerDatagram),
     PerSource(PerSource),
 }
 
@@ -174,8 +53,8 @@ macro_rules! each {
         match $self {
             #[cfg(target_os = "linux")]
             Inner::Batched($socket) => $call,
-            #[cfg(one_by_one)]
-            Inner::OneByOne($socket) => $call,
+            #[cfg(per_datagram)]
+            Inner::PerDatagram($socket) => $call,
             Inner::PerSource($socket) => $call,
         }
     };
@@ -193,10 +72,12 @@ impl Socket {
             Backend::Batched => Ok(Self(Inner::Batched(crate::linux::Batched::open(options)?))),
             #[cfg(not(target_os = "linux"))]
             Backend::Batched => Err(io::ErrorKind::Unsupported.into()),
-            #[cfg(one_by_one)]
-            Backend::OneByOne => Ok(Self(Inner::OneByOne(crate::one_by_one::OneByOne::open(options)?))),
-            #[cfg(not(one_by_one))]
-            Backend::OneByOne => Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(per_datagram)]
+            Backend::PerDatagram => {
+                Ok(Self(Inner::PerDatagram(crate::per_datagram::PerDatagram::open(options)?)))
+            }
+            #[cfg(not(per_datagram))]
+            Backend::PerDatagram => Err(io::ErrorKind::Unsupported.into()),
             Backend::PerSource => Ok(Self(Inner::PerSource(PerSource::open(options)?))),
         }
     }
@@ -219,8 +100,8 @@ impl Socket {
         match &self.0 {
             #[cfg(target_os = "linux")]
             Inner::Batched(_) => None,
-            #[cfg(one_by_one)]
-            Inner::OneByOne(_) => None,
+            #[cfg(per_datagram)]
+            Inner::PerDatagram(_) => None,
             Inner::PerSource(_) => Some(crate::fallback::MOST_IN_FLIGHT),
         }
     }

@@ -7,9 +7,9 @@ use routepool_udp::{Backend, Endpoints, Options, Socket, Transmit};
 
 fn backends() -> Vec<Backend> {
     if cfg!(target_os = "linux") {
-        vec![Backend::Batched, Backend::OneByOne, Backend::PerSource]
+        vec![Backend::Batched, Backend::PerDatagram, Backend::PerSource]
     } else {
-        vec![Backend::OneByOne, Backend::PerSource]
+        vec![Backend::PerDatagram, Backend::PerSource]
     }
 }
 

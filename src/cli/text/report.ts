@@ -41,7 +41,7 @@ function how(summary: ValidationSummary): string {
     const endpoint = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
     return name === endpoint || name === address || name === 'embedded' ? endpoint : `${name} (${endpoint})`;
   });
-  const whom = summary.serverOrigin === 'embedded' ? 'the responder inside this process' : servers.join(', ');
+  const whom = summary.serverOrigin === 'embedded' ? 'the STUN server inside this process' : servers.join(', ');
   const parts = [`asked ${whom}`, `seed ${summary.seed}`];
   if (summary.rttMs.median > 0)
     parts.push(`round trip ${duration(summary.rttMs.median)} median, ${duration(summary.rttMs.p99)} p99`);

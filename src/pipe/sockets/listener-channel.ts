@@ -19,7 +19,7 @@ export class ListenerChannel implements SocketOwner {
   readonly id: number;
   /** Address and port that it listens at. */
   readonly local: Endpoint;
-  /** Why it could not be tied to its interface; undefined if it is, or need not be. */
+  /** Why it could not be bound to its interface; undefined if it is, or need not be. */
   readonly interfaceBindError: string | undefined;
   readonly #table: SocketTable;
   readonly #events: ListenerEvents;

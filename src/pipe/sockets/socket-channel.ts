@@ -1,5 +1,5 @@
 /** One native socket: an outgoing or accepted connection, or a UDP socket. */
-import { socketClose, socketSend, socketSendTo, socketWatch, type UntiedSocket } from '../../native/binding.ts';
+import { socketClose, socketSend, socketSendTo, socketWatch, type UnboundSocket } from '../../native/binding.ts';
 import { isFailure, toError } from '../../native/failure.ts';
 import type { Channel, ChannelEvents } from './channel.ts';
 import type { Endpoint } from '../../address/endpoint.ts';
@@ -18,7 +18,7 @@ export class SocketChannel implements Channel, SocketOwner {
   readonly id: number;
   readonly protocol: Protocol;
   readonly remote: Endpoint | undefined;
-  /** Why it could not be tied to its interface; undefined if it is, or need not be. */
+  /** Why it could not be bound to its interface; undefined if it is, or need not be. */
   readonly interfaceBindError: string | undefined;
   readonly #table: SocketTable;
   #local: Endpoint;
@@ -35,7 +35,7 @@ export class SocketChannel implements Channel, SocketOwner {
   private constructor(
     table: SocketTable,
     protocol: Protocol,
-    opened: number | UntiedSocket,
+    opened: number | UnboundSocket,
     local: Endpoint,
     remote: Endpoint | undefined,
   ) {

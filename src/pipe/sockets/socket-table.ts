@@ -6,7 +6,7 @@ import {
   socketClose,
   socketDrain,
   socketOpen,
-  type UntiedSocket,
+  type UnboundSocket,
 } from '../../native/binding.ts';
 import { ENDPOINT_BYTES, RECORD_HEAD_BYTES, SLAB_BYTES, SLAB_ROOM } from '../../defaults.ts';
 import { isFailure, toError } from '../../native/failure.ts';
@@ -78,10 +78,10 @@ export class SocketTable {
   }
 
   /**
-   * Opens a socket: gives its number, and why it could not be tied to its interface where that is so.
+   * Opens a socket: gives its number, and why it could not be bound to its interface where that is so.
    * {@link SocketTable.opened} then has its local side. Throws system errors in Node's shape.
    */
-  open(kind: number, options: SocketOptions, side: LocalOptions, remote: Endpoint | undefined): number | UntiedSocket {
+  open(kind: number, options: SocketOptions, side: LocalOptions, remote: Endpoint | undefined): number | UnboundSocket {
     writeRequest(kind, options, side, remote);
     const opened = socketOpen(this.number, request, side.interface);
     if (isFailure(opened)) throw toError(opened);
@@ -89,7 +89,7 @@ export class SocketTable {
   }
 
   /** Opens a listener, with a connection limit if there is one: as {@link SocketTable.open}. */
-  listen(options: SocketOptions, connectionLimit: number | undefined): number | UntiedSocket {
+  listen(options: SocketOptions, connectionLimit: number | undefined): number | UnboundSocket {
     if (connectionLimit === undefined) return this.open(LISTENER, options, options, undefined);
     writeRequest(LISTENER, options, options, undefined);
     const opened = this.native.listen(request, options.interface, connectionLimit);
@@ -227,7 +227,7 @@ export class SocketTable {
 
   #drop(accepted: number): void {
     socketClose(this.number, accepted, true);
-    this.native.leave(accepted);
+    this.native.release(accepted);
   }
 
   /** The sender at a place of the slab: the same object as last time if it is the same sender. */

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use napi_derive::napi;
 use routepool_core::classify::{Classified, FamilyReport};
 use routepool_proto::nat::{
-    self, Allocation, Behaviour, Filtering, Finding, Hairpin, Lifetime, Mapping, Pooling,
+    self, Allocation, Behaviour, Filtering, Finding, Hairpin, Ignored, Lifetime, Loss, Mapping, Pooling,
+    Report,
 };
 
 use super::{NatBehaviour, NatNumbers};
-use crate::convert::ms;
-use crate::load::refused;
+use crate::units::{family, ms};
 
 /// A property, and why it is not known.
 #[napi(object, object_from_js = false)]
@@ -157,7 +157,7 @@ pub struct NatFamily {
     pub family: u32,
     /// The address it was asked from.
     pub local: String,
-    /// Why sockets could not be tied to the interface.
+    /// Why sockets could not be bound to the interface.
     pub interface_bind_error: Option<String>,
     /// The axes.
     pub behaviour: NatBehaviour,
@@ -222,42 +222,60 @@ pub(super) fn report_of(found: &Classified, names: &[(SocketAddr, String)]) -> N
     }
 }
 
-fn family_of(family: &FamilyReport, names: &[(SocketAddr, String)]) -> NatFamily {
-    let report = &family.report;
-    let not_asked = Finding::known(Mapping::Unknown);
-    let mut tcp_mapping = finding(family.tcp.unwrap_or(not_asked), Mapping::as_str);
-    if family.tcp.is_none() {
+fn family_of(found: &FamilyReport, names: &[(SocketAddr, String)]) -> NatFamily {
+    // Without `..`, here and below: what is found is handed on, or the compiler asks why not.
+    let FamilyReport { report, numbers, tcp, tcp_evidence, binding } = found;
+    let Report {
+        local,
+        externals,
+        connectivity,
+        mapping,
+        endpoint_dependent: _, // a part of the behaviour
+        filtering,
+        allocation,
+        pooling,
+        overloading,
+        alg,
+        hairpin,
+        lifetime,
+        servers,
+        disagree,
+        loss: Loss { sent, answered },
+        evidence,
+        ignored: Ignored { garbage, forged, misdirected, duplicates, other_family },
+    } = report;
+    let mut tcp_mapping = finding(tcp.unwrap_or(Finding::known(Mapping::Unknown)), Mapping::as_str);
+    if tcp.is_none() {
         "not-asked".clone_into(&mut tcp_mapping.value);
     }
-    let ignored = report.ignored;
     NatFamily {
-        family: if report.local.is_ipv6() { 6 } else { 4 },
-        local: report.local.to_string(),
-        interface_bind_error: refused(&family.binding),
+        family: family(local.is_ipv6()),
+        local: local.to_string(),
+        interface_bind_error: binding.refusal().map(str::to_owned),
         behaviour: report.behaviour().into(),
-        numbers: family.numbers.into(),
-        external: report.externals.first().map(ToString::to_string),
-        externals: report.externals.iter().map(ToString::to_string).collect(),
-        connectivity: finding(report.connectivity, nat::Connectivity::as_str),
-        mapping: finding(report.mapping, Mapping::as_str),
-        filtering: finding(report.filtering, Filtering::as_str),
-        allocation: allocation_of(&report.allocation),
-        pooling: finding(report.pooling, Pooling::as_str),
-        overloading: finding(report.overloading, nat::Overloading::as_str),
-        alg: finding(report.alg, nat::Alg::as_str),
-        hairpin: finding(report.hairpin, Hairpin::as_str),
-        lifetime: lifetime_of(report.lifetime),
+        numbers: (*numbers).into(),
+        external: externals.first().map(ToString::to_string),
+        externals: externals.iter().map(ToString::to_string).collect(),
+        connectivity: finding(*connectivity, nat::Connectivity::as_str),
+        mapping: finding(*mapping, Mapping::as_str),
+        filtering: finding(*filtering, Filtering::as_str),
+        allocation: allocation_of(allocation),
+        pooling: finding(*pooling, Pooling::as_str),
+        overloading: finding(*overloading, nat::Overloading::as_str),
+        alg: finding(*alg, nat::Alg::as_str),
+        hairpin: finding(*hairpin, Hairpin::as_str),
+        lifetime: lifetime_of(*lifetime),
         tcp_mapping,
-        servers: report.servers.iter().map(|s| server_of(s, names)).collect(),
-        disagree: report.disagree,
-        loss: NatLoss { sent: report.loss.sent, answered: report.loss.answered },
-        evidence: report.evidence.iter().chain(&family.tcp_evidence).map(evidence_of).collect(),
+        servers: servers.iter().map(|s| server_of(s, names)).collect(),
+        disagree: *disagree,
+        loss: NatLoss { sent: *sent, answered: *answered },
+        evidence: evidence.iter().chain(tcp_evidence).map(evidence_of).collect(),
         ignored: NatIgnored {
-            garbage: ignored.garbage,
-            forged: ignored.forged,
-            misdirected: ignored.misdirected,
-            duplicates: ignored.duplicates,
-            other_family: ignored.other_family,
+            garbage: *garbage,
+            forged: *forged,
+            misdirected: *misdirected,
+            duplicates: *duplicates,
+            other_family: *other_family,
         },
     }
 }
@@ -297,32 +315,47 @@ fn lifetime_of(lifetime: Lifetime) -> NatLifetime {
 }
 
 fn server_of(verdict: &nat::ServerVerdict, names: &[(SocketAddr, String)]) -> NatServerVerdict {
-    let name = names.iter().find(|(address, _)| *address == verdict.address).map(|(_, name)| name.clone());
+    let nat::ServerVerdict { address, other, answered, cannot_test, mapping, filtering } = verdict;
+    let name = names.iter().find(|(known, _)| known == address).map(|(_, name)| name.clone());
     NatServerVerdict {
-        server: verdict.address.to_string(),
-        name: name.unwrap_or_else(|| verdict.address.to_string()),
-        other: verdict.other.map(|o| o.to_string()),
-        can_test: verdict.cannot_test.is_none(),
-        cannot_test: verdict.cannot_test.clone(),
-        answered: verdict.answered,
-        mapping: finding(verdict.mapping, Mapping::as_str),
-        filtering: finding(verdict.filtering, Filtering::as_str),
+        server: address.to_string(),
+        name: name.unwrap_or_else(|| address.to_string()),
+        other: other.map(|o| o.to_string()),
+        can_test: cannot_test.is_none(),
+        cannot_test: cannot_test.clone(),
+        answered: *answered,
+        mapping: finding(*mapping, Mapping::as_str),
+        filtering: finding(*filtering, Filtering::as_str),
     }
 }
 
-fn evidence_of(e: &nat::Evidence) -> NatEvidence {
+fn evidence_of(evidence: &nat::Evidence) -> NatEvidence {
+    let nat::Evidence {
+        test,
+        server,
+        from,
+        local,
+        mapped,
+        error_code,
+        errno,
+        sent_at,
+        received_at,
+        attempts,
+        answers,
+        silent,
+    } = evidence;
     NatEvidence {
-        test: e.test.as_str().to_owned(),
-        server: e.server.to_string(),
-        from: e.from.map(|a| a.to_string()),
-        local: e.local.map(|a| a.to_string()),
-        mapped: e.mapped.map(|a| a.to_string()),
-        error_code: e.error_code.map(u32::from),
-        errno: e.errno.map(|n| -n),
-        sent_at: e.sent_at.map(ms),
-        received_at: e.received_at.map(ms),
-        attempts: e.attempts,
-        answers: e.answers,
-        silent: e.silent,
+        test: test.as_str().to_owned(),
+        server: server.to_string(),
+        from: from.map(|a| a.to_string()),
+        local: local.map(|a| a.to_string()),
+        mapped: mapped.map(|a| a.to_string()),
+        error_code: error_code.map(u32::from),
+        errno: errno.map(|n| -n),
+        sent_at: sent_at.map(ms),
+        received_at: received_at.map(ms),
+        attempts: *attempts,
+        answers: *answers,
+        silent: *silent,
     }
 }

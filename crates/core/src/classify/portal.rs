@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::bind::{Wish, prepare};
 use crate::defaults::NAT_TCP_WITHIN;
+use crate::system::bind::{BindRequest, prepare};
 
 /// Whom to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Portal {
     fn fetch(&self, local: IpAddr, interface: Option<&str>, challenge: &str) -> io::Result<Vec<u8>> {
         let own = SocketAddr::new(local, 0);
         let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
-        prepare(&socket, &Wish { local: own, interface, best_effort: true })?;
+        prepare(&socket, &BindRequest { local: own, interface, best_effort: true })?;
         socket.bind(&own.into())?;
         socket.connect_timeout(&self.address.into(), NAT_TCP_WITHIN)?;
         let mut stream: TcpStream = socket.into();

@@ -13,9 +13,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Course;
 use crate::Error;
-use crate::bind::{Wish, prepare};
-use crate::defaults::{NAP, NAT_RUN_ATTEMPTS};
-use crate::discover::InterfaceBinding;
+use crate::defaults::{IDLE_WAIT, NAT_RUN_ATTEMPTS};
+use crate::system::bind::InterfaceBinding;
+use crate::system::bind::{BindRequest, prepare};
 
 pub(super) struct Sockets<'a> {
     local: IpAddr,
@@ -23,7 +23,7 @@ pub(super) struct Sockets<'a> {
     poll: Poll,
     sockets: Vec<Option<UdpSocket>>,
     /// Connected ones, which learn of refusals.
-    knockers: Vec<(SocketAddr, UdpSocket)>,
+    connected: Vec<(SocketAddr, UdpSocket)>,
     binding: InterfaceBinding,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Sockets<'a> {
             interface,
             poll: Poll::new().map_err(system)?,
             sockets: Vec::new(),
-            knockers: Vec::new(),
+            connected: Vec::new(),
             binding: InterfaceBinding::NotAsked,
         };
         let local = SocketAddr::new(local, 0);
@@ -73,7 +73,8 @@ impl<'a> Sockets<'a> {
                 break;
             }
             let now = began.elapsed();
-            let wake = classifier.next_wake(now).map_or(NAP, |at| at.saturating_sub(now)).min(NAP);
+            let wake =
+                classifier.next_wake(now).map_or(IDLE_WAIT, |at| at.saturating_sub(now)).min(IDLE_WAIT);
             match self.poll.poll(&mut events, Some(wake.max(Duration::from_micros(100)))) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -81,7 +82,7 @@ impl<'a> Sockets<'a> {
             }
             for event in &events {
                 match event.token().0.checked_sub(KNOCKERS) {
-                    Some(knocker) => self.heed(classifier, knocker),
+                    Some(number) => self.read_refusal(classifier, number),
                     None => self.receive(classifier, event.token().0, began),
                 }
             }
@@ -110,15 +111,15 @@ impl<'a> Sockets<'a> {
                     classifier.on_send_error(probe, error.raw_os_error().unwrap_or(0));
                 }
             }
-            Command::Knock { to, bytes } => self.knock(classifier, to, &bytes),
+            Command::ConnectedProbe { to, bytes } => self.send_connected_probe(classifier, to, &bytes),
         }
     }
 
     /// What fails here for another reason than a refusal shows at the other sockets as well.
-    fn knock(&mut self, classifier: &mut Classifier, to: SocketAddr, bytes: &[u8]) {
-        let at = self.knockers.iter().position(|(server, _)| *server == to);
+    fn send_connected_probe(&mut self, classifier: &mut Classifier, to: SocketAddr, bytes: &[u8]) {
+        let at = self.connected.iter().position(|(server, _)| *server == to);
         let Some(at) = at.or_else(|| self.connect(to).ok()) else { return };
-        if self.knockers[at].1.send(bytes).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
+        if self.connected[at].1.send(bytes).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
             classifier.on_refused(to);
         }
     }
@@ -126,14 +127,14 @@ impl<'a> Sockets<'a> {
     fn connect(&mut self, to: SocketAddr) -> io::Result<usize> {
         let mut socket = self.bind(0)?;
         socket.connect(to)?;
-        let at = self.knockers.len();
+        let at = self.connected.len();
         self.poll.registry().register(&mut socket, Token(KNOCKERS + at), Interest::READABLE)?;
-        self.knockers.push((to, socket));
+        self.connected.push((to, socket));
         Ok(at)
     }
 
-    fn heed(&mut self, classifier: &mut Classifier, at: usize) {
-        let Some((to, socket)) = self.knockers.get(at) else { return };
+    fn read_refusal(&mut self, classifier: &mut Classifier, at: usize) {
+        let Some((to, socket)) = self.connected.get(at) else { return };
         let mut buffer = [0; DATAGRAM];
         loop {
             match socket.recv(&mut buffer) {
@@ -181,7 +182,8 @@ impl<'a> Sockets<'a> {
         let local = SocketAddr::new(self.local, port);
         let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
-        self.binding = prepare(&socket, &Wish { local, interface: self.interface, best_effort: true })?;
+        self.binding =
+            prepare(&socket, &BindRequest { local, interface: self.interface, best_effort: true })?;
         socket.bind(&local.into())?;
         Ok(UdpSocket::from_std(socket.into()))
     }

@@ -9,8 +9,8 @@ use routepool_proto::nat::{Evidence, Finding, Mapping, Reason, Report, Test};
 use routepool_proto::stun::{self, ReplyBody};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::bind::{Wish, prepare};
 use crate::defaults::NAT_TCP_WITHIN;
+use crate::system::bind::{BindRequest, prepare};
 
 const HEADER_LEN: usize = 20;
 
@@ -87,7 +87,7 @@ fn open_all(local: IpAddr, interface: Option<&str>) -> io::Result<(SocketAddr, V
         socket.set_reuse_address(true)?;
         #[cfg(unix)]
         socket.set_reuse_port(true)?;
-        prepare(&socket, &Wish { local: own, interface, best_effort: true })?;
+        prepare(&socket, &BindRequest { local: own, interface, best_effort: true })?;
         socket.bind(&own.into())?;
         own = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::InvalidData)?;
         sockets.push(socket);
@@ -138,7 +138,7 @@ pub(super) fn reaches_one(local: IpAddr, interface: Option<&str>, servers: &[Soc
         let own = SocketAddr::new(local, 0);
         let connected =
             Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP)).and_then(|socket| {
-                prepare(&socket, &Wish { local: own, interface, best_effort: true })?;
+                prepare(&socket, &BindRequest { local: own, interface, best_effort: true })?;
                 socket.bind(&own.into())?;
                 socket.connect_timeout(&(*to).into(), NAT_TCP_WITHIN)
             });

@@ -64,9 +64,6 @@ pub const NAT_SOCKETS: u16 = 6;
 /// Up to which age the lifetime of a mapping is measured: above the two minutes of RFC 4787, REQ-5.
 pub const NAT_LIFETIME: Duration = Duration::from_secs(150);
 
-/// Longest lifetime that may be asked for: above the two hours that RFC 5382, REQ-5, gives TCP nothing is measured.
-pub const NAT_MOST_LIFETIME: Duration = Duration::from_secs(3_600);
-
 /// How long a TCP connection for the mapping test, or the check for a captive portal, may take.
 pub const NAT_TCP_WITHIN: Duration = Duration::from_secs(3);
 

@@ -17,8 +17,8 @@ use routepool_proto::ip_block::{HostPolicy, IpBlock};
 use routepool_proto::scope::{Scope, scope};
 
 use super::{Address, Facts, Gateway, Kind};
-use crate::local_table::local_blocks;
-use crate::netlink::{Kernel, RouteHead};
+use crate::system::local_table::local_blocks;
+use crate::system::netlink::{Kernel, RouteHead};
 pub(crate) use address::InterfaceAddress;
 
 pub(super) fn names() -> io::Result<Vec<String>> {

@@ -10,13 +10,14 @@ use routepool_udp::{Interest, Poller, Wake};
 
 use super::open::Settings;
 use super::reader::{Reader, Totals, full, retry_later};
-use super::receive::{Outcome, Receiver, number};
+use super::receive::{Outcome, Receiver};
 use super::record::{Call, ENDPOINT, Event, Out, head};
 use super::ring::Ring;
-use super::socket::Socket;
-use super::table::{Slot, State, Table};
+use super::socket::{Socket, State};
+use super::table::{Slot, Table};
 use crate::defaults::{ACCEPTS, PIPE_EVENTS};
-use crate::validate::Bell;
+use crate::errno;
+use crate::waker::Waker;
 
 /// The key of the descriptor that other threads wake this one with. No socket has it: ages have 12 bits.
 const WAKE: u64 = u64::MAX;
@@ -32,13 +33,13 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// A reader, and the bell with which other threads ring it.
-    pub(crate) fn new() -> io::Result<(Self, Box<dyn Bell>)> {
+    /// A reader, and the waker with which other threads wake it.
+    pub(crate) fn new() -> io::Result<(Self, Box<dyn Waker>)> {
         let (poller, wake) = (Poller::new(PIPE_EVENTS)?, Arc::new(Wake::new()?));
         poller.change(&*wake, WAKE, Interest::NONE, Interest::READ)?;
-        let bell = Arc::clone(&wake);
+        let waker = Arc::clone(&wake);
         let (watched, last) = (Cell::new(0), Cell::new(0));
-        Ok((Self { poller, wake, receiver: Receiver::new(), watched, last }, Box::new(move || bell.wake())))
+        Ok((Self { poller, wake, receiver: Receiver::new(), watched, last }, Box::new(move || waker.wake())))
     }
 
     /// Watches a socket for what its owner wants, or for its connection to be made.
@@ -112,7 +113,7 @@ impl Direct {
                 let _ = self.look(slot);
             }
             (Some(error), _) | (None, Err(error)) => {
-                out.error(slot.watched.id, Call::Connect, number(&error));
+                out.error(slot.watched.id, Call::Connect, errno::number(&error));
                 self.leave(slot);
             }
         }
@@ -127,7 +128,7 @@ impl Direct {
             if out.room() < 2 * ENDPOINT {
                 return true;
             }
-            if settings.gate.as_ref().is_some_and(|gate| !gate.enter_for(id)) {
+            if settings.limit.as_ref().is_some_and(|limit| !limit.acquire_for(id)) {
                 if let Some(slot) = table.get_mut(id) {
                     slot.parked = true;
                     let _ = self.look(slot);
@@ -137,15 +138,15 @@ impl Direct {
             let accepted = listener.accept();
             // The place that it does not need.
             if accepted.is_err()
-                && let Some(gate) = &settings.gate
+                && let Some(limit) = &settings.limit
             {
-                self.left(table, gate);
+                self.left(table, limit);
             }
             match accepted {
                 Ok((stream, peer)) => self.accepted(table, totals, (id, &settings), stream, peer, out),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if retry_later(&error) => {
-                    out.error(id, Call::Accept, number(&error));
+                    out.error(id, Call::Accept, errno::number(&error));
                     if let Some(slot) = table.get_mut(id) {
                         slot.interest.read = false;
                         let _ = self.look(slot);

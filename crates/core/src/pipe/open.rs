@@ -9,12 +9,10 @@ use mio::net::{TcpListener, TcpStream, UdpSocket};
 use routepool_udp::{errno, option};
 use socket2::{Domain, Protocol, SockRef, Socket as Raw, TcpKeepalive, Type};
 
-use super::gate::Gate;
-use super::socket::Socket;
-use super::table::State;
+use super::connection_limit::ConnectionLimit;
+use super::socket::{Socket, State};
 use crate::Error;
-use crate::bind::{self, Wish};
-use crate::discover::InterfaceBinding;
+use crate::system::bind::{self, BindRequest, InterfaceBinding};
 
 /// What kind of socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +61,7 @@ pub struct Settings {
     /// Bytes of a stream that are read at a time, at most.
     pub largest: usize,
     /// What a listener takes a place of before it accepts.
-    pub(crate) gate: Option<Arc<Gate>>,
+    pub(crate) limit: Option<Arc<ConnectionLimit>>,
 }
 
 impl Settings {
@@ -87,14 +85,14 @@ impl Settings {
             packet_info: false,
             backlog: crate::defaults::BACKLOG,
             largest: crate::defaults::PIPE_READ,
-            gate: None,
+            limit: None,
         }
     }
 }
 
 /// A socket that was just opened.
 #[derive(Debug)]
-pub(crate) struct Fresh {
+pub(crate) struct NewSocket {
     pub(crate) socket: Socket,
     pub(crate) state: State,
     pub(crate) local: SocketAddr,
@@ -102,7 +100,7 @@ pub(crate) struct Fresh {
 }
 
 /// Opens a socket. A TCP connection is under way then.
-pub(crate) fn open(settings: &Settings) -> Result<Fresh, Error> {
+pub(crate) fn open(settings: &Settings) -> Result<NewSocket, Error> {
     let family = settings.local.or(settings.remote);
     let family = family.ok_or_else(|| Error::option_error("dest", "neither a local nor a remote address"))?;
     let (kind, protocol) = match settings.kind {
@@ -144,7 +142,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Fresh, Error> {
         Kind::Udp => Socket::Datagram(UdpSocket::from_std(raw.into())),
         Kind::Listener => Socket::Listener(TcpListener::from_std(raw.into())),
     };
-    Ok(Fresh { socket, state, local, interface })
+    Ok(NewSocket { socket, state, local, interface })
 }
 
 /// A socket that never waits, with one call where the system has that.
@@ -218,7 +216,8 @@ fn apply_stream(raw: &SockRef<'_>, settings: &Settings) -> io::Result<()> {
 /// The ladder: interface, source address, and a look at what the system made of it.
 fn bind_to(raw: &Raw, settings: &Settings) -> Result<InterfaceBinding, Error> {
     let Some(local) = settings.local else { return Ok(InterfaceBinding::NotAsked) };
-    let wish = Wish { local, interface: settings.interface.as_deref(), best_effort: settings.best_effort };
+    let wish =
+        BindRequest { local, interface: settings.interface.as_deref(), best_effort: settings.best_effort };
     let failed = |source| Error::System { syscall: "setsockopt", address: Some(local), source };
     // Only a connection that names its source and not its port: then one port serves for each destination.
     if settings.kind == Kind::Tcp && local.port() == 0 && !local.ip().is_unspecified() {

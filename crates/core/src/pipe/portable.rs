@@ -5,27 +5,29 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Registry, Token, Waker};
 use routepool_udp::Interest;
 
-use super::gate::Gate;
+use super::connection_limit::ConnectionLimit;
 use super::open::Settings;
 use super::reader::{Reader, Totals, full, retry_later};
-use super::receive::{Outcome, Receiver, number};
+use super::receive::{Outcome, Receiver};
 use super::record::{Call, ENDPOINT, Event, Out};
 use super::ring::Ring;
-use super::socket::Socket;
-use super::table::{Slot, State, Table, Watched};
+use super::socket::{Socket, State};
+use super::table::{Slot, Table, Watched};
 use crate::defaults::{ACCEPTS, PIPE_EVENTS, PIPE_READ, PIPE_RING, UDP_RETRY};
+use crate::errno;
+use crate::lock::lock;
 
 const WAKE: Token = Token(usize::MAX);
 
 /// Bytes of records that the thread makes before it hands them over.
-const OUTBOX: usize = 4 * PIPE_READ;
+const BATCH_BYTES: usize = 4 * PIPE_READ;
 
 #[derive(Debug)]
 pub(crate) struct Portable {
@@ -49,8 +51,8 @@ struct Accepted {
     listener: u32,
     stream: TcpStream,
     peer: SocketAddr,
-    /// The gate that it has a place of.
-    gate: Option<Arc<Gate>>,
+    /// The limit that it has a place of.
+    limit: Option<Arc<ConnectionLimit>>,
 }
 
 #[derive(Debug)]
@@ -60,10 +62,6 @@ enum Command {
     Remove(u32),
     Detach(u32),
     Stop,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Portable {
@@ -123,13 +121,13 @@ impl Portable {
             let Some(accepted) = lock(&self.shared.accepted).pop_front() else {
                 return false;
             };
-            let Accepted { listener, stream, peer, gate } = accepted;
+            let Accepted { listener, stream, peer, limit } = accepted;
             let settings = table.get(listener).and_then(|slot| slot.accept.clone());
             // Without: of a listener that was closed meanwhile; its connections are closed as well.
             if let Some(settings) = settings {
                 self.accepted(table, totals, (listener, &settings), stream, peer, out);
-            } else if let Some(gate) = gate {
-                self.left(table, &gate);
+            } else if let Some(limit) = limit {
+                self.left(table, &limit);
             }
         }
     }
@@ -155,8 +153,8 @@ impl Reader for Portable {
         }
         if let Some(slot) = table.get_mut(id) {
             slot.watching = slot.interest;
-            let gate = slot.accept.as_ref().and_then(|settings| settings.gate.clone());
-            self.command(Command::Add(Entry::new(&slot.watched, slot.interest, gate)));
+            let limit = slot.accept.as_ref().and_then(|settings| settings.limit.clone());
+            self.command(Command::Add(Entry::new(&slot.watched, slot.interest, limit)));
         }
         Ok(id)
     }
@@ -217,13 +215,13 @@ struct Entry {
     /// Whether it is in the queue of those that can go on.
     queued: bool,
     /// What a listener takes a place of before it accepts, and whether it waits for one.
-    gate: Option<Arc<Gate>>,
+    limit: Option<Arc<ConnectionLimit>>,
     parked: bool,
 }
 
 impl Entry {
     /// It was registered before, so what the system has told already may have been missed: it is looked at once in any case.
-    fn new(watched: &Watched, interest: Interest, gate: Option<Arc<Gate>>) -> Self {
+    fn new(watched: &Watched, interest: Interest, limit: Option<Arc<ConnectionLimit>>) -> Self {
         Self {
             socket: Arc::downgrade(&watched.socket),
             id: watched.id,
@@ -235,7 +233,7 @@ impl Entry {
             readable: true,
             writable: true,
             queued: false,
-            gate,
+            limit,
             parked: false,
         }
     }
@@ -256,7 +254,7 @@ struct Thread {
 impl Thread {
     fn run(&mut self, mut poll: Poll) -> io::Result<()> {
         let (mut events, mut receiver) = (Events::with_capacity(PIPE_EVENTS), Receiver::new());
-        let mut outbox = vec![0; OUTBOX].into_boxed_slice();
+        let mut batch = vec![0; BATCH_BYTES].into_boxed_slice();
         let mut retry = Vec::new();
         loop {
             let go_on = !self.ready.is_empty() && !self.shared.stalled.load(Ordering::Acquire);
@@ -277,7 +275,7 @@ impl Thread {
                 entry.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
                 queue(&mut self.ready, entry);
             }
-            let mut out = Out::new(&mut outbox, 0);
+            let mut out = Out::new(&mut batch, 0);
             for id in retry.drain(..) {
                 if self.entries.contains_key(&id) {
                     out.push(id, Event::Writable, 0, &[], &[]);
@@ -291,7 +289,7 @@ impl Thread {
                 // Many commands at once: their answers are handed over in between.
                 if out.room() < PIPE_READ {
                     self.hand_over(&mut out, &mut receiver);
-                    out = Out::new(&mut outbox, 0);
+                    out = Out::new(&mut batch, 0);
                 }
                 self.obey(command, &mut receiver, &mut retry, &mut out);
             }
@@ -355,7 +353,7 @@ impl Thread {
         }
     }
 
-    /// Goes on with sockets that can, in turn, until the outbox is full or none can.
+    /// Goes on with sockets that can, in turn, until the batch is full or none can.
     fn work(&mut self, receiver: &mut Receiver, out: &mut Out<'_>) {
         if self.shared.stalled.load(Ordering::Acquire) {
             return;
@@ -406,25 +404,25 @@ impl Thread {
                 self.shared.stalled.store(true, Ordering::Release);
                 break;
             }
-            if entry.gate.as_ref().is_some_and(|gate| !gate.enter_for(id)) {
+            if entry.limit.as_ref().is_some_and(|limit| !limit.acquire_for(id)) {
                 entry.parked = true;
                 break;
             }
             let result = listener.accept();
             // The place that it does not need.
             if result.is_err()
-                && let Some(gate) = &entry.gate
+                && let Some(limit) = &entry.limit
             {
-                waiting.append(&mut gate.leave());
+                waiting.append(&mut limit.release());
             }
             match result {
                 Ok((stream, peer)) => {
-                    accepted.push_back(Accepted { listener: id, stream, peer, gate: entry.gate.clone() });
+                    accepted.push_back(Accepted { listener: id, stream, peer, limit: entry.limit.clone() });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.readable = false,
                 Err(error) if retry_later(&error) => {
                     entry.interest.read = false;
-                    out.error(id, Call::Accept, number(&error));
+                    out.error(id, Call::Accept, errno::number(&error));
                 }
                 // The connection that waited is gone again (accept(2)).
                 Err(_) => {}
@@ -436,7 +434,7 @@ impl Thread {
                 queue(&mut self.ready, entry);
             }
         }
-        self.shared.ring.ring();
+        self.shared.ring.wake();
     }
 
     /// The thread ends by a defect: its sockets are told dead instead of being silent for ever.
@@ -444,7 +442,7 @@ impl Thread {
         let mut bytes = vec![0; 2 * super::record::HEAD * (self.entries.len() + 1)];
         let mut out = Out::new(&mut bytes, 0);
         for id in self.entries.keys() {
-            out.error(*id, Call::Receive, routepool_udp::errno::EIO);
+            out.error(*id, Call::Receive, errno::EIO);
         }
         self.shared.ring.push(out.written());
     }
@@ -470,7 +468,7 @@ fn connected(entry: &mut Entry, out: &mut Out<'_>) {
     let Socket::Stream(stream) = &*socket else { return };
     match stream.take_error().unwrap_or_else(Some) {
         Some(error) => {
-            out.error(id, Call::Connect, number(&error));
+            out.error(id, Call::Connect, errno::number(&error));
             entry.state = State::Open;
             entry.interest = Interest::NONE;
         }
@@ -483,7 +481,7 @@ fn connected(entry: &mut Entry, out: &mut Out<'_>) {
             // Not yet.
             (Err(error), _) if error.kind() == io::ErrorKind::NotConnected => {}
             (Err(error), _) | (_, Err(error)) => {
-                out.error(id, Call::Connect, number(&error));
+                out.error(id, Call::Connect, errno::number(&error));
                 entry.interest = Interest::NONE;
             }
         },

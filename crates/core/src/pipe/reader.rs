@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 
-use super::gate::Gate;
+use super::connection_limit::ConnectionLimit;
 use super::open::{Settings, apply_accepted};
 use super::record::{Event, Out};
 use super::ring::Ring;
-use super::socket::Socket;
-use super::table::{Slot, State, Table};
+use super::socket::{Socket, State};
+use super::table::{Slot, Table};
 
 /// Sums since the table was made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +59,7 @@ pub(crate) trait Reader: Debug {
     /// Makes records of what has happened; `true` if there is more than there was room for.
     fn drain(&mut self, table: &mut Table, ring: &Ring, totals: &mut Totals, out: &mut Out<'_>) -> bool;
 
-    /// A listener (its number and settings) has a new connection, for which a place was taken if it has a gate.
+    /// A listener (its number and settings) has a new connection, for which a place was taken if it has a limit.
     fn accepted(
         &self,
         table: &mut Table,
@@ -75,21 +75,21 @@ pub(crate) trait Reader: Debug {
         let adopted = socket.local().map(|local| (local, self.adopt(table, socket, State::Open, settings)));
         if let Ok((local, Ok(id))) = adopted {
             totals.accepted += 1;
-            if let Some(gate) = &settings.gate {
-                table.hold_place(id, gate);
+            if let Some(limit) = &settings.limit {
+                table.hold_place(id, limit);
             }
             out.push(listener, Event::Accepted, id, &[local, peer], &[]);
             return;
         }
         totals.refused += u64::from(adopted.is_ok());
-        if let Some(gate) = &settings.gate {
-            self.left(table, gate);
+        if let Some(limit) = &settings.limit {
+            self.left(table, limit);
         }
     }
 
-    /// A place of a gate is free: the listeners that wait for one look again.
-    fn left(&self, table: &mut Table, gate: &Gate) {
-        for id in gate.leave() {
+    /// A place of a limit is free: the listeners that wait for one look again.
+    fn left(&self, table: &mut Table, limit: &ConnectionLimit) {
+        for id in limit.release() {
             if let Some(slot) = table.get_mut(id) {
                 self.watch(slot);
             }

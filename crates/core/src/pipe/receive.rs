@@ -142,7 +142,7 @@ fn datagram_error(id: u32, error: &io::Error, out: &mut Out<'_>) -> Outcome {
     match error.kind() {
         io::ErrorKind::WouldBlock => Outcome::Empty,
         io::ErrorKind::Interrupted => Outcome::More,
-        _ if !out.error(id, Call::Receive, number(error)) => Outcome::Full,
+        _ if !out.error(id, Call::Receive, errno::number(error)) => Outcome::Full,
         _ if errno::is_icmp(error) => Outcome::More,
         // Such as a lack of memory: not again at once.
         _ => Outcome::Empty,
@@ -167,18 +167,9 @@ fn read_stream(watched: &Watched, out: &mut Out<'_>) -> Outcome {
             io::ErrorKind::WouldBlock => Outcome::Empty,
             io::ErrorKind::Interrupted => Outcome::More,
             _ => {
-                out.error(watched.id, Call::Receive, number(&error));
+                out.error(watched.id, Call::Receive, errno::number(&error));
                 Outcome::Over
             }
         },
-    }
-}
-
-/// The error's number as Node writes it, without its sign; EIO stands for an error without one.
-#[must_use]
-pub fn number(error: &io::Error) -> u16 {
-    match errno::number(error) {
-        0 => errno::EIO,
-        number => number,
     }
 }

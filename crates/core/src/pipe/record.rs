@@ -206,6 +206,12 @@ pub fn parse_endpoint(bytes: &[u8]) -> Option<SocketAddr> {
     }
 }
 
+/// The addresses of [`endpoint`], packed one after the other; bytes that are none are left out.
+#[must_use]
+pub fn parse_endpoints(bytes: &[u8]) -> Vec<SocketAddr> {
+    bytes.chunks(ENDPOINT).filter_map(parse_endpoint).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,12 +11,12 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 
-use super::receive::number;
 use super::record::{Call, Event, head};
 use super::ring::Ring;
 use super::socket::Socket;
 use crate::Error;
 use crate::defaults::{RELAY_BUFFER, RELAY_THREADS};
+use crate::errno;
 
 /// Largest payload of a datagram.
 const DATAGRAM: usize = 65_535;
@@ -70,10 +70,10 @@ impl Relay {
         runtime.spawn(async move {
             let number = match copy.await {
                 Ok(Ok(())) => 0,
-                Ok(Err(error)) => number(&error),
+                Ok(Err(error)) => errno::number(&error),
                 // Ended by its owner, who hears nothing of it.
                 Err(error) if error.is_cancelled() => return,
-                Err(_) => routepool_udp::errno::EIO,
+                Err(_) => errno::EIO,
             };
             ring.push(&head(id, Event::Relayed, 0, number.into(), Call::Relay as u32));
         });
@@ -175,7 +175,7 @@ async fn datagrams(from: &UdpSocket, to: &UdpSocket, moved: &AtomicU64) -> io::R
 async fn receive(from: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match from.recv(buffer).await {
-            Err(error) if routepool_udp::errno::is_icmp(&error) => {}
+            Err(error) if errno::is_icmp(&error) => {}
             result => return result,
         }
     }

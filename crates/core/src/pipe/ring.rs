@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::record::Out;
-use crate::validate::Bell;
+use crate::lock::lock;
+use crate::waker::Waker;
 
-/// Records in order, and a bell that is rung once until they are fetched.
+/// Records in order, and a waker that is called once until they are fetched.
 pub(crate) struct Ring {
     held: Mutex<Held>,
-    rung: AtomicBool,
-    bell: Box<dyn Bell>,
+    woken: AtomicBool,
+    waker: Box<dyn Waker>,
 }
 
 #[derive(Default)]
@@ -28,8 +29,8 @@ impl fmt::Debug for Ring {
 }
 
 impl Ring {
-    pub(crate) fn new(bell: Box<dyn Bell>) -> Self {
-        Self { held: Mutex::default(), rung: AtomicBool::new(false), bell }
+    pub(crate) fn new(waker: Box<dyn Waker>) -> Self {
+        Self { held: Mutex::default(), woken: AtomicBool::new(false), waker }
     }
 
     /// Bytes that wait.
@@ -38,7 +39,7 @@ impl Ring {
         held.bytes.len() - held.taken
     }
 
-    /// Adds whole records and rings; gives the bytes that wait.
+    /// Adds whole records and wakes the receiver; gives the bytes that wait.
     pub(crate) fn push(&self, records: &[u8]) -> usize {
         let mut held = self.lock();
         if held.taken == held.bytes.len() {
@@ -51,21 +52,21 @@ impl Ring {
         held.bytes.extend_from_slice(records);
         let waiting = held.bytes.len() - held.taken;
         drop(held);
-        self.ring();
+        self.wake();
         waiting
     }
 
-    /// Rings, whether or not something waits.
-    pub(crate) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            self.bell.ring();
+    /// Wakes the receiver, whether or not something waits.
+    pub(crate) fn wake(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
         }
     }
 
     /// Moves whole records to `out`; `true` if some are left for which there was no room.
     pub(crate) fn drain(&self, out: &mut Out<'_>) -> bool {
-        // First: what is added from here on rings again. The other order loses a wake-up.
-        self.rung.store(false, Ordering::Release);
+        // First: what is added from here on wakes again. The other order loses a wake-up.
+        self.woken.store(false, Ordering::Release);
         let mut held = self.lock();
         while held.taken < held.bytes.len() {
             let end = record_end(&held.bytes, held.taken);
@@ -78,7 +79,7 @@ impl Ring {
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 }
 
@@ -97,8 +98,8 @@ mod tests {
 
     #[test]
     fn whole_records_in_order_and_one_ring_until_they_are_fetched() {
-        let rings = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&rings);
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&wakes);
         let ring = Ring::new(Box::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
         }));
@@ -110,14 +111,14 @@ mod tests {
         let len = out.at();
         ring.push(&bytes[..len]);
         ring.push(&bytes[..len]);
-        assert_eq!(rings.load(Ordering::Relaxed), 1);
+        assert_eq!(wakes.load(Ordering::Relaxed), 1);
         let mut small = [0; 80];
         let mut out = Out::new(&mut small, 0);
         assert!(ring.drain(&mut out), "two records fit");
         assert_eq!(out.at(), 64);
         assert_eq!(small[..64], bytes[..64]);
         ring.push(&bytes[..32]);
-        assert_eq!(rings.load(Ordering::Relaxed), 2);
+        assert_eq!(wakes.load(Ordering::Relaxed), 2);
         let mut rest = [0; 512];
         let mut out = Out::new(&mut rest, 0);
         assert!(!ring.drain(&mut out));

@@ -21,6 +21,14 @@ pub(crate) enum Socket {
     Listener(TcpListener),
 }
 
+/// What a socket waits for in general.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Connecting,
+    Open,
+    Listening,
+}
+
 macro_rules! each {
     ($self:expr, $socket:ident => $call:expr) => {
         match $self {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use routepool_udp::Interest;
 
-use super::gate::Gate;
+use super::connection_limit::ConnectionLimit;
 use super::open::{Settings, open};
 use super::portable::Portable;
 use super::reader::{Reader, Totals};
@@ -20,8 +20,8 @@ use super::ring::Ring;
 use super::socket::Socket;
 use super::table::Table;
 use crate::Error;
-use crate::discover::InterfaceBinding;
-use crate::validate::Bell;
+use crate::system::bind::InterfaceBinding;
+use crate::waker::Waker;
 
 /// Sockets, and one reader for all of them.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub struct Sockets {
     ring: Arc<Ring>,
     relays: HashMap<u32, Relay>,
     next_relay: u32,
-    gates: HashMap<u32, Arc<Gate>>,
-    next_gate: u32,
+    limits: HashMap<u32, Arc<ConnectionLimit>>,
+    next_limit: u32,
     totals: Totals,
 }
 
@@ -43,7 +43,7 @@ pub struct Opened {
     pub id: u32,
     /// Its local address, as far as it is known: a connection that leaves it to the system has it once it is made.
     pub local: SocketAddr,
-    /// How it was tied to the interface.
+    /// How it was bound to the interface.
     pub interface: InterfaceBinding,
 }
 
@@ -55,25 +55,25 @@ impl Sockets {
     pub fn direct() -> io::Result<Self> {
         #[cfg(target_os = "linux")]
         {
-            let (reader, bell) = super::direct::Direct::new()?;
-            Ok(Self::new(Box::new(reader), Arc::new(Ring::new(bell))))
+            let (reader, waker) = super::direct::Direct::new()?;
+            Ok(Self::new(Box::new(reader), Arc::new(Ring::new(waker))))
         }
         #[cfg(not(target_os = "linux"))]
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Sockets that a thread of its own reads. `bell` is rung, from that thread, when there is something to drain.
+    /// Sockets that a thread of its own reads. `waker` is called, from that thread, when there is something to drain.
     ///
     /// # Errors
     /// When the system has no descriptor or thread left.
-    pub fn portable(bell: impl Bell + 'static) -> io::Result<Self> {
-        let ring = Arc::new(Ring::new(Box::new(bell)));
+    pub fn portable(waker: impl Waker + 'static) -> io::Result<Self> {
+        let ring = Arc::new(Ring::new(Box::new(waker)));
         Ok(Self::new(Box::new(Portable::new(Arc::clone(&ring))?), ring))
     }
 
     fn new(reader: Box<dyn Reader>, ring: Arc<Ring>) -> Self {
         let (table, relays, totals) = (Table::default(), HashMap::new(), Totals::default());
-        Self { table, reader, ring, relays, next_relay: 0, gates: HashMap::new(), next_gate: 0, totals }
+        Self { table, reader, ring, relays, next_relay: 0, limits: HashMap::new(), next_limit: 0, totals }
     }
 
     /// What to wait for, with the direct reader.
@@ -88,55 +88,55 @@ impl Sockets {
     /// # Errors
     /// [`Error::System`] with the call that failed: `bind`, `setsockopt`, `connect`, `listen`.
     pub fn open(&mut self, settings: Settings) -> Result<Opened, Error> {
-        let fresh = open(&settings)?;
+        let new = open(&settings)?;
         let id = self
             .reader
-            .adopt(&mut self.table, fresh.socket, fresh.state, &Arc::new(settings))
-            .map_err(|source| Error::System { syscall: "epoll_ctl", address: Some(fresh.local), source })?;
+            .adopt(&mut self.table, new.socket, new.state, &Arc::new(settings))
+            .map_err(|source| Error::System { syscall: "epoll_ctl", address: Some(new.local), source })?;
         self.totals.opened += 1;
-        Ok(Opened { id, local: fresh.local, interface: fresh.interface })
+        Ok(Opened { id, local: new.local, interface: new.interface })
     }
 
-    /// Makes a gate for listeners that together have so many connections at most; gives its number.
-    pub fn open_gate(&mut self, places: usize) -> u32 {
-        let id = self.next_gate;
-        self.next_gate = self.next_gate.wrapping_add(1);
-        self.gates.insert(id, Arc::new(Gate::new(places)));
+    /// Makes a limit of so many connections for several listeners together; gives its number.
+    pub fn open_limit(&mut self, places: usize) -> u32 {
+        let id = self.next_limit;
+        self.next_limit = self.next_limit.wrapping_add(1);
+        self.limits.insert(id, Arc::new(ConnectionLimit::new(places)));
         id
     }
 
-    /// Opens a listener that accepts no more than a gate has places. A connection keeps its place until [`Sockets::leave`], even
+    /// Opens a listener that accepts no more than a limit allows. A connection keeps its place until [`Sockets::release`], even
     /// when it is closed.
     ///
     /// # Errors
     /// As for [`Sockets::open`].
-    pub fn listen(&mut self, mut settings: Settings, gate: u32) -> Result<Opened, Error> {
-        settings.gate = self.gates.get(&gate).cloned();
+    pub fn listen(&mut self, mut settings: Settings, limit: u32) -> Result<Opened, Error> {
+        settings.limit = self.limits.get(&limit).cloned();
         self.open(settings)
     }
 
-    /// A connection that was accepted at a gate needs its place no more. Nothing for one that has none.
-    pub fn leave(&mut self, id: u32) {
-        if let Some(gate) = self.table.take_place(id) {
-            self.reader.left(&mut self.table, &gate);
+    /// A connection that was accepted under a limit needs its place no more. Nothing for one that has none.
+    pub fn release(&mut self, id: u32) {
+        if let Some(limit) = self.table.take_place(id) {
+            self.reader.left(&mut self.table, &limit);
         }
     }
 
     /// Takes a place for what no listener accepts; `false` if there is none.
-    pub fn enter_gate(&mut self, gate: u32) -> bool {
-        self.gates.get(&gate).is_some_and(|gate| gate.enter())
+    pub fn acquire_place(&mut self, limit: u32) -> bool {
+        self.limits.get(&limit).is_some_and(|limit| limit.acquire())
     }
 
     /// Gives such a place back.
-    pub fn leave_gate(&mut self, gate: u32) {
-        if let Some(gate) = self.gates.get(&gate) {
-            self.reader.left(&mut self.table, &Arc::clone(gate));
+    pub fn release_place(&mut self, limit: u32) {
+        if let Some(limit) = self.limits.get(&limit) {
+            self.reader.left(&mut self.table, &Arc::clone(limit));
         }
     }
 
-    /// Forgets a gate; its listeners and connections keep theirs.
-    pub fn close_gate(&mut self, gate: u32) {
-        self.gates.remove(&gate);
+    /// Forgets a limit; its listeners and connections keep theirs.
+    pub fn close_limit(&mut self, limit: u32) {
+        self.limits.remove(&limit);
     }
 
     /// Writes whole records of what has happened to `out`, from `at` on; gives where they end, and whether there is more.
@@ -202,7 +202,7 @@ impl Sockets {
         self.socket(id)?.set_keep_alive(on, after)
     }
 
-    /// Closes a socket; `reset` ends a connection with a reset instead of in order. No record of it follows. Twice is fine.
+    /// Closes a socket; `reset` ends a connection with a reset instead of in order. No record of it follows. Idempotent.
     pub fn close(&mut self, id: u32, reset: bool) {
         let Some(slot) = self.table.remove(id) else { return };
         if reset {

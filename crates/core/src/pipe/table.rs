@@ -6,23 +6,15 @@ use std::sync::Arc;
 
 use routepool_udp::Interest;
 
-use super::gate::Gate;
+use super::connection_limit::ConnectionLimit;
 use super::open::Settings;
-use super::socket::Socket;
+use super::socket::{Socket, State};
 
 /// Bits of a number that say the place.
 pub(crate) const PLACE_BITS: u32 = 20;
 
 /// Places that are kept free before one is used again: with 12 bits of age a number comes back after this many times 4,096.
 const KEPT_FREE: usize = 64;
-
-/// What a socket waits for in general.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Connecting,
-    Open,
-    Listening,
-}
 
 /// What a reader has to know of a socket.
 #[derive(Clone, Debug)]
@@ -47,7 +39,7 @@ pub(crate) struct Slot {
     pub(crate) watching: Interest,
     /// How connections of a listener are set.
     pub(crate) accept: Option<Arc<Settings>>,
-    /// Whether a listener waits for a place of its gate: of the direct reader, as the portable one's thread knows it of its own.
+    /// Whether a listener waits for a place of its limit: of the direct reader, as the portable one's thread knows it of its own.
     #[cfg(target_os = "linux")]
     pub(crate) parked: bool,
 }
@@ -80,9 +72,9 @@ pub(crate) struct Table {
     slots: Vec<(u32, Option<Slot>)>,
     free: VecDeque<u32>,
     len: usize,
-    /// Connections that hold a place of a gate, until their owner says that they are gone: how many of that number, since one may
+    /// Connections that hold a place of a limit, until their owner says that they are gone: how many of that number, since one may
     /// be somebody else's descriptor by now.
-    places: HashMap<u32, (Arc<Gate>, usize)>,
+    places: HashMap<u32, (Arc<ConnectionLimit>, usize)>,
 }
 
 impl Table {
@@ -118,20 +110,20 @@ impl Table {
         Some(taken)
     }
 
-    /// A connection has a place of the gate.
-    pub(crate) fn hold_place(&mut self, id: u32, gate: &Arc<Gate>) {
-        self.places.entry(id).or_insert_with(|| (Arc::clone(gate), 0)).1 += 1;
+    /// A connection has a place of the limit.
+    pub(crate) fn hold_place(&mut self, id: u32, limit: &Arc<ConnectionLimit>) {
+        self.places.entry(id).or_insert_with(|| (Arc::clone(limit), 0)).1 += 1;
     }
 
-    /// A connection needs its place no more; gives the gate that it is to be given back to.
-    pub(crate) fn take_place(&mut self, id: u32) -> Option<Arc<Gate>> {
-        let (gate, holders) = self.places.get_mut(&id)?;
-        let gate = Arc::clone(gate);
+    /// A connection needs its place no more; gives the limit that it is to be given back to.
+    pub(crate) fn take_place(&mut self, id: u32) -> Option<Arc<ConnectionLimit>> {
+        let (limit, holders) = self.places.get_mut(&id)?;
+        let limit = Arc::clone(limit);
         *holders -= 1;
         if *holders == 0 {
             self.places.remove(&id);
         }
-        Some(gate)
+        Some(limit)
     }
 
     pub(crate) fn len(&self) -> usize {

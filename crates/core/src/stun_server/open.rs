@@ -10,12 +10,14 @@ use routepool_proto::stun::guard::{Guard, Limit};
 use routepool_proto::stun::server::Service;
 use routepool_udp::{Backend, Endpoints, Options};
 
+use super::stun_worker::StunWorker;
 use super::tcp::Listener;
-use super::{Config, Endpoint, Worker};
+use super::{Config, Endpoint};
 use crate::Error;
-use crate::defaults::{BATCH, MAX_STUN_WORKERS, PORT_ATTEMPTS, STUN_DATAGRAM};
-use crate::local_table::LocalTable;
-use crate::own_address::unusable;
+use crate::defaults::{BATCH, PORT_ATTEMPTS, STUN_DATAGRAM};
+use crate::option_bounds;
+use crate::system::local_table::LocalTable;
+use crate::system::own_address::unusable;
 
 /// What to bind: for each family one or two addresses.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ struct Family {
 
 /// What was opened.
 pub(super) struct Opened {
-    pub(super) workers: Vec<Worker>,
+    pub(super) workers: Vec<StunWorker>,
     pub(super) listeners: Vec<Listener>,
     pub(super) guard: Option<Arc<Guard>>,
     pub(super) start: Instant,
@@ -56,7 +58,7 @@ impl Family {
 }
 
 impl Plan {
-    /// The responder of a validation: one address, the shortest answers.
+    /// The server of a validation: one address, the shortest answers.
     pub(super) fn lean(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
         check_address(address.ip())?;
         Ok(Self {
@@ -133,22 +135,17 @@ impl Plan {
         if paired && *port == u16::MAX && other_port.is_none() {
             return wrong("otherPort", "expected a port for `otherPort`: there is none after 65535".into());
         }
-        if !(1..=MAX_STUN_WORKERS).contains(workers) {
-            let message = format!(
-                "expected an integer from 1 to {MAX_STUN_WORKERS} for `workers` but received {workers}"
-            );
-            return wrong("workers", message);
-        }
+        option_bounds::WORKERS.check(*workers as f64)?;
         if *workers > 1 && Backend::best() != Backend::Batched {
             let message = format!(
                 "expected 1 for `workers` but received {workers}: sharing a port among threads is offered on Linux only"
             );
             return wrong("workers", message);
         }
-        if let Some(rate) = config.rate_per_prefix.filter(|rate| rate.is_nan() || *rate <= 0.0) {
-            let message = format!("expected a number above 0 for `ratePerPrefix` but received {rate}");
-            return wrong("ratePerPrefix", message);
+        if let Some(rate) = config.rate_per_prefix {
+            option_bounds::RATE_PER_PREFIX.check(rate)?;
         }
+        option_bounds::RECEIVE_BUFFER.check(config.receive_buffer as f64)?;
         Ok(Self {
             families,
             port: *port,
@@ -211,7 +208,7 @@ impl Plan {
             let limit = self.rate_per_prefix.map(|rate| Limit::new(rate, rand::random()));
             opened.guard = Some(Arc::new(Guard::new(own).with_allowed(&self.allow).with_limit(limit)));
         }
-        let worker = |sockets| Worker::new(sockets, services.clone(), opened.guard.clone(), start);
+        let worker = |sockets| StunWorker::new(sockets, services.clone(), opened.guard.clone(), start);
         let mut workers = Vec::with_capacity(self.workers);
         if self.workers == 1 {
             workers.push(worker(alone));
@@ -282,7 +279,7 @@ impl Plan {
     }
 
     /// The endpoints that a worker has bound.
-    pub(super) fn endpoints(&self, worker: &Worker) -> Vec<Endpoint> {
+    pub(super) fn endpoints(&self, worker: &StunWorker) -> Vec<Endpoint> {
         let mut all = Vec::new();
         for family in &self.families {
             let ports = if family.other.is_some() { 2 } else { 1 };
@@ -294,6 +291,18 @@ impl Plan {
             }
         }
         all
+    }
+}
+
+impl StunWorker {
+    /// The server of a validation, at one address.
+    pub(crate) fn lean(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
+        let opened = Plan::lean(address, receive_buffer)?.open()?;
+        opened
+            .workers
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::Internal("a server without a worker".to_owned()))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use routepool_proto::stun::guard::Guard;
-use routepool_proto::stun::server::{Asked, Ignored, MAX_ANSWER_LEN, Service, Transport};
+use routepool_proto::stun::server::{Ignored, IncomingRequest, MAX_ANSWER_LEN, Service, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -187,7 +187,7 @@ async fn converse(
                 return Err(error);
             }
         };
-        let asked = Asked { bytes: &message[..len], from, at, transport: Transport::Tcp };
+        let asked = IncomingRequest { bytes: &message[..len], from, at, transport: Transport::Tcp };
         let answered = service.answer(&asked, &mut out).and_then(|answer| {
             let spent = shared.guard.as_ref().map(|guard| guard.spend(from.ip(), shared.start.elapsed()));
             spent.unwrap_or(Ok(())).map(|()| answer)

@@ -10,28 +10,28 @@ use super::*;
 
 #[test]
 fn answers_binding_requests_and_nothing_else() {
-    let mut responder = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+    let mut server = StunServer::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
     let client = UdpSocket::bind("127.0.0.77:0").expect("loopback");
     client.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
-    client.send_to(b"GET / HTTP/1.0\r\n\r\n", responder.address()).expect("send");
+    client.send_to(b"GET / HTTP/1.0\r\n\r\n", server.address()).expect("send");
     let id = *b"abcdefghijkl";
-    client.send_to(&stun::binding_request(&id), responder.address()).expect("send");
+    client.send_to(&stun::binding_request(&id), server.address()).expect("send");
     let mut buffer = [0; 200];
     let (len, from) = client.recv_from(&mut buffer).expect("an answer");
-    assert_eq!(from, responder.address());
+    assert_eq!(from, server.address());
     let reply = stun::read_reply(&buffer[..len]).expect("a STUN reply");
     assert_eq!(reply.id, id);
     assert!(matches!(reply.body, ReplyBody::Mapped(a) if a == client.local_addr().expect("bound")));
-    responder.stop();
-    responder.stop();
-    let counters = responder.counters();
+    server.stop();
+    server.stop();
+    let counters = server.counters();
     assert_eq!((counters.requests, counters.replies, counters.ignored()), (2, 1, 1));
 }
 
 #[test]
 fn a_busy_port_and_an_address_of_more_than_one_host_are_refused() {
-    let first = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
-    let error = Responder::start(first.address()).expect_err("in use");
+    let first = StunServer::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+    let error = StunServer::start(first.address()).expect_err("in use");
     assert!(matches!(&error, Error::System { syscall: "bind", .. }), "{error}");
     for (address, kind) in [
         ("0.0.0.0:0", "wildcard"),
@@ -44,7 +44,7 @@ fn a_busy_port_and_an_address_of_more_than_one_host_are_refused() {
         #[cfg(target_os = "linux")]
         ("127.255.255.255:0", "broadcast"),
     ] {
-        let error = Responder::start(address.parse().expect("an address")).expect_err(kind);
+        let error = StunServer::start(address.parse().expect("an address")).expect_err(kind);
         assert_eq!(error.option(), Some("address"));
         assert!(error.to_string().contains(kind), "{error}");
     }
@@ -78,7 +78,7 @@ fn request(kind: u16, value: &[u8]) -> Vec<u8> {
 #[test]
 fn each_of_four_endpoints_answers_from_each() {
     for workers in [1, if cfg!(target_os = "linux") { 2 } else { 1 }] {
-        let server = Responder::listen(&Config { workers, ..two() }).expect("loopback");
+        let server = StunServer::listen(&Config { workers, ..two() }).expect("loopback");
         let endpoints: Vec<_> = server.endpoints().iter().map(|e| e.local).collect();
         assert_eq!(endpoints.len(), 4);
         assert_eq!((endpoints[0].ip(), endpoints[0].port()), (endpoints[1].ip(), endpoints[2].port()));
@@ -101,7 +101,7 @@ fn each_of_four_endpoints_answers_from_each() {
 
 #[test]
 fn response_port_goes_to_another_socket_of_the_client() {
-    let server = Responder::listen(&two()).expect("loopback");
+    let server = StunServer::listen(&two()).expect("loopback");
     let (client, other) = (client(), UdpSocket::bind("127.0.0.77:0").expect("loopback"));
     other.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
     let port = other.local_addr().expect("bound").port().to_be_bytes();
@@ -114,7 +114,7 @@ fn response_port_goes_to_another_socket_of_the_client() {
 
 #[test]
 fn padding_longer_than_an_mtu_comes_back_and_the_next_answer_is_short() {
-    let server = Responder::listen(&two()).expect("loopback");
+    let server = StunServer::listen(&two()).expect("loopback");
     let client = client();
     let padded = request(0x26, &[0; 1_600]);
     let mut buffer = [0; 9_000];
@@ -129,7 +129,7 @@ fn padding_longer_than_an_mtu_comes_back_and_the_next_answer_is_short() {
 #[test]
 fn what_is_advertised_is_what_clients_are_told() {
     let advertise = vec![ip("198.51.100.1"), ip("198.51.100.2")];
-    let server = Responder::listen(&Config { advertise, ..two() }).expect("loopback");
+    let server = StunServer::listen(&Config { advertise, ..two() }).expect("loopback");
     let seen: Vec<_> = server.endpoints().iter().map(|e| e.seen.ip().to_string()).collect();
     assert_eq!(seen, ["198.51.100.1", "198.51.100.1", "198.51.100.2", "198.51.100.2"]);
     let client = client();
@@ -176,11 +176,11 @@ fn options_that_do_not_go_together_are_named() {
         ("no worker", "workers", Config { workers: 0, ..two() }),
         ("no reply at all", "ratePerPrefix", Config { rate_per_prefix: Some(0.0), ..two() }),
     ] {
-        let error = Responder::listen(&config).expect_err(name);
+        let error = StunServer::listen(&config).expect_err(name);
         assert_eq!(error.option(), Some(option), "{name}: {error}");
     }
     let missing = Config { addresses: vec![ip("2001:db8::1")], ..two() };
-    assert_eq!(Responder::listen(&missing).expect_err("not ours").code(), "ERR_ROUTEPOOL_NOT_LOCAL");
+    assert_eq!(StunServer::listen(&missing).expect_err("not ours").code(), "ERR_ROUTEPOOL_NOT_LOCAL");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_port_that_is_taken_at_the_second_address_is_an_error_with_its_name() {
     let address = taken.local_addr().expect("bound");
     for workers in [1, if cfg!(target_os = "linux") { 2 } else { 1 }] {
         let config = Config { port: address.port(), other_port: Some(0), workers, ..two() };
-        let error = Responder::listen(&config).expect_err("in use");
+        let error = StunServer::listen(&config).expect_err("in use");
         assert!(
             matches!(&error, Error::System { syscall: "bind", address: Some(a), .. } if *a == address),
             "{error}"
@@ -215,7 +215,7 @@ fn read_message(stream: &mut TcpStream) -> Vec<u8> {
 
 #[test]
 fn over_tcp_each_endpoint_answers_message_after_message() {
-    let server = Responder::listen(&Config { tcp: true, ..two() }).expect("loopback");
+    let server = StunServer::listen(&Config { tcp: true, ..two() }).expect("loopback");
     for endpoint in server.endpoints() {
         let mut stream = connect(endpoint.local);
         let own = stream.local_addr().expect("bound");
@@ -239,7 +239,7 @@ fn over_tcp_each_endpoint_answers_message_after_message() {
 
 #[test]
 fn over_tcp_what_is_no_request_ends_the_connection_and_a_stop_ends_all() {
-    let mut server = Responder::listen(&Config { tcp: true, ..two() }).expect("loopback");
+    let mut server = StunServer::listen(&Config { tcp: true, ..two() }).expect("loopback");
     let too_long = [&[0, 1, 0xff, 0xfc][..], &[0x21, 0x12, 0xa4, 0x42], &[0; 12]].concat();
     let mut response = stun::binding_request(b"abcdefghijkl").to_vec();
     response[0] = 1;
@@ -260,7 +260,7 @@ fn over_tcp_what_is_no_request_ends_the_connection_and_a_stop_ends_all() {
 
 #[test]
 fn one_address_cannot_take_all_connections() {
-    let mut server = Responder::listen(&Config { tcp: true, ..two() }).expect("loopback");
+    let mut server = StunServer::listen(&Config { tcp: true, ..two() }).expect("loopback");
     let mut kept: Vec<_> = (0..crate::defaults::TCP_PER_ADDRESS).map(|_| connect(server.address())).collect();
     let last = kept.last_mut().expect("some");
     last.write_all(&stun::binding_request(b"abcdefghijkl")).expect("written");
@@ -275,7 +275,7 @@ fn one_address_cannot_take_all_connections() {
 #[test]
 fn only_those_allowed_are_answered_and_the_others_are_counted() {
     let allow = vec!["127.0.0.64/26".parse().expect("a block")];
-    let mut server = Responder::listen(&Config { allow, tcp: true, ..two() }).expect("loopback");
+    let mut server = StunServer::listen(&Config { allow, tcp: true, ..two() }).expect("loopback");
     let stranger = UdpSocket::bind("127.0.0.9:0").expect("loopback");
     stranger.send_to(&stun::binding_request(b"abcdefghijkl"), server.address()).expect("send");
     let friend = client();

@@ -1,4 +1,4 @@
-//! The sockets of a lane: one for each flow, so that what is asked again comes from a new port.
+//! The sockets of a worker: one for each flow, so that what is asked again comes from a new port.
 
 use std::io;
 use std::time::Duration;

@@ -4,8 +4,8 @@ use routepool_proto::sweep::{Limit, Reason, Status};
 
 use super::summary::Summary;
 use crate::defaults::LIMITS_NAMED;
-use crate::local_table::LocalTable;
-use crate::servers::{Origin, Resolved};
+use crate::discovery::servers::{Origin, Resolved};
+use crate::system::local_table::LocalTable;
 
 /// The notes of a run; `local` are the addresses of this machine.
 pub(super) fn notes(summary: &Summary, local: &LocalTable, mut notes: Vec<String>) -> Vec<String> {

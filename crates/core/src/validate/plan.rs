@@ -1,7 +1,6 @@
 //! What is to be done, checked before anything is sent.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use routepool_proto::ip_block::{HostPolicy, IpBlock};
@@ -10,14 +9,14 @@ use routepool_proto::sweep::{Saved, bounds};
 use routepool_proto::targets::{Sample, Targets};
 use routepool_udp::Backend;
 
-use super::run::{Bell, Run};
 use super::state_file::StateFile;
-use super::subject::Subject;
+use super::sweep_identity::SweepIdentity;
 use crate::Error;
-use crate::defaults::{MAX_RECEIVE_BUFFER, MAX_TIMEOUT, PUBLIC_RATE, RECEIVE_BUFFER};
+use crate::defaults::{PUBLIC_RATE, RECEIVE_BUFFER};
+use crate::discovery::servers::{self, Choice, Origin};
 use crate::interface::{self, Kind};
-use crate::local_table::LocalTable;
-use crate::servers::{self, Choice, Origin, Resolved};
+use crate::option_bounds;
+use crate::system::local_table::LocalTable;
 
 /// What a user asks for.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +47,21 @@ pub struct Request {
     pub backend: Option<Backend>,
 }
 
+/// The way to send that the option `sockets` names: `one` socket for all sources, or one `per-source`.
+///
+/// # Errors
+/// [`Error::Option`] for another name.
+pub fn backend_of(sockets: &str) -> Result<Backend, Error> {
+    match sockets {
+        "one" => Ok(Backend::one_socket()),
+        "per-source" => Ok(Backend::PerSource),
+        other => Err(Error::option_error(
+            "sockets",
+            format!("expected 'one' or 'per-source' for `sockets` but received '{other}'"),
+        )),
+    }
+}
+
 /// A checked request. Nothing has been sent yet.
 #[derive(Debug)]
 pub struct Plan {
@@ -61,7 +75,7 @@ pub struct Plan {
     pub(super) seed: u64,
     pub(super) saved: Option<Saved>,
     pub(super) state_file: Option<StateFile>,
-    pub(super) subject: Subject,
+    pub(super) identity: SweepIdentity,
     pub(super) receive_buffer: usize,
     pub(super) backend: Backend,
 }
@@ -98,9 +112,9 @@ impl Plan {
             source,
         })?;
         let blocks: Vec<_> = blocks.into_iter().map(|b| local.with_policy(b, request.hosts)).collect();
-        let subject = Subject::new(&blocks, request.sample, &choice, request.interface.as_deref());
+        let identity = SweepIdentity::new(&blocks, request.sample, &choice, request.interface.as_deref());
         let state_file = request.state.map(StateFile::open).transpose()?;
-        let saved = state_file.as_ref().map(|f| f.load(&subject)).transpose()?.flatten();
+        let saved = state_file.as_ref().map(|f| f.load(&identity)).transpose()?.flatten();
         if let (Some(saved), Some(seed)) = (&saved, request.seed)
             && saved.seed != seed
         {
@@ -133,7 +147,7 @@ impl Plan {
             seed,
             saved,
             state_file,
-            subject,
+            identity,
             receive_buffer: request.receive_buffer.unwrap_or(RECEIVE_BUFFER),
             backend: request.backend.unwrap_or_else(Backend::best),
         })
@@ -151,7 +165,7 @@ impl Plan {
         self.choice.origin
     }
 
-    /// The servers, to be resolved for the family of the blocks; none when the embedded responder is used.
+    /// The servers, to be resolved for the family of the blocks; none when the embedded server is used.
     #[must_use]
     pub fn servers(&self) -> &[(String, ServerAddr)] {
         &self.choice.servers
@@ -173,24 +187,6 @@ impl Plan {
     #[must_use]
     pub fn is_resumed(&self) -> bool {
         self.saved.is_some()
-    }
-
-    /// Starts the sweep on its own thread. `servers` are the resolved ones, at least one unless the responder is embedded;
-    /// `bell` is rung when verdicts or the result wait to be fetched.
-    ///
-    /// # Errors
-    /// [`Error::Server`] for a server of the other family or none at all; system errors of opening the sockets.
-    pub fn start(self, servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Run, Error> {
-        Run::start(self, servers, bell)
-    }
-
-    /// The run of a plan that was stopped before its servers were resolved: nothing is sent, and the result, which comes
-    /// as that of any run, says that nothing was tested but what a saved state holds.
-    ///
-    /// # Errors
-    /// System errors of opening the sockets.
-    pub fn start_stopped(self, bell: Arc<dyn Bell>) -> Result<Run, Error> {
-        Run::start_stopped(self, bell)
     }
 }
 
@@ -214,31 +210,26 @@ fn loopback_is_up() -> Result<(), Error> {
 }
 
 fn check_numbers(request: &Request) -> Result<(), Error> {
-    let wrong = |option, expected: &str, got: String| {
-        Err(Error::option_error(option, format!("expected {expected} for `{option}` but received {got}")))
-    };
-    if let Some(rate) = request.rate
-        && !(rate.is_finite() && (0.01..=1e8).contains(&rate))
-    {
-        return wrong("ratePerSecond", "a number from 0.01 to 100,000,000", rate.to_string());
+    if let Some(rate) = request.rate {
+        option_bounds::RATE_PER_SECOND.check(rate)?;
     }
-    if let Some(passes) = request.passes
-        && !(1..=bounds::MAX_PASSES).contains(&passes)
-    {
-        return wrong("passes", &format!("an integer from 1 to {}", bounds::MAX_PASSES), passes.to_string());
+    if let Some(passes) = request.passes {
+        option_bounds::PASSES.check(passes.into())?;
     }
-    if let Some(timeout) = request.timeout
-        && (timeout < Duration::from_millis(1) || timeout > MAX_TIMEOUT)
-    {
-        return wrong("timeoutMs", "1 to 600,000 milliseconds", format!("{}", timeout.as_millis()));
+    if let Some(timeout) = request.timeout {
+        option_bounds::TIMEOUT_MS.check(timeout.as_secs_f64() * 1_000.0)?;
     }
-    if let Some(bytes) = request.receive_buffer
-        && !(1_024..=MAX_RECEIVE_BUFFER).contains(&bytes)
-    {
-        return wrong("receiveBuffer", "1,024 to 1,073,741,824 bytes", bytes.to_string());
+    if let Some(bytes) = request.receive_buffer {
+        option_bounds::RECEIVE_BUFFER.check(bytes as f64)?;
+    }
+    if let Some(sample) = request.sample {
+        option_bounds::SAMPLE_PER_PREFIX.check(sample.per_prefix.into())?;
+        option_bounds::SAMPLE_HOSTS.check(sample.hosts.into())?;
     }
     if let Some(name) = request.interface.as_ref().filter(|name| !is_interface_name(name)) {
-        return wrong("interface", "the name of a network interface", format!("'{name}'"));
+        let message =
+            format!("expected the name of a network interface for `interface` but received '{name}'");
+        return Err(Error::option_error("interface", message));
     }
     Ok(())
 }
@@ -283,7 +274,7 @@ mod tests {
                 Request { timeout: Some(Duration::ZERO), ..loopback() },
                 "ERR_ROUTEPOOL_OPTION",
                 "timeoutMs",
-                "600,000",
+                "600000",
             ),
             (
                 Request { interface: Some("a/b".into()), ..loopback() },

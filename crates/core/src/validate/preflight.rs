@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Type};
 
 use crate::Error;
 use crate::defaults::{PREFLIGHT_SENDS, PREFLIGHT_WAIT};
-use crate::servers::Resolved;
+use crate::discovery::servers::Resolved;
 
 /// What was found.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ fn connect(to: SocketAddr, interface: Option<&str>, source: Option<IpAddr>) -> i
     let socket = socket2::Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if let Some(interface) = interface {
-        routepool_udp::tie_to_interface(&socket, to.is_ipv6(), interface)?;
+        routepool_udp::bind_device(&socket, to.is_ipv6(), interface)?;
     }
     #[cfg(target_os = "linux")]
     if to.is_ipv6() && source.is_some() {
@@ -193,7 +193,7 @@ pub(super) fn describe(server: &Resolved) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stun_server::Responder;
+    use crate::stun_server::StunServer;
 
     fn server(address: SocketAddr) -> Resolved {
         Resolved { name: address.to_string(), address }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_server_that_answers_gives_the_canary_and_others_are_left_out() {
-        let responder = Responder::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+        let responder = StunServer::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
         let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let found = run(vec![server(silent.local_addr().expect("bound")), server(responder.address())])
             .expect("one answers");

@@ -1,10 +1,11 @@
 //! Verdicts on their way to a receiver that may be slow.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use routepool_proto::sweep::RECORD_LEN;
 
 use crate::defaults::RING_RECORDS;
+use crate::lock::lock;
 
 /// Packed verdicts in order. The writer looks at [`Ring::room`] before it makes new ones, so memory stays bounded; it is a
 /// soft bound: late replies may exceed it by what is in flight.
@@ -66,7 +67,7 @@ impl Ring {
 
     fn lock(&self) -> MutexGuard<'_, Records> {
         // The data is whole after any panic: each change is one call.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -1,113 +1,19 @@
 //! A sweep under way, as seen from outside.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use routepool_proto::server_addr::is_one_host;
 
-use super::drive::Drive;
+use super::driver::Driver;
 use super::plan::Plan;
 use super::pool::Pool;
-use super::ring::Ring;
+use super::shared::{Progress, Shared};
 use super::summary::Summary;
 use crate::Error;
-use crate::servers::{Origin, Resolved};
-
-/// Wakes the receiver. It is called from the sweep's thread, once until the next [`Run::drain`].
-pub trait Bell: Send + Sync {
-    /// Verdicts or the result wait to be fetched.
-    fn ring(&self);
-}
-
-impl<F: Fn() + Send + Sync> Bell for F {
-    fn ring(&self) {
-        self();
-    }
-}
-
-/// Figures of a sweep under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Progress {
-    /// All sources.
-    pub sources: u32,
-    /// Sources with a verdict.
-    pub decided: u32,
-    /// Of these, `ok`.
-    pub ok: u32,
-    /// Probes sent.
-    pub probes: u64,
-    /// The pass, from 1.
-    pub pass: u8,
-    /// Probes a second, over the last second or so.
-    pub rate: f64,
-    /// Since the start.
-    pub elapsed: Duration,
-    /// Time left, if it can be estimated.
-    pub eta: Option<Duration>,
-    /// Whether the network is lost and waited for.
-    pub paused: bool,
-    /// What the sweep is doing: `preflight`, `pass`, `waiting`, `done`.
-    pub phase: &'static str,
-}
-
-impl Progress {
-    /// The figures of two lanes together.
-    fn plus(self, other: Self) -> Self {
-        Self {
-            sources: self.sources + other.sources,
-            decided: self.decided + other.decided,
-            ok: self.ok + other.ok,
-            probes: self.probes + other.probes,
-            pass: self.pass.max(other.pass),
-            rate: self.rate + other.rate,
-            elapsed: self.elapsed.max(other.elapsed),
-            eta: self.eta.max(other.eta),
-            paused: self.paused || other.paused,
-            // The lane that has the most left to do says what is being done.
-            phase: if self.phase == "done" { other.phase } else { self.phase },
-        }
-    }
-}
-
-/// What a run and its thread share.
-#[derive(Default)]
-pub(super) struct Shared {
-    pub(super) ring: Ring,
-    pub(super) rung: AtomicBool,
-    pub(super) stop: AtomicBool,
-    /// By lane.
-    pub(super) progress: Mutex<Vec<Progress>>,
-    pub(super) result: Mutex<Option<Result<Outcome, Arc<Error>>>>,
-}
-
-/// What is there in the end.
-#[derive(Clone, Debug)]
-pub(super) struct Outcome {
-    pub(super) summary: Arc<Summary>,
-    pub(super) pool: Arc<Pool>,
-}
-
-impl Shared {
-    pub(super) fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn ring_bell(&self, bell: &dyn Bell) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            bell.ring();
-        }
-    }
-}
-
-/// Locks also after a panic elsewhere: what is shared is whole after each assignment.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::discovery::servers::{Origin, Resolved};
+use crate::lock::lock;
+use crate::waker::Waker;
 
 /// A sweep on its own thread. Dropping it tells the thread to stop and does not wait for it.
 pub struct Run {
@@ -121,7 +27,11 @@ impl std::fmt::Debug for Run {
 }
 
 impl Run {
-    pub(super) fn start(plan: Plan, mut servers: Vec<Resolved>, bell: Arc<dyn Bell>) -> Result<Self, Error> {
+    pub(super) fn start(
+        plan: Plan,
+        mut servers: Vec<Resolved>,
+        waker: Arc<dyn Waker>,
+    ) -> Result<Self, Error> {
         let ipv6 = plan.targets.is_ipv6();
         if plan.choice.origin != Origin::Embedded {
             if plan.choice.origin == Origin::Public {
@@ -145,37 +55,37 @@ impl Run {
                 )));
             }
         }
-        Self::spawn(plan, servers, bell, Arc::new(Shared::default()))
+        Self::spawn(plan, servers, waker, Arc::new(Shared::default()))
     }
 
-    pub(super) fn start_stopped(plan: Plan, bell: Arc<dyn Bell>) -> Result<Self, Error> {
+    pub(super) fn start_stopped(plan: Plan, waker: Arc<dyn Waker>) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         shared.stop();
-        Self::spawn(plan, Vec::new(), bell, shared)
+        Self::spawn(plan, Vec::new(), waker, shared)
     }
 
     fn spawn(
         plan: Plan,
         servers: Vec<Resolved>,
-        bell: Arc<dyn Bell>,
+        waker: Arc<dyn Waker>,
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
         let before = Progress { sources: plan.targets.len(), phase: "preflight", ..Progress::default() };
         lock(&shared.progress).push(before);
-        let drive = Drive::open(plan, servers)?;
+        let driver = Driver::open(plan, servers)?;
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("routepool-sweep".into())
-            .spawn(move || run_thread(drive, &theirs, &*bell))
+            .spawn(move || run_thread(driver, &theirs, &*waker))
             .map_err(|source| Error::System { syscall: "pthread_create", address: None, source })?;
         Ok(Self { shared })
     }
 
-    /// Moves packed verdicts (48 bytes each) to `out`; gives the number of bytes. The bell rings again for what comes after.
+    /// Moves packed verdicts (48 bytes each) to `out`; gives the number of bytes. The waker is called again for what comes after.
     #[must_use]
     pub fn drain(&self, out: &mut [u8]) -> usize {
         // Before the look, not after: otherwise a verdict that comes in between would never be announced.
-        self.shared.rung.store(false, Ordering::Release);
+        self.shared.woken.store(false, Ordering::Release);
         self.shared.ring.drain(out).0
     }
 
@@ -192,8 +102,8 @@ impl Run {
     /// Figures of now.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        let lanes = lock(&self.shared.progress);
-        lanes.iter().copied().reduce(Progress::plus).unwrap_or_default()
+        let workers = lock(&self.shared.progress);
+        workers.iter().copied().reduce(Progress::plus).unwrap_or_default()
     }
 
     /// The result, once there is one. All verdicts are in the ring by then.
@@ -220,9 +130,29 @@ impl Drop for Run {
     }
 }
 
-fn run_thread(drive: Drive, shared: &Shared, bell: &dyn Bell) {
+impl Plan {
+    /// Starts the sweep on its own thread. `servers` are the resolved ones, at least one unless the server is embedded;
+    /// `waker` is called when verdicts or the result wait to be fetched.
+    ///
+    /// # Errors
+    /// [`Error::Server`] for a server of the other family or none at all; system errors of opening the sockets.
+    pub fn start(self, servers: Vec<Resolved>, waker: Arc<dyn Waker>) -> Result<Run, Error> {
+        Run::start(self, servers, waker)
+    }
+
+    /// The run of a plan that was stopped before its servers were resolved: nothing is sent, and the result, which comes
+    /// as that of any run, says that nothing was tested but what a saved state holds.
+    ///
+    /// # Errors
+    /// System errors of opening the sockets.
+    pub fn start_stopped(self, waker: Arc<dyn Waker>) -> Result<Run, Error> {
+        Run::start_stopped(self, waker)
+    }
+}
+
+fn run_thread(driver: Driver, shared: &Shared, waker: &dyn Waker) {
     // A defect must end the run with an error; a thread that just vanishes would leave its receiver waiting for ever.
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drive.run(shared, bell)));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.run(shared, waker)));
     let result = result.unwrap_or_else(|panic| {
         let text =
             panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
@@ -230,5 +160,5 @@ fn run_thread(drive: Drive, shared: &Shared, bell: &dyn Bell) {
     });
     lock(&shared.progress).iter_mut().for_each(|p| p.phase = "done");
     *lock(&shared.result) = Some(result.map_err(Arc::new));
-    shared.ring_bell(bell);
+    shared.wake(waker);
 }

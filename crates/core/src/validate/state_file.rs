@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use routepool_proto::sweep::Saved;
 
 use super::state_lock::{LockError, StateLock};
-use super::subject::Subject;
+use super::sweep_identity::SweepIdentity;
 use crate::Error;
 use crate::defaults::{MAX_LINKS, STATE_EVERY, STATE_SHARE};
 
@@ -49,8 +49,8 @@ impl StateFile {
         Ok(Self { path, target, next: None, _lock: lock })
     }
 
-    /// The saved state, if there is one; it must be of the same subject.
-    pub(super) fn load(&self, subject: &Subject) -> Result<Option<Saved>, Error> {
+    /// The saved state, if there is one; it must be of the same sweep.
+    pub(super) fn load(&self, identity: &SweepIdentity) -> Result<Option<Saved>, Error> {
         let bytes = match fs::read(&self.target) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -62,7 +62,7 @@ impl StateFile {
                 "The state file {path} cannot be used: {error}. Name another file, or delete it to begin anew"
             ))
         })?;
-        if let Some(difference) = subject.difference(&Subject::parse(&saved.subject)) {
+        if let Some(difference) = identity.difference(&SweepIdentity::parse(&saved.subject)) {
             return Err(Error::State(format!(
                 "The state file {path} is of another sweep: {difference}. Name another file, or delete it to begin anew"
             )));

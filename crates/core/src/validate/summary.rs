@@ -6,7 +6,7 @@ use std::time::Duration;
 use routepool_proto::sweep::{Counters, Limit, Reason, Status};
 use routepool_proto::targets::Sample;
 
-use crate::servers::{Origin, Resolved};
+use crate::discovery::servers::{Origin, Resolved};
 
 /// What a run found.
 #[derive(Clone, Debug)]

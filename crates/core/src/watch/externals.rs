@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use routepool_proto::watch::{ExternalChange, Externals};
 
-use crate::load::Loaded;
+use crate::discovery::load::Loaded;
 
 /// Addresses of an interface that leave as something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub struct External {
 
 /// By the name of the interface: IPv4 and IPv6.
 #[derive(Debug, Default)]
-pub(super) struct Known(HashMap<String, [Externals; 2]>);
+pub(super) struct KnownExternals(HashMap<String, [Externals; 2]>);
 
-impl Known {
+impl KnownExternals {
     pub(super) fn compare(&mut self, loaded: &Loaded) -> Vec<External> {
         let known = self.0.entry(loaded.facts.name.clone()).or_default();
         let families = [(false, &loaded.ipv4.routes), (true, &loaded.ipv6.routes)];

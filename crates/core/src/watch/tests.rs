@@ -9,7 +9,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn bell() -> (Arc<dyn Bell>, Receiver<()>) {
+fn bell() -> (Arc<dyn Waker>, Receiver<()>) {
     let (tell, told) = channel();
     (
         Arc::new(move || {
@@ -37,8 +37,8 @@ fn polling_looks_again_and_again_everywhere() {
     let (bell, _told) = bell();
     let watch = Watch::start(bell, Options { every: Some(Duration::from_millis(10)) }).expect("starts");
     assert_eq!(watch.counters().method, Method::Polling);
-    until(&watch, |counters| counters.looks > 3);
-    assert_eq!(watch.counters().notices, 0);
+    until(&watch, |counters| counters.scans > 3);
+    assert_eq!(watch.counters().events, 0);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn sleep_is_told_and_looked_after() {
     let slept = loop {
         told.recv_timeout(PATIENCE).expect("rung");
         let found = watch.drain(100).changes.into_iter().find_map(|change| match change {
-            Change::Woken { slept } => Some(slept),
+            Change::Resumed { slept } => Some(slept),
             _ => None,
         });
         if let Some(slept) = found {
@@ -66,14 +66,14 @@ fn sleep_is_told_and_looked_after() {
         }
     };
     assert_eq!(slept.as_secs(), 3_600);
-    until(&watch, |counters| counters.looks > 1);
+    until(&watch, |counters| counters.scans > 1);
 }
 
 #[test]
 fn the_clocks_of_this_machine_agree_while_it_is_awake() {
     let clock = Clock::default();
     if let Some(now) = clock.read() {
-        let mut slept = Slept::new(now);
+        let mut slept = SleepDetector::new(now);
         assert_eq!(slept.look(clock.read().expect("as before")), None);
     }
 }
@@ -115,17 +115,17 @@ fn linux_tells_and_nothing_is_looked_at_without_a_reason() {
 #[cfg(target_os = "linux")]
 fn a_lost_connection_is_made_again_and_polling_bridges_the_time() {
     struct Deaf;
-    impl Ear for Deaf {
-        fn listen(&mut self, _: &mut dyn FnMut(Heard)) -> io::Result<()> {
+    impl RouteMonitor for Deaf {
+        fn listen(&mut self, _: &mut dyn FnMut(Notice)) -> io::Result<()> {
             Err(io::ErrorKind::ConnectionReset.into())
         }
         fn close(self: Box<Self>, _: &Registry) {}
     }
     let tries = AtomicU64::new(0);
     let open = move |registry: &Registry, token| match tries.fetch_add(1, Ordering::Relaxed) {
-        0 | 2 => Ok(Box::new(Deaf) as Box<dyn Ear>),
+        0 | 2 => Ok(Box::new(Deaf) as Box<dyn RouteMonitor>),
         1 | 3 => Err(io::ErrorKind::OutOfMemory.into()),
-        _ => ear::open(registry, token),
+        _ => route_monitor::open(registry, token),
     };
     // The clock wakes it, since no message does.
     let clock = Clock::of(Duration::from_millis(1), || None);
@@ -134,7 +134,7 @@ fn a_lost_connection_is_made_again_and_polling_bridges_the_time() {
     let system = System { open: Box::new(open), clock, retry_first };
     let watch = Watch::start_with(bell, Options::default(), system).expect("starts");
     until(&watch, |counters| counters.disconnects == 2 && counters.method == Method::Netlink);
-    until(&watch, |counters| counters.looks >= 4);
+    until(&watch, |counters| counters.scans >= 4);
     assert_eq!(watch.counters().failures, 0);
 }
 

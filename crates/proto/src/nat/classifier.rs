@@ -22,12 +22,12 @@ use super::probe::{Answer, MOST_SENDS, Probe};
 use super::report::{Ignored, Report, Test};
 use super::settings::Settings;
 use crate::stun::TransactionId;
-use crate::stun::behavior::{self, Wish};
+use crate::stun::behavior::{self, ChangeRequest};
 
 mod conclude;
+mod events;
 mod extras;
 mod filtering;
-mod happenings;
 mod lifetime;
 mod mapping;
 #[cfg(test)]
@@ -71,7 +71,7 @@ pub enum Command {
     },
     /// Send this from a socket of its own that is connected there: only such a one is told of a refusal by ICMP, which is for
     /// [`Classifier::on_refused`]. Answers to it do not matter.
-    Knock {
+    ConnectedProbe {
         /// To here.
         to: SocketAddr,
         /// This.
@@ -90,7 +90,7 @@ struct Local {
 
 /// Why a server cannot run the tests of RFC 5780.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cannot {
+enum Incapable {
     NoOther,
     OtherHalfEqual,
     OtherNotGlobal,
@@ -114,10 +114,10 @@ struct Target {
     /// When it was first asked.
     started: Option<Duration>,
     /// How often it was asked from a connected socket.
-    knocks: u32,
+    connected_probes: u32,
     answered: bool,
     other: Option<SocketAddr>,
-    cannot: Option<Cannot>,
+    cannot: Option<Incapable>,
     /// Tests II and III of the filtering.
     filters: Option<[Filter; 2]>,
 }
@@ -165,7 +165,7 @@ impl Classifier {
         let target = |server: &Server| Target {
             address: server.address,
             started: None,
-            knocks: 0,
+            connected_probes: 0,
             answered: false,
             other: None,
             cannot: None,
@@ -209,7 +209,7 @@ impl Classifier {
             return;
         }
         self.start_servers(now);
-        self.knock(now);
+        self.send_connected_probe(now);
         self.filter_tests(now);
         self.allocation_tests(now);
         self.mapping_tests(now);
@@ -252,7 +252,7 @@ impl Classifier {
             sooner(started + self.settings.give_up);
             sooner(started + self.settings.patience);
         }
-        self.targets.iter().filter_map(|t| self.knock_due(t)).for_each(&mut sooner);
+        self.targets.iter().filter_map(|t| self.connected_probe_due(t)).for_each(&mut sooner);
         if let Some(age) = self.extras.ages.next() {
             sooner(age);
         }
@@ -269,11 +269,14 @@ impl Classifier {
     }
 
     /// Where a server answers from if it does what it was asked to; `None` while that is not known.
-    fn changed(&self, server: usize, wish: Wish) -> Option<SocketAddr> {
+    fn changed(&self, server: usize, change_request: ChangeRequest) -> Option<SocketAddr> {
         let target = &self.targets[server];
         let other = target.other?;
-        let ip = if wish.change_ip { other.ip() } else { target.address.ip() };
-        Some(SocketAddr::new(ip, if wish.change_port { other.port() } else { target.address.port() }))
+        let ip = if change_request.change_ip { other.ip() } else { target.address.ip() };
+        Some(SocketAddr::new(
+            ip,
+            if change_request.change_port { other.port() } else { target.address.port() },
+        ))
     }
 
     /// How long an answer may take before it is lost.
@@ -344,7 +347,7 @@ impl Classifier {
             return;
         }
         probe.sends.push(now);
-        let bytes = behavior::request(&id, probe.wish);
+        let bytes = behavior::request(&id, probe.change_request);
         self.commands.push(Command::Send { socket: probe.socket, to: probe.to, bytes, probe: index });
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::report::Test;
-use crate::stun::behavior::{Addresses, Wish};
+use crate::stun::behavior::{Addresses, ChangeRequest};
 
 /// Sends of one request that can be told apart.
 pub(super) const MOST_SENDS: usize = 128;
@@ -30,7 +30,7 @@ pub(super) struct Probe {
     /// Where answers arrive, if not at the socket that asks.
     pub(super) answers_at: u16,
     pub(super) to: SocketAddr,
-    pub(super) wish: Wish,
+    pub(super) change_request: ChangeRequest,
     /// When it was sent.
     pub(super) sends: Vec<Duration>,
     /// Which of the sends were answered.
@@ -63,7 +63,7 @@ impl Probe {
             socket,
             answers_at: socket,
             to,
-            wish: Wish::default(),
+            change_request: ChangeRequest::default(),
             sends: Vec::new(),
             answered: 0,
             first: None,
@@ -81,7 +81,7 @@ impl Probe {
 
     /// Whether it only asks for the mapped address, so that its loss is that of the path.
     pub(super) fn is_plain(&self) -> bool {
-        self.wish == Wish::default() && self.test != Test::Hairpin
+        self.change_request == ChangeRequest::default() && self.test != Test::Hairpin
     }
 
     /// Notes an answer to a send; false if that one was answered before.

@@ -3,33 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::bits::Bits;
-use super::comb::{Comb, Octets};
+use super::address_set::AddressSet;
+use super::bitmap::Bitmap;
+use super::local::Local;
 use super::segments::Segment;
-use super::walk::Walk;
-use crate::ip_block::{HostPolicy, IpBlock, number};
+use super::stepped_range::{OctetFilter, SteppedRange};
+use crate::ip_block::{HostPolicy, IpBlock};
+use crate::ip_number::number;
 use crate::sweep::Proven;
 use crate::targets::Targets;
-
-/// Which local address an external one is used from: what a socket must be bound to for it to leave as the external one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Local {
-    /// The external address itself.
-    Same,
-    /// One address for all of them, behind a NAT that chooses the external one.
-    Fixed(IpAddr),
-}
-
-impl Local {
-    /// The local address for `external`.
-    #[must_use]
-    pub fn of(self, external: IpAddr) -> IpAddr {
-        match self {
-            Self::Same => external,
-            Self::Fixed(local) => local,
-        }
-    }
-}
 
 /// External addresses that are used in one way.
 #[derive(Clone, Debug)]
@@ -43,29 +25,30 @@ impl Part {
     #[must_use]
     pub fn range(route: u32, first: IpAddr, last: IpAddr, local: Local) -> Self {
         let one_family = first.is_ipv6() == last.is_ipv6();
-        let comb = if one_family { Comb::new(number(first), number(last), Octets::All) } else { None };
-        Self::of(first.is_ipv6(), route, local, comb.map(Walk::Comb))
+        let range =
+            if one_family { SteppedRange::new(number(first), number(last), OctetFilter::All) } else { None };
+        Self::of(first.is_ipv6(), route, local, range.map(AddressSet::Range))
     }
 
     /// The addresses of a block that are meant under its policy.
     #[must_use]
     pub fn block(route: u32, block: &IpBlock, local: Local) -> Self {
         let (first, last, octets) = match block.hosts() {
-            HostPolicy::No0And255 if !block.is_ipv6() => (block.first(), block.last(), Octets::Usable),
+            HostPolicy::No0And255 if !block.is_ipv6() => (block.first(), block.last(), OctetFilter::Usable),
             HostPolicy::Subnet => {
                 let last = block.len().checked_sub(1).and_then(|k| block.nth(k));
-                (block.nth(0).unwrap_or(block.first()), last.unwrap_or(block.last()), Octets::All)
+                (block.nth(0).unwrap_or(block.first()), last.unwrap_or(block.last()), OctetFilter::All)
             }
-            _ => (block.first(), block.last(), Octets::All),
+            _ => (block.first(), block.last(), OctetFilter::All),
         };
-        let comb = Comb::new(number(first), number(last), octets);
-        Self::of(block.is_ipv6(), route, local, comb.map(Walk::Comb))
+        let range = SteppedRange::new(number(first), number(last), octets);
+        Self::of(block.is_ipv6(), route, local, range.map(AddressSet::Range))
     }
 
     /// The proven sources of a run, in order of index, each used from itself.
     #[must_use]
     pub fn proven(route: u32, run: &Arc<(Targets, Proven)>) -> Self {
-        Self::of(run.0.is_ipv6(), route, Local::Same, Bits::of_run(run).into_iter().map(Walk::Bits))
+        Self::of(run.0.is_ipv6(), route, Local::Same, Bitmap::of_run(run).into_iter().map(AddressSet::Bitmap))
     }
 
     /// Whether the addresses are IPv6.
@@ -78,8 +61,8 @@ impl Part {
         self.segments
     }
 
-    fn of(ipv6: bool, route: u32, local: Local, walks: impl IntoIterator<Item = Walk>) -> Self {
-        let segments = walks.into_iter().map(|walk| Segment { walk, route, local }).collect();
+    fn of(ipv6: bool, route: u32, local: Local, sets: impl IntoIterator<Item = AddressSet>) -> Self {
+        let segments = sets.into_iter().map(|set| Segment { set, route, local }).collect();
         Self { ipv6, segments }
     }
 }

@@ -3,38 +3,38 @@
 use std::collections::VecDeque;
 use std::sync::OnceLock;
 
-use super::part::Local;
-use super::walk::Walk;
+use super::address_set::AddressSet;
+use super::local::Local;
 
 /// Ascending addresses that are used in one way.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
-    pub(super) walk: Walk,
+    pub(super) set: AddressSet,
     pub(super) route: u32,
     pub(super) local: Local,
 }
 
 impl Segment {
     /// What is left of it without `others`, which ascend by their first address.
-    pub(super) fn without(&self, others: &[&Walk]) -> impl Iterator<Item = Self> + use<> {
-        self.of(without(&self.walk, others.iter().copied()))
+    pub(super) fn without(&self, others: &[&AddressSet]) -> impl Iterator<Item = Self> + use<> {
+        self.of(without(&self.set, others.iter().copied()))
     }
 
     /// What it has in common with `others`, which ascend by their first address.
-    pub(super) fn within(&self, others: &[&Walk]) -> impl Iterator<Item = Self> + use<> {
-        self.of(within(&self.walk, others))
+    pub(super) fn within(&self, others: &[&AddressSet]) -> impl Iterator<Item = Self> + use<> {
+        self.of(within(&self.set, others))
     }
 
-    fn of(&self, walks: Vec<Walk>) -> impl Iterator<Item = Self> + use<> {
+    fn of(&self, sets: Vec<AddressSet>) -> impl Iterator<Item = Self> + use<> {
         let (route, local) = (self.route, self.local);
-        walks.into_iter().map(move |walk| Self { walk, route, local })
+        sets.into_iter().map(move |set| Self { set, route, local })
     }
 }
 
 /// Takes one after the other out. The pieces ascend, as do the others, so that a piece below the next other is done with:
 /// many small others cost no more than their number.
-fn without<'a>(walk: &Walk, others: impl Iterator<Item = &'a Walk>) -> Vec<Walk> {
-    let (mut done, mut open) = (Vec::new(), VecDeque::from([walk.clone()]));
+fn without<'a>(set: &AddressSet, others: impl Iterator<Item = &'a AddressSet>) -> Vec<AddressSet> {
+    let (mut done, mut open) = (Vec::new(), VecDeque::from([set.clone()]));
     let mut pieces = Vec::new();
     for other in others {
         while open.front().is_some_and(|piece| piece.last() < other.first()) {
@@ -56,7 +56,7 @@ fn without<'a>(walk: &Walk, others: impl Iterator<Item = &'a Walk>) -> Vec<Walk>
     done
 }
 
-fn within(walk: &Walk, others: &[&Walk]) -> Vec<Walk> {
+fn within(set: &AddressSet, others: &[&AddressSet]) -> Vec<AddressSet> {
     let mut pieces = Vec::new();
     let mut from = 0;
     while let Some(first) = others.get(from) {
@@ -66,8 +66,8 @@ fn within(walk: &Walk, others: &[&Walk]) -> Vec<Walk> {
             to += 1;
         }
         if to == from + 1 {
-            pieces.extend(walk.intersection(first));
-        } else if let Some(part) = walk.clip(first.first(), last) {
+            pieces.extend(set.intersection(first));
+        } else if let Some(part) = set.clip(first.first(), last) {
             // Taken one by one, what is common with others that interleave would not ascend.
             let beyond = without(&part, others[from..to].iter().copied());
             pieces.extend(without(&part, beyond.iter()));
@@ -95,7 +95,7 @@ impl Segments {
             // Only all of IPv6 has an index u128::MAX, and then nothing follows.
             let start = last_index.map_or(0, |last| last + 1);
             starts.push(start);
-            last_index = Some(start + segment.walk.last_index());
+            last_index = Some(start + segment.set.last_index());
         }
         Self { list, starts, last_index, spans: OnceLock::new() }
     }
@@ -107,13 +107,13 @@ impl Segments {
     pub(super) fn at(&self, index: u128) -> Option<(u128, &Segment)> {
         let at = self.place(index)?;
         let segment = &self.list[at];
-        Some((segment.walk.nth(index - self.starts[at])?, segment))
+        Some((segment.set.nth(index - self.starts[at])?, segment))
     }
 
     pub(super) fn index_of(&self, number: u128) -> Option<u128> {
         let mut found = None;
         self.spans().visit(number, number, &mut |at| {
-            found = self.list[at].walk.index_of(number).map(|k| self.starts[at] + k);
+            found = self.list[at].set.index_of(number).map(|k| self.starts[at] + k);
             found.is_none()
         });
         found
@@ -123,8 +123,8 @@ impl Segments {
     pub(super) fn cut(&self, at: usize, first: u128, last: u128) -> Option<Segment> {
         let (segment, start) = (self.list.get(at)?, self.starts[at]);
         let from = first.saturating_sub(start);
-        let to = last.checked_sub(start)?.min(segment.walk.last_index());
-        Some(Segment { walk: segment.walk.slice(from, to)?, ..segment.clone() })
+        let to = last.checked_sub(start)?.min(segment.set.last_index());
+        Some(Segment { set: segment.set.slice(from, to)?, ..segment.clone() })
     }
 
     /// Number of the segment that holds this index.
@@ -135,23 +135,23 @@ impl Segments {
         }
     }
 
-    /// Those whose ends have addresses of `walk` between them, ascending by first address.
-    pub(super) fn near(&self, walk: &Walk) -> Vec<&Walk> {
+    /// Those whose ends have addresses of `set` between them, ascending by first address.
+    pub(super) fn near(&self, set: &AddressSet) -> Vec<&AddressSet> {
         let mut found = Vec::new();
-        self.spans().visit(walk.first(), walk.last(), &mut |at| {
-            found.push(&self.list[at].walk);
+        self.spans().visit(set.first(), set.last(), &mut |at| {
+            found.push(&self.list[at].set);
             true
         });
         found
     }
 
     fn spans(&self) -> &Spans {
-        self.spans.get_or_init(|| Spans::new(self.list.iter().map(|segment| &segment.walk)))
+        self.spans.get_or_init(|| Spans::new(self.list.iter().map(|segment| &segment.set)))
     }
 }
 
-/// An interval tree over the ends of walks: a sorted list read as a binary tree, each middle the root of its stretch. A
-/// plain sorted list does not do, as the walks' addresses may interleave.
+/// An interval tree over the ends of sets: a sorted list read as a binary tree, each middle the root of its stretch. A
+/// plain sorted list does not do, as the sets' addresses may interleave.
 #[derive(Debug)]
 pub(super) struct Spans {
     nodes: Vec<Node>,
@@ -167,20 +167,20 @@ struct Node {
 }
 
 impl Spans {
-    pub(super) fn new<'a>(walks: impl Iterator<Item = &'a Walk>) -> Self {
-        let node = |(at, walk): (usize, &Walk)| Node {
-            first: walk.first(),
-            last: walk.last(),
-            highest: walk.last(),
+    pub(super) fn new<'a>(sets: impl Iterator<Item = &'a AddressSet>) -> Self {
+        let node = |(at, set): (usize, &AddressSet)| Node {
+            first: set.first(),
+            last: set.last(),
+            highest: set.last(),
             at,
         };
-        let mut nodes: Vec<_> = walks.enumerate().map(node).collect();
+        let mut nodes: Vec<_> = sets.enumerate().map(node).collect();
         nodes.sort_by_key(|node| node.first);
         raise(&mut nodes);
         Self { nodes }
     }
 
-    /// Calls `each` with the number of every walk that has an end, or addresses between its ends, from `low` to `high`,
+    /// Calls `each` with the number of every set that has an end, or addresses between its ends, from `low` to `high`,
     /// ascending by first address, until it returns false.
     pub(super) fn visit(&self, low: u128, high: u128, each: &mut impl FnMut(usize) -> bool) {
         visit(&self.nodes, low, high, each);

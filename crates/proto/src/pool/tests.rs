@@ -264,7 +264,7 @@ fn made(size: u32) -> impl Strategy<Value = Made> {
     ]
 }
 
-fn dice(index: u32, seed: u32) -> u32 {
+fn pseudo_random(index: u32, seed: u32) -> u32 {
     (index.wrapping_mul(2_654_435_761) ^ seed.wrapping_mul(40_503)) >> 7
 }
 
@@ -312,7 +312,7 @@ fn build(made: &Made, route: u32, (ipv6, base): (bool, u128)) -> (Part, Vec<Item
             if *down {
                 blocks.reverse();
             }
-            let run = run(blocks, None, |index| dice(index, *seed).is_multiple_of(*share));
+            let run = run(blocks, None, |index| pseudo_random(index, *seed).is_multiple_of(*share));
             (Part::proven(route, &run), of_run(&run))
         }
         Made::Sampled(at, bits, hosts, share) => {

@@ -6,7 +6,7 @@ use super::{Attributes, HEADER_LEN, TransactionId, attribute, binding_request, i
 
 /// What a Binding request asks the server to do beyond answering.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct ChangeRequest {
     /// Answer from the other address (CHANGE-REQUEST, section 7.2).
     pub change_ip: bool,
     /// Answer from the other port.
@@ -15,16 +15,16 @@ pub struct Wish {
     pub response_port: Option<u16>,
 }
 
-/// A Binding request with the attributes that the wish needs.
+/// A Binding request with the attributes that this takes.
 #[must_use]
-pub fn request(id: &TransactionId, wish: Wish) -> Vec<u8> {
+pub fn request(id: &TransactionId, change_request: ChangeRequest) -> Vec<u8> {
     let mut out = binding_request(id).to_vec();
-    if wish.change_ip || wish.change_port {
-        let flags = u8::from(wish.change_ip) << 2 | u8::from(wish.change_port) << 1;
+    if change_request.change_ip || change_request.change_port {
+        let flags = u8::from(change_request.change_ip) << 2 | u8::from(change_request.change_port) << 1;
         out.extend(attribute::CHANGE_REQUEST.to_be_bytes());
         out.extend([0, 4, 0, 0, 0, flags]);
     }
-    if let Some(port) = wish.response_port {
+    if let Some(port) = change_request.response_port {
         out.extend(attribute::RESPONSE_PORT.to_be_bytes());
         // Two bytes of value, two of padding.
         out.extend([0, 2]);

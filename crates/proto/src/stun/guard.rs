@@ -89,7 +89,8 @@ struct Prefixes(Vec<(u128, u128)>);
 
 impl Prefixes {
     fn new(blocks: &[IpBlock]) -> Self {
-        let mut ranges: Vec<_> = blocks.iter().map(|b| (number(b.first()), number(b.last()))).collect();
+        let mut ranges: Vec<_> =
+            blocks.iter().map(|b| (mapped_number(b.first()), mapped_number(b.last()))).collect();
         ranges.sort_unstable();
         let mut merged: Vec<(u128, u128)> = Vec::with_capacity(ranges.len());
         for (first, last) in ranges {
@@ -102,14 +103,14 @@ impl Prefixes {
     }
 
     fn contains(&self, ip: IpAddr) -> bool {
-        let ip = number(ip);
+        let ip = mapped_number(ip);
         let at = self.0.partition_point(|range| range.0 <= ip);
         at > 0 && self.0[at - 1].1 >= ip
     }
 }
 
 /// IPv4 in the form of IPv6 (`::ffff:0:0/96`), which no IPv6 source has.
-fn number(ip: IpAddr) -> u128 {
+fn mapped_number(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
         IpAddr::V6(ip) => ip.to_bits(),
@@ -183,8 +184,8 @@ impl Limit {
 
     fn place(&self, ip: IpAddr) -> (&[AtomicU64], u64) {
         let prefix = match ip {
-            IpAddr::V4(_) => number(ip) >> (32 - LIMIT_PREFIX_V4),
-            IpAddr::V6(_) => number(ip) >> (128 - LIMIT_PREFIX_V6) | 1 << 127,
+            IpAddr::V4(_) => mapped_number(ip) >> (32 - LIMIT_PREFIX_V4),
+            IpAddr::V6(_) => mapped_number(ip) >> (128 - LIMIT_PREFIX_V6) | 1 << 127,
         };
         let mut hasher = self.hasher;
         hasher.write_u128(prefix);

@@ -30,7 +30,7 @@ pub enum Transport {
 
 /// What came.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct IncomingRequest<'a> {
     /// The message.
     pub bytes: &'a [u8],
     /// Where it came from.
@@ -179,7 +179,7 @@ impl Service {
     /// # Errors
     /// [`Ignored`]: there is nothing to be said.
     #[inline]
-    pub fn answer(&self, asked: &Asked<'_>, out: &mut [u8]) -> Result<Answer, Ignored> {
+    pub fn answer(&self, asked: &IncomingRequest<'_>, out: &mut [u8]) -> Result<Answer, Ignored> {
         let bytes = asked.bytes;
         let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(Ignored::NotStun)?;
         if header[0] & 0xc0 != 0 {
@@ -199,66 +199,77 @@ impl Service {
         if !cookie && !old_ones_too {
             return Err(Ignored::NoCookie);
         }
-        let wishes = self.read(bytes, attributes, asked.transport)?;
+        let wanted = self.read(bytes, attributes, asked.transport)?;
         let mut cookie_and_id = [0; 16];
         cookie_and_id.copy_from_slice(&header[4..]);
         let writer = Writer::new(out, cookie_and_id);
-        Ok(match wishes.wrong {
-            None => self.success(asked, &wishes, cookie, writer),
-            Some(code) => failure(asked, &wishes, cookie, code, writer),
+        Ok(match wanted.wrong {
+            None => self.success(asked, &wanted, cookie, writer),
+            Some(code) => failure(asked, &wanted, cookie, code, writer),
         })
     }
 
     /// Reads the attributes; only a wrong FINGERPRINT makes the message none (RFC 8489, section 6.3).
     #[inline]
-    fn read(&self, bytes: &[u8], attributes: &[u8], transport: Transport) -> Result<Wishes, Ignored> {
-        let mut wishes = Wishes::default();
+    fn read(
+        &self,
+        bytes: &[u8],
+        attributes: &[u8],
+        transport: Transport,
+    ) -> Result<RequestAttributes, Ignored> {
+        let mut wanted = RequestAttributes::default();
         let behaviour = !self.lean && transport == Transport::Udp;
         for attribute in Attributes(attributes) {
             let Ok((kind, value)) = attribute else {
-                wishes.wrong = Some(BAD_REQUEST);
+                wanted.wrong = Some(BAD_REQUEST);
                 break;
             };
             match kind {
                 attribute::FINGERPRINT => {
                     check_fingerprint(bytes, value).map_err(|_| Ignored::WrongFingerprint)?;
-                    wishes.fingerprint = true;
+                    wanted.fingerprint = true;
                 }
                 attribute::CHANGE_REQUEST if behaviour && self.endpoints() == 4 => match value {
                     // The number of the endpoint to send from differs in these bits: 2 is the port, 4 the address.
                     [_, _, _, flags] => {
-                        wishes.change = wishes.change.or(Some(usize::from(flags >> 1 & 3)));
+                        wanted.change = wanted.change.or(Some(usize::from(flags >> 1 & 3)));
                     }
-                    _ => wishes.wrong = Some(BAD_REQUEST),
+                    _ => wanted.wrong = Some(BAD_REQUEST),
                 },
                 attribute::RESPONSE_PORT if behaviour => match value {
                     // The port, and in the long form two reserved bytes.
                     [p0, p1] | [p0, p1, _, _] if [*p0, *p1] != [0, 0] => {
-                        wishes.port = wishes.port.or(Some(u16::from_be_bytes([*p0, *p1])));
+                        wanted.port = wanted.port.or(Some(u16::from_be_bytes([*p0, *p1])));
                     }
-                    _ => wishes.wrong = Some(BAD_REQUEST),
+                    _ => wanted.wrong = Some(BAD_REQUEST),
                 },
-                attribute::PADDING if behaviour => wishes.padding = wishes.padding.or(Some(value.len())),
-                0..0x8000 if !attribute::KNOWN_IN_REQUEST.contains(&kind) => wishes.unknown(kind),
+                attribute::PADDING if behaviour => wanted.padding = wanted.padding.or(Some(value.len())),
+                0..0x8000 if !attribute::KNOWN_IN_REQUEST.contains(&kind) => wanted.unknown(kind),
                 _ => {}
             }
         }
-        if wishes.wrong.is_none() {
-            if wishes.unknowns > 0 {
-                wishes.wrong = Some(UNKNOWN_ATTRIBUTE);
-            } else if wishes.port.is_some() && wishes.padding.is_some() {
+        if wanted.wrong.is_none() {
+            if wanted.unknowns > 0 {
+                wanted.wrong = Some(UNKNOWN_ATTRIBUTE);
+            } else if wanted.port.is_some() && wanted.padding.is_some() {
                 // Such a pair could be used to throw large packets at a port of somebody (RFC 5780, section 6.1).
-                wishes.wrong = Some(BAD_REQUEST);
+                wanted.wrong = Some(BAD_REQUEST);
             }
         }
-        Ok(wishes)
+        Ok(wanted)
     }
 
     #[inline]
-    fn success(&self, asked: &Asked<'_>, wishes: &Wishes, cookie: bool, mut writer: Writer<'_>) -> Answer {
-        let via = asked.at ^ wishes.change.unwrap_or(0);
+    fn success(
+        &self,
+        asked: &IncomingRequest<'_>,
+        wanted: &RequestAttributes,
+        cookie: bool,
+        mut writer: Writer<'_>,
+    ) -> Answer {
+        let via = asked.at ^ wanted.change.unwrap_or(0);
         let mut to = asked.from;
-        if let Some(port) = wishes.port {
+        if let Some(port) = wanted.port {
             to.set_port(port);
         }
         if cookie {
@@ -281,16 +292,16 @@ impl Service {
             }
         }
         let mut padded = false;
-        if let Some(wanted) = wishes.padding {
-            let rest = if wishes.fingerprint { 12 } else { 4 };
+        if let Some(padding) = wanted.padding {
+            let rest = if wanted.fingerprint { 12 } else { 4 };
             let room = asked.bytes.len().saturating_sub(writer.len() + rest) & !3;
             // Equally long at most; what the request had in the way of addresses is the client's to pay for.
             if room > 0 {
-                writer.zeros(attribute::PADDING, wanted.min(room));
+                writer.zeros(attribute::PADDING, padding.min(room));
                 padded = true;
             }
         }
-        let len = writer.finish(kind::SUCCESS, wishes.fingerprint);
+        let len = writer.finish(kind::SUCCESS, wanted.fingerprint);
         Answer { len, via, to, error: false, padded }
     }
 }
@@ -299,14 +310,20 @@ pub(super) const BAD_REQUEST: u16 = 400;
 pub(super) const UNKNOWN_ATTRIBUTE: u16 = 420;
 
 /// Always from the address that was asked, to where the request came from: what a wrong request wishes is not done.
-fn failure(asked: &Asked<'_>, wishes: &Wishes, cookie: bool, code: u16, mut writer: Writer<'_>) -> Answer {
+fn failure(
+    asked: &IncomingRequest<'_>,
+    wanted: &RequestAttributes,
+    cookie: bool,
+    code: u16,
+    mut writer: Writer<'_>,
+) -> Answer {
     writer.attribute(attribute::ERROR_CODE, &[0, 0, (code / 100) as u8, (code % 100) as u8]);
     if code == UNKNOWN_ATTRIBUTE {
         let mut list = [0; MAX_UNKNOWN * 2];
-        for (slot, kind) in list.chunks_exact_mut(2).zip(&wishes.unknown[..wishes.unknowns]) {
+        for (slot, kind) in list.chunks_exact_mut(2).zip(&wanted.unknown[..wanted.unknowns]) {
             slot.copy_from_slice(&kind.to_be_bytes());
         }
-        let mut len = wishes.unknowns * 2;
+        let mut len = wanted.unknowns * 2;
         if !cookie && !len.is_multiple_of(4) {
             // RFC 3489 (section 11.2.10) knows no padding: an odd list repeats one.
             list.copy_within(..2, len);
@@ -314,13 +331,13 @@ fn failure(asked: &Asked<'_>, wishes: &Wishes, cookie: bool, code: u16, mut writ
         }
         writer.attribute(attribute::UNKNOWN_ATTRIBUTES, &list[..len]);
     }
-    let len = writer.finish(kind::ERROR, wishes.fingerprint);
+    let len = writer.finish(kind::ERROR, wanted.fingerprint);
     Answer { len, via: asked.at, to: asked.from, error: true, padded: false }
 }
 
 /// What the attributes of a request ask for.
 #[derive(Default)]
-struct Wishes {
+struct RequestAttributes {
     change: Option<usize>,
     port: Option<u16>,
     padding: Option<usize>,
@@ -330,7 +347,7 @@ struct Wishes {
     wrong: Option<u16>,
 }
 
-impl Wishes {
+impl RequestAttributes {
     fn unknown(&mut self, kind: u16) {
         if let Some(slot) = self.unknown.get_mut(self.unknowns) {
             *slot = kind;
@@ -344,7 +361,7 @@ impl Wishes {
 #[must_use]
 pub fn respond(request: &[u8], from: SocketAddr, out: &mut [u8; MAX_RESPONSE_LEN]) -> Option<usize> {
     const LEAN: Service = Service { endpoints: Endpoints::One, lean: true, rfc3489: false, software: None };
-    let asked = Asked { bytes: request, from, at: 0, transport: Transport::Udp };
+    let asked = IncomingRequest { bytes: request, from, at: 0, transport: Transport::Udp };
     LEAN.answer(&asked, out).ok().map(|answer| answer.len)
 }
 

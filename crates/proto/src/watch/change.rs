@@ -3,17 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::DefaultRoute;
+use super::interface_id::{DefaultRoute, InterfaceId};
 use crate::ip_block::IpBlock;
-
-/// An interface: a name can be given again, a number is not while the interface is there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct InterfaceId {
-    /// Its number.
-    pub index: u32,
-    /// Its name.
-    pub name: String,
-}
 
 /// Something is otherwise than it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +67,7 @@ pub enum Change {
         now: Option<DefaultRoute>,
     },
     /// The machine was asleep.
-    Woken {
+    Resumed {
         /// For how long.
         slept: Duration,
     },

@@ -3,17 +3,9 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use super::{Change, InterfaceId};
+use super::change::Change;
+use super::interface_id::{DefaultRoute, InterfaceId};
 use crate::ip_block::IpBlock;
-
-/// Where traffic goes that no other route takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DefaultRoute {
-    /// The interface.
-    pub interface: InterfaceId,
-    /// The router; `None` where the link itself leads everywhere, or where the system does not say.
-    pub gateway: Option<IpAddr>,
-}
 
 /// One interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,7 +239,7 @@ mod tests {
                     |d: &Option<DefaultRoute>| d.as_ref().map_or("none".into(), |d| d.interface.name.clone());
                 format!("default {}>{}", name(previous), name(now))
             }
-            Change::Woken { slept } => format!("woken {slept:?}"),
+            Change::Resumed { slept } => format!("woken {slept:?}"),
         }
     }
 

@@ -25,7 +25,7 @@ const UP: u32 = 0x1;
 const HOST: u32 = 0x4;
 const REJECT: u32 = 0x8;
 const BLACKHOLE: u32 = 0x1000;
-/// macOS: the route counts only for sockets tied to its interface.
+/// macOS: the route counts only for sockets bound to its interface.
 const SCOPED: u32 = 0x100_0000;
 
 /// Bits of `rtm_addrs`, in the order of the addresses.

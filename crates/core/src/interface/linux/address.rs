@@ -8,7 +8,7 @@ use netlink_packet_route::address::AddressFlags;
 use routepool_proto::scope::{Scope, scope};
 
 use super::Address;
-use crate::netlink::{attributes, number};
+use crate::system::netlink::{attributes, number};
 
 /// Attributes of `linux/if_addr.h`.
 const IFA_ADDRESS: u16 = 1;

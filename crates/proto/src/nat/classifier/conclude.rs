@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::filtering::Standing;
-use super::{Cannot, Classifier, Probe, Test};
+use super::{Classifier, Incapable, Probe, Test};
 use crate::nat::allocation::{Sample, SampleKind, fit};
 use crate::nat::behaviour::{
     Alg, Allocation, Connectivity, Filtering, Finding, Mapping, Overloading, Pooling, Reason,
@@ -52,7 +52,7 @@ impl Classifier {
         let refused = !self.probes.is_empty() && self.probes.iter().all(unreachable);
         let silent = self.targets.iter().filter(|t| t.started.is_some() && t.cannot.is_none());
         let addresses: std::collections::HashSet<IpAddr> = silent.map(|t| t.address.ip()).collect();
-        let came_back = |c: Cannot| !matches!(c, Cannot::Refused | Cannot::NothingListens);
+        let came_back = |c: Incapable| !matches!(c, Incapable::Refused | Incapable::NothingListens);
         if self.targets.is_empty() {
             Finding::because(Connectivity::NoServer, Reason::NoServer)
         } else if self.targets.iter().any(|t| t.answered) {
@@ -363,22 +363,22 @@ fn merge<T: Copy + PartialEq>(
     }
 }
 
-fn sentence(cannot: Cannot) -> String {
+fn sentence(cannot: Incapable) -> String {
     match cannot {
-        Cannot::NoOther => "it has no other address (no OTHER-ADDRESS in its answers)".to_owned(),
-        Cannot::OtherHalfEqual => "its other address has the same IP address or the same port".to_owned(),
-        Cannot::OtherNotGlobal => "its other address cannot be reached from other networks".to_owned(),
-        Cannot::OtherFamily => "its other address is of the other family".to_owned(),
-        Cannot::OtherVaries => "its answers name different other addresses".to_owned(),
-        Cannot::Error(420) => "it does not know the attributes of RFC 5780 (error 420)".to_owned(),
-        Cannot::Error(code) => format!("it answers with error {code}"),
-        Cannot::IgnoresChange => {
+        Incapable::NoOther => "it has no other address (no OTHER-ADDRESS in its answers)".to_owned(),
+        Incapable::OtherHalfEqual => "its other address has the same IP address or the same port".to_owned(),
+        Incapable::OtherNotGlobal => "its other address cannot be reached from other networks".to_owned(),
+        Incapable::OtherFamily => "its other address is of the other family".to_owned(),
+        Incapable::OtherVaries => "its answers name different other addresses".to_owned(),
+        Incapable::Error(420) => "it does not know the attributes of RFC 5780 (error 420)".to_owned(),
+        Incapable::Error(code) => format!("it answers with error {code}"),
+        Incapable::IgnoresChange => {
             "asked to answer from elsewhere, it answers from where it was asked".to_owned()
         }
-        Cannot::SamePair(other) => format!("it is the other half of {other}, which was asked"),
-        Cannot::NotNeeded => "two others were asked".to_owned(),
-        Cannot::Refused => "the system refuses to send to it".to_owned(),
-        Cannot::NothingListens => {
+        Incapable::SamePair(other) => format!("it is the other half of {other}, which was asked"),
+        Incapable::NotNeeded => "two others were asked".to_owned(),
+        Incapable::Refused => "the system refuses to send to it".to_owned(),
+        Incapable::NothingListens => {
             "it refuses: nothing listens at that address and port, or a firewall says so (ICMP port unreachable)".to_owned()
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cannot, Classifier, Command, Probe, Target, Test, Wish, behavior};
+use super::{ChangeRequest, Classifier, Command, Incapable, Probe, Target, Test, behavior};
 
 /// A filtering test: a request to answer from elsewhere, and a plain one beside it, both from one socket.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ pub(super) enum Standing {
 #[derive(Clone, Debug)]
 pub(super) struct Filter {
     test: Test,
-    wish: Wish,
+    change_request: ChangeRequest,
     pub(super) ports: Vec<Pair>,
 }
 
@@ -68,7 +68,7 @@ impl Classifier {
             let before = &self.targets[..index];
             let can_test = before.iter().filter(|t| t.can_test()).count();
             if can_test >= ENOUGH {
-                self.targets[index].cannot = Some(Cannot::NotNeeded);
+                self.targets[index].cannot = Some(Incapable::NotNeeded);
                 continue;
             }
             let patient = |t: &Target| {
@@ -80,7 +80,7 @@ impl Classifier {
             let ip = self.targets[index].address.ip();
             let pair = before.iter().find(|t| t.address.ip() == ip || t.other.is_some_and(|o| o.ip() == ip));
             if let Some(pair) = pair.filter(|t| t.can_test()) {
-                self.targets[index].cannot = Some(Cannot::SamePair(pair.address));
+                self.targets[index].cannot = Some(Incapable::SamePair(pair.address));
                 continue;
             }
             self.start(index, now);
@@ -88,44 +88,53 @@ impl Classifier {
     }
 
     fn start(&mut self, server: usize, now: Duration) {
-        let both = Wish { change_ip: true, change_port: true, response_port: None };
-        let port = Wish { change_port: true, ..Wish::default() };
-        let filters = [(Test::Filtering2, both), (Test::Filtering3, port)].map(|(test, wish)| {
-            let ports = vec![self.ask_from_a_fresh_port(server, test, wish, now)];
-            Filter { test, wish, ports }
+        let both = ChangeRequest { change_ip: true, change_port: true, response_port: None };
+        let port = ChangeRequest { change_port: true, ..ChangeRequest::default() };
+        let filters = [(Test::Filtering2, both), (Test::Filtering3, port)].map(|(test, change_request)| {
+            let ports = vec![self.ask_from_a_fresh_port(server, test, change_request, now)];
+            Filter { test, change_request, ports }
         });
         self.targets[server].started = Some(now);
         self.targets[server].filters = Some(filters);
     }
 
     /// A server that is silent at first is asked from a connected socket too, again and again at growing distances.
-    pub(super) fn knock(&mut self, now: Duration) {
+    pub(super) fn send_connected_probe(&mut self, now: Duration) {
         for server in 0..self.targets.len() {
-            if self.knock_due(&self.targets[server]).is_none_or(|at| now < at) {
+            if self.connected_probe_due(&self.targets[server]).is_none_or(|at| now < at) {
                 continue;
             }
             let target = &mut self.targets[server];
             let to = target.address;
-            target.knocks += 1;
+            target.connected_probes += 1;
             // No request of the classification has this number: what answers it counts for nothing.
             let id = self.id(u16::MAX, server);
-            self.commands.push(Command::Knock { to, bytes: behavior::request(&id, Wish::default()) });
+            self.commands.push(Command::ConnectedProbe {
+                to,
+                bytes: behavior::request(&id, ChangeRequest::default()),
+            });
         }
     }
 
-    pub(super) fn knock_due(&self, target: &Target) -> Option<Duration> {
+    pub(super) fn connected_probe_due(&self, target: &Target) -> Option<Duration> {
         let started = target.started.filter(|_| !target.answered && target.cannot.is_none())?;
         let first = self.settings.first_gaps.first()?;
-        Some(started + *first * 2_u32.saturating_pow(target.knocks))
+        Some(started + *first * 2_u32.saturating_pow(target.connected_probes))
             .filter(|at| *at < started + self.settings.give_up)
     }
 
-    fn ask_from_a_fresh_port(&mut self, server: usize, test: Test, wish: Wish, now: Duration) -> Pair {
+    fn ask_from_a_fresh_port(
+        &mut self,
+        server: usize,
+        test: Test,
+        change_request: ChangeRequest,
+        now: Duration,
+    ) -> Pair {
         let to = self.targets[server].address;
         let socket = self.open();
         let pair = |probe: Probe| Probe { by_itself: false, ..probe };
         let plain = self.add(pair(Probe::new(Test::FilteringPlain, server, socket, to, now)));
-        let change = self.add(Probe { wish, ..pair(Probe::new(test, server, socket, to, now)) });
+        let change = self.add(Probe { change_request, ..pair(Probe::new(test, server, socket, to, now)) });
         self.send(plain, now);
         self.send(change, now);
         Pair { plain, change, standing: Standing::Open }
@@ -145,7 +154,12 @@ impl Classifier {
                     }
                 }
                 if filter.needs_another_port() {
-                    filter.ports.push(self.ask_from_a_fresh_port(server, filter.test, filter.wish, now));
+                    filter.ports.push(self.ask_from_a_fresh_port(
+                        server,
+                        filter.test,
+                        filter.change_request,
+                        now,
+                    ));
                 }
             }
             self.targets[server].filters = Some(filters);
@@ -155,7 +169,7 @@ impl Classifier {
     fn judge(&mut self, server: usize, pair: Pair, now: Duration) -> Standing {
         let target = &self.targets[server];
         let change = &self.probes[usize::from(pair.change)];
-        let from = self.changed(server, change.wish);
+        let from = self.changed(server, change.change_request);
         if from.is_some_and(|from| change.sources.contains(&from)) {
             return Standing::Answered;
         }

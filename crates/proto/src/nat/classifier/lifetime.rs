@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::filtering::Pair;
-use super::{Classifier, Probe, Standing, Test, Wish};
+use super::{ChangeRequest, Classifier, Probe, Standing, Test};
 use crate::nat::behaviour::Reason;
 use crate::nat::report::Lifetime;
 
@@ -185,9 +185,10 @@ impl Classifier {
             let by_hand = |probe: Probe| Probe { by_itself: false, ..probe };
             let plain = self.add(by_hand(Probe::new(Test::LifetimePlain, lead, asks, to, now)));
             let answers_at = self.probes[usize::from(age.opens)].socket;
-            let wish = Wish { response_port: Some(mapped.port()), ..Wish::default() };
+            let change_request =
+                ChangeRequest { response_port: Some(mapped.port()), ..ChangeRequest::default() };
             let change = by_hand(Probe::new(Test::Lifetime, lead, asks, to, now));
-            let change = self.add(Probe { answers_at, wish, ..change });
+            let change = self.add(Probe { answers_at, change_request, ..change });
             self.send(plain, now);
             self.send(change, now);
             age.pair = Some(Pair { plain, change, standing: Standing::Open });

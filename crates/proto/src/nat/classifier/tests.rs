@@ -46,7 +46,7 @@ fn begun() -> (Classifier, Vec<(u16, Vec<u8>)>) {
                 );
                 sent.push((socket, bytes));
             }
-            Command::OpenRun { .. } | Command::Knock { .. } => unreachable!("that comes later"),
+            Command::OpenRun { .. } | Command::ConnectedProbe { .. } => unreachable!("that comes later"),
         }
     }
     (classifier, sent)
@@ -169,7 +169,7 @@ fn an_answer_from_elsewhere_counts_also_before_the_plain_one() {
 
 /// Runs it to its end behind a NAT that lets in what answers such a request, by the number of the socket; plain ones are always
 /// answered.
-fn run(lets_in: impl Fn(u16, Wish) -> bool) -> Report {
+fn run(lets_in: impl Fn(u16, ChangeRequest) -> bool) -> Report {
     let other = "192.0.2.2:3479";
     let mut classifier =
         Classifier::new([10, 0, 0, 2].into(), &[Server { address: address(SERVER) }], settings(), [7; 16]);
@@ -187,17 +187,20 @@ fn run(lets_in: impl Fn(u16, Wish) -> bool) -> Report {
                 Command::OpenRun { first, count } => {
                     (first..first + count).for_each(|socket| open(&mut classifier, socket));
                 }
-                Command::Knock { .. } => unreachable!("the server answers"),
+                Command::ConnectedProbe { .. } => unreachable!("the server answers"),
                 Command::Send { socket, to, bytes, .. } => {
                     let flags = if bytes.len() == 20 { 0 } else { bytes[27] };
-                    let wish =
-                        Wish { change_ip: flags & 4 != 0, change_port: flags & 2 != 0, response_port: None };
-                    let from = match (wish.change_ip, wish.change_port) {
+                    let change_request = ChangeRequest {
+                        change_ip: flags & 4 != 0,
+                        change_port: flags & 2 != 0,
+                        response_port: None,
+                    };
+                    let from = match (change_request.change_ip, change_request.change_port) {
                         (false, false) => to,
                         (false, true) => address("192.0.2.1:3479"),
                         _ => address(other),
                     };
-                    if flags == 0 || lets_in(socket, wish) {
+                    if flags == 0 || lets_in(socket, change_request) {
                         classifier.on_receive(now, socket, from, &answer(&bytes, MAPPED, Some(other)));
                     }
                 }
@@ -210,11 +213,16 @@ fn run(lets_in: impl Fn(u16, Wish) -> bool) -> Report {
 /// The sockets of the filtering tests are the first ones: 0 asks for another address, 1 for another port alone.
 #[test]
 fn a_port_that_earlier_traffic_has_left_open_proves_no_open_filter() {
-    type Row = (&'static str, fn(u16, Wish) -> bool, Filtering, Option<Reason>);
+    type Row = (&'static str, fn(u16, ChangeRequest) -> bool, Filtering, Option<Reason>);
     let rows: [Row; 7] = [
         ("nobody is let in", |_, _| false, Filtering::AddressAndPortDependent, None),
         ("everybody is", |_, _| true, Filtering::EndpointIndependent, None),
-        ("the same address is", |_, wish| !wish.change_ip, Filtering::AddressDependent, None),
+        (
+            "the same address is",
+            |_, change_request| !change_request.change_ip,
+            Filtering::AddressDependent,
+            None,
+        ),
         (
             "the other port, at a port in use before",
             |at, _| at == 1,
@@ -230,7 +238,7 @@ fn a_port_that_earlier_traffic_has_left_open_proves_no_open_filter() {
         ("both, at ports in use before", |at, _| at < 2, Filtering::AddressAndPortDependent, None),
         (
             "another address and never another port",
-            |_, wish| wish.change_ip,
+            |_, change_request| change_request.change_ip,
             Filtering::Unknown,
             Some(Reason::Inconsistent),
         ),
@@ -296,11 +304,12 @@ fn a_server_that_refuses_is_not_waited_for() {
     let (mut classifier, _) = begun();
     let mut commands = Vec::new();
     classifier.poll(MS(99), &mut commands);
-    let knocks =
-        |commands: &[Command]| commands.iter().filter(|c| matches!(c, Command::Knock { .. })).count();
-    assert_eq!(knocks(&commands), 0);
+    let connected_probes = |commands: &[Command]| {
+        commands.iter().filter(|c| matches!(c, Command::ConnectedProbe { .. })).count()
+    };
+    assert_eq!(connected_probes(&commands), 0);
     classifier.poll(MS(100), &mut commands);
-    assert_eq!(knocks(&commands), 1);
+    assert_eq!(connected_probes(&commands), 1);
     classifier.on_refused(address("192.0.2.9:3478"));
     classifier.poll(MS(101), &mut commands);
     assert!(!classifier.is_done() && !classifier.is_refused());
@@ -322,7 +331,7 @@ fn a_server_that_refuses_is_not_waited_for() {
     assert!(!classifier.is_refused() && classifier.has_heard());
     let mut commands = Vec::new();
     classifier.poll(MS(500), &mut commands);
-    assert_eq!(knocks(&commands), 0, "it is not silent");
+    assert_eq!(connected_probes(&commands), 0, "it is not silent");
 }
 
 #[test]
@@ -364,8 +373,10 @@ fn hostile_answers_end_it_as_well_as_any() {
                             );
                         }
                     }
-                    Command::Knock { to, .. } if random.random_ratio(1, 4) => classifier.on_refused(to),
-                    Command::Knock { .. } => {}
+                    Command::ConnectedProbe { to, .. } if random.random_ratio(1, 4) => {
+                        classifier.on_refused(to);
+                    }
+                    Command::ConnectedProbe { .. } => {}
                     Command::Send { probe, .. } if random.random_ratio(1, 60) => {
                         classifier.on_send_error(probe, 101);
                     }

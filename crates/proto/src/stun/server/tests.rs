@@ -66,7 +66,7 @@ fn ask_over(
 ) -> Result<(Answer, Vec<u8>), Ignored> {
     // What lay in the slot before must not show.
     let mut out = vec![0xee; MAX_ANSWER_LEN.max(bytes.len())];
-    let answer = service.answer(&Asked { bytes, from: address(from), at, transport }, &mut out)?;
+    let answer = service.answer(&IncomingRequest { bytes, from: address(from), at, transport }, &mut out)?;
     out.truncate(answer.len);
     Ok((answer, out))
 }
@@ -160,7 +160,8 @@ fn nothing_but_a_whole_request_is_answered() {
         message
     };
     let mut own = vec![0; MAX_ANSWER_LEN];
-    let asked = Asked { bytes: &request(&[]), from: address(FROM), at: 0, transport: Transport::Udp };
+    let asked =
+        IncomingRequest { bytes: &request(&[]), from: address(FROM), at: 0, transport: Transport::Udp };
     own.truncate(pair().answer(&asked, &mut own.clone()).expect("an answer").len);
     for (name, bytes, want) in [
         ("nothing", vec![], Ignored::NotStun),

@@ -6,7 +6,7 @@ use stun_types::message::{
 };
 
 use super::*;
-use crate::stun::behavior::{self, Wish};
+use crate::stun::behavior::{self, ChangeRequest};
 
 /// Messages from RFC 5769, from coturn, and broken ones.
 const CORPUS: [(&str, &str); 12] = [
@@ -178,8 +178,10 @@ fn requests_of_ours_are_read_by_the_other_decoder() {
     for change_ip in [false, true] {
         for change_port in [false, true] {
             for response_port in [None, Some(40_000)] {
-                let request =
-                    behavior::request(b"abcdefghijkl", Wish { change_ip, change_port, response_port });
+                let request = behavior::request(
+                    b"abcdefghijkl",
+                    ChangeRequest { change_ip, change_port, response_port },
+                );
                 let message = Message::from_bytes(&request).expect("a request");
                 assert_eq!(message.as_bytes()[8..20], b"abcdefghijkl"[..]);
                 let value = |kind| message.raw_attribute(AttributeType::new(kind)).map(|a| a.value.to_vec());

@@ -1,0 +1,89 @@
+//! What a run and its threads share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::pool::Pool;
+use super::ring::Ring;
+use super::summary::Summary;
+use crate::Error;
+use crate::waker::Waker;
+
+/// Figures of a sweep under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// All sources.
+    pub sources: u32,
+    /// Sources with a verdict.
+    pub decided: u32,
+    /// Of these, `ok`.
+    pub ok: u32,
+    /// Probes sent.
+    pub probes: u64,
+    /// The pass, from 1.
+    pub pass: u8,
+    /// Probes a second, over the last second or so.
+    pub rate: f64,
+    /// Since the start.
+    pub elapsed: Duration,
+    /// Time left, if it can be estimated.
+    pub eta: Option<Duration>,
+    /// Whether the network is lost and waited for.
+    pub paused: bool,
+    /// What the sweep is doing: `preflight`, `pass`, `waiting`, `done`.
+    pub phase: &'static str,
+}
+
+impl Progress {
+    /// The figures of two workers together.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            sources: self.sources + other.sources,
+            decided: self.decided + other.decided,
+            ok: self.ok + other.ok,
+            probes: self.probes + other.probes,
+            pass: self.pass.max(other.pass),
+            rate: self.rate + other.rate,
+            elapsed: self.elapsed.max(other.elapsed),
+            eta: self.eta.max(other.eta),
+            paused: self.paused || other.paused,
+            // The worker that has the most left to do says what is being done.
+            phase: if self.phase == "done" { other.phase } else { self.phase },
+        }
+    }
+}
+
+/// What a run and its thread share.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) ring: Ring,
+    pub(super) woken: AtomicBool,
+    pub(super) stop: AtomicBool,
+    /// By worker.
+    pub(super) progress: Mutex<Vec<Progress>>,
+    pub(super) result: Mutex<Option<Result<Outcome, Arc<Error>>>>,
+}
+
+/// What is there in the end.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    pub(super) summary: Arc<Summary>,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Shared {
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn wake(&self, waker: &dyn Waker) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            waker.wake();
+        }
+    }
+}
