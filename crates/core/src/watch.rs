@@ -14,7 +14,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::{Events, Poll, Registry, Token, Waker};
 use routepool_proto::watch::{Backoff, Change, Settle, Slept, Timing};
@@ -24,7 +24,7 @@ use crate::defaults::{
     WATCH_AFTER_CHANGE, WATCH_CLOCK_EVERY, WATCH_LONGEST, WATCH_POLL, WATCH_QUIET, WATCH_RETRY_FIRST,
     WATCH_RETRY_LONGEST,
 };
-use crate::interface::enumerate;
+use crate::interface::{Facts, enumerate};
 use crate::validate::Bell;
 
 use clocks::Clock;
@@ -159,7 +159,7 @@ impl Watch {
         // It listens before the first look: what changes in between is told, and found to be known.
         let ear = if options.every.is_none() { (system.open)(poll.registry(), SYSTEM).ok() } else { None };
         let every = if ear.is_some() { None } else { Some(options.every.unwrap_or(WATCH_POLL)) };
-        let first = snapshot(&enumerate().map_err(failed("netlink"))?);
+        let first = snapshot(&(system.enumerate)().map_err(failed("netlink"))?);
         let timing = Timing {
             quiet: WATCH_QUIET,
             longest: WATCH_LONGEST,
@@ -200,7 +200,6 @@ impl Watch {
             retry_look: None,
             look_backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
             system,
-            began: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("routepool-watch".to_owned());
         thread.spawn(move || watcher.run()).map_err(failed("pthread_create"))?;
@@ -277,21 +276,27 @@ struct Watcher {
     retry_look: Option<Duration>,
     look_backoff: Backoff,
     system: System,
-    began: Instant,
 }
 
 type Open = dyn Fn(&Registry, Token) -> io::Result<Box<dyn Ear>> + Send;
+type Enumerate = dyn Fn() -> io::Result<Vec<Facts>> + Send;
 
-/// What a watch has of the system, so that tests can have it fail and sleep.
+/// What a watch has of the system, so that tests can have it fail and sleep, and step its time.
 struct System {
     open: Box<Open>,
+    enumerate: Box<Enumerate>,
     clock: Clock,
     retry_first: Duration,
 }
 
 impl Default for System {
     fn default() -> Self {
-        Self { open: Box::new(ear::open), clock: Clock::default(), retry_first: WATCH_RETRY_FIRST }
+        Self {
+            open: Box::new(ear::open),
+            enumerate: Box::new(enumerate),
+            clock: Clock::default(),
+            retry_first: WATCH_RETRY_FIRST,
+        }
     }
 }
 
@@ -327,7 +332,7 @@ impl Watcher {
     }
 
     fn now(&self) -> Duration {
-        self.began.elapsed()
+        self.system.clock.elapsed()
     }
 
     /// How long nothing is to be done. Rounded up: a wait that ends too early would be repeated at once.
@@ -342,7 +347,7 @@ impl Watcher {
     /// Hears what the system has to tell.
     fn listen(&mut self) {
         let Some(ear) = &mut self.ear else { return };
-        let (now, mut state) = (self.began.elapsed(), self.shared.lock());
+        let (now, mut state) = (self.system.clock.elapsed(), self.shared.lock());
         let state = &mut *state;
         let heard = ear.listen(&mut |heard| match heard {
             Heard::Address(notice) if !state.settle.on_address(now, &notice) => state.counters.repeated += 1,
@@ -398,7 +403,7 @@ impl Watcher {
         if due.is_none_or(|at| at > now) {
             return;
         }
-        let seen = enumerate();
+        let seen = (self.system.enumerate)();
         let mut state = self.shared.lock();
         if let Ok(facts) = seen {
             self.retry_look = None;
