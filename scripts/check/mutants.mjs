@@ -1,5 +1,5 @@
 // npm run check:mutants: whether a test notices when a decision of crates/proto is broken on purpose. cargo-mutants
-// changes one operator, branch or result at a time and runs the unit tests; what survives is listed, and is a failure
+// changes one operator, branch or result at a time and runs the tests of the crate; what survives is listed, and is a failure
 // unless .cargo/mutants.toml names it, with the reason.
 //
 // By default a sample, which CI has time for. It is drawn by a hash of what each mutant is and not of where it stands,
@@ -107,7 +107,7 @@ const { status, error } = spawnSync(
     '--no-times',
     '--colors=never',
     '--',
-    '--lib',
+    '--tests',
     '--',
     '--skip',
     'networks',

@@ -131,6 +131,26 @@ fn an_answer_from_where_it_was_asked_is_no_answer_from_elsewhere() {
     assert_eq!(report.filtering.value, Filtering::Unknown);
 }
 
+/// Of two plain requests one is answered; the other is lost once it has been waited for, and no sooner.
+#[test]
+fn loss_is_what_was_waited_for_in_vain() {
+    for (now, answers, sent_and_answered) in [
+        (MS(2), &[0][..], (1, 1)),
+        (MS(60_000), &[0], (2, 1)),
+        (MS(60_000), &[0, 2], (2, 2)),
+        // A server that never answered says nothing of the path.
+        (MS(60_000), &[], (0, 0)),
+    ] {
+        let (mut classifier, sent) = begun();
+        for at in answers {
+            let (socket, request) = &sent[*at];
+            classifier.on_receive(MS(1), *socket, address(SERVER), &answer(request, MAPPED, None));
+        }
+        let loss = classifier.finish(now).loss;
+        assert_eq!((loss.sent, loss.answered), sent_and_answered, "{answers:?} after {now:?}");
+    }
+}
+
 #[test]
 fn a_server_that_names_two_other_addresses_is_not_believed() {
     let (mut classifier, sent) = begun();
