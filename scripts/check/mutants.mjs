@@ -129,7 +129,7 @@ const [caught, endless, missed, unviable] = ['caught', 'timeout', 'missed', 'unv
 const ran = caught.length + endless.length + missed.length;
 console.log(
   `mutants: ${caught.length + endless.length} of ${ran} are noticed (${endless.length} never end), ` +
-    `${unviable.length} do not compile; ${whole ? 'all' : `a sample of ${all.length}, seed ${values.seed}`}, ` +
+    `${unviable.length} do not compile; ${whole ? 'all' : `drawn from ${all.length}, seed ${values.seed}`}, ` +
     `${Math.round((Date.now() - began) / 1_000)} s`,
 );
 if (missed.length > 0) {
