@@ -1,6 +1,6 @@
 // npm run check:mutants: whether a test notices when a decision of crates/proto is broken on purpose. cargo-mutants
-// changes one operator, branch or result at a time and runs the tests of the crate; what survives is listed, and is a failure
-// unless .cargo/mutants.toml names it, with the reason.
+// changes one operator, branch or result at a time and runs the tests of the crate; what survives is listed, and is a
+// failure unless .cargo/mutants.toml names it, with the reason.
 //
 // By default a sample, which CI has time for. It is drawn by a hash of what each mutant is and not of where it stands,
 // so that a commit moves only the mutants of the code that it touches. The sweep is left out of it: what judges the
@@ -103,7 +103,7 @@ const { status, error } = spawnSync(
     `--output=${folder}`,
     '--cargo-arg=--locked',
     // A mutant that never ends is one that is noticed; how long the tests take depends on who else is at work here.
-    '--minimum-test-timeout=60',
+    '--minimum-test-timeout=30',
     '--no-times',
     '--colors=never',
     '--',
