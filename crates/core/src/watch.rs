@@ -14,7 +14,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::{Events, Poll, Registry, Token};
 use routepool_proto::watch::{Backoff, Change, Debouncer, SleepDetector, Timing};
@@ -24,7 +24,7 @@ use crate::defaults::{
     WATCH_AFTER_CHANGE, WATCH_CLOCK_EVERY, WATCH_LONGEST, WATCH_POLL, WATCH_QUIET, WATCH_RETRY_FIRST,
     WATCH_RETRY_LONGEST,
 };
-use crate::interface::enumerate;
+use crate::interface::{Facts, enumerate};
 use crate::lock::lock;
 use crate::option_bounds::POLL_MS;
 use crate::waker::Waker;
@@ -165,7 +165,7 @@ impl Watch {
         let monitor =
             if options.every.is_none() { (system.open)(poll.registry(), SYSTEM).ok() } else { None };
         let every = if monitor.is_some() { None } else { Some(options.every.unwrap_or(WATCH_POLL)) };
-        let first = snapshot(&enumerate().map_err(failed("netlink"))?);
+        let first = snapshot(&(system.enumerate)().map_err(failed("netlink"))?);
         let timing = Timing {
             quiet: WATCH_QUIET,
             longest: WATCH_LONGEST,
@@ -206,7 +206,6 @@ impl Watch {
             retry_scan: None,
             scan_backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
             system,
-            began: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("routepool-watch".to_owned());
         thread.spawn(move || watcher.run()).map_err(failed("pthread_create"))?;
@@ -283,21 +282,27 @@ struct Watcher {
     retry_scan: Option<Duration>,
     scan_backoff: Backoff,
     system: System,
-    began: Instant,
 }
 
 type Open = dyn Fn(&Registry, Token) -> io::Result<Box<dyn RouteMonitor>> + Send;
+type Enumerate = dyn Fn() -> io::Result<Vec<Facts>> + Send;
 
-/// What a watch has of the system, so that tests can have it fail and sleep.
+/// What a watch has of the system, so that tests can have it fail and sleep, and step its time.
 struct System {
     open: Box<Open>,
+    enumerate: Box<Enumerate>,
     clock: Clock,
     retry_first: Duration,
 }
 
 impl Default for System {
     fn default() -> Self {
-        Self { open: Box::new(route_monitor::open), clock: Clock::default(), retry_first: WATCH_RETRY_FIRST }
+        Self {
+            open: Box::new(route_monitor::open),
+            enumerate: Box::new(enumerate),
+            clock: Clock::default(),
+            retry_first: WATCH_RETRY_FIRST,
+        }
     }
 }
 
@@ -333,7 +338,7 @@ impl Watcher {
     }
 
     fn now(&self) -> Duration {
-        self.began.elapsed()
+        self.system.clock.elapsed()
     }
 
     /// How long nothing is to be done. Rounded up: a wait that ends too early would be repeated at once.
@@ -348,7 +353,7 @@ impl Watcher {
     /// Takes in what the system reports.
     fn listen(&mut self) {
         let Some(monitor) = &mut self.monitor else { return };
-        let (now, mut state) = (self.began.elapsed(), self.shared.lock());
+        let (now, mut state) = (self.system.clock.elapsed(), self.shared.lock());
         let state = &mut *state;
         let result = monitor.listen(&mut |notice| match notice {
             Notice::Address(notice) if !state.debouncer.on_address(now, &notice) => {
@@ -406,7 +411,7 @@ impl Watcher {
         if due.is_none_or(|at| at > now) {
             return;
         }
-        let seen = enumerate();
+        let seen = (self.system.enumerate)();
         let mut state = self.shared.lock();
         if let Ok(facts) = seen {
             self.retry_scan = None;

@@ -11,7 +11,8 @@ fn rough(loss: f64) -> Path {
     Path { loss, duplication: 0.05, delay: ms(15), jitter: ms(10) }
 }
 
-/// A share of verdicts that may be unknown, at a loss of so many percent each way.
+/// A share of verdicts that may be unknown, at a loss of so many percent each way. The shares above 0 are those that were measured,
+/// rounded up: 67 % for fast (each NAT that filters), 7 % for normal (of 1,860 runs).
 const ROWS: [(Profile, u32, f64); 10] = [
     (Profile::Fast, 0, 0.0),
     (Profile::Fast, 10, 0.0),
@@ -19,7 +20,7 @@ const ROWS: [(Profile, u32, f64); 10] = [
     (Profile::Normal, 0, 0.0),
     (Profile::Normal, 10, 0.0),
     (Profile::Normal, 30, 0.0),
-    (Profile::Normal, 50, 1.0),
+    (Profile::Normal, 50, 0.1),
     (Profile::Patient, 0, 0.0),
     (Profile::Patient, 10, 0.0),
     (Profile::Patient, 30, 0.0),

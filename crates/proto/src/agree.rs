@@ -35,12 +35,6 @@ impl Certainty {
             Self::Unverified => "unverified",
         }
     }
-
-    /// Whether there is an external address.
-    #[must_use]
-    pub fn is_known(self) -> bool {
-        matches!(self, Self::Agreed | Self::SingleServer)
-    }
 }
 
 /// What follows from the votes.

@@ -431,6 +431,30 @@ mod tests {
         prop::sample::select(vec![HostPolicy::All, HostPolicy::Subnet, HostPolicy::No0And255])
     }
 
+    /// The steps over .255 and .0, and the ends; what is drawn at random meets them now and then.
+    #[test]
+    fn the_first_host_in_a_range() {
+        for (text, policy, from, to, want) in [
+            ("10.0.0.0/22", HostPolicy::No0And255, "10.0.1.0", "10.0.1.9", Some("10.0.1.1")),
+            ("10.0.0.0/22", HostPolicy::No0And255, "10.0.1.255", "10.0.2.9", Some("10.0.2.1")),
+            ("10.0.0.0/22", HostPolicy::No0And255, "10.0.1.255", "10.0.2.0", None),
+            ("10.0.0.0/22", HostPolicy::No0And255, "10.0.1.0", "10.0.1.0", None),
+            ("10.0.0.0/22", HostPolicy::No0And255, "10.0.1.7", "10.0.1.7", Some("10.0.1.7")),
+            ("10.0.0.0/22", HostPolicy::No0And255, "9.0.0.0", "11.0.0.0", Some("10.0.0.1")),
+            ("10.0.0.0/22", HostPolicy::Subnet, "9.0.0.0", "11.0.0.0", Some("10.0.0.1")),
+            ("10.0.0.0/22", HostPolicy::Subnet, "10.0.3.255", "11.0.0.0", None),
+            ("10.0.0.0/22", HostPolicy::All, "10.0.3.255", "11.0.0.0", Some("10.0.3.255")),
+            ("10.0.0.0/22", HostPolicy::All, "10.0.4.0", "11.0.0.0", None),
+            ("10.0.0.0/22", HostPolicy::All, "::1", "11.0.0.0", None),
+            ("10.0.0.0/22", HostPolicy::All, "9.0.0.0", "ffff::", None),
+            ("2001:db8::/64", HostPolicy::Subnet, "::", "ffff::", Some("2001:db8::1")),
+        ] {
+            let ip = |text: &str| text.parse::<IpAddr>().expect(text);
+            let found = block(text).with_hosts(policy).first_host_in(ip(from), ip(to));
+            assert_eq!(found, want.map(ip), "{text}, {policy:?}: {from} to {to}");
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_plain_list(start in 0_u32..=u32::MAX - 2_000, size in 0_u32..1_500, policy in policies(), low in 0_u32..2_000, high in 0_u32..2_000) {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use routepool_testkit::has_ipv6_loopback;
 use routepool_udp::{Backend, Endpoints, Options, Socket, Transmit};
 
 fn backends() -> Vec<Backend> {
@@ -166,10 +167,10 @@ fn an_unknown_interface_is_refused_when_opening() {
 
 #[test]
 fn ipv6_loopback() {
-    let Ok(peer) = UdpSocket::bind("[::1]:0") else {
-        eprintln!("skipped: this machine has no IPv6 loopback");
+    if !has_ipv6_loopback("ipv6_loopback") {
         return;
-    };
+    }
+    let peer = UdpSocket::bind("[::1]:0").expect("loopback");
     peer.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
     let address = peer.local_addr().expect("bound");
     for backend in backends() {

@@ -205,22 +205,63 @@ mod tests {
 
     #[test]
     fn a_server_that_answers_gives_the_canary_and_others_are_left_out() {
-        let responder = StunServer::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+        let running = StunServer::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
         let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
-        let found = run(vec![server(silent.local_addr().expect("bound")), server(responder.address())])
+        let found = run(vec![server(silent.local_addr().expect("bound")), server(running.address())])
             .expect("one answers");
-        assert_eq!(found.servers, [server(responder.address())]);
+        assert_eq!(found.servers, [server(running.address())]);
         assert_eq!(found.canary, "127.0.0.1".parse().ok());
         assert!(found.notes[0].contains("did not answer"), "{:?}", found.notes);
     }
 
     #[test]
-    fn a_closed_port_a_silent_server_and_no_route_are_told_apart() {
+    fn a_closed_port_and_a_silent_server_are_told_apart() {
         let free = UdpSocket::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound"); // closed again
         assert!(matches!(run(vec![server(free)]), Err(Error::ServerRefused(_))));
         let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let found =
             run(vec![server(silent.local_addr().expect("bound"))]).expect("perhaps it answers the sources");
         assert!(found.canary.is_none() && found.servers.len() == 1);
+    }
+
+    /// The broadcast address of the loopback network: the system lets nobody connect to it without `SO_BROADCAST` (connect(2),
+    /// EACCES), so that it stands for a server to which there is no way, and nothing is ever sent.
+    #[cfg(target_os = "linux")]
+    const NO_WAY: &str = "127.255.255.255:3478";
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn no_way_from_the_machine_and_from_the_sources_is_an_error() {
+        let found = run(vec![server(NO_WAY.parse().expect("an address"))]);
+        let Err(Error::Unreachable(text)) = found else { panic!("{found:?}") };
+        assert!(text.contains(NO_WAY) && text.contains("ip route get 127.255.255.255"), "{text}");
+        assert!(text.contains("Permission denied"), "it says what the system says: {text}");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_server_to_which_there_is_no_way_is_left_out_where_another_answers() {
+        let running = StunServer::start("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+        let found = run(vec![server(NO_WAY.parse().expect("an address")), server(running.address())])
+            .expect("one answers");
+        assert_eq!(found.servers, [server(running.address())]);
+        assert!(found.notes[0].contains("could not be reached"), "{:?}", found.notes);
+    }
+
+    /// Policy routing by source: the machine's own address has no way, and the sources have one.
+    #[test]
+    fn a_way_from_the_sources_is_enough() {
+        let there = UdpSocket::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound");
+        let asked = |answer| Asked { server: server(there), socket: None, id: [0; 12], answer };
+        let no_route = || Answer::NoRoute(io::ErrorKind::NetworkUnreachable.into());
+        let source = "127.0.0.1".parse().ok();
+        let found = conclude(vec![asked(no_route())], None, source).expect("the sources have a way");
+        assert_eq!((found.servers, found.canary), (vec![server(there)], None));
+        assert!(found.notes[0].contains("asked all the same"), "{:?}", found.notes);
+        // Without a source there is nothing to try; one silent server among them may yet answer.
+        let ended = conclude(vec![asked(no_route())], None, None);
+        assert!(matches!(ended, Err(Error::Unreachable(_))), "{ended:?}");
+        let found = conclude(vec![asked(no_route()), asked(Answer::Silent)], None, None);
+        assert_eq!(found.expect("one is only silent").servers.len(), 2);
     }
 }

@@ -73,6 +73,8 @@ fn is_at(_file: &File, _path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     #[test]
@@ -96,18 +98,29 @@ mod tests {
     fn a_lock_that_many_want_is_had_by_one() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.lock");
-        let inside = std::sync::atomic::AtomicU32::new(0);
+        let take = || match StateLock::take(path.clone()) {
+            Ok(lock) => Some(lock),
+            Err(LockError::Held(_)) => None,
+            Err(LockError::Io(error)) => panic!("neither had nor held: {error}"),
+        };
+        let (inside, had) = (AtomicU32::new(0), AtomicU32::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..2_000 {
-                        let Ok(lock) = StateLock::take(path.clone()) else { continue };
-                        assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
-                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        let Some(lock) = take() else { continue };
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        assert!(take().is_none(), "nobody has it besides, not even who has it");
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        had.fetch_add(1, Ordering::SeqCst);
                         drop(lock);
                     }
                 });
             }
         });
+        // Whoever comes first finds it free; how many come after that is a matter of luck.
+        assert!(had.into_inner() > 0, "somebody had it");
+        assert!(take().is_some(), "it is free again");
+        assert!(!path.exists());
     }
 }

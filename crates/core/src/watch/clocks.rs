@@ -1,6 +1,6 @@
 //! Two clocks of this machine, of which one stops while it sleeps.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use routepool_proto::watch::Clocks;
 
@@ -9,20 +9,37 @@ use super::WATCH_CLOCK_EVERY;
 /// Where the time comes from, and how often it is looked at.
 pub(super) struct Clock {
     read: Box<dyn Fn() -> Option<Clocks> + Send>,
+    elapsed: Box<dyn Fn() -> Duration + Send>,
     /// The longest time between two looks.
     pub every: Duration,
 }
 
+fn elapsed() -> Box<dyn Fn() -> Duration + Send> {
+    let began = Instant::now();
+    Box::new(move || began.elapsed())
+}
+
 impl Default for Clock {
     fn default() -> Self {
-        Self { read: Box::new(read), every: WATCH_CLOCK_EVERY }
+        Self { read: Box::new(read), elapsed: elapsed(), every: WATCH_CLOCK_EVERY }
     }
 }
 
 impl Clock {
     #[cfg(test)]
     pub(super) fn of(every: Duration, read: impl Fn() -> Option<Clocks> + Send + 'static) -> Self {
-        Self { read: Box::new(read), every }
+        Self { read: Box::new(read), elapsed: elapsed(), every }
+    }
+
+    /// With a time that the test steps.
+    #[cfg(test)]
+    pub(super) fn stepped(self, elapsed: impl Fn() -> Duration + Send + 'static) -> Self {
+        Self { elapsed: Box::new(elapsed), ..self }
+    }
+
+    /// Since the clock was made.
+    pub(super) fn elapsed(&self) -> Duration {
+        (self.elapsed)()
     }
 
     /// The two clocks now; `None` where the system has no such pair.
@@ -48,7 +65,6 @@ fn read() -> Option<Clocks> {
 #[expect(clippy::unnecessary_wraps, reason = "other systems have no such clocks")]
 fn read() -> Option<Clocks> {
     use std::sync::OnceLock;
-    use std::time::Instant;
     static BEGAN: OnceLock<Instant> = OnceLock::new();
     let always = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let always = Duration::new(always.tv_sec.unsigned_abs(), always.tv_nsec as u32);

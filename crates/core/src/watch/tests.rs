@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 use routepool_proto::watch::Clocks;
 
@@ -32,13 +33,133 @@ fn until(watch: &Watch, fact: impl Fn(&Counters) -> bool) {
     wait(|| fact(&watch.counters()));
 }
 
+/// A time that stands still until it is moved, and the turns of the thread that reads it.
+#[derive(Clone, Default)]
+struct Steps {
+    millis: Arc<AtomicU64>,
+    turns: Arc<AtomicU64>,
+}
+
+impl Steps {
+    /// The thread turns so often, whatever time it is by the steps.
+    fn clock(&self, every: Duration) -> Clock {
+        let (millis, turns) = (Arc::clone(&self.millis), Arc::clone(&self.turns));
+        let turn = move || {
+            turns.fetch_add(1, Ordering::SeqCst);
+            None
+        };
+        Clock::of(every, turn).stepped(move || Duration::from_millis(millis.load(Ordering::SeqCst)))
+    }
+
+    /// Moves the time, and waits until all that is due has been done: a turn that began after that is over.
+    fn pass(&self, time: Duration) {
+        self.millis.fetch_add(time.as_millis() as u64, Ordering::SeqCst);
+        let before = self.turns.load(Ordering::SeqCst);
+        wait(|| self.turns.load(Ordering::SeqCst) >= before + 2);
+    }
+
+    /// A machine with no interface, whose network stays as it is.
+    fn system(&self) -> System {
+        let clock = self.clock(MILLISECOND);
+        System { clock, enumerate: Box::new(|| Ok(Vec::new())), ..System::default() }
+    }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(MILLISECOND)
+}
+
+/// Says that something of an interface has changed each time that it is told to.
+struct Told(Arc<AtomicBool>);
+
+impl RouteMonitor for Told {
+    fn listen(&mut self, tell: &mut dyn FnMut(Notice)) -> io::Result<()> {
+        if self.0.swap(false, Ordering::SeqCst) {
+            tell(Notice::Interface);
+        }
+        Ok(())
+    }
+    fn close(self: Box<Self>, _: &Registry) {}
+}
+
 #[test]
-fn polling_looks_again_and_again_everywhere() {
-    let (bell, _told) = bell();
-    let watch = Watch::start(bell, Options { every: Some(Duration::from_millis(10)) }).expect("starts");
+fn polling_looks_when_its_interval_is_over_and_never_between() {
+    let every = Duration::from_secs(10);
+    let (steps, (bell, _told)) = (Steps::default(), bell());
+    let watch = Watch::start_with(bell, Options { every: Some(every) }, steps.system()).expect("starts");
     assert_eq!(watch.counters().method, Method::Polling);
-    until(&watch, |counters| counters.scans > 3);
+    for looks in 1..5 {
+        steps.pass(just_before(every));
+        assert_eq!(watch.counters().scans, looks, "the interval is not over");
+        steps.pass(MILLISECOND);
+        assert_eq!(watch.counters().scans, looks + 1);
+    }
     assert_eq!(watch.counters().events, 0);
+}
+
+#[test]
+fn who_is_told_looks_for_a_reason_alone() {
+    let (steps, (bell, _told)) = (Steps::default(), bell());
+    let tell = Arc::new(AtomicBool::new(false));
+    let ear = Arc::clone(&tell);
+    let open = move |_: &Registry, _| Ok(Box::new(Told(Arc::clone(&ear))) as Box<dyn RouteMonitor>);
+    let system = System { open: Box::new(open), ..steps.system() };
+    let watch = Watch::start_with(bell, Options::default(), system).expect("starts");
+    assert_eq!(watch.counters().method, Method::Netlink);
+    for _ in 0..24 {
+        steps.pass(HOUR);
+    }
+    assert_eq!((watch.counters().scans, watch.counters().events), (1, 0), "a quiet day");
+    tell.store(true, Ordering::SeqCst);
+    steps.pass(Duration::ZERO);
+    steps.pass(just_before(WATCH_QUIET));
+    assert_eq!((watch.counters().scans, watch.counters().events), (1, 1), "it may go on");
+    steps.pass(MILLISECOND);
+    steps.pass(HOUR);
+    assert_eq!((watch.counters().scans, watch.counters().events), (2, 1));
+}
+
+/// A thread that turned each millisecond would do nothing wrong, and keep the processor awake.
+#[test]
+fn the_thread_sleeps_while_there_is_nothing_to_do() {
+    let (idle, busy) = (Steps::default(), Steps::default());
+    let start = |steps: &Steps, every| {
+        let open = |_: &Registry, _| Ok(Box::new(Told(Arc::default())) as Box<dyn RouteMonitor>);
+        let system = System { open: Box::new(open), clock: steps.clock(every), ..steps.system() };
+        Watch::start_with(bell().0, Options::default(), system).expect("starts")
+    };
+    let _watches = [start(&idle, HOUR), start(&busy, MILLISECOND)];
+    wait(|| busy.turns.load(Ordering::SeqCst) > 50);
+    assert_eq!(idle.turns.load(Ordering::SeqCst), 1, "when it began");
+}
+
+#[test]
+fn a_look_that_fails_is_tried_again_later_and_later() {
+    let (steps, (bell, _told)) = (Steps::default(), bell());
+    let works = Arc::new(AtomicBool::new(true));
+    let enumerate = {
+        let works = Arc::clone(&works);
+        move || {
+            if works.load(Ordering::SeqCst) { Ok(Vec::new()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
+        }
+    };
+    let system = System { enumerate: Box::new(enumerate), ..steps.system() };
+    let watch = Watch::start_with(bell, Options { every: Some(HOUR) }, system).expect("starts");
+    works.store(false, Ordering::SeqCst);
+    steps.pass(HOUR);
+    assert_eq!((watch.counters().scans, watch.counters().failures), (1, 1));
+    steps.pass(just_before(WATCH_RETRY_FIRST));
+    assert_eq!(watch.counters().failures, 1);
+    steps.pass(MILLISECOND);
+    assert_eq!(watch.counters().failures, 2);
+    works.store(true, Ordering::SeqCst);
+    steps.pass(WATCH_RETRY_FIRST);
+    assert_eq!(watch.counters().scans, 1, "it waits longer than the first time");
+    steps.pass(WATCH_RETRY_LONGEST);
+    assert_eq!((watch.counters().scans, watch.counters().failures), (2, 2));
 }
 
 #[test]
@@ -102,7 +223,7 @@ fn the_thread_ends_with_its_watch() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn linux_tells_and_nothing_is_looked_at_without_a_reason() {
+fn linux_tells() {
     let (bell, _told) = bell();
     let watch = Watch::start(bell, Options::default()).expect("starts");
     assert_eq!(watch.counters().method, Method::Netlink);
@@ -131,7 +252,7 @@ fn a_lost_connection_is_made_again_and_polling_bridges_the_time() {
     let clock = Clock::of(Duration::from_millis(1), || None);
     let retry_first = Duration::from_millis(5);
     let (bell, _told) = bell();
-    let system = System { open: Box::new(open), clock, retry_first };
+    let system = System { open: Box::new(open), clock, retry_first, ..System::default() };
     let watch = Watch::start_with(bell, Options::default(), system).expect("starts");
     until(&watch, |counters| counters.disconnects == 2 && counters.method == Method::Netlink);
     until(&watch, |counters| counters.scans >= 4);
@@ -139,10 +260,16 @@ fn a_lost_connection_is_made_again_and_polling_bridges_the_time() {
 }
 
 #[test]
-fn who_cannot_be_told_looks() {
+fn who_cannot_be_told_looks_each_two_seconds() {
+    let (steps, (bell, _told)) = (Steps::default(), bell());
     let open = |_: &Registry, _| Err(io::ErrorKind::Unsupported.into());
-    let (bell, _told) = bell();
-    let watch =
-        Watch::start_with(bell, Options::default(), System { open: Box::new(open), ..System::default() });
-    assert_eq!(watch.expect("starts").counters().method, Method::Polling);
+    let system = System { open: Box::new(open), ..steps.system() };
+    let watch = Watch::start_with(bell, Options::default(), system).expect("starts");
+    assert_eq!(watch.counters().method, Method::Polling);
+    for looks in 1..5 {
+        steps.pass(Duration::from_millis(1_999));
+        assert_eq!(watch.counters().scans, looks);
+        steps.pass(MILLISECOND);
+        assert_eq!(watch.counters().scans, looks + 1);
+    }
 }

@@ -88,7 +88,7 @@ fn follows_the_rules_of_rfc_8489() {
     // XORed with the cookie and an all-zero id.
     let xor: &[u8] = &[0, 1, 0x33, 0x26, 0xe1, 0x12, 0xa6, 0x44];
     let mapped_in_v6: &[u8] = &[0, 2, 0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 7];
-    let old: &[u8] = &[0, 1, 0x33, 0x26, 0xe1, 0x12, 0xa6, 0x45];
+    let old: &[u8] = &[0, 1, 0x33, 0x26, 0xe1, 0x12, 0xa6, 0x47];
     let ok = |text: &str| Ok(ReplyBody::Mapped(text.parse().expect("an address")));
     for (name, message, want) in [
         ("MAPPED alone", message(0x0101, &[(1, PLAIN)]), ok("192.0.2.7:4660")),
@@ -97,7 +97,6 @@ fn follows_the_rules_of_rfc_8489() {
             message(0x0101, &[(1, PLAIN), (0x8020, old), (0x20, xor)]),
             ok("192.0.2.6:4660"),
         ),
-        ("then its old number", message(0x0101, &[(0x8020, old), (1, PLAIN)]), ok("192.0.2.7:4660")),
         (
             "the first of a kind",
             message(0x0101, &[(1, PLAIN), (1, &[0, 1, 0, 9, 9, 9, 9, 9])]),
@@ -172,6 +171,38 @@ fn follows_the_rules_of_rfc_8489() {
         ("nothing", vec![], Err(NotAReply::TooShort)),
     ] {
         assert_eq!(read_reply(&message).map(|r| r.body), want, "{name}");
+    }
+}
+
+/// XOR-MAPPED-ADDRESS, its old number, MAPPED-ADDRESS: the first of the best kind that is there, in whatever order they stand.
+#[test]
+fn of_several_addresses_the_first_of_the_best_kind_counts() {
+    const KINDS: [u16; 3] =
+        [attribute::MAPPED_ADDRESS, attribute::XOR_MAPPED_ADDRESS_OLD, attribute::XOR_MAPPED_ADDRESS];
+    // Six addresses: 192.0.2.1 and 192.0.2.2 as the first kind, and so on; the id is all zero.
+    let value = |number: u8| -> [u8; 8] {
+        let plain = [0, 1, 0x12, 0x34, 192, 0, 2, number + 1];
+        let mask = if number < 2 { [0; 8] } else { [0, 0, 0x21, 0x12, 0x21, 0x12, 0xa4, 0x42] };
+        std::array::from_fn(|at| plain[at] ^ mask[at])
+    };
+    for sequence in (1..=4).flat_map(|len| (0..6_u32.pow(len)).map(move |n| (len, n))) {
+        let (len, n) = sequence;
+        let numbers: Vec<u8> = (0..len).map(|at| (n / 6_u32.pow(at) % 6) as u8).collect();
+        let values: Vec<_> = numbers.iter().map(|number| value(*number)).collect();
+        let attributes: Vec<_> =
+            numbers.iter().zip(&values).map(|(number, v)| (KINDS[usize::from(number / 2)], &v[..])).collect();
+        let best = numbers.iter().map(|number| number / 2).max().expect("one at least");
+        let first = numbers.iter().find(|number| **number / 2 == best).expect("the best is one of them");
+        let reply = read_reply(&message(0x0101, &attributes)).expect("a response");
+        let want = SocketAddr::new([192, 0, 2, first + 1].into(), 0x1234);
+        assert_eq!((reply.body, reply.protected), (ReplyBody::Mapped(want), best > 0), "{numbers:?}");
+    }
+    // What does not count is not read.
+    let good = value(4);
+    for broken in KINDS {
+        let reply =
+            read_reply(&message(0x0101, &[(attribute::XOR_MAPPED_ADDRESS, &good), (broken, b"broken!!")]));
+        assert!(matches!(reply, Ok(Reply { body: ReplyBody::Mapped(_), .. })), "{broken:#06x}: {reply:?}");
     }
 }
 

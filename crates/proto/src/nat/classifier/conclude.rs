@@ -383,3 +383,31 @@ fn sentence(cannot: Incapable) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_heard_together() {
+        let (open, closed) = (Mapping::EndpointIndependent, Mapping::AddressDependent);
+        let not = |reason| Finding::because(Mapping::Unknown, reason);
+        for (verdicts, want, differ) in [
+            (vec![], not(Reason::NoServer), false),
+            (vec![Finding::known(open)], Finding::known(open), false),
+            (vec![not(Reason::NoAnswer), Finding::known(open)], Finding::known(open), false),
+            (vec![Finding::known(open), Finding::known(open)], Finding::known(open), false),
+            (vec![Finding::known(open), Finding::known(closed)], not(Reason::ServersDisagree), true),
+            (
+                vec![Finding::known(open), not(Reason::NoAnswer), Finding::known(closed)],
+                not(Reason::ServersDisagree),
+                true,
+            ),
+            (vec![not(Reason::CannotTest), not(Reason::TooMuchLoss)], not(Reason::TooMuchLoss), false),
+            (vec![not(Reason::CannotTest), not(Reason::NoAnswer)], not(Reason::NoServer), false),
+        ] {
+            let found = merge(verdicts.iter().copied(), Mapping::Unknown, Reason::NoServer);
+            assert_eq!(found, (want, differ), "{verdicts:?}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::*;
-use crate::nat::{Connectivity, Filtering, Mapping, Reason};
+use crate::nat::{Connectivity, Filtering, Finding, Mapping, Overloading, Pooling, Reason};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -129,6 +129,68 @@ fn an_answer_from_where_it_was_asked_is_no_answer_from_elsewhere() {
     let why = report.servers[0].cannot_test.clone().expect("it cannot test");
     assert!(why.contains("from where it was asked"), "{why}");
     assert_eq!(report.filtering.value, Filtering::Unknown);
+}
+
+/// Of two plain requests one is answered; the other is lost once it has been waited for, and no sooner.
+#[test]
+fn loss_is_what_was_waited_for_in_vain() {
+    for (now, answers, sent_and_answered) in [
+        (MS(2), &[0][..], (1, 1)),
+        (MS(60_000), &[0], (2, 1)),
+        (MS(60_000), &[0, 2], (2, 2)),
+        // A server that never answered says nothing of the path.
+        (MS(60_000), &[], (0, 0)),
+    ] {
+        let (mut classifier, sent) = begun();
+        for at in answers {
+            let (socket, request) = &sent[*at];
+            classifier.on_receive(MS(1), *socket, address(SERVER), &answer(request, MAPPED, None));
+        }
+        let loss = classifier.finish(now).loss;
+        assert_eq!((loss.sent, loss.answered), sent_and_answered, "{answers:?} after {now:?}");
+    }
+}
+
+/// Two sockets, each seen once at the server's first address; perhaps the second is seen again at its other port.
+#[test]
+fn what_two_sockets_say_of_addresses_and_ports() {
+    let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+    let other = Some("192.0.2.2:3479");
+    for (first, second, again, externals, overloading) in [
+        ("203.0.113.7:1", "203.0.113.7:2", None, &["203.0.113.7"][..], Overloading::Unknown),
+        ("203.0.113.7:1", "203.0.113.7:1", None, &["203.0.113.7"], Overloading::Yes),
+        ("203.0.113.7:1", "203.0.113.8:1", None, &["203.0.113.7", "203.0.113.8"], Overloading::Unknown),
+        // The address that is seen most often is the first.
+        (
+            "203.0.113.8:1",
+            "203.0.113.7:2",
+            Some("203.0.113.7:2"),
+            &["203.0.113.7", "203.0.113.8"],
+            Overloading::Unknown,
+        ),
+    ] {
+        let (mut classifier, sent) = begun();
+        classifier.on_receive(MS(1), 0, address(SERVER), &answer(&sent[0].1, first, other));
+        classifier.on_receive(MS(1), 1, address(SERVER), &answer(&sent[2].1, second, other));
+        if let Some(again) = again {
+            classifier.on_receive(MS(2), 1, address("192.0.2.1:3479"), &answer(&sent[3].1, again, other));
+        }
+        // With that it knows which server leads.
+        classifier.poll(MS(3), &mut Vec::new());
+        let report = classifier.finish(MS(3));
+        let externals: Vec<_> = externals.iter().map(|text| ip(text)).collect();
+        assert_eq!(
+            (report.externals, report.overloading.value),
+            (externals, overloading),
+            "{first}, {second}"
+        );
+        // Two are too few to say whether a NAT keeps to one address.
+        assert_eq!(
+            report.pooling,
+            Finding::because(Pooling::Unknown, Reason::NoSamples),
+            "{first}, {second}"
+        );
+    }
 }
 
 #[test]

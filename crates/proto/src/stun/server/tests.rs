@@ -110,6 +110,25 @@ fn answers_leave_from_where_the_client_wants_them_from() {
     }
 }
 
+/// RFC 3489 (section 11.2.10) knows no padding: its clients get an odd list with one of them twice; others get the list.
+#[test]
+fn a_list_of_unknown_attributes_is_of_even_length_for_old_clients_alone() {
+    let unknown: Vec<(u16, &[u8])> = (0x7000..0x7008).map(|kind| (kind, &b""[..])).collect();
+    for count in 1..=8 {
+        let odd = count % 2;
+        for (bytes, repeated) in [(request(&unknown[..count]), 0), (legacy(&unknown[..count]), odd)] {
+            let (_, out) = ask(&pair().with_rfc3489(true), &bytes, 0).expect("an error response");
+            let mut want: Vec<u16> = (0x7000..).take(count).collect();
+            want.extend(vec![0x7000; repeated]);
+            let mut list = [0x000a, want.len() as u16 * 2].to_vec();
+            list.extend(want);
+            list.extend(vec![0; odd - repeated]);
+            let words: Vec<_> = out[28..].chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect();
+            assert_eq!(words, list, "{count}, {repeated} repeated");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_done_is_an_error_from_the_address_that_was_asked() {
     let many: Vec<(u16, &[u8])> = (0x7000..0x7020).map(|kind| (kind, &b""[..])).collect();
