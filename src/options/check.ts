@@ -12,7 +12,7 @@ export type LookupFunction = (
 ) => void;
 
 /**
- * Refuses the value of an option, in the one form that all of them are refused in.
+ * Refuses the value of an option, in the form that callers know.
  *
  * @param depth how much of an object is shown
  * @throws RoutePoolError `ERR_ROUTEPOOL_OPTION`

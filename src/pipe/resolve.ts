@@ -1,7 +1,7 @@
 /** Names of destinations, resolved for the families that a route has. */
 import type { LookupAddress } from 'node:dns';
 import { constants } from 'node:os';
-import { resolveName } from '../servers/lookup.ts';
+import { resolveName } from '../servers/resolve-name.ts';
 import { withTimeout } from '../servers/with-timeout.ts';
 import { DNS_TIMEOUT_MS } from '../defaults.ts';
 import { withStackOf, type CallSite } from '../errors/call-site.ts';

@@ -10,7 +10,7 @@ import { chooseServers, type PlanFacts, type ResolvedServer, type ServerTarget }
 import { unwrap } from '../native/failure.ts';
 import { dnsLookup } from '../node-modules.ts';
 import type { LookupFunction } from '../options/check.ts';
-import { resolveName } from './lookup.ts';
+import { resolveName } from './resolve-name.ts';
 import type { CheckedLoadOptions } from './options.ts';
 import { withTimeout } from './with-timeout.ts';
 

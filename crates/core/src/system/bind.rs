@@ -1,4 +1,4 @@
-//! Binds a local address and makes sure of it: source address, then interface, then a look at what the system made of it.
+//! Binds a local address and makes sure of it: interface, then source address, then a look at what the system made of it.
 
 use std::io;
 use std::net::SocketAddr;
