@@ -35,7 +35,7 @@ const SPECS = [
   'pipe/streams-portable',
   'pipe/tls',
   'routes/route-pool',
-  'servers/lookups',
+  'servers/resolve-name',
   'stun-server/stun-server',
   'testing/testing',
   'validate/hostile',
