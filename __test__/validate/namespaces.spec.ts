@@ -276,6 +276,18 @@ describe.skipIf(no)('in a namespace', () => {
     expect(here.try('unshare', '-n', process.execPath, cli).stderr).not.toMatch(/ENOENT/);
   });
 
+  it('proves nothing by an address that devices on the way can rewrite, and says what to do', async () => {
+    const alone = await space();
+    alone.run('ip', 'route', 'add', 'local', '198.18.0.0/28', 'dev', 'lo');
+    const server = fileURLToPath(new URL('../lab/rewriting-server.mjs', import.meta.url));
+    await alone.start([process.execPath, server, '127.0.0.1', '3478'], /listening/);
+    const run = validate(alone, '198.18.0.0/28', '--server', '127.0.0.1:3478', '--csv');
+    expect(run.rows.map(({ status, reason }) => [status, reason])).toEqual(
+      Array.from({ length: 16 }, () => ['unknown', 'unprotected-reply']),
+    );
+    expect(run.stderr).toContain('sent MAPPED-ADDRESS and no XOR-MAPPED-ADDRESS');
+  });
+
   it('uses the hosts of a subnet on a link, and names a part that is missing', async () => {
     const alone = await space();
     alone.run('ip', 'link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');
