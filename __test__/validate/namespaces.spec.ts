@@ -279,8 +279,8 @@ describe.skipIf(no)('in a namespace', () => {
   it('proves nothing by an address that devices on the way can rewrite, and says what to do', async () => {
     const alone = await space();
     alone.run('ip', 'route', 'add', 'local', '198.18.0.0/28', 'dev', 'lo');
-    const server = fileURLToPath(new URL('../lab/rewriting-server.mjs', import.meta.url));
-    await alone.start([process.execPath, server, '127.0.0.1', '3478'], /listening/);
+    const server = fileURLToPath(new URL('../lab/lying-server.mjs', import.meta.url));
+    await alone.start([process.execPath, server, '127.0.0.1', '3478', 'rewritten'], /listening/);
     const run = validate(alone, '198.18.0.0/28', '--server', '127.0.0.1:3478', '--csv');
     expect(run.rows.map(({ status, reason }) => [status, reason])).toEqual(
       Array.from({ length: 16 }, () => ['unknown', 'unprotected-reply']),
