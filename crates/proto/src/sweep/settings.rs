@@ -62,7 +62,7 @@ pub mod bounds {
     /// How rarely: one flow in so many.
     pub const POOR_SERVER_TURNS: u32 = 4;
     /// The longest, as long as controls are answered.
-    pub const MAX_GAP: Duration = Duration::from_millis(500);
+    pub const MAX_GAP: Duration = Duration::from_millis(250);
     /// When sources are asked alone after the last other ask, so that a limit of a packet or two a second has room for it.
     pub const LONE_ASKS: [Duration; 2] = [Duration::from_millis(900), Duration::from_millis(1_900)];
     /// Where packets are lost on other grounds, one follows another so far apart, until all are lost by chance this rarely.

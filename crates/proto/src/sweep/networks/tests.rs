@@ -20,7 +20,7 @@ const SEEDS: u64 = 3;
 const UNKNOWN: f64 = 0.01;
 /// Time, in times of the oracle. The aim is three; half of the networks are there, those that carry only a few probes a second are
 /// not: their pace is found by trial, which the oracle has no need of.
-const TIMES: f64 = 8.0;
+const TIMES: f64 = 6.0;
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().and_then(|text| text.parse().ok())
