@@ -55,6 +55,10 @@ impl Retry {
         let set = if index == CANARY { self.sets.get(&key).cloned() } else { self.sets.remove(&key) };
         let Some(set) = set else { return };
         self.new_flows[1] += 1;
+        if index == CANARY && states.judged() > 0 {
+            // Meanwhile a source has answered, whose path is more like theirs.
+            return;
+        }
         let is_other = self.is_other(index, states);
         self.note_translated(is_other, true);
         let full = self.is_translator_full();
@@ -113,8 +117,9 @@ impl Retry {
         }
         if states.at(index) != State::Open {
             // Now there is one who can vouch for its neighbours; those further away may not share their loss.
-            let alone = (4..=bounds::NEIGHBOURHOOD_BITS).rev().map(|bits| self.around(index, bits));
-            let alone = alone.into_iter().find(|range| states.judged_within(range.clone()) == 1);
+            let sizes =
+                (4..=bounds::NEIGHBOURHOOD_BITS).chain([12, 16, 31]).map(|bits| self.around(index, bits));
+            let alone = sizes.take_while(|range| states.judged_within(range.clone()) == 1).last();
             if let Some(range) = alone {
                 let from = self.cases.partition_point(|case| case.index < range.start);
                 let to = self.cases.partition_point(|case| case.index < range.end);
