@@ -1,26 +1,26 @@
 //! The state machine of a sweep: what to send next, and what the answers mean.
 
 mod conclude;
+mod outage_detector;
 mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
-mod watch;
 
 pub use self::receive::Datagram;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use self::watch::Alive;
-use super::bits::{State, States};
-use super::cookie::Cookie;
+use self::outage_detector::Alive;
 use super::evidence::Evidence;
 use super::flight::{Flight, RoundTrips};
 use super::order::Order;
 use super::pace::Pace;
+use super::probe_id::Cookie;
 use super::retry::{Limit, Retry, View};
 use super::settings::{Settings, bounds};
+use super::states::{State, States};
 use super::verdict::{Reason, Status};
 use super::window::Window;
 use crate::stun::TransactionId;
@@ -350,7 +350,7 @@ impl Sweep {
             let index = if flow <= self.first_flow { self.order.nth(number) } else { number };
             return Some((Some(index), self.targets.source(index)?));
         }
-        if number > u32::MAX - super::cookie::CANARY_POSITIONS {
+        if number > u32::MAX - super::probe_id::CANARY_POSITIONS {
             return Some((None, self.settings.canary?));
         }
         None

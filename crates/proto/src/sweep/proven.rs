@@ -1,6 +1,6 @@
 //! The proven sources, to index and to count.
 
-use super::bits::States;
+use super::states::States;
 
 /// The sources that were proven, in order of index: `select` (the k-th proven one) and `rank` in constant time.
 ///

@@ -4,8 +4,8 @@
 //! nearby that has answered, and both are asked a moment apart, in random order, each as a new flow. Only a silence whose control
 //! was answered counts. How many must count follows from the loss of the neighbourhood, and from the number of cases.
 
+mod isolated;
 mod judge;
-mod lone;
 mod outcome;
 mod schedule;
 #[cfg(test)]
@@ -17,14 +17,14 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::bits::{State, States};
 use super::loss::Losses;
 use super::pacing::Paces;
 use super::rng::SplitMix64;
 use super::settings::{Settings, bounds};
+use super::states::{State, States};
 
+pub(super) use isolated::Cooling;
 pub(super) use judge::Finding;
-pub(super) use lone::Cooling;
 
 /// Stands for the canary among the indices of controls.
 pub(super) const CANARY: u32 = u32::MAX;

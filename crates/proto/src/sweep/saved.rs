@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use siphasher::sip::SipHasher24;
 
-use super::bits::States;
+use super::states::States;
 use super::verdict::{Reason, Status, read_address};
 
 /// All that a sweep needs to go on after it was killed.

@@ -1,12 +1,12 @@
 //! The end of a sweep, and going on with a saved one.
 
-use super::super::bits::State;
-use super::super::cookie::Cookie;
 use super::super::evidence::Entry;
 use super::super::order::Order;
+use super::super::probe_id::Cookie;
 use super::super::retry::Finding;
 use super::super::saved::{Saved, SavedEvidence};
 use super::super::settings::bounds;
+use super::super::states::State;
 use super::super::verdict::{Reason, Status, Verdict, VerdictSink};
 use super::{Phase, Sweep, Why};
 

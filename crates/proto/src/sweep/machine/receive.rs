@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::super::bits::State;
-use super::super::cookie::{Cookie, pass_of};
 use super::super::evidence::Entry;
+use super::super::probe_id::{Cookie, pass_of};
 use super::super::retry::CANARY;
+use super::super::states::State;
 use super::super::verdict::{Reason, Status, Verdict, VerdictSink};
 use super::Sweep;
 use crate::stun::{self, ReplyBody};

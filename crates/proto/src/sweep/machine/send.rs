@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::bits::State;
-use super::super::cookie::{Cookie, Ticket, pass_of};
 use super::super::evidence::{Entry, Failure};
+use super::super::probe_id::{Cookie, Ticket, pass_of};
 use super::super::retry::{Ask, CANARY, Cooling, Retry};
 use super::super::settings::bounds;
+use super::super::states::State;
 use super::super::verdict::{Status, VerdictSink};
 use super::{Next, Phase, Probe, Sweep, Why};
 

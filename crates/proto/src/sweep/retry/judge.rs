@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::bits::States;
 use super::super::settings::bounds;
+use super::super::states::States;
 use super::super::verdict::{Reason, Status};
 use super::{Case, Limit, Retry, View};
 use crate::targets::Targets;

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::super::bits::{State, States};
 use super::super::settings::bounds;
+use super::super::states::{State, States};
 use super::{Ask, CANARY, Case, Retry, SetState, View};
 
 impl Retry {

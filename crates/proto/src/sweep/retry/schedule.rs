@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::super::bits::State;
 use super::super::settings::bounds;
+use super::super::states::State;
 use super::outcome::Vouches;
 use super::{Ask, CANARY, MatchedSet, Retry, SetState, View};
 

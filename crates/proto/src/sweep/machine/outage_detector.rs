@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::super::bits::State;
 use super::super::rng::SplitMix64;
 use super::super::settings::bounds;
+use super::super::states::State;
 use super::{Next, Phase, Probe, Sweep};
 
 /// What is known of the network as a whole.

@@ -7,8 +7,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::super::bits::States;
 use super::super::settings::bounds;
+use super::super::states::States;
 use super::{Ask, Retry, View};
 
 /// What to do while late answers are waited for.
