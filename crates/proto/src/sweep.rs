@@ -28,7 +28,7 @@ pub use flight::RoundTrips;
 pub use machine::{Counters, Datagram, Next, Phase, Probe, Sweep, Why};
 pub use order::Order;
 pub use pace::Pace;
-pub use probe_id::{CANARY_POSITIONS, Cookie, Ticket};
+pub use probe_id::{CANARY_POSITIONS, ProbeId, ProbeIds};
 pub use proven::Proven;
 pub use retry::Limit;
 pub use saved::{Saved, SavedError, SavedEvidence};

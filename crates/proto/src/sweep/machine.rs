@@ -17,7 +17,7 @@ use super::evidence::Evidence;
 use super::flight::{Flight, RoundTrips};
 use super::order::Order;
 use super::pace::Pace;
-use super::probe_id::Cookie;
+use super::probe_id::ProbeIds;
 use super::retry::{Limit, Retry, View};
 use super::settings::{Settings, bounds};
 use super::states::{State, States};
@@ -127,7 +127,7 @@ pub struct Sweep {
     targets: Targets,
     order: Order,
     seed: u64,
-    cookie: Cookie,
+    probe_ids: ProbeIds,
     settings: Settings,
     witnesses: usize,
     subject: String,
@@ -175,7 +175,7 @@ impl Sweep {
         Self {
             order: Order::new(len, seed),
             seed,
-            cookie: Cookie::new(key),
+            probe_ids: ProbeIds::new(key),
             witnesses: settings.witnesses(),
             subject,
             resumed: false,

@@ -2,7 +2,7 @@
 
 use super::super::evidence::Entry;
 use super::super::order::Order;
-use super::super::probe_id::Cookie;
+use super::super::probe_id::ProbeIds;
 use super::super::retry::Finding;
 use super::super::saved::{Saved, SavedEvidence};
 use super::super::settings::bounds;
@@ -172,7 +172,7 @@ impl Sweep {
         Saved {
             subject: self.subject.clone(),
             seed: self.seed,
-            key: self.cookie.key(),
+            key: self.probe_ids.key(),
             // Those in flight may be lost with the process: they are asked again.
             cursor: self.flight.oldest_position().map_or(self.cursor, |oldest| oldest.min(self.cursor)),
             concluded: self.concluded,
@@ -193,7 +193,7 @@ impl Sweep {
         }
         self.seed = saved.seed;
         self.order = Order::new(self.targets.len(), saved.seed);
-        self.cookie = Cookie::new(saved.key);
+        self.probe_ids = ProbeIds::new(saved.key);
         self.cursor = saved.cursor.min(self.targets.len());
         self.concluded = saved.concluded;
         self.late = saved.late;

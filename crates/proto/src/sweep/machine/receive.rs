@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::super::evidence::Entry;
-use super::super::probe_id::{Cookie, pass_of};
+use super::super::probe_id::{ProbeId, pass_of};
 use super::super::retry::CANARY;
 use super::super::states::State;
 use super::super::verdict::{Reason, Status, Verdict, VerdictSink};
@@ -35,15 +35,15 @@ impl Sweep {
         let Ok(reply) = stun::read_reply(datagram.bytes) else {
             return self.on_garbage(now, datagram);
         };
-        let ticket = Cookie::ticket(&reply.id);
+        let probe = ProbeId::decode(&reply.id);
         let flow = datagram.flow;
-        let Some((index, source)) = self.source_at(ticket.position, flow) else {
+        let Some((index, source)) = self.source_at(probe.position, flow) else {
             self.counters.forged += 1;
             return;
         };
-        let number = self.server_for(ticket.position, flow);
+        let number = self.server_for(probe.position, flow);
         let server = self.server(number);
-        if ticket.pass != pass_of(flow) || self.cookie.id(ticket, source, server) != reply.id {
+        if probe.pass != pass_of(flow) || self.probe_ids.encode(probe, source, server) != reply.id {
             self.counters.forged += 1;
             return;
         }
@@ -60,7 +60,7 @@ impl Sweep {
             self.alive.beats = 0;
             self.confirmed = true;
         }
-        if ticket.control {
+        if probe.control {
             if let (None, Some(retry)) = (misdirected, &mut self.retry) {
                 retry.on_control(index.unwrap_or(CANARY), flow, &self.states, now);
             }
@@ -77,7 +77,7 @@ impl Sweep {
             return self.note_bad(index, Entry::bad_reply(reason, 0), flow, now);
         }
         let first = self.evidence.get(index).is_none_or(|e| e.is_refusal());
-        let landed = if flow == self.first_flow { self.flight.land(now, ticket.position) } else { None };
+        let landed = if flow == self.first_flow { self.flight.land(now, probe.position) } else { None };
         if landed.is_some_and(|(_, held)| held) {
             self.window.on_answered(1);
         }

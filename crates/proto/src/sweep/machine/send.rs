@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::evidence::{Entry, Failure};
-use super::super::probe_id::{Cookie, Ticket, pass_of};
+use super::super::probe_id::{ProbeId, pass_of};
 use super::super::retry::{Ask, CANARY, Cooling, Retry};
 use super::super::settings::bounds;
 use super::super::states::State;
@@ -80,20 +80,20 @@ impl Sweep {
 
     /// A probe could not be sent. The source is asked again.
     pub fn on_send_failure(&mut self, probe: &Probe, failure: Failure) {
-        let ticket = Cookie::ticket(&probe.id);
+        let probe_id = ProbeId::decode(&probe.id);
         // Being refused is an answer too: the sources are worth asking, even if no server was heard yet.
-        self.confirmed |= !ticket.control;
-        let index = self.source_at(ticket.position, probe.flow).map(|(index, _)| index);
+        self.confirmed |= !probe_id.control;
+        let index = self.source_at(probe_id.position, probe.flow).map(|(index, _)| index);
         if probe.flow <= self.first_flow {
-            if ticket.control {
+            if probe_id.control {
                 return;
             }
-            self.flight.cancel(ticket.position);
+            self.flight.cancel(probe_id.position);
         } else if let (Some(retry), Some(index)) = (&mut self.retry, index) {
-            let ask = Ask { index: index.unwrap_or(CANARY), flow: probe.flow, control: ticket.control };
+            let ask = Ask { index: index.unwrap_or(CANARY), flow: probe.flow, control: probe_id.control };
             retry.on_refused(ask, &self.states);
         }
-        let Some(Some(index)) = index.filter(|_| !ticket.control) else { return };
+        let Some(Some(index)) = index.filter(|_| !probe_id.control) else { return };
         let refused = |e: Entry| matches!(e.status, Status::SendError | Status::BindError);
         if self.states.at(index) == State::Open && self.evidence.get(index).is_none_or(refused) {
             self.evidence.put(index, Entry::failure(failure));
@@ -177,8 +177,13 @@ impl Sweep {
     pub(super) fn push(&mut self, number: u32, flow: u32, control: bool, probes: &mut Vec<Probe>) {
         let Some((_, source)) = self.source_at(number, flow) else { return };
         let server = self.server_for(number, flow);
-        let ticket = Ticket { position: number, pass: pass_of(flow), control };
-        probes.push(Probe { id: self.cookie.id(ticket, source, self.server(server)), source, server, flow });
+        let probe_id = ProbeId { position: number, pass: pass_of(flow), control };
+        probes.push(Probe {
+            id: self.probe_ids.encode(probe_id, source, self.server(server)),
+            source,
+            server,
+            flow,
+        });
     }
 
     /// Where the first pass ends: at the last source, or, as long as nothing at all has answered, after a first few.
