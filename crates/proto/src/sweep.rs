@@ -25,7 +25,7 @@ mod window;
 
 pub use evidence::Failure;
 pub use flight::RoundTrips;
-pub use machine::{Counters, Datagram, Next, Phase, Probe, Sweep, Why};
+pub use machine::{Counters, Datagram, EndReason, Next, Phase, Probe, Sweep};
 pub use order::Order;
 pub use pace::Pace;
 pub use probe_id::{CANARY_POSITIONS, ProbeId, ProbeIds};

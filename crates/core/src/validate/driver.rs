@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use routepool_proto::sweep::{Counters, Phase, Proven, Settings, Status, Sweep, Why, Window, bounds};
+use routepool_proto::sweep::{Counters, EndReason, Phase, Proven, Settings, Status, Sweep, Window, bounds};
 use routepool_udp::{Backend, Options};
 
 use super::flows::Flows;
@@ -126,7 +126,7 @@ impl Driver {
                 progress: Meter::default(),
             });
         }
-        if run_all(&mut workers)?.contains(&Why::Silent) {
+        if run_all(&mut workers)?.contains(&EndReason::Silent) {
             return Err(silent(&found.servers, plan.targets.len()));
         }
         Ok(outcome(&plan, &workers, found))
@@ -215,9 +215,9 @@ fn settings(
 }
 
 /// Runs the first worker here and the others on threads; the first error stops them all.
-fn run_all(workers: &mut [SweepWorker<'_>]) -> Result<Vec<Why>, Error> {
+fn run_all(workers: &mut [SweepWorker<'_>]) -> Result<Vec<EndReason>, Error> {
     std::thread::scope(|scope| {
-        let mut results: Vec<Result<Why, Error>> = Vec::with_capacity(workers.len());
+        let mut results: Vec<Result<EndReason, Error>> = Vec::with_capacity(workers.len());
         let Some((first, others)) = workers.split_first_mut() else { return Ok(Vec::new()) };
         let mut threads = Vec::with_capacity(others.len());
         for worker in others {
@@ -287,7 +287,7 @@ fn outcome(plan: &Plan, workers: &[SweepWorker<'_>], found: Preflight) -> Outcom
         counts: Status::ALL.map(|status| workers.iter().map(|worker| worker.sweep.judged(status)).sum()),
         untested: sum(Sweep::untested),
         port_rewritten: sum(Sweep::port_rewritten),
-        stopped: workers.iter().any(|worker| worker.sweep.phase() != Phase::Done(Why::Complete)),
+        stopped: workers.iter().any(|worker| worker.sweep.phase() != Phase::Done(EndReason::Complete)),
         resumed: first.sweep.is_resumed(),
         passes: workers.iter().map(|worker| worker.sweep.pass()).max().unwrap_or(0),
         seed: plan.seed,

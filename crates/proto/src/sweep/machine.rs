@@ -12,7 +12,7 @@ pub use self::receive::Datagram;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use self::outage_detector::Alive;
+use self::outage_detector::OutageDetector;
 use super::evidence::Evidence;
 use super::flight::{Flight, RoundTrips};
 use super::order::Order;
@@ -50,12 +50,12 @@ pub enum Next {
     /// The receiver of the verdicts has no room: receive, and call again when it has.
     Full,
     /// All verdicts are out.
-    Done(Why),
+    Done(EndReason),
 }
 
 /// Why a sweep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum EndReason {
     /// Every source has its verdict.
     Complete,
     /// Nothing ever answered: neither the canary nor any of the sources asked. Nothing is known of the sources.
@@ -80,7 +80,7 @@ pub enum Phase {
     /// Handing out the verdicts on the silent ones, from this index.
     Conclude(u32),
     /// Done.
-    Done(Why),
+    Done(EndReason),
 }
 
 /// Counts for the summary.
@@ -130,7 +130,7 @@ pub struct Sweep {
     probe_ids: ProbeIds,
     settings: Settings,
     witnesses: usize,
-    subject: String,
+    identity: String,
     resumed: bool,
 
     states: States,
@@ -158,26 +158,26 @@ pub struct Sweep {
     began: Duration,
     /// All that had arrived by then has been handed in.
     seen: Duration,
-    /// When the driver looked last, and until when it meant to wait.
-    looked: Duration,
-    /// All is asked, and what is open has its verdict by [`Sweep::last_word`].
+    /// When the next step is expected: now, or at the end of the wait that the driver was given.
+    expected_by: Duration,
+    /// All is asked, and what is open has its verdict by [`Sweep::final_verdict`].
     concluded: bool,
     /// The network went away for good.
     network_lost: bool,
-    alive: Alive,
+    outage_detector: OutageDetector,
 }
 
 impl Sweep {
-    /// A sweep that has not begun. `key` must be random and secret; `subject` says what it is of, for the saved state.
+    /// A sweep that has not begun. `key` must be random and secret; `identity` says what it is of, for the saved state.
     #[must_use]
-    pub fn new(targets: Targets, seed: u64, key: [u8; 16], settings: Settings, subject: String) -> Self {
+    pub fn new(targets: Targets, seed: u64, key: [u8; 16], settings: Settings, identity: String) -> Self {
         let len = targets.len();
         Self {
             order: Order::new(len, seed),
             seed,
             probe_ids: ProbeIds::new(key),
             witnesses: settings.witnesses(),
-            subject,
+            identity,
             resumed: false,
             states: States::new(len),
             evidence: Evidence::default(),
@@ -198,10 +198,10 @@ impl Sweep {
             last_sent: Duration::ZERO,
             began: Duration::ZERO,
             seen: Duration::ZERO,
-            looked: Duration::ZERO,
+            expected_by: Duration::ZERO,
             concluded: false,
             network_lost: false,
-            alive: Alive::new(seed),
+            outage_detector: OutageDetector::new(seed),
             targets,
             settings,
         }

@@ -144,8 +144,8 @@ pub mod bounds {
     pub const RETRY_LIMIT: Duration = Duration::from_secs(30 * 60);
     /// How long a run without any new answer goes on: longer than NATs keep mappings of UDP (RFC 4787, REQ-5: two minutes).
     pub const STALL_LIMIT: Duration = Duration::from_secs(150);
-    /// When the program was held up for so long, what was under way proves nothing.
-    pub const HELD_UP: Duration = Duration::from_millis(200);
+    /// When the program did not run for so long, what was under way proves nothing.
+    pub const SUSPENDED_AFTER: Duration = Duration::from_millis(200);
     /// Asks by the old flow that tell a full flow table from a dead path.
     pub const FLOW_TABLE_SAMPLE: u32 = 8;
     /// A pass over the missing starts at least this long after the last probe: losses come in bursts, and a second ask in

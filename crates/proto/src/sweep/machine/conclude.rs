@@ -8,7 +8,7 @@ use super::super::saved::{Saved, SavedEvidence};
 use super::super::settings::bounds;
 use super::super::states::State;
 use super::super::verdict::{Reason, Status, Verdict, VerdictSink};
-use super::{Phase, Sweep, Why};
+use super::{EndReason, Phase, Sweep};
 
 impl Sweep {
     /// All that could be asked was asked.
@@ -47,24 +47,24 @@ impl Sweep {
         let mut at = from;
         for _ in 0..room {
             let Some(index) = self.states.next_open(at) else {
-                self.phase = Phase::Done(Why::Complete);
+                self.phase = Phase::Done(EndReason::Complete);
                 return true;
             };
             at = index + 1;
-            if let Some(verdict) = self.last_word(index) {
+            if let Some(verdict) = self.final_verdict(index) {
                 self.hand_out(&verdict, sink);
             }
         }
         self.phase = Phase::Conclude(at);
         if self.states.next_open(at).is_none() {
-            self.phase = Phase::Done(Why::Complete);
+            self.phase = Phase::Done(EndReason::Complete);
             return true;
         }
         false
     }
 
     /// The verdict on a source that is open when the sweep ends. Its state stays open: the bitmap is for what was heard.
-    fn last_word(&mut self, index: u32) -> Option<Verdict> {
+    fn final_verdict(&mut self, index: u32) -> Option<Verdict> {
         let source = self.targets.source(index)?;
         let entry = self.evidence.get(index);
         // A saved state that was concluded holds what is not simply silent.
@@ -170,7 +170,7 @@ impl Sweep {
             server: e.server,
         });
         Saved {
-            subject: self.subject.clone(),
+            identity: self.identity.clone(),
             seed: self.seed,
             key: self.probe_ids.key(),
             // Those in flight may be lost with the process: they are asked again.
@@ -184,10 +184,10 @@ impl Sweep {
     }
 
     /// Goes on where `saved` ended: first its verdicts are handed out, then the rest is asked. Call it before the first
-    /// [`Sweep::step`]; `false` if the state is of another subject or of another number of sources.
+    /// [`Sweep::step`]; `false` if the state is of another sweep or of another number of sources.
     #[must_use]
     pub fn restore(&mut self, saved: Saved) -> bool {
-        let fits = saved.subject == self.subject && saved.states.len() == self.states.len();
+        let fits = saved.identity == self.identity && saved.states.len() == self.states.len();
         if !fits {
             return false;
         }

@@ -56,8 +56,8 @@ impl Sweep {
         if misdirected.is_some() {
             self.counters.misdirected += 1;
         } else {
-            self.alive.last_reply = now;
-            self.alive.beats = 0;
+            self.outage_detector.last_reply = now;
+            self.outage_detector.heartbeats = 0;
             self.confirmed = true;
         }
         if probe.control {

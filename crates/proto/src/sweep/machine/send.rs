@@ -8,7 +8,7 @@ use super::super::retry::{Ask, CANARY, Cooling, Retry};
 use super::super::settings::bounds;
 use super::super::states::State;
 use super::super::verdict::{Status, VerdictSink};
-use super::{Next, Phase, Probe, Sweep, Why};
+use super::{EndReason, Next, Phase, Probe, Sweep};
 
 impl Sweep {
     /// Says what to do now. Probes to send are appended to `probes`, verdicts go to `sink`; `room` is how many
@@ -20,10 +20,10 @@ impl Sweep {
         probes: &mut Vec<Probe>,
         sink: &mut impl VerdictSink,
     ) -> Next {
-        self.notice_stop(now);
+        self.detect_suspension(now);
         let next = self.next(now, room, probes, sink);
         if let Next::Wait(until) = next {
-            self.looked = self.looked.max(until);
+            self.expected_by = self.expected_by.max(until);
         }
         next
     }
@@ -37,7 +37,7 @@ impl Sweep {
     ) -> Next {
         loop {
             match self.phase {
-                Phase::Done(why) => return Next::Done(why),
+                Phase::Done(reason) => return Next::Done(reason),
                 Phase::Replay(from) => {
                     if !self.replay(from, room, sink) {
                         return Next::Full;
@@ -122,11 +122,11 @@ impl Sweep {
         if lost > 0 {
             self.window.on_lost(lost);
         }
-        let beat_at = self.watch(now, probes);
+        let heartbeat_at = self.watch(now, probes);
         if matches!(self.phase, Phase::Paused(_)) {
             return Some(Next::Send);
         }
-        let end = self.end_of_walk();
+        let end = self.pass_end();
         let wake = match self.allowance(now, room, self.flight.in_flight()) {
             Ok(0) => self.flight.next_expiry().unwrap_or(now),
             Ok(allowed) => {
@@ -144,7 +144,9 @@ impl Sweep {
             self.phase = Phase::Gap;
             return None;
         }
-        Some(Next::Wait(beat_at.map_or(wake, |beat| wake.min(beat)).max(now + Duration::from_micros(1))))
+        Some(Next::Wait(
+            heartbeat_at.map_or(wake, |heartbeat| wake.min(heartbeat)).max(now + Duration::from_micros(1)),
+        ))
     }
 
     /// Appends up to `allowed` probes to open sources, in walking order.
@@ -187,13 +189,13 @@ impl Sweep {
     }
 
     /// Where the first pass ends: at the last source, or, as long as nothing at all has answered, after a first few.
-    fn end_of_walk(&self) -> u32 {
+    fn pass_end(&self) -> u32 {
         if self.confirmed { self.targets.len() } else { self.targets.len().min(bounds::UNCONFIRMED_BURST) }
     }
 
     /// After the first pass: waits for the replies to its last probes, then retries what is silent.
     fn step_gap(&mut self, now: Duration) -> Option<Next> {
-        if self.cursor < self.end_of_walk() {
+        if self.cursor < self.pass_end() {
             // The first answer of all came while only the first few sources had been asked: now the whole block is worth asking.
             self.flight.clear();
             self.phase = Phase::Pass;
@@ -209,7 +211,7 @@ impl Sweep {
         self.flight.clear();
         if !self.confirmed {
             if self.first_flow + 1 >= bounds::UNCONFIRMED_PASSES {
-                self.phase = Phase::Done(Why::Silent);
+                self.phase = Phase::Done(EndReason::Silent);
                 return None;
             }
             self.first_flow += 1;
@@ -240,7 +242,7 @@ impl Sweep {
     }
 
     fn step_retry(&mut self, now: Duration, room: usize, probes: &mut Vec<Probe>) -> Option<Next> {
-        let beat_at = self.watch(now, probes);
+        let heartbeat_at = self.watch(now, probes);
         if matches!(self.phase, Phase::Paused(_)) {
             return Some(Next::Send);
         }
@@ -274,7 +276,9 @@ impl Sweep {
             Err(Next::Wait(until)) => wake.max(until),
             _ => wake,
         };
-        Some(Next::Wait(beat_at.map_or(wake, |beat| wake.min(beat)).max(now + Duration::from_micros(1))))
+        Some(Next::Wait(
+            heartbeat_at.map_or(wake, |heartbeat| wake.min(heartbeat)).max(now + Duration::from_micros(1)),
+        ))
     }
 
     /// All has been asked: waits for late replies, and then looks whether it was enough.

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use super::network::{Network, Stops};
 use super::part::{Micros, SECOND, mix};
 use super::wire::Wire;
-use crate::sweep::{Datagram, Next, Settings, Sweep, Verdict, Why};
+use crate::sweep::{Datagram, EndReason, Next, Settings, Sweep, Verdict};
 use crate::targets::Targets;
 
 /// What sending and reading a datagram costs, and how late a waiting thread wakes.
@@ -27,7 +27,7 @@ const IDLE_ROUNDS: u32 = 100_000;
 /// What became of a run.
 pub(super) struct Ran {
     /// `None`: it did not end.
-    pub(super) why: Option<Why>,
+    pub(super) end_reason: Option<EndReason>,
     pub(super) took: Micros,
     pub(super) sent: u64,
     pub(super) verdicts: Vec<Verdict>,
@@ -83,7 +83,7 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> Ran {
     let mut clock = Clock::new(&network.stops, network.dice(2));
     let (mut probes, mut verdicts) = (Vec::new(), Vec::new());
     let (mut drops, mut drops_at, mut idle) = (0, 0, 0);
-    let why = loop {
+    let end_reason = loop {
         let now = clock.now;
         if now > TOO_LONG || idle > IDLE_ROUNDS {
             break None;
@@ -102,7 +102,7 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> Ran {
             }
             Next::Wait(until) => wait = Some(until.as_micros() as Micros),
             Next::Full => wait = Some(now + 1_000),
-            Next::Done(why) => break Some(why),
+            Next::Done(reason) => break Some(reason),
         }
         let before = clock.now;
         wire.advance(before);
@@ -133,5 +133,5 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> Ran {
             idle = 0;
         }
     };
-    Ran { why, took: clock.now, sent: wire.sent, verdicts }
+    Ran { end_reason, took: clock.now, sent: wire.sent, verdicts }
 }

@@ -8,7 +8,7 @@ use super::network::{Kind, Network, Stops};
 use super::oracle::Oracle;
 use super::part::{Micros, seconds};
 use crate::sweep::bounds::MAX_EXPECTED_FALSE;
-use crate::sweep::{Settings, Status, Why};
+use crate::sweep::{EndReason, Settings, Status};
 
 /// What one run was worth.
 #[derive(Clone, Debug, Default)]
@@ -224,7 +224,8 @@ pub(super) fn run(network: &Network, settings: Settings, oracle: Micros) -> (Cou
     let mut last_place = None;
     for (source, (status, kind)) in (0..).zip(verdicts.iter().zip(&network.kinds)) {
         // Nothing at all was ever heard, and nothing is said of the sources.
-        let Some(status) = status.or((ran.why == Some(Why::Silent)).then_some(Status::Unknown)) else {
+        let Some(status) = status.or((ran.end_reason == Some(EndReason::Silent)).then_some(Status::Unknown))
+        else {
             complain("no verdict".to_owned(), source);
             count.false_other += 1;
             continue;
@@ -244,7 +245,7 @@ pub(super) fn run(network: &Network, settings: Settings, oracle: Micros) -> (Cou
         }
     }
     count.runs_wrong = u32::from(count.no_reply > 0);
-    if ran.why.is_none() {
+    if ran.end_reason.is_none() {
         complain(ENDLESS.to_owned(), 0);
         count.false_other += 1;
     }

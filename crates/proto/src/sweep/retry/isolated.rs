@@ -2,7 +2,7 @@
 //!
 //! Who vouches for them is further away and may not share their path: a limit so low that it passes nothing but what comes
 //! alone looks as if all behind it were dead. So, while late answers are waited for anyway, some of their sources are asked
-//! when nothing else is under way. If one answers, the neighbourhood is alive and is begun anew.
+//! when nothing else is under way. If one answers, the neighbourhood works and is begun anew.
 
 use std::ops::Range;
 use std::time::Duration;
