@@ -38,7 +38,7 @@ enum Path {
 type Arrival = (SocketAddr, IpAddr, u32, Vec<u8>);
 
 struct Net {
-    dice: StdRng,
+    rng: StdRng,
     loss: f64,
     latency: Duration,
     duplicate: bool,
@@ -56,7 +56,7 @@ struct Net {
 impl Net {
     fn new(path: impl Fn(IpAddr) -> Path + 'static) -> Self {
         Self {
-            dice: StdRng::seed_from_u64(1),
+            rng: StdRng::seed_from_u64(1),
             loss: 0.0,
             latency: MS / 2,
             duplicate: false,
@@ -80,7 +80,7 @@ impl Net {
             return Err(Failure::Send(errno));
         }
         let out = self.outage.is_some_and(|(from, to)| (from..to).contains(&now));
-        if out || path == Path::Dead || self.dice.random_bool(self.loss) || self.dice.random_bool(self.loss) {
+        if out || path == Path::Dead || self.rng.random_bool(self.loss) || self.rng.random_bool(self.loss) {
             return Ok(());
         }
         let request = stun::binding_request(&probe.id);

@@ -40,21 +40,21 @@ struct Clock {
     long: Vec<(Micros, Micros)>,
     starved: (Micros, Micros),
     next_short: Micros,
-    dice: StdRng,
+    rng: StdRng,
 }
 
 impl Clock {
-    fn new(stops: &Stops, dice: StdRng) -> Self {
+    fn new(stops: &Stops, rng: StdRng) -> Self {
         let mut long = stops.long.clone();
         long.sort_unstable_by(|a, b| b.cmp(a));
-        let mut clock = Self { now: 0, long, starved: stops.starved, next_short: Micros::MAX, dice };
+        let mut clock = Self { now: 0, long, starved: stops.starved, next_short: Micros::MAX, rng };
         clock.plan();
         clock
     }
 
     fn plan(&mut self) {
         if self.starved.0 > 0 {
-            self.next_short = self.now + self.dice.random_range(1..=self.starved.0 * 2);
+            self.next_short = self.now + self.rng.random_range(1..=self.starved.0 * 2);
         }
     }
 
@@ -64,7 +64,7 @@ impl Clock {
             self.now += len;
         }
         if self.next_short <= self.now {
-            self.now += self.dice.random_range(0..=self.starved.1);
+            self.now += self.rng.random_range(0..=self.starved.1);
             self.plan();
         }
     }
@@ -75,12 +75,12 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> Ran {
     let block = network.block();
     let blocks = vec![block.parse().expect("a block")];
     let targets = Targets::new(blocks, None, network.seed).expect("a block makes targets");
-    // The engine's seed and key have nothing to do with the network's dice.
+    // The engine's seed and key have nothing to do with the network's generator.
     let seed = mix(network.seed ^ 0x656e_6769_6e65);
     let mut sweep =
         Sweep::new(targets, seed, seed.to_le_bytes().repeat(2).try_into().expect("16"), settings, block);
     let mut wire = Wire::new(network);
-    let mut clock = Clock::new(&network.stops, network.dice(2));
+    let mut clock = Clock::new(&network.stops, network.rng(2));
     let (mut probes, mut verdicts) = (Vec::new(), Vec::new());
     let (mut drops, mut drops_at, mut idle) = (0, 0, 0);
     let end_reason = loop {

@@ -230,15 +230,15 @@ fn measure(network: &Network, mask: u64) -> Trip {
             carried *= 1.0 - loss;
         }
     }
-    let mut dice = network.dice(4);
+    let mut rng = network.rng(4);
     let (mut in_time, mut sum) = (0_u32, 0.0);
     for _ in 0..SAMPLES {
         let mut took = network.round_trip;
         for part in parts() {
             for _ in 0..part.way.directions() {
                 took += match part.what {
-                    What::Delay { least, jitter } => least + dice.random_range(0..=jitter),
-                    What::Late { share, by } if dice.random_bool(share) => dice.random_range(by / 2..=by),
+                    What::Delay { least, jitter } => least + rng.random_range(0..=jitter),
+                    What::Late { share, by } if rng.random_bool(share) => rng.random_range(by / 2..=by),
                     _ => 0,
                 };
             }

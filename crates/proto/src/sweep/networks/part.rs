@@ -141,7 +141,7 @@ impl Running {
     }
 
     /// What becomes of a packet that [`Running::takes`] is true for.
-    pub(super) fn pass(&mut self, now: Micros, seen: &Seen, dice: &mut StdRng) -> Fate {
+    pub(super) fn pass(&mut self, now: Micros, seen: &Seen, rng: &mut StdRng) -> Fate {
         let lost_if = |lost| if lost { Fate::Lost } else { Fate::Passes };
         match self.part.what {
             What::Bucket { rate, burst } => {
@@ -162,7 +162,7 @@ impl Running {
                 *waiting += 1.0;
                 Fate::Later((*waiting / rate * SECOND as f64) as Micros)
             }
-            What::Loss { share } => lost_if(dice.random_bool(share)),
+            What::Loss { share } => lost_if(rng.random_bool(share)),
             What::Hashed { by, paths, share, salt } => {
                 let hash = match by {
                     By::Source => mix(salt ^ mix(u64::from(seen.source))),
@@ -170,20 +170,20 @@ impl Running {
                         ^ mix(u64::from(seen.source) << 32 | u64::from(seen.flow))
                         ^ u64::from(seen.server)),
                 };
-                lost_if(hash % u64::from(paths) == 0 && dice.random_bool(share))
+                lost_if(hash % u64::from(paths) == 0 && rng.random_bool(share))
             }
             What::Weather { good, bad, share } => {
                 let (is_bad, until) = self.cell(seen);
                 while *until <= now {
                     // The first period is a good one in proportion to the time that is good.
                     let next_is_bad =
-                        if *until == 0 { dice.random_bool(bad / (good + bad)) } else { *is_bad == 0.0 };
+                        if *until == 0 { rng.random_bool(bad / (good + bad)) } else { *is_bad == 0.0 };
                     *is_bad = f64::from(u8::from(next_is_bad));
                     let mean = if next_is_bad { bad } else { good };
-                    let draw: f64 = dice.random_range(f64::EPSILON..1.0);
+                    let draw: f64 = rng.random_range(f64::EPSILON..1.0);
                     *until += (-draw.ln() * mean * SECOND as f64) as Micros + 1;
                 }
-                lost_if(*is_bad > 0.0 && dice.random_bool(share))
+                lost_if(*is_bad > 0.0 && rng.random_bool(share))
             }
             What::Outage { from, to } => lost_if((from..to).contains(&now)),
             What::Flows { size, unreplied, replied } => {
@@ -193,12 +193,10 @@ impl Running {
             What::Nat { externals, ports, lives } => {
                 lost_if(seen.is_mapped && !self.nat.pass(now, seen, externals, ports, micros(lives)))
             }
-            What::Delay { least, jitter } => Fate::Later(least + dice.random_range(0..=jitter)),
-            What::Late { share, by } if dice.random_bool(share) => {
-                Fate::Later(dice.random_range(by / 2..=by))
-            }
-            What::Twice { share, after } if dice.random_bool(share) => {
-                Fate::Twice(dice.random_range(0..=after))
+            What::Delay { least, jitter } => Fate::Later(least + rng.random_range(0..=jitter)),
+            What::Late { share, by } if rng.random_bool(share) => Fate::Later(rng.random_range(by / 2..=by)),
+            What::Twice { share, after } if rng.random_bool(share) => {
+                Fate::Twice(rng.random_range(0..=after))
             }
             What::Late { .. } | What::Twice { .. } | What::Refuse { .. } => Fate::Passes,
         }

@@ -40,12 +40,12 @@ fn a_forger_who_does_not_see_the_probes_achieves_nothing() {
     let mut probes = Vec::new();
     sweep.step(Duration::ZERO, 1_000, &mut probes, &mut verdicts);
     let server = sweep.server(0);
-    let mut dice = StdRng::seed_from_u64(9);
+    let mut rng = StdRng::seed_from_u64(9);
     for round in 0..20_000_u32 {
         // Right positions, right sources, right server; only the proof is guessed.
         let probe = &probes[round as usize % probes.len()];
         let mut id = probe.id;
-        dice.fill(&mut id[5..]);
+        rng.fill(&mut id[5..]);
         let mut out = [0; MAX_RESPONSE_LEN];
         let seen = SocketAddr::new(probe.source, PORT);
         let len = stun::respond(&stun::binding_request(&id), seen, &mut out).expect("a request");

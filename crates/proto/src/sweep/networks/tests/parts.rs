@@ -18,10 +18,10 @@ fn running(what: What) -> Running {
 
 /// What becomes of so many packets in ten seconds, evenly: how many pass, and the longest delay.
 fn feed(part: &mut Running, packets: u64, seen: impl Fn(u64) -> Seen) -> (u64, u64) {
-    let mut dice = StdRng::seed_from_u64(1);
+    let mut rng = StdRng::seed_from_u64(1);
     let (mut passed, mut longest) = (0, 0);
     for n in 0..packets {
-        match part.pass(1 + n * 10 * SECOND / packets, &seen(n), &mut dice) {
+        match part.pass(1 + n * 10 * SECOND / packets, &seen(n), &mut rng) {
             Fate::Lost => {}
             Fate::Later(by) => (passed, longest) = (passed + 1, longest.max(by)),
             Fate::Passes => passed += 1,
@@ -63,7 +63,7 @@ fn a_queue_delays_by_what_waits_in_it() {
 #[test]
 fn a_firewall_lets_known_flows_pass_when_it_is_full() {
     let mut table = running(What::Flows { size: 1, unreplied: 1.0, replied: 4.0 });
-    let mut dice = StdRng::seed_from_u64(1);
+    let mut rng = StdRng::seed_from_u64(1);
     let other = Seen { flow: 1, ..REQUEST };
     let reply = Seen { is_reply: true, ..REQUEST };
     for (tenths, seen, want, why) in [
@@ -76,7 +76,7 @@ fn a_firewall_lets_known_flows_pass_when_it_is_full() {
         (61, other, Fate::Passes, "until they are forgotten"),
         (62, reply, Fate::Lost, "and their replies belong to nobody"),
     ] {
-        assert_eq!(table.pass(tenths * SECOND / 10, &seen, &mut dice), want, "{why}");
+        assert_eq!(table.pass(tenths * SECOND / 10, &seen, &mut rng), want, "{why}");
     }
 }
 
