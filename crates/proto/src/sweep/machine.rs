@@ -129,7 +129,7 @@ pub struct Sweep {
     seed: u64,
     probe_ids: ProbeIds,
     settings: Settings,
-    witnesses: usize,
+    independent_servers: usize,
     identity: String,
     resumed: bool,
 
@@ -144,12 +144,12 @@ pub struct Sweep {
     first_flow: u32,
     cursor: u32,
     retry: Option<Box<Retry>>,
-    asks: Vec<super::retry::Ask>,
+    retry_probes: Vec<super::retry::RetryProbe>,
     window: Window,
     pace: Pace,
     flight: Flight,
     /// Sources that answered anything at all in this run or the saved one.
-    good: u32,
+    responsive: u32,
     /// Those of them whose first probe was not answered.
     late: u32,
     confirmed: bool,
@@ -157,7 +157,7 @@ pub struct Sweep {
     /// When the first pass began, in this process.
     began: Duration,
     /// All that had arrived by then has been handed in.
-    seen: Duration,
+    drained_until: Duration,
     /// When the next step is expected: now, or at the end of the wait that the driver was given.
     expected_by: Duration,
     /// All is asked, and what is open has its verdict by [`Sweep::final_verdict`].
@@ -176,7 +176,7 @@ impl Sweep {
             order: Order::new(len, seed),
             seed,
             probe_ids: ProbeIds::new(key),
-            witnesses: settings.witnesses(),
+            independent_servers: settings.independent_servers(),
             identity,
             resumed: false,
             states: States::new(len),
@@ -188,16 +188,16 @@ impl Sweep {
             first_flow: 0,
             cursor: 0,
             retry: None,
-            asks: Vec::new(),
+            retry_probes: Vec::new(),
             window: Window::new(settings.window),
             pace: Pace::new(settings.rate, settings.batch),
             flight: Flight::default(),
-            good: 0,
+            responsive: 0,
             late: 0,
             confirmed: settings.canary.is_some(),
             last_sent: Duration::ZERO,
             began: Duration::ZERO,
-            seen: Duration::ZERO,
+            drained_until: Duration::ZERO,
             expected_by: Duration::ZERO,
             concluded: false,
             network_lost: false,
@@ -283,8 +283,12 @@ impl Sweep {
     /// The share of the sources that work whose first probe was lost, 0 to 1. It counts only asks that are over.
     #[must_use]
     pub fn loss(&self) -> f64 {
-        let hidden = self.retry.as_ref().map_or(0.0, |retry| retry.hidden(self.late));
-        if self.good == 0 { 0.0 } else { (f64::from(self.late) + hidden) / (f64::from(self.good) + hidden) }
+        let expected_silent = self.retry.as_ref().map_or(0.0, |retry| retry.expected_silent(self.late));
+        if self.responsive == 0 {
+            0.0
+        } else {
+            (f64::from(self.late) + expected_silent) / (f64::from(self.responsive) + expected_silent)
+        }
     }
 
     /// The places that could only be asked slowly, with sources that are unknown therefore.
@@ -324,7 +328,7 @@ impl Sweep {
     /// All that had arrived by this time has been handed in. Nothing is concluded from a deadline that passed later: what is
     /// still unread may be the answer.
     pub fn on_drained(&mut self, at: Duration) {
-        self.seen = self.seen.max(at);
+        self.drained_until = self.drained_until.max(at);
     }
 
     /// The kernel counted dropped datagrams at one of our sockets.
@@ -335,8 +339,8 @@ impl Sweep {
     /// The server that is asked: in the first pass in turn, so that a NAT's ports per server are used evenly; later one for each
     /// flow, so that sources and their controls are asked at the same one.
     fn server_for(&self, position: u32, flow: u32) -> u16 {
-        let turn = if flow <= self.first_flow { position.wrapping_add(flow) } else { flow };
-        (turn as usize % self.settings.servers.len().max(1)) as u16
+        let slot = if flow <= self.first_flow { position.wrapping_add(flow) } else { flow };
+        (slot as usize % self.settings.servers.len().max(1)) as u16
     }
 
     fn server(&self, number: u16) -> SocketAddr {
@@ -360,13 +364,19 @@ impl Sweep {
     fn view(&self, now: Duration) -> View<'_> {
         let timeout = self.settings.timeout;
         // Where replies take longer than they may, they are waited for as long as they take, and as long again.
-        let patience = timeout.max((self.flight.times.max() * 2).min(timeout * 5 / 2));
-        View { now, seen: self.seen, states: &self.states, hold: self.flight.times.hold(), patience }
+        let max_wait = timeout.max((self.flight.times.max() * 2).min(timeout * 5 / 2));
+        View {
+            now,
+            drained_until: self.drained_until,
+            states: &self.states,
+            rto: self.flight.times.rto(),
+            max_wait,
+        }
     }
 
     /// The gap after the first pass.
     fn pass_gap(&self) -> Duration {
-        (self.flight.times.hold() * 2)
+        (self.flight.times.rto() * 2)
             .max(bounds::MIN_PASS_GAP)
             .min(self.settings.timeout.max(bounds::MIN_PASS_GAP))
     }

@@ -13,15 +13,15 @@ pub mod bounds {
     pub const MAX_PASSES: u8 = 32;
     /// How often a silent source is asked at the most when the user gave no number: at 85 % loss, 120 pairs leave 0.005 of 65,536
     /// good sources unheard.
-    pub const MOST_ASKS: u8 = 120;
+    pub const MAX_PROBES: u8 = 120;
     /// A run may be expected to call so many sources dead that work: `no-reply` only when silence is that improbable for all
     /// silent sources together.
     pub const MAX_EXPECTED_FALSE: f64 = 0.01;
     /// Sources of a neighbourhood, as bits: a /24 of IPv4.
     pub const NEIGHBOURHOOD_BITS: u32 = 8;
-    /// Sources of which some may be behind a translator, if one of them is: a /20.
-    pub const TRANSLATOR_BITS: u32 = 12;
-    /// Sources so close that one behind a translator and one that is not share their losses otherwise.
+    /// Sources of which some may be behind a NAT, if one of them is: a /20.
+    pub const NAT_BITS: u32 = 12;
+    /// Sources so close that one behind a NAT and one that is not share their losses otherwise.
     pub const CLOSE_BITS: u32 = 5;
     /// Silences beside an answered control that are counted before a source is called silent, however good the network.
     /// With the first pass these are one more than zmap and masscan ask for.
@@ -29,7 +29,7 @@ pub mod bounds {
     /// The same where no source of the neighbourhood has answered: who vouches is further away, and may not share its loss.
     pub const MIN_COUNTED_FAR: u8 = 6;
     /// Asks of a source that has answered something that does not settle it.
-    pub const MIN_ASKS_ANSWERED: u8 = 2;
+    pub const MIN_PROBES_ANSWERED: u8 = 2;
     /// Answers of the first pass count as so many answered controls at most, for the 16 and the 256 sources around one: they
     /// are evidence, but of another time.
     pub const FIRST_PASS_WEIGHT: [u32; 2] = [8, 16];
@@ -64,16 +64,16 @@ pub mod bounds {
     /// The longest, as long as controls are answered.
     pub const MAX_GAP: Duration = Duration::from_millis(500);
     /// When sources are asked alone after the last other ask, so that a limit of a packet or two a second has room for it.
-    pub const LONE_ASKS: [Duration; 2] = [Duration::from_millis(900), Duration::from_millis(1_900)];
+    pub const ISOLATED_PROBES: [Duration; 2] = [Duration::from_millis(900), Duration::from_millis(1_900)];
     /// Where packets are lost on other grounds, one follows another so far apart, until all are lost by chance this rarely.
-    pub const LONE_EVERY: Duration = Duration::from_millis(1_200);
-    /// See [`LONE_EVERY`].
-    pub const LONE_MISSED: f64 = 0.001;
+    pub const ISOLATED_EVERY: Duration = Duration::from_millis(1_200);
+    /// See [`ISOLATED_EVERY`].
+    pub const ISOLATED_MISSED: f64 = 0.001;
     /// The most of them.
-    pub const MOST_LONE_ASKS: u32 = 8;
+    pub const MAX_ISOLATED_PROBES: u32 = 8;
     /// The fewest neighbours without an answer that are asked alone.
-    pub const LONE_BLOCK: u32 = 8;
-    /// Where a translator stands before some neighbours, one control in so many is one of those: each takes a port of it.
+    pub const ISOLATED_BLOCK: u32 = 8;
+    /// Where a NAT stands before some neighbours, one control in so many is one of those: each takes a port of it.
     pub const OTHERS_TURNS: u32 = 8;
     /// Controls lost in a row from which a place is asked more and more rarely, and what is asked counts no more; up to four
     /// times as many where that happens by chance more often than [`LOST_BY_CHANCE`].
@@ -103,9 +103,9 @@ pub mod bounds {
     /// Outcomes must span this time at least, if some were lost.
     pub const PACE_TIME: Duration = Duration::from_millis(300);
     /// A loss that does not follow the rate must grow by this much before a slower pace is tried again.
-    pub const SETTLED_MARGIN: f64 = 0.15;
+    pub const BASELINE_MARGIN: f64 = 0.15;
     /// That it does not is believed for so many outcomes.
-    pub const SETTLED_FOR: u32 = 1_000;
+    pub const BASELINE_KEPT: u32 = 1_000;
     /// After so long without a probe the rate is measured anew.
     pub const REST: Duration = Duration::from_secs(1);
     /// So much more than around it must be lost in a place before it gets a pace of its own.
@@ -115,7 +115,7 @@ pub mod bounds {
     /// The share of the pace that carried last which is gone back to.
     pub const SAFE_STEP: f64 = 0.9;
     /// Answers from which the rate that carries is known.
-    pub const HEARD: u32 = 6;
+    pub const MIN_REPLIES: u32 = 6;
     /// Controls that answered after their time, one after the other, from which more time is given.
     pub const LATE_IN_A_ROW: u8 = 3;
     /// The largest step of one trial: so much slower.
@@ -156,9 +156,9 @@ pub mod bounds {
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
     /// After this long a probe no longer holds a place in the window; its reply still counts. Above the scheduling
     /// delays of a busy machine (some milliseconds); the measured round trips raise it.
-    pub const MIN_WINDOW_HOLD: Duration = Duration::from_millis(20);
+    pub const MIN_RTO: Duration = Duration::from_millis(20);
     /// The same before any round trip was measured.
-    pub const FIRST_WINDOW_HOLD: Duration = Duration::from_millis(250);
+    pub const INITIAL_RTO: Duration = Duration::from_millis(250);
     /// Silence after which heartbeats are sent.
     pub const HEARTBEAT_AFTER: Duration = Duration::from_millis(100);
     /// Probes of one heartbeat, each to another known source: at 1 loss in 3, all four are lost once in 80.
@@ -219,9 +219,9 @@ pub enum Mutant {
 }
 
 impl Settings {
-    /// How many of the servers have different addresses: only these are independent witnesses.
+    /// How many of the servers have different addresses: only these are independent independent_servers.
     #[must_use]
-    pub fn witnesses(&self) -> usize {
+    pub fn independent_servers(&self) -> usize {
         let mut ips: Vec<_> = self.servers.iter().map(SocketAddr::ip).collect();
         ips.sort_unstable();
         ips.dedup();

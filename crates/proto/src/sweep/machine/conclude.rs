@@ -18,8 +18,8 @@ impl Sweep {
     }
 
     /// What it means that a source stayed silent: `no-reply` only when nothing else can explain it.
-    fn meaning_of_silence(&self, index: u32) -> Finding {
-        let unknown = |reason| Finding { status: Status::Unknown, reason, asks: 0, refused: false };
+    fn judge_silence(&self, index: u32) -> Finding {
+        let unknown = |reason| Finding { status: Status::Unknown, reason, probes: 0, refused: false };
         let found = self.retry.as_ref().and_then(|retry| retry.finding(index));
         let mut finding = match found {
             Some(finding) => finding,
@@ -39,7 +39,7 @@ impl Sweep {
     fn looks_like_nat_ports(&self) -> bool {
         let largest = self.evidence.externals(1).first().map_or(0, |(_, count)| *count);
         largest >= bounds::NAT_PORTS_FROM
-            && f64::from(largest) >= f64::from(self.good) * bounds::NAT_PORTS_SHARE
+            && f64::from(largest) >= f64::from(self.responsive) * bounds::NAT_PORTS_SHARE
     }
 
     /// Hands out the verdicts on what is still open; `false` if the receiver had no more room.
@@ -52,7 +52,7 @@ impl Sweep {
             };
             at = index + 1;
             if let Some(verdict) = self.final_verdict(index) {
-                self.hand_out(&verdict, sink);
+                self.emit(&verdict, sink);
             }
         }
         self.phase = Phase::Conclude(at);
@@ -70,11 +70,11 @@ impl Sweep {
         // A saved state that was concluded holds what is not simply silent.
         let known = entry.filter(|_| self.resumed && self.retry.is_none() && !self.network_lost);
         let finding = match known {
-            Some(e) => Finding { status: e.status, reason: e.reason, asks: 0, refused: e.is_refusal() },
+            Some(e) => Finding { status: e.status, reason: e.reason, probes: 0, refused: e.is_refusal() },
             None if self.resumed && self.retry.is_none() && !self.network_lost => {
-                Finding { status: Status::NoReply, reason: Reason::None, asks: 0, refused: false }
+                Finding { status: Status::NoReply, reason: Reason::None, probes: 0, refused: false }
             }
-            None => self.meaning_of_silence(index),
+            None => self.judge_silence(index),
         };
         let mut verdict = Verdict {
             index,
@@ -84,11 +84,11 @@ impl Sweep {
             external: None,
             code: 0,
             port_rewritten: false,
-            single_server: self.witnesses < 2,
+            single_server: self.independent_servers < 2,
             resumed: false,
             asked: (self.first_flow.min(u32::from(u8::MAX)) as u8)
                 .saturating_add(1)
-                .saturating_add(finding.asks),
+                .saturating_add(finding.probes),
             rtt_us: 0,
         };
         // Only what was refused each time is refused.
@@ -115,7 +115,7 @@ impl Sweep {
 
     /// The first pass was all that there was to be, or the source was refused then and nothing came after.
     fn never_retried(&self, finding: Finding) -> bool {
-        finding.asks == 0 && !self.network_lost
+        finding.probes == 0 && !self.network_lost
     }
 
     /// Hands out the verdicts of a saved state; `false` if the receiver had no more room.
@@ -128,7 +128,7 @@ impl Sweep {
             };
             at = index + 1;
             if let Some(verdict) = self.saved_verdict(index) {
-                self.hand_out(&verdict, sink);
+                self.emit(&verdict, sink);
             }
         }
         self.phase = Phase::Replay(at);
@@ -151,7 +151,7 @@ impl Sweep {
             external: entry.and_then(|e| self.evidence.external(&e)),
             code,
             port_rewritten: state == State::OkOtherPort,
-            single_server: self.witnesses < 2,
+            single_server: self.independent_servers < 2,
             resumed: true,
             asked: 0,
             rtt_us: 0,
@@ -199,7 +199,7 @@ impl Sweep {
         self.late = saved.late;
         [self.counters.probes, self.counters.received] = saved.traffic;
         self.states = saved.states;
-        self.good = self.targets.len() - self.states.count(State::Open);
+        self.responsive = self.targets.len() - self.states.count(State::Open);
         let servers = self.settings.servers.len() as u16;
         for e in saved.evidence {
             let mut entry = match e.external {
@@ -213,11 +213,11 @@ impl Sweep {
             };
             (entry.status, entry.reason, entry.code) = (e.status, e.reason, e.code);
             if entry.status == Status::Mapped && self.states.at(e.index) == State::Open {
-                self.good += 1;
+                self.responsive += 1;
             }
             self.evidence.put(e.index, entry);
         }
-        self.confirmed |= self.good > 0;
+        self.confirmed |= self.responsive > 0;
         self.resumed = true;
         self.phase = Phase::Replay(0);
         true

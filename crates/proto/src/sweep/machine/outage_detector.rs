@@ -69,7 +69,7 @@ impl Sweep {
                 self.outage_detector.marks.pop_front();
             }
         }
-        if self.settings.canary.is_none() && self.good == 0 {
+        if self.settings.canary.is_none() && self.responsive == 0 {
             return None;
         }
         let every = self.heartbeat_interval();
@@ -80,7 +80,7 @@ impl Sweep {
             return asking.then_some(due);
         }
         // What has arrived is read first.
-        if self.seen < due {
+        if self.drained_until < due {
             return Some(now);
         }
         if self.outage_detector.heartbeats >= bounds::HEARTBEATS_LOST {
@@ -102,7 +102,7 @@ impl Sweep {
         let rate = [self.pace.rate(), found].into_iter().flatten().reduce(f64::min);
         let of_rate = rate.map_or(0.0, |rate| f64::from(bounds::HEARTBEAT_PROBES) * 8.0 / rate);
         bounds::HEARTBEAT_AFTER
-            .max(self.flight.times.hold() * 2)
+            .max(self.flight.times.rto() * 2)
             .max(Duration::from_secs_f64(of_rate.min(60.0)))
     }
 
@@ -152,7 +152,7 @@ impl Sweep {
             // a path that carries very little looks the same, and what it lost is asked again later anyway.
             if self.outage_detector.rewinds < bounds::MOST_REWINDS {
                 self.outage_detector.rewinds += 1;
-                let safe = self.outage_detector.lost_at.saturating_sub(self.flight.times.hold() * 2);
+                let safe = self.outage_detector.lost_at.saturating_sub(self.flight.times.rto() * 2);
                 while self.outage_detector.marks.back().is_some_and(|(at, _)| *at > safe)
                     && self.outage_detector.marks.len() > 1
                 {
@@ -165,7 +165,7 @@ impl Sweep {
             self.phase = Phase::Pass;
             return None;
         }
-        if now.min(self.seen) >= since + bounds::OUTAGE_LIMIT {
+        if now.min(self.drained_until) >= since + bounds::OUTAGE_LIMIT {
             self.network_lost = true;
             self.conclude_all();
             return None;

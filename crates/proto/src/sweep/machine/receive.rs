@@ -74,15 +74,15 @@ impl Sweep {
             return;
         }
         if let Some(reason) = misdirected {
-            return self.note_bad(index, Entry::bad_reply(reason, 0), flow, now);
+            return self.record_bad_reply(index, Entry::bad_reply(reason, 0), flow, now);
         }
         let first = self.evidence.get(index).is_none_or(|e| e.is_refusal());
-        let landed = if flow == self.first_flow { self.flight.land(now, probe.position) } else { None };
+        let landed = if flow == self.first_flow { self.flight.on_reply(now, probe.position) } else { None };
         if landed.is_some_and(|(_, held)| held) {
             self.window.on_answered(1);
         }
         if first {
-            self.good += 1;
+            self.responsive += 1;
             self.late += u32::from(flow > self.first_flow);
         }
         let mut verdict = Verdict {
@@ -93,9 +93,9 @@ impl Sweep {
             external: None,
             code: 0,
             port_rewritten: false,
-            single_server: self.witnesses < 2,
+            single_server: self.independent_servers < 2,
             resumed: false,
-            asked: self.times_asked(index, flow),
+            asked: self.times_probed(index, flow),
             rtt_us: landed.map_or(0, |(d, _)| u32::try_from(d.as_micros()).unwrap_or(u32::MAX).max(1)),
         };
         match reply.body {
@@ -110,10 +110,10 @@ impl Sweep {
                 self.on_unprotected(number, external, verdict, sink);
             }
             ReplyBody::NoMappedAddress => {
-                self.note_bad(index, Entry::bad_reply(Reason::NoMappedAddress, 0), flow, now);
+                self.record_bad_reply(index, Entry::bad_reply(Reason::NoMappedAddress, 0), flow, now);
             }
             ReplyBody::Error(code) => {
-                self.note_bad(index, Entry::bad_reply(Reason::ErrorResponse, code), flow, now);
+                self.record_bad_reply(index, Entry::bad_reply(Reason::ErrorResponse, code), flow, now);
             }
         }
         if let Some(retry) = &mut self.retry {
@@ -123,10 +123,10 @@ impl Sweep {
     }
 
     /// How often a source had been asked when the probe left that was answered by this flow.
-    fn times_asked(&self, index: u32, flow: u32) -> u8 {
+    fn times_probed(&self, index: u32, flow: u32) -> u8 {
         let passes = self.first_flow.min(u32::from(u8::MAX)) as u8;
         let again =
-            self.retry.as_ref().filter(|_| flow > self.first_flow).map_or(0, |retry| retry.asks(index));
+            self.retry.as_ref().filter(|_| flow > self.first_flow).map_or(0, |retry| retry.probes(index));
         passes.saturating_add(1).saturating_add(again)
     }
 
@@ -149,7 +149,7 @@ impl Sweep {
                 self.counters.duplicates += 1;
             }
             Some(e) if e.reason == Reason::UnprotectedReply => self.settle(verdict, entry, sink),
-            _ if self.witnesses < 2 => self.settle(verdict, entry, sink),
+            _ if self.independent_servers < 2 => self.settle(verdict, entry, sink),
             _ => self.evidence.put(verdict.index, entry),
         }
     }
@@ -170,7 +170,7 @@ impl Sweep {
                     verdict.port_rewritten = other_port;
                     let state = if other_port { State::OkOtherPort } else { State::Ok };
                     self.states.set(index, state);
-                    self.hand_out(&verdict, sink);
+                    self.emit(&verdict, sink);
                 }
                 Some(entry) => {
                     verdict.external = self.evidence.external(&entry);
@@ -185,7 +185,7 @@ impl Sweep {
             None => {
                 let entry = self.evidence.mapped_entry(external, server);
                 self.evidence.count_mapped(&entry);
-                if self.witnesses < 2 {
+                if self.independent_servers < 2 {
                     self.settle(verdict, entry, sink);
                 } else {
                     // One server's word: the next pass asks another.
@@ -213,10 +213,10 @@ impl Sweep {
         } else {
             self.evidence.remove(verdict.index);
         }
-        self.hand_out(&verdict, sink);
+        self.emit(&verdict, sink);
     }
 
-    pub(super) fn hand_out(&mut self, verdict: &Verdict, sink: &mut impl VerdictSink) {
+    pub(super) fn emit(&mut self, verdict: &Verdict, sink: &mut impl VerdictSink) {
         self.judged[verdict.status as usize] += 1;
         if verdict.reason != Reason::None {
             match self.reasons.iter_mut().find(|(s, r, _)| (*s, *r) == (verdict.status, verdict.reason)) {
@@ -237,11 +237,11 @@ impl Sweep {
         if let Some(index) = self.targets.index_of(datagram.to)
             && self.states.at(index) == State::Open
         {
-            self.note_bad(index, Entry::bad_reply(Reason::NotStun, 0), datagram.flow, now);
+            self.record_bad_reply(index, Entry::bad_reply(Reason::NotStun, 0), datagram.flow, now);
         }
     }
 
-    fn note_bad(&mut self, index: u32, entry: Entry, flow: u32, now: Duration) {
+    fn record_bad_reply(&mut self, index: u32, entry: Entry, flow: u32, now: Duration) {
         let known = self.evidence.get(index);
         if known.is_none_or(|e| e.is_refusal() || e.status == Status::BadReply) {
             self.evidence.put(index, entry);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::evidence::{Entry, Failure};
 use super::super::probe_id::{ProbeId, pass_of};
-use super::super::retry::{Ask, CANARY, Cooling, Retry};
+use super::super::retry::{CANARY, Cooldown, Retry, RetryProbe};
 use super::super::settings::bounds;
 use super::super::states::State;
 use super::super::verdict::{Status, VerdictSink};
@@ -90,8 +90,9 @@ impl Sweep {
             }
             self.flight.cancel(probe_id.position);
         } else if let (Some(retry), Some(index)) = (&mut self.retry, index) {
-            let ask = Ask { index: index.unwrap_or(CANARY), flow: probe.flow, control: probe_id.control };
-            retry.on_refused(ask, &self.states);
+            let retry_probe =
+                RetryProbe { index: index.unwrap_or(CANARY), flow: probe.flow, control: probe_id.control };
+            retry.on_refused(retry_probe, &self.states);
         }
         let Some(Some(index)) = index.filter(|_| !probe_id.control) else { return };
         let refused = |e: Entry| matches!(e.status, Status::SendError | Status::BindError);
@@ -118,7 +119,7 @@ impl Sweep {
     }
 
     fn step_pass(&mut self, now: Duration, room: usize, probes: &mut Vec<Probe>) -> Option<Next> {
-        let lost = self.flight.expire(self.seen);
+        let lost = self.flight.expire(self.drained_until);
         if lost > 0 {
             self.window.on_lost(lost);
         }
@@ -164,12 +165,12 @@ impl Sweep {
             count += 1;
         }
         if let Some(first) = first {
-            self.flight.launch(now, first, last, count as u32);
-            self.note_sent(now, count);
+            self.flight.on_sent(now, first, last, count as u32);
+            self.record_sent(now, count);
         }
     }
 
-    fn note_sent(&mut self, now: Duration, count: usize) {
+    fn record_sent(&mut self, now: Duration, count: usize) {
         self.counters.probes += count as u64;
         self.pace.take(count);
         self.last_sent = now;
@@ -203,9 +204,9 @@ impl Sweep {
         }
         // As long as nothing at all was heard, a round trip may just take long.
         let again = !self.confirmed && self.first_flow + 1 < bounds::UNCONFIRMED_PASSES;
-        let gap = if self.good > 0 || again { self.pass_gap() } else { self.settings.timeout };
+        let gap = if self.responsive > 0 || again { self.pass_gap() } else { self.settings.timeout };
         let until = self.last_sent + gap;
-        if self.seen < until {
+        if self.drained_until < until {
             return Some(Next::Wait(until.max(now + Duration::from_micros(1))));
         }
         self.flight.clear();
@@ -250,18 +251,18 @@ impl Sweep {
             self.conclude_all();
             return None;
         };
-        let mut asks = std::mem::take(&mut self.asks);
+        let mut retry_probes = std::mem::take(&mut self.retry_probes);
         let in_flight = retry.in_flight(&self.view(now));
         let allowance = self.allowance(now, room, in_flight);
         let allowed = *allowance.as_ref().unwrap_or(&0);
-        let wake = retry.poll(&self.view(now), allowed, &mut asks);
+        let wake = retry.poll(&self.view(now), allowed, &mut retry_probes);
         let next_expiry = retry.next_expiry(&self.view(now));
-        if wake.is_none() && asks.is_empty() {
+        if wake.is_none() && retry_probes.is_empty() {
             retry.begin_cooldown(&self.view(now));
         }
         self.retry = Some(retry);
-        self.hand_over(now, &mut asks, probes);
-        self.asks = asks;
+        self.push_retry_probes(now, &mut retry_probes, probes);
+        self.retry_probes = retry_probes;
         if !probes.is_empty() {
             return Some(Next::Send);
         }
@@ -288,17 +289,17 @@ impl Sweep {
             return None;
         };
         let view = self.view(now);
-        let mut asks = Vec::new();
-        let cooling = retry.cool_down(&view, &mut asks);
-        let more = matches!(cooling, Cooling::Over) && retry.reopen(&view);
+        let mut retry_probes = Vec::new();
+        let cooldown = retry.poll_cooldown(&view, &mut retry_probes);
+        let more = matches!(cooldown, Cooldown::Over) && retry.reopen(&view);
         self.retry = Some(retry);
-        match cooling {
-            Cooling::Ask => {
-                self.hand_over(now, &mut asks, probes);
+        match cooldown {
+            Cooldown::Send => {
+                self.push_retry_probes(now, &mut retry_probes, probes);
                 Some(Next::Send)
             }
-            Cooling::Wait(until) => Some(Next::Wait(until.max(now + Duration::from_micros(1)))),
-            Cooling::Over => {
+            Cooldown::Wait(until) => Some(Next::Wait(until.max(now + Duration::from_micros(1)))),
+            Cooldown::Over => {
                 if more {
                     self.phase = Phase::Retry;
                 } else {
@@ -309,15 +310,20 @@ impl Sweep {
         }
     }
 
-    fn hand_over(&mut self, now: Duration, asks: &mut Vec<Ask>, probes: &mut Vec<Probe>) {
-        for ask in asks.drain(..) {
-            let number = match ask.index {
+    fn push_retry_probes(
+        &mut self,
+        now: Duration,
+        retry_probes: &mut Vec<RetryProbe>,
+        probes: &mut Vec<Probe>,
+    ) {
+        for retry_probe in retry_probes.drain(..) {
+            let number = match retry_probe.index {
                 CANARY => u32::MAX,
-                index if ask.flow <= self.first_flow => self.order.position(index),
+                index if retry_probe.flow <= self.first_flow => self.order.position(index),
                 index => index,
             };
-            self.push(number, ask.flow, ask.control, probes);
-            self.note_sent(now, 1);
+            self.push(number, retry_probe.flow, retry_probe.control, probes);
+            self.record_sent(now, 1);
         }
     }
 }
