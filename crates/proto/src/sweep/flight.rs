@@ -156,7 +156,7 @@ impl RoundTrips {
         (exponent * STEPS + fraction) as usize
     }
 
-    /// How long a probe holds its place in the window.
+    /// How long a probe holds its place in the window: the retransmission timeout of RFC 6298, though with a lower minimum.
     #[must_use]
     pub fn rto(&self) -> Duration {
         match self.smoothed {

@@ -11,7 +11,7 @@ const LEVELS: [u32; 4] = [4, bounds::NEIGHBOURHOOD_BITS, 12, 16];
 /// So many outcomes of each size are remembered, about: from then on both counts are halved, since losses change.
 const REMEMBERED: [f32; LEVELS.len()] = [32.0, 64.0, 128.0, 256.0];
 
-/// Answered and lost asks of late.
+/// Recent probes, answered and lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Tally {
     answered: f32,
@@ -61,7 +61,7 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// An ask of a control is over.
+    /// A control was answered, or is lost.
     pub(super) fn control(&mut self, key: u32, answered: bool) {
         for ((bits, remembered), level) in LEVELS.iter().zip(REMEMBERED).zip(&mut self.controls) {
             level.entry(key >> bits).or_default().record(answered, remembered);
@@ -102,7 +102,7 @@ impl Losses {
     /// How likely a source that works and shares the loss of its neighbours is silent although its control was answered, at
     /// most. `known`: how many of the 16 and of the 256 sources around it have answered.
     ///
-    /// Let `c` be the chance that of two sources asked together just one is answered, and `d` that both are. The two are alike
+    /// Let `c` be the chance that of two sources probed together just one is answered, and `d` that both are. The two are alike
     /// and their order is drawn, so each is the silent one equally often, and of the pairs in which one of the two was answered
     /// the share `c / (2c + d)` at most, one half at most, leaves the source silent. It is below the loss of the control, too.
     pub(super) fn chance_of_silence(&self, key: u32, known: [u32; 2]) -> f64 {
@@ -135,7 +135,7 @@ impl Losses {
         for (at, bits) in LEVELS.iter().enumerate() {
             let tally = self.controls[at].get(&(key >> bits)).copied().unwrap_or_default();
             match known.get(at) {
-                // The first pass is evidence too, but of another time: it counts as a few asks at most.
+                // The first pass is evidence too, but of another time: it counts as a few probes at most.
                 Some(known) => {
                     largest = largest.max(tally.share((*known).min(bounds::FIRST_PASS_WEIGHT[at])));
                 }

@@ -58,7 +58,7 @@ pub enum Next {
 pub enum EndReason {
     /// Every source has its verdict.
     Complete,
-    /// Nothing ever answered: neither the canary nor any of the sources asked. Nothing is known of the sources.
+    /// Nothing ever answered: neither the canary nor any of the sources probed. Nothing is known of the sources.
     Silent,
 }
 
@@ -71,7 +71,7 @@ pub enum Phase {
     Pass,
     /// After the first pass, for the replies to its last probes.
     Gap,
-    /// Asking what was silent again.
+    /// Probing again what was silent.
     Retry,
     /// After the last probe, for late replies.
     Cooldown,
@@ -140,7 +140,7 @@ pub struct Sweep {
     reasons: Vec<(Status, Reason, u32)>,
 
     phase: Phase,
-    /// The flow of the first pass. More than 0 where the first sources had to be asked several times until anything answered.
+    /// The flow of the first pass. More than 0 where the first sources had to be probed several times until anything answered.
     first_flow: u32,
     cursor: u32,
     retry: Option<Box<Retry>>,
@@ -156,11 +156,11 @@ pub struct Sweep {
     last_sent: Duration,
     /// When the first pass began, in this process.
     began: Duration,
-    /// All that had arrived by then has been handed in.
+    /// All datagrams that had arrived by then have been handed in.
     drained_until: Duration,
     /// When the next step is expected: now, or at the end of the wait that the driver was given.
     expected_by: Duration,
-    /// All is asked, and what is open has its verdict by [`Sweep::final_verdict`].
+    /// Every source was probed, and what is open has its verdict by [`Sweep::final_verdict`].
     concluded: bool,
     /// The network went away for good.
     network_lost: bool,
@@ -231,7 +231,7 @@ impl Sweep {
         self.resumed
     }
 
-    /// The pass, from 1: how often the source that was asked most often has been asked.
+    /// The pass, from 1: how often the source that was probed most often has been probed.
     #[must_use]
     pub fn pass(&self) -> u8 {
         let again = self.retry.as_ref().map_or(0, |retry| retry.rounds());
@@ -280,7 +280,7 @@ impl Sweep {
         &self.flight.times
     }
 
-    /// The share of the sources that work whose first probe was lost, 0 to 1. It counts only asks that are over.
+    /// The share of the sources that work whose first probe was lost, 0 to 1. Only probes whose outcome is known count.
     #[must_use]
     pub fn loss(&self) -> f64 {
         let expected_silent = self.retry.as_ref().map_or(0.0, |retry| retry.expected_silent(self.late));
@@ -291,7 +291,7 @@ impl Sweep {
         }
     }
 
-    /// The places that could only be asked slowly, with sources that are unknown therefore.
+    /// The places that could only be probed slowly, with sources that are unknown therefore.
     #[must_use]
     pub fn limits(&self) -> Vec<Limit> {
         self.retry.as_ref().map_or(Vec::new(), |retry| retry.limits(&self.states, &self.targets))
@@ -336,8 +336,8 @@ impl Sweep {
         self.window.on_drops();
     }
 
-    /// The server that is asked: in the first pass in turn, so that a NAT's ports per server are used evenly; later one for each
-    /// flow, so that sources and their controls are asked at the same one.
+    /// The server that is queried: in the first pass in turn, so that a NAT's ports per server are used evenly; later one
+    /// for each flow, so that sources and their controls query the same one.
     fn server_for(&self, position: u32, flow: u32) -> u16 {
         let slot = if flow <= self.first_flow { position.wrapping_add(flow) } else { flow };
         (slot as usize % self.settings.servers.len().max(1)) as u16
@@ -347,8 +347,8 @@ impl Sweep {
         self.settings.servers[usize::from(number)]
     }
 
-    /// The source that a number in a transaction id stands for: in the first pass a position of the walk, later an index;
-    /// or the canary. `None` if it is neither.
+    /// The source that a number in a transaction id stands for: in the first pass a position in the permuted order, later
+    /// an index; or the canary. `None` if it is neither.
     fn source_at(&self, number: u32, flow: u32) -> Option<(Option<u32>, IpAddr)> {
         if number < self.targets.len() {
             let index = if flow <= self.first_flow { self.order.nth(number) } else { number };
@@ -360,7 +360,7 @@ impl Sweep {
         None
     }
 
-    /// What the retries look at.
+    /// The state that the retries work on.
     fn view(&self, now: Duration) -> View<'_> {
         let timeout = self.settings.timeout;
         // Where replies take longer than they may, they are waited for as long as they take, and as long again.

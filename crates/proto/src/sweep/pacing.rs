@@ -1,4 +1,4 @@
-//! How fast each neighbourhood can be asked: paces found by trial.
+//! How fast each neighbourhood can be probed: paces found by trial.
 
 mod judge;
 
@@ -31,22 +31,23 @@ struct Node {
     next_at: Duration,
     epoch: Epoch,
     trial: Option<Trial>,
-    /// The trial that led to this pace, with the loss that was left.
+    /// The trial that this pace was accepted from, with the loss that was left.
     accepted: Option<(Trial, f64)>,
-    /// The loss that stays at a slower pace, as a trial has shown, and the outcomes after which that is no longer believed.
+    /// The loss that does not depend on the rate, as a trial of a slower pace has shown.
     baseline_loss: f64,
+    /// For so many more outcomes that is believed.
     baseline_kept: u32,
-    /// A rate at which packets were lost: what carries is searched below it.
+    /// A rate at which packets were lost: the rate of the path is searched below it.
     lossy_rate: f64,
-    /// The highest rate that carried, as seen last.
+    /// The highest rate at which replies came through, as measured last.
     carried_rate: f64,
-    /// How often in a row going beyond `lossy_rate` was a mistake: the next time is later.
+    /// How often in a row a rate above `lossy_rate` lost packets again: each time the next attempt is later.
     overshoots: u32,
     /// A faster pace on trial, to see whether the limit is one: the pace and the loss before.
     speedup: Option<(f64, f64)>,
-    /// How often in a row that was none.
+    /// How often in a row a faster pace lost more.
     failed_speedups: u32,
-    /// Leaves below that still have something to ask.
+    /// Leaves below that still have probes to send.
     active: u32,
 }
 
@@ -58,7 +59,7 @@ struct Epoch {
     sent: u32,
     answered: u32,
     lost: u32,
-    /// Answers of any source.
+    /// Replies of any source.
     replies: u32,
 }
 
@@ -89,7 +90,7 @@ struct Trial {
     rate: f64,
     /// The loss before.
     loss: f64,
-    /// The loss to be expected now if it comes from the rate.
+    /// The loss at this pace if it depends on the rate.
     expected_loss: f64,
     /// Steps taken so far.
     steps: u8,
@@ -191,7 +192,7 @@ impl Paces {
         time
     }
 
-    /// A leaf has something to ask, or no longer.
+    /// A leaf has probes to send, or no longer.
     pub(super) fn set_active(&mut self, leaf: u32, active: bool) {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {

@@ -1,7 +1,7 @@
-//! The second part of a sweep: what was silent is asked again, beside sources that are known to answer.
+//! The second part of a sweep: what was silent is probed again, beside sources that are known to answer.
 //!
 //! In the words of medicine, which has the same question: the silent sources are cases, each is matched with a control, a source
-//! nearby that has answered, and both are asked a moment apart, in random order, each as a new flow. Only a silence whose control
+//! nearby that has answered, and both are probed a moment apart, in random order, each as a new flow. Only a silence whose control
 //! was answered counts. How many must count follows from the loss of the neighbourhood, and from the number of cases.
 
 mod isolated;
@@ -29,7 +29,7 @@ pub(super) use judge::Finding;
 /// Stands for the canary among the indices of controls.
 pub(super) const CANARY: u32 = u32::MAX;
 
-/// A probe to send, by index.
+/// A probe to send, of the source with this index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RetryProbe {
     /// The source, or [`CANARY`].
@@ -41,12 +41,12 @@ pub(super) struct RetryProbe {
 /// What a step of the retries looks at.
 pub(super) struct View<'a> {
     pub now: Duration,
-    /// Everything that had arrived by then has been handed in.
+    /// All datagrams that had arrived by then have been handed in.
     pub drained_until: Duration,
     pub states: &'a States,
-    /// How long a reply usually takes, at most.
+    /// The retransmission timeout (RFC 6298) of the round trips so far: replies rarely take longer.
     pub rto: Duration,
-    /// How long a reply may take.
+    /// How long a reply is waited for before a control counts as unanswered for good.
     pub max_wait: Duration,
 }
 
@@ -54,22 +54,22 @@ pub(super) struct View<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Case {
     index: u32,
-    /// The flow and the server of the last ask.
+    /// The flow and the server of the last probe.
     flow: u32,
     server: u16,
-    /// The control of the last ask.
+    /// The control of the last probe.
     control: u32,
-    /// Asks since the first pass.
+    /// Probes since the first pass.
     probes: u16,
-    /// Those of them whose control has been answered, or is lost.
+    /// Those of them whose control was answered, or is lost.
     resolved: u16,
-    /// Those of them that were asked when nothing came through: they are not held against the number of asks.
+    /// Those of them sent while nothing came through: they do not count towards the most that are sent.
     in_outage: u16,
-    /// Asks that went unanswered although their control was answered, and refused ones.
+    /// Probes that went unanswered although their control was answered, and refused ones.
     counted: u8,
     /// Those of them that were refused by the system.
     refused: u8,
-    /// Asks that were not refused.
+    /// Probes that were not refused.
     sent: u16,
     /// The improbability of those silences for a source that works: the sum of the negative logarithms of their chances.
     evidence: f32,
@@ -78,13 +78,13 @@ struct Case {
     /// The same number and evidence beside controls that are behind a NAT, if it may be behind it too.
     behind_nat: (u8, f32),
     may_be_behind_nat: bool,
-    /// What one more silence adds to the evidence, as far as was known when the round began.
+    /// The evidence that one more silence adds, as far as was known when the round began.
     weight: f32,
     /// No source of the neighbourhood has answered.
     far: bool,
     /// Something came back that does not settle it.
     has_answered: bool,
-    /// It was first answered by an ask after the first pass, and none came to that of the first pass.
+    /// It was first answered by a probe after the first pass, and none came to that of the first pass.
     late: bool,
     probed_at: Duration,
 }
@@ -94,7 +94,7 @@ struct Case {
 struct Place {
     /// In the list of cases.
     cases: Range<u32>,
-    /// Cases still to be asked in this round, rising.
+    /// Cases still to be probed in this round, rising.
     todo: Vec<u32>,
     /// Probes of a set that leave one by one, since the pace is slow.
     queue: Vec<RetryProbe>,
@@ -116,7 +116,7 @@ struct Place {
     has_direct: bool,
     /// Whether one of them, or of the neighbourhoods around, is `mapped`, or otherwise not `ok`.
     has_others: bool,
-    /// Whether the last of those that was asked was answered: a NAT before them then takes new flows.
+    /// Whether the last of those that was probed was answered: a NAT before them then takes new flows.
     others_pass: bool,
     /// Controls lost since the last that was answered.
     lost_in_a_row: u8,
@@ -126,7 +126,7 @@ struct Place {
     slow: Duration,
 }
 
-/// Cases that were asked together with one control.
+/// Cases that were probed together with one control.
 #[derive(Clone, Debug)]
 struct MatchedSet {
     place: u32,
@@ -154,7 +154,7 @@ enum SetState {
     Waiting,
     Answered,
     Lost,
-    /// It proves nothing: the program was held up meanwhile, or the network was gone.
+    /// It proves nothing: the program did not run meanwhile, or the network was gone.
     Void,
 }
 
@@ -186,25 +186,25 @@ pub(super) struct Retry {
     expired: bool,
     in_flight: VecDeque<(Duration, u32)>,
     in_flight_sum: u32,
-    /// How long a reply usually takes, at most.
+    /// The retransmission timeout (RFC 6298) of the round trips so far: replies rarely take longer.
     rto: Duration,
     /// Between indices and keys: see [`Losses`].
     shift: u32,
     len: u32,
     servers: u32,
-    /// By server: controls lost, and answers.
+    /// By server: controls lost, and replies.
     server_outcomes: Vec<[u32; 2]>,
     canary: bool,
-    /// Asks of a case at most.
+    /// Probes of a case at most.
     max_probes: u8,
     /// The user has said how many.
     fixed_passes: bool,
     timeout: Duration,
-    /// Probes a second that may be spent.
+    /// Probes a second at most.
     max_rate: f64,
     /// The natural logarithm of the chance of silence that is small enough.
     threshold: f64,
-    /// Controls asked by their flow of the first pass, after one of a new flow was lost.
+    /// Controls probed by their flow of the first pass, after one of a new flow was lost.
     old_flow_controls: HashSet<u32>,
     old_flows: [u32; 2],
     new_flows: [u32; 2],
@@ -215,7 +215,7 @@ pub(super) struct Retry {
     /// The others.
     direct: Recent,
     rounds: u8,
-    /// Lone asks to come, the next one last.
+    /// Isolated probes to come, the next one last.
     isolated: Vec<(Duration, u32)>,
     /// Until when late answers are waited for.
     cooldown_until: Duration,
@@ -225,7 +225,7 @@ pub(super) struct Retry {
     mutant: Option<super::settings::Mutant>,
 }
 
-/// A place that could only be asked slowly, or not to the end.
+/// A place that could only be probed slowly, or not to the end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
     /// The first source of it.
@@ -236,7 +236,7 @@ pub struct Limit {
     pub rate: f64,
     /// Its sources that are still unknown.
     pub unknown: u32,
-    /// How long asking them would take, about.
+    /// How long probing them would take, about.
     pub needs: Duration,
 }
 
@@ -321,7 +321,7 @@ impl Retry {
         retry
     }
 
-    /// Appends the probes that are due, about `allowed` of them; gives the time to look again, `None` when nothing is left to ask.
+    /// Appends the probes that are due, about `allowed` of them; gives the time to look again, `None` when nothing is left to probe.
     pub(super) fn poll(
         &mut self,
         view: &View<'_>,
@@ -388,12 +388,12 @@ impl Retry {
         self.flows.front().map_or(self.flow, |(flow, _)| *flow)
     }
 
-    /// How often the most-asked case was asked after the first pass.
+    /// How often the most probed case was probed after the first pass.
     pub(super) fn rounds(&self) -> u8 {
         self.rounds
     }
 
-    /// How often a case was asked after the first pass.
+    /// How often a case was probed after the first pass.
     pub(super) fn probes(&self, index: u32) -> u8 {
         self.case(index).map_or(0, |at| to_u8(self.cases[at].probes))
     }

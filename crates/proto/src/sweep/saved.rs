@@ -19,7 +19,7 @@ pub struct Saved {
     pub key: [u8; 16],
     /// Where to go on within the first pass.
     pub cursor: u32,
-    /// All was asked: what is open and has no evidence never answered.
+    /// Every source was probed: what is open and has no evidence never answered.
     pub concluded: bool,
     /// Sources that answered, but not to their first probe.
     pub late: u32,

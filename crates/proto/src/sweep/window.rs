@@ -4,7 +4,7 @@ use super::settings::bounds::MIN_WINDOW;
 
 /// The number of probes in flight: as many as the receive buffer surely holds, fewer when replies get lost.
 ///
-/// A window larger than the buffer makes the kernel drop replies of sources that work, and asking again at the same window
+/// A window larger than the buffer makes the kernel drop replies of sources that work, and probing again at the same window
 /// repeats the loss. So it starts from what the kernel granted, halves whenever the kernel counted a drop, and halves with
 /// each pass over the missing. Loss elsewhere (a server that is too slow) shows only as silence: the window then tries half,
 /// and goes back if that changed nothing, because then the sources are dead and not the path full.

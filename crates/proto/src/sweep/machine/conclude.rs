@@ -11,7 +11,7 @@ use super::super::verdict::{Reason, Status, Verdict, VerdictSink};
 use super::{EndReason, Phase, Sweep};
 
 impl Sweep {
-    /// All that could be asked was asked.
+    /// Every source that could be probed was probed.
     pub(super) fn conclude_all(&mut self) {
         self.concluded = true;
         self.phase = Phase::Conclude(0);
@@ -42,7 +42,7 @@ impl Sweep {
             && f64::from(largest) >= f64::from(self.responsive) * bounds::NAT_PORTS_SHARE
     }
 
-    /// Hands out the verdicts on what is still open; `false` if the receiver had no more room.
+    /// Emits the verdicts on what is still open; `false` if the receiver had no more room.
     pub(super) fn conclude(&mut self, from: u32, room: usize, sink: &mut impl VerdictSink) -> bool {
         let mut at = from;
         for _ in 0..room {
@@ -63,7 +63,7 @@ impl Sweep {
         false
     }
 
-    /// The verdict on a source that is open when the sweep ends. Its state stays open: the bitmap is for what was heard.
+    /// The verdict on a source that is open when the sweep ends. Its state stays open: the bitmap records answers only.
     fn final_verdict(&mut self, index: u32) -> Option<Verdict> {
         let source = self.targets.source(index)?;
         let entry = self.evidence.get(index);
@@ -118,7 +118,7 @@ impl Sweep {
         finding.probes == 0 && !self.network_lost
     }
 
-    /// Hands out the verdicts of a saved state; `false` if the receiver had no more room.
+    /// Emits the verdicts of a saved state; `false` if the receiver had no more room.
     pub(super) fn replay(&mut self, from: u32, room: usize, sink: &mut impl VerdictSink) -> bool {
         let mut at = from;
         for _ in 0..room {
@@ -173,7 +173,7 @@ impl Sweep {
             identity: self.identity.clone(),
             seed: self.seed,
             key: self.probe_ids.key(),
-            // Those in flight may be lost with the process: they are asked again.
+            // Those in flight may be lost with the process: they are probed again.
             cursor: self.flight.oldest_position().map_or(self.cursor, |oldest| oldest.min(self.cursor)),
             concluded: self.concluded,
             late: self.late,
@@ -183,7 +183,7 @@ impl Sweep {
         }
     }
 
-    /// Goes on where `saved` ended: first its verdicts are handed out, then the rest is asked. Call it before the first
+    /// Goes on where `saved` ended: first its verdicts are emitted, then the rest is probed. Call it before the first
     /// [`Sweep::step`]; `false` if the state is of another sweep or of another number of sources.
     #[must_use]
     pub fn restore(&mut self, saved: Saved) -> bool {

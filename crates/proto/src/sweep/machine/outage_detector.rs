@@ -114,7 +114,7 @@ impl Sweep {
                 None if self.settings.canary.is_some() => u32::MAX - n,
                 None => break,
             };
-            // By the flow of the first pass: this asks whether the network is there, not whether it takes new flows.
+            // By the flow of the first pass: this tests whether the network is there, not whether it takes new flows.
             self.push(position, self.first_flow, true, probes);
         }
         self.counters.probes += (probes.len() - before) as u64;
@@ -148,8 +148,8 @@ impl Sweep {
                 self.phase = Phase::Retry;
                 return None;
             }
-            // Back. What was sent since the last reply before the outage was sent into nothing: ask it again. Not time and again:
-            // a path that carries very little looks the same, and what it lost is asked again later anyway.
+            // Back. What was sent since the last reply before the outage was sent into nothing: probe it again. Not time and again:
+            // a path that carries very little looks the same, and what it lost is probed again later anyway.
             if self.outage_detector.rewinds < bounds::MOST_REWINDS {
                 self.outage_detector.rewinds += 1;
                 let safe = self.outage_detector.lost_at.saturating_sub(self.flight.times.rto() * 2);

@@ -28,7 +28,7 @@ pub struct Datagram<'a> {
 
 impl Sweep {
     /// Judges a received datagram. Nothing that a stranger can send makes a source `ok`: the transaction id must carry
-    /// this run's proof for this source and server, the sender must be the server that was asked, and the datagram
+    /// this run's proof for this source and server, the sender must be the server that was queried, and the datagram
     /// must have been delivered to the source.
     pub fn on_datagram(&mut self, now: Duration, datagram: &Datagram<'_>, sink: &mut impl VerdictSink) {
         self.counters.received += 1;
@@ -122,7 +122,7 @@ impl Sweep {
         }
     }
 
-    /// How often a source had been asked when the probe left that was answered by this flow.
+    /// How often a source had been probed when the probe left that was answered by this flow.
     fn times_probed(&self, index: u32, flow: u32) -> u8 {
         let passes = self.first_flow.min(u32::from(u8::MAX)) as u8;
         let again =
@@ -188,7 +188,7 @@ impl Sweep {
                 if self.independent_servers < 2 {
                     self.settle(verdict, entry, sink);
                 } else {
-                    // One server's word: the next pass asks another.
+                    // One server's word: the next pass queries another.
                     self.evidence.put(index, entry);
                 }
             }
@@ -204,7 +204,7 @@ impl Sweep {
         }
     }
 
-    /// Hands out a verdict other than `ok` and keeps its evidence if a saved state will need it.
+    /// Emits a verdict other than `ok` and keeps its evidence if a saved state will need it.
     fn settle(&mut self, verdict: Verdict, mut entry: Entry, sink: &mut impl VerdictSink) {
         (entry.status, entry.reason) = (verdict.status, verdict.reason);
         self.states.set(verdict.index, State::Other);
@@ -228,7 +228,7 @@ impl Sweep {
     }
 
     /// Something that is no STUN response. If it came from a server to a source, the source's path at least is not silent;
-    /// the source stays open and is asked again.
+    /// the source stays open and is probed again.
     fn on_garbage(&mut self, now: Duration, datagram: &Datagram<'_>) {
         self.counters.garbage += 1;
         if !self.settings.servers.contains(&datagram.from) {

@@ -78,10 +78,10 @@ impl Sweep {
         }
     }
 
-    /// A probe could not be sent. The source is asked again.
+    /// A probe could not be sent. The source is probed again.
     pub fn on_send_failure(&mut self, probe: &Probe, failure: Failure) {
         let probe_id = ProbeId::decode(&probe.id);
-        // Being refused is an answer too: the sources are worth asking, even if no server was heard yet.
+        // Being refused is an answer too: the sources are worth probing, even if no server has answered yet.
         self.confirmed |= !probe_id.control;
         let index = self.source_at(probe_id.position, probe.flow).map(|(index, _)| index);
         if probe.flow <= self.first_flow {
@@ -150,7 +150,7 @@ impl Sweep {
         ))
     }
 
-    /// Appends up to `allowed` probes to open sources, in walking order.
+    /// Appends up to `allowed` probes to open sources, in the permuted order.
     fn fill(&mut self, now: Duration, allowed: usize, end: u32, probes: &mut Vec<Probe>) {
         let (mut first, mut last, mut count) = (None, 0, 0);
         while count < allowed && self.cursor < end {
@@ -197,12 +197,13 @@ impl Sweep {
     /// After the first pass: waits for the replies to its last probes, then retries what is silent.
     fn step_gap(&mut self, now: Duration) -> Option<Next> {
         if self.cursor < self.pass_end() {
-            // The first answer of all came while only the first few sources had been asked: now the whole block is worth asking.
+            // The first answer of all came while only the first few sources had been probed: now the whole block is worth
+            // probing.
             self.flight.clear();
             self.phase = Phase::Pass;
             return None;
         }
-        // As long as nothing at all was heard, a round trip may just take long.
+        // As long as nothing at all has answered, a round trip may just take long.
         let again = !self.confirmed && self.first_flow + 1 < bounds::UNCONFIRMED_PASSES;
         let gap = if self.responsive > 0 || again { self.pass_gap() } else { self.settings.timeout };
         let until = self.last_sent + gap;
@@ -282,7 +283,7 @@ impl Sweep {
         ))
     }
 
-    /// All has been asked: waits for late replies, and then looks whether it was enough.
+    /// Every probe has been sent: waits for late replies, and then checks whether that was enough.
     fn step_cooldown(&mut self, now: Duration, probes: &mut Vec<Probe>) -> Option<Next> {
         let Some(mut retry) = self.retry.take() else {
             self.conclude_all();

@@ -45,7 +45,7 @@ impl Paces {
         change
     }
 
-    /// If the loss is back though the pace is still that slow, it was luck that it had gone.
+    /// If the loss is back though the pace is still that slow, it had gone by chance.
     fn recheck_accepted(&mut self, at: u32, now: Duration) -> Option<Range<u32>> {
         let node = &mut self.nodes[at as usize];
         let loss = node.epoch.loss();
@@ -216,7 +216,7 @@ impl Paces {
     }
 
     /// Whether the parts of a node all lose, as they do when it is the node that is limited. `false` also as long as too few of
-    /// them have been asked.
+    /// them have been probed.
     fn is_shared(&self, at: u32) -> bool {
         let node = &self.nodes[at as usize];
         let parts = &self.nodes[node.children.start as usize..node.children.end as usize];

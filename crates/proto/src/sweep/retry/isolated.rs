@@ -1,7 +1,7 @@
-//! Lone asks: a last look at neighbourhoods in which nothing at all has answered.
+//! Isolated probes: a last check of neighbourhoods in which nothing at all has answered.
 //!
 //! Who vouches for them is further away and may not share their path: a limit so low that it passes nothing but what comes
-//! alone looks as if all behind it were dead. So, while late answers are waited for anyway, some of their sources are asked
+//! alone looks as if all behind it were dead. So, while late answers are waited for anyway, some of their sources are probed
 //! when nothing else is under way. If one answers, the neighbourhood works and is begun anew.
 
 use std::ops::Range;
@@ -13,7 +13,7 @@ use super::{Retry, RetryProbe, View};
 
 /// What to do while late answers are waited for.
 pub(in super::super) enum Cooldown {
-    /// Probes were appended.
+    /// Send the probes that were appended.
     Send,
     /// Nothing, until then.
     Wait(Duration),
@@ -22,7 +22,7 @@ pub(in super::super) enum Cooldown {
 }
 
 impl Retry {
-    /// All has been asked that was to be: now late answers are waited for.
+    /// Every probe has been sent: now late answers are waited for.
     pub(in super::super) fn begin_cooldown(&mut self, view: &View<'_>) {
         self.cooldown_until = self.answers_until(view);
         self.isolated.clear();
@@ -82,7 +82,7 @@ impl Retry {
                 out,
             );
             self.cases[case as usize].resolved += 1;
-            // It is answered soon or not at all: the long wait is for the asks before.
+            // It is answered soon or not at all: the long wait is for the probes before.
             self.cases[case as usize].probed_at = known.probed_at;
             self.cooldown_until = self.cooldown_until.max(view.now + view.rto * 2);
         }

@@ -13,21 +13,21 @@ use crate::targets::Targets;
 pub(in super::super) struct Finding {
     pub status: Status,
     pub reason: Reason,
-    /// Asks since the first pass.
+    /// Probes since the first pass.
     pub probes: u8,
     /// Whether each of them was refused by the system.
     pub refused: bool,
 }
 
 impl Retry {
-    /// Whether a case is to be asked again, if what is under way counts.
+    /// Whether a case is to be probed again, if what is under way counts.
     pub(super) fn needs_probe(&self, at: u32, states: &States) -> bool {
         let case = &self.cases[at as usize];
         let pending = u8::try_from(case.probes.saturating_sub(case.resolved)).unwrap_or(u8::MAX);
         self.may_be_probed(case, states) && !self.is_settled(case, pending)
     }
 
-    /// Whether it depends on what is under way if a case is to be asked again.
+    /// Whether it depends on what is under way if a case is to be probed again.
     pub(super) fn awaits_outcome(&self, at: u32, states: &States) -> bool {
         let case = &self.cases[at as usize];
         case.probes > case.resolved && self.may_be_probed(case, states) && !self.is_settled(case, 0)
@@ -38,7 +38,7 @@ impl Retry {
         case.probes < most && super::is_open(case, states)
     }
 
-    /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it: if so many asks under
+    /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it: if so many probes under
     /// way count too. The product of the chances of its silences must be below [`bounds::MAX_EXPECTED_FALSE`] divided by the
     /// number of cases.
     fn is_settled(&self, case: &Case, pending: u8) -> bool {
@@ -66,7 +66,7 @@ impl Retry {
         counted > 0 && counted >= least && evidence >= -self.threshold
     }
 
-    /// Works out anew what a silence of the open cases of a place is weight.
+    /// Works out anew the weight of a silence of the open cases of a place.
     pub(super) fn update_weights(&mut self, place: u32, states: &States) {
         let (far, others) =
             (!self.places[place as usize].has_controls, self.places[place as usize].has_others);
@@ -89,12 +89,12 @@ impl Retry {
             return self.losses.overall().clamp(1e-9, 0.99);
         }
         let chance = self.losses.chance_of_silence(self.key(index), known);
-        // Where asking is cheap, the estimate of the loss need not be believed: one half is the most it can be.
+        // Where probes are cheap, the estimate of the loss need not be believed: one half is the most it can be.
         let spare = self.spare_probes(place).max(f64::from(bounds::MIN_COUNTED));
         chance.max((self.threshold / spare).exp().min(0.5))
     }
 
-    /// How often each case could be asked in the time that may be spared.
+    /// How often each case could be probed in the time that may be spared.
     pub(super) fn spare_probes(&self, place: u32) -> f64 {
         let cases = self.cases.len() as f64;
         let cost = 1.0 + 1.0 / f64::from(bounds::CASES_PER_CONTROL);
@@ -108,7 +108,7 @@ impl Retry {
         }
     }
 
-    /// Looks at all cases once more with what is known now; those whose silence is not yet enough are asked again. `false` if there
+    /// Looks at all cases once more with what is known now; those whose silence is not yet enough are probed again. `false` if there
     /// are none, or time is up.
     pub(in super::super) fn reopen(&mut self, view: &View<'_>) -> bool {
         if self.expired {
@@ -126,7 +126,7 @@ impl Retry {
         any
     }
 
-    /// The time until which the last asks may still be answered.
+    /// The time until which the last probes may still be answered.
     pub(super) fn answers_until(&self, view: &View<'_>) -> Duration {
         let open = self.cases.iter().filter(|case| super::is_open(case, view.states));
         open.map(|case| case.probed_at + view.max_wait).max().unwrap_or(view.drained_until)
@@ -149,7 +149,7 @@ impl Retry {
             let refused = case.probes > 0 && case.sent == 0;
             Some(Finding { status, reason, probes: super::to_u8(case.probes), refused })
         };
-        // Who asks for a number of passes gets no more of them; then it is enough that no loss was seen at all.
+        // Who sets a number of passes gets no more of them; then it is enough that no loss was seen at all.
         let unlost = self.fixed_passes
             && case.counted > 0
             && u16::from(case.counted) >= case.probes
@@ -174,14 +174,14 @@ impl Retry {
         if self.paces.is_known_limit(place) { Reason::RateLimited } else { Reason::Loss }
     }
 
-    /// How many sources that work are expected to be still silent, when so many were first heard after the first pass: as many
+    /// How many sources that work are expected to be still silent, when so many first answered after the first pass: as many
     /// as the loss of the controls leaves over.
     pub(in super::super) fn expected_silent(&self, late: u32) -> f64 {
         let left = self.losses.overall().powi(i32::from(self.rounds.max(1)));
         f64::from(late) * left / (1.0 - left).max(0.01)
     }
 
-    /// The places that can only be asked slowly and have unknown sources left, by rate.
+    /// The places that can only be probed slowly and have unknown sources left, by rate.
     pub(in super::super) fn limits(&self, states: &States, targets: &Targets) -> Vec<Limit> {
         let mut limits: Vec<(std::ops::Range<u32>, f64, u32)> = Vec::new();
         for at in 0..self.places.len() as u32 {

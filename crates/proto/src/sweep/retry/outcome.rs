@@ -1,4 +1,4 @@
-//! What became of the asks.
+//! What became of the probes.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl Retry {
     /// A control has answered, and its companions have had their time: their silence counts.
     fn vouch(&mut self, key: (u32, u32), states: &States) {
         let index = key.0;
-        // The canary goes on vouching for what is asked by the same flow.
+        // The canary goes on vouching for what is probed by the same flow.
         let set = if index == CANARY { self.sets.get(&key).cloned() } else { self.sets.remove(&key) };
         let Some(set) = set else { return };
         self.new_flows[1] += 1;
@@ -192,7 +192,7 @@ impl Retry {
         }
     }
 
-    /// What is under way proves nothing: the program was held up, or the network was gone.
+    /// What is under way proves nothing: the program did not run, or the network was gone.
     pub(in super::super) fn void(&mut self, now: Duration) {
         self.paces.cancel_trials(now);
         for set in self.sets.values_mut().filter(|set| !set.closed && set.state != SetState::Void) {
@@ -203,7 +203,7 @@ impl Retry {
         }
     }
 
-    /// A lost control of a new flow is asked by its flow of the first pass, for which flow tables on the way have an entry:
+    /// A lost control of a new flow is probed by its flow of the first pass, for which flow tables on the way have an entry:
     /// if these pass and new ones do not, it is a table that is full.
     fn probe_old_flow(&mut self, index: u32, out: &mut Vec<RetryProbe>) {
         let [lost, answered] = self.new_flows;

@@ -1,4 +1,4 @@
-//! Which cases are asked when, beside which control, by which flow.
+//! Which cases are probed when, beside which control, by which flow.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -13,14 +13,14 @@ enum Control {
     /// A source, and the bits of the neighbourhood in which it was found.
     Source(u32, u32),
     Canary,
-    /// All that could have been asked by this flow already.
+    /// All that could have been probed by this flow already.
     NextFlow,
     /// Nobody has answered at all.
     Nobody,
 }
 
 impl Retry {
-    /// Puts a place onto the schedule if it has something to ask.
+    /// Puts a place onto the schedule if it has probes to send.
     pub(super) fn activate(&mut self, at: u32, when: Duration) {
         if !self.places[at as usize].active {
             self.places[at as usize].active = true;
@@ -40,7 +40,7 @@ impl Retry {
         self.paces.set_active(at, false);
     }
 
-    /// It is a place's turn: the next probe of a set that leaves one by one, a new set, or a new round.
+    /// Sends what is due for a place: the next probe of a set that leaves one by one, a new set, or a new round.
     pub(super) fn serve(&mut self, at: u32, view: &View<'_>, out: &mut Vec<RetryProbe>) {
         if let Some(probe) = self.places[at as usize].queue.pop() {
             self.send(at, probe, view.now, out);
@@ -107,7 +107,7 @@ impl Retry {
         }
     }
 
-    /// A new round over what still wants asking; `false` if it is not yet time, or nothing does.
+    /// A new round over what still needs probes; `false` if it is not yet time, or nothing does.
     fn begin_round(&mut self, at: u32, view: &View<'_>) -> bool {
         let place = &self.places[at as usize];
         if view.now < place.ready_at {
@@ -150,7 +150,7 @@ impl Retry {
 
     fn end_round(&mut self, at: u32, view: &View<'_>) {
         let gap = self.gap(at).mul_f64(0.5 + self.rng.unit());
-        // A source is asked again a gap after it was asked, and that was a while ago for most.
+        // A source is probed again a gap after it was probed, and that was a while ago for most.
         let ready = (self.places[at as usize].began_at + gap).max(view.now + gap / 4);
         self.places[at as usize].ready_at = ready;
         self.schedule(at, ready);
@@ -166,7 +166,7 @@ impl Retry {
         if lost == 0 { gap } else { (gap * 2_u32.pow(lost.min(8).into())).min(bounds::MAX_GAP_LOST) }
     }
 
-    /// A random case of those still to be asked in this round: its position among them, and the case.
+    /// A random case of those still to be probed in this round: its position among them, and the case.
     fn first_member(&mut self, at: u32, view: &View<'_>) -> Option<(usize, u32)> {
         loop {
             let left = self.places[at as usize].todo.len() as u32;
@@ -179,7 +179,7 @@ impl Retry {
         }
     }
 
-    /// Whether a case can be asked by this flow: as a new one, and at another server than before.
+    /// Whether a case can be probed by this flow: as a new one, and to another server than before.
     fn is_fresh(&self, case: u32) -> bool {
         let known = &self.cases[case as usize];
         let same_server = self.servers > 1 && u32::from(known.server) == self.flow % self.servers;
@@ -201,7 +201,7 @@ impl Retry {
         self.flow != self.first_flow && self.cases[case as usize].flow != self.flow
     }
 
-    /// Takes the case at a position, and its nearest neighbours among those still to be asked, as many as go with one control of the
+    /// Takes the case at a position, and its nearest neighbours among those still to be probed, as many as go with one control of the
     /// neighbourhood of so many bits.
     fn members(&mut self, at: u32, position: usize, bits: u32, limited: bool, view: &View<'_>) -> Vec<u32> {
         let place = &self.places[at as usize];
@@ -269,8 +269,8 @@ impl Retry {
         self.used.clear();
     }
 
-    /// A source that has answered and has not been asked by this flow, from the smallest neighbourhood that has one. Where a
-    /// NAT stands before some of the neighbours, now and then one of those: only they can tell whether it takes new flows.
+    /// A source that has answered and has not been probed by this flow, from the smallest neighbourhood that has one. Where a
+    /// NAT stands before some of the neighbours, now and then one of those: only they can show whether it takes new flows.
     fn choose_control(&mut self, at: u32, index: u32, view: &View<'_>) -> Control {
         let nobody = if self.canary { Control::Canary } else { Control::Nobody };
         let place = &self.places[at as usize];
@@ -351,7 +351,7 @@ impl Retry {
         self.all_sent(key, view.now);
     }
 
-    /// The canary vouches where nobody else can: one ask of it for all sources asked by the same flow.
+    /// The canary vouches where nobody else can: one probe of it for all sources probed by the same flow.
     fn probe_with_canary(&mut self, at: u32, members: Vec<u32>, view: &View<'_>, out: &mut Vec<RetryProbe>) {
         let key = (CANARY, self.flow);
         let flow = self.flow;
