@@ -24,8 +24,8 @@ pub(super) enum Embedded {
     No,
     /// A server on its own thread.
     Thread(StunServer),
-    /// A server that the worker gives its turns to. Its packets then never change the processor: no wake-ups, warm caches.
-    Turns(Box<StunWorker>),
+    /// A server that the worker runs within its own loop. Its packets then never change the processor: no wake-ups, warm caches.
+    Inline(Box<StunWorker>),
 }
 
 impl Embedded {
@@ -33,7 +33,7 @@ impl Embedded {
         match self {
             Self::No => 0,
             Self::Thread(server) => server.counters().drops as u32,
-            Self::Turns(server) => server.drops(),
+            Self::Inline(server) => server.drops(),
         }
     }
 }
@@ -80,9 +80,9 @@ impl SweepWorker<'_> {
                     break reason;
                 }
             }
-            if let Embedded::Turns(server) = &mut self.embedded {
+            if let Embedded::Inline(server) = &mut self.embedded {
                 // A batch that was not full was the last one: no call is needed to see that.
-                while server.turn() == BATCH {}
+                while server.serve_ready() == BATCH {}
             }
             let received = self.receive()?;
             self.housekeeping()?;
