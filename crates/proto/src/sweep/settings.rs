@@ -47,7 +47,7 @@ pub mod bounds {
     /// Probes a second from which on.
     pub const PACE_FOR_LARGE_SETS: f64 = 2.0;
     /// The same where there are few controls.
-    pub const MOST_CASES_PER_CONTROL: u32 = 32;
+    pub const MAX_CASES_PER_CONTROL: u32 = 32;
     /// Sources for which one probe of the canary vouches.
     pub const CASES_PER_CANARY: usize = 1_024;
     /// A source is probed again after so long, drawn from half to one and a half of it; each time a little longer, so that no
@@ -60,7 +60,7 @@ pub mod bounds {
     /// A server that answers less than this share of what the best one answers is queried rarely.
     pub const POOR_SERVER: f64 = 0.5;
     /// How rarely: one flow in so many.
-    pub const POOR_SERVER_TURNS: u32 = 4;
+    pub const POOR_SERVER_ONE_IN: u32 = 4;
     /// The longest, as long as controls are answered.
     pub const MAX_GAP: Duration = Duration::from_millis(500);
     /// When single probes are sent after the last other one, so that a limit of a packet or two a second has room for it.
@@ -74,7 +74,7 @@ pub mod bounds {
     /// The fewest neighbours without an answer that get isolated probes.
     pub const ISOLATED_BLOCK: u32 = 8;
     /// Where a NAT stands before some neighbours, one control in so many is one of those: each takes a port of it.
-    pub const OTHERS_TURNS: u32 = 8;
+    pub const OTHERS_ONE_IN: u32 = 8;
     /// Controls lost in a row from which a place is probed more and more rarely, and what is probed counts no more; up to four
     /// times as many where that happens by chance more often than [`LOST_BY_CHANCE`].
     pub const LOST_IN_A_ROW: u8 = 8;
@@ -125,7 +125,7 @@ pub mod bounds {
     /// Loss below which something does.
     pub const SOMETHING_THROUGH: f64 = 0.9;
     /// Steps of a trial that begins with nothing coming through: 32,768 times as slow.
-    pub const MOST_STEPS: u8 = 3;
+    pub const MAX_STEPS: u8 = 3;
     /// Below this pace half as many outcomes are waited for.
     pub const PACE_SLOW: f64 = 20.0;
     /// Below this one a quarter, as long as nothing is lost.
@@ -166,7 +166,7 @@ pub mod bounds {
     /// Heartbeats that must stay unanswered before the network counts as lost and sending pauses.
     pub const HEARTBEATS_LOST: u32 = 4;
     /// After so many outages the first pass no longer goes back: see the retries.
-    pub const MOST_REWINDS: u32 = 3;
+    pub const MAX_REWINDS: u32 = 3;
     /// How long a lost network is waited for.
     pub const OUTAGE_LIMIT: Duration = Duration::from_secs(30);
     /// Sources that are probed before anything at all has answered. A dead server costs this many probes, not a block's.

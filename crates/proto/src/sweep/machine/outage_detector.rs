@@ -150,7 +150,7 @@ impl Sweep {
             }
             // Back. What was sent since the last reply before the outage was sent into nothing: probe it again. Not time and again:
             // a path that carries very little looks the same, and what it lost is probed again later anyway.
-            if self.outage_detector.rewinds < bounds::MOST_REWINDS {
+            if self.outage_detector.rewinds < bounds::MAX_REWINDS {
                 self.outage_detector.rewinds += 1;
                 let safe = self.outage_detector.lost_at.saturating_sub(self.flight.times.rto() * 2);
                 while self.outage_detector.marks.back().is_some_and(|(at, _)| *at > safe)

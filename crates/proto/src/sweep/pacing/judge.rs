@@ -184,7 +184,7 @@ impl Paces {
             return Some(leaves);
         }
         // Where nothing came through, one step may not be enough to see anything.
-        if nothing && trial.steps < bounds::MOST_STEPS {
+        if nothing && trial.steps < bounds::MAX_STEPS {
             let change = self.slow_down(at, trial, now);
             if change.is_some() {
                 return change;

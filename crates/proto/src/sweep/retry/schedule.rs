@@ -218,7 +218,7 @@ impl Retry {
         } else {
             let cases = place.todo.iter().filter(|case| same(case)).count() as u32;
             let controls = view.states.judged_within(range.clone()).max(1);
-            cases.div_ceil(controls).clamp(bounds::CASES_PER_CONTROL, bounds::MOST_CASES_PER_CONTROL)
+            cases.div_ceil(controls).clamp(bounds::CASES_PER_CONTROL, bounds::MAX_CASES_PER_CONTROL)
         };
         let (mut members, mut left) = (Vec::with_capacity(most as usize), Vec::new());
         for (n, case) in place.todo.iter().copied().enumerate() {
@@ -260,7 +260,7 @@ impl Retry {
         }
         self.flow += 1;
         while self.is_poor(self.flow % self.servers)
-            && !(self.flow / self.servers).is_multiple_of(bounds::POOR_SERVER_TURNS)
+            && !(self.flow / self.servers).is_multiple_of(bounds::POOR_SERVER_ONE_IN)
         {
             self.flow += 1;
         }
@@ -274,13 +274,13 @@ impl Retry {
     fn choose_control(&mut self, at: u32, index: u32, view: &View<'_>) -> Control {
         let nobody = if self.canary { Control::Canary } else { Control::Nobody };
         let place = &self.places[at as usize];
-        let turns = match place.others_pass {
+        let one_in = match place.others_pass {
             _ if self.is_nat_full() => 2,
-            true => bounds::OTHERS_TURNS,
+            true => bounds::OTHERS_ONE_IN,
             false => 2,
         };
         let none_judged = view.states.judged() == 0;
-        if none_judged || (place.has_others && self.rng.below(turns) == 0) {
+        if none_judged || (place.has_others && self.rng.below(one_in) == 0) {
             let found = self.nearest_control(index, |retry, from| {
                 let next = |from| retry.next_other(from, view.states);
                 // A source does not vouch for itself.
