@@ -25,7 +25,7 @@ const TOO_LONG: Micros = 4 * 3_600 * SECOND;
 const IDLE_ROUNDS: u32 = 100_000;
 
 /// What became of a run.
-pub(super) struct Ran {
+pub(super) struct RunResult {
     /// `None`: it did not end.
     pub(super) end_reason: Option<EndReason>,
     pub(super) took: Micros,
@@ -71,7 +71,7 @@ impl Clock {
 }
 
 /// Sweeps a network to the end.
-pub(super) fn sweep(network: &Network, settings: Settings) -> Ran {
+pub(super) fn sweep(network: &Network, settings: Settings) -> RunResult {
     let block = network.block();
     let blocks = vec![block.parse().expect("a block")];
     let targets = Targets::new(blocks, None, network.seed).expect("a block makes targets");
@@ -133,5 +133,5 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> Ran {
             idle = 0;
         }
     };
-    Ran { end_reason, took: clock.now, sent: wire.sent, verdicts }
+    RunResult { end_reason, took: clock.now, sent: wire.sent, verdicts }
 }

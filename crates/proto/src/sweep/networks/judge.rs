@@ -70,7 +70,7 @@ impl Count {
 }
 
 const HEAD: [&str; 2] = [
-    "  runs   sources no-reply places   runs  other  unknown     time s  oracle   asks",
+    "  runs   sources no-reply places   runs  other  unknown     time s  oracle probes",
     "                    wrong  wrong  wrong  wrong        %    per run   times /source",
 ];
 
@@ -142,7 +142,7 @@ impl Tally {
 
 /// What a network belongs to in the table.
 fn kinds(network: &Network) -> Vec<&'static str> {
-    let mut kinds: Vec<_> = network.parts.iter().map(|part| part.what.kind()).collect();
+    let mut kinds: Vec<_> = network.parts.iter().map(|part| part.impairment.kind()).collect();
     if kinds.is_empty() && network.stops == Stops::default() {
         kinds.push("no fault");
     }
@@ -163,7 +163,7 @@ fn kinds(network: &Network) -> Vec<&'static str> {
     kinds
 }
 
-/// Sweeps each network and judges the verdicts by what is true of it. `settings` may change what the sweep is told.
+/// Sweeps each network and judges the verdicts by what is true of it. `settings` may change the settings of the sweep.
 pub(super) fn judge(
     networks: impl IntoIterator<Item = Network>,
     settings: impl Fn(Settings) -> Settings,
@@ -192,7 +192,7 @@ pub(super) fn judge(
                 let _ = writeln!(failure, "  {times} × {what}, the first is {first}");
                 *tally.complaints.entry(what).or_default() += times;
             }
-            // One that does not end is told before the others.
+            // One that does not end is listed before the others.
             let at = if failure.contains(ENDLESS) { 0 } else { tally.failures.len() };
             tally.failures.insert(at, failure);
             tally.failures.truncate(SHOWN);
@@ -260,7 +260,7 @@ fn is_true(kind: Kind, status: Status) -> bool {
         | (Kind::Mapped, Status::Mapped)
         | (Kind::Refused, Status::SendError)
         | (Kind::Bad(_), Status::BadReply) => true,
-        // Now and then a dead source is also refused; what it must never be is heard.
+        // Now and then a dead source is also refused; what it must never be is answered.
         (Kind::Dead, status) => !matches!(status, Status::Ok | Status::Mapped | Status::BadReply),
         _ => false,
     }

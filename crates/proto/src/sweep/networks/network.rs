@@ -40,7 +40,7 @@ pub(super) struct Stops {
     pub(super) starved: (Micros, Micros),
 }
 
-/// A network with its sources and servers, and what the sweep is told of it.
+/// A network with its sources and servers, and the settings of the sweep of it.
 #[derive(Clone, Debug)]
 pub(super) struct Network {
     pub(super) name: String,
@@ -154,7 +154,7 @@ impl Network {
         self.outside(u16::from(number) + 1, 3_478)
     }
 
-    /// What the sweep is told.
+    /// The settings of the sweep.
     pub(super) fn settings(&self) -> Settings {
         Settings {
             servers: (0..self.servers).map(|n| self.server(n)).collect(),

@@ -2,25 +2,25 @@
 //!
 //! Whoever hears nothing from a neighbourhood cannot tell a path that loses nearly everything from dead sources, and nothing
 //! here is drawn that asks for it:
-//! - a prefix of which only a few sources would answer loses no large share, and has no limit or weather of its own, since
+//! - a prefix of which only a few sources would answer loses no large share, and has no limit or bursts of its own, since
 //!   nobody in it can vouch for the others;
-//! - a prefix is away for half a second at most (the whole network, which others vouch for, for 20 s), and spells of bad
-//!   weather have a mean of half a second;
+//! - a prefix is away for half a second at most (the whole network, which others vouch for, for 20 s), and bursts of
+//!   loss have a mean of half a second;
 //! - a source's replies never all take longer than the time-out.
 
 use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::network::{Bad, Kind, Network, Stops};
-use super::part::{By, Micros, Part, SECOND, What, micros};
-use super::place::{Place, Way};
+use super::part::{By, Impairment, Micros, Part, SECOND, micros};
+use super::place::{Direction, Place};
 
 /// Base-2 logarithms of the number of sources, and how often each is drawn: many small networks, a few of 16,384.
 const SIZES: [(u8, u32); 9] =
     [(6, 30), (7, 30), (8, 40), (9, 30), (10, 25), (11, 12), (12, 6), (13, 1), (14, 1)];
 /// The most that a prefix may lose, by the number of its sources that answer.
 const LOSS_BY_WITNESSES: [(u32, f64); 4] = [(64, 0.95), (16, 0.6), (4, 0.3), (0, 0.1)];
-/// A prefix has a limit or weather of its own only if so many of its sources answer.
+/// A prefix has a limit or bursts of its own only if so many of its sources answer.
 const WITNESSES: u32 = 16;
 
 /// The random network that belongs to a seed.
@@ -47,7 +47,11 @@ pub(super) fn network(seed: u64) -> Network {
     if network.servers > 1 && rng.random_bool(0.25) {
         let share = if rng.random_bool(0.5) { 1.0 } else { rng.random_range(0.05..0.8) };
         let place = Place::everywhere().of_server(rng.random_range(0..network.servers));
-        network.parts.push(Part { what: What::Loss { share }, place, way: Way::Requests });
+        network.parts.push(Part {
+            impairment: Impairment::Loss { share },
+            place,
+            direction: Direction::Requests,
+        });
     }
     network
 }
@@ -90,7 +94,7 @@ fn stops(rng: &mut StdRng) -> Stops {
 }
 
 fn part(network: &Network, rng: &mut StdRng) -> Part {
-    let way = [Way::Requests, Way::Replies, Way::Both][rng.random_range(0..3)];
+    let direction = [Direction::Requests, Direction::Replies, Direction::Both][rng.random_range(0..3)];
     let drawn = rng.random_range(0..100);
     let (mut place, mut held) = place(network, rng);
     let witnesses =
@@ -102,42 +106,47 @@ fn part(network: &Network, rng: &mut StdRng) -> Part {
     }
     let n = f64::from(held);
     // A request must leave a token for its reply.
-    let least_burst = if way == Way::Both { 3.0 } else { 1.0 };
+    let least_burst = if direction == Direction::Both { 3.0 } else { 1.0 };
     let timeout = network.timeout;
-    let what = match drawn {
+    let impairment = match drawn {
         0..20 => {
             if rng.random_bool(0.2) && witnesses >= WITNESSES * 8 {
                 let each = (held >> rng.random_range(1..4)).max(1);
                 place = place.each(each);
                 let rate = rate(rng, each);
-                What::Bucket { rate, burst: logarithmic(rng, least_burst, 3.0 + rate / 2.0).floor() }
+                Impairment::Policer { rate, burst: logarithmic(rng, least_burst, 3.0 + rate / 2.0).floor() }
             } else {
                 let rate = rate(rng, held);
-                What::Bucket { rate, burst: logarithmic(rng, least_burst, 3.0 + rate / 2.0).floor() }
+                Impairment::Policer { rate, burst: logarithmic(rng, least_burst, 3.0 + rate / 2.0).floor() }
             }
         }
         20..30 => {
             let rate = rate(rng, held);
             let most = (rate * timeout as f64 / SECOND as f64).max(4.0);
-            What::Queue { rate, size: logarithmic(rng, 3.0, most).floor() }
+            Impairment::Queue { rate, size: logarithmic(rng, 3.0, most).floor() }
         }
         30..45 => {
             let most = LOSS_BY_WITNESSES
                 .iter()
                 .find(|(from, _)| is_everywhere || witnesses >= *from)
                 .map_or(0.1, |m| m.1);
-            What::Loss { share: logarithmic(rng, 0.01, most) }
+            Impairment::Loss { share: logarithmic(rng, 0.01, most) }
         }
         45..50 => {
             let paths = [2, 4, 8][rng.random_range(0..3)];
-            What::Hashed { by: By::Source, paths, share: rng.random_range(0.05..0.5), salt: rng.random() }
+            Impairment::Hashed {
+                by: By::Source,
+                paths,
+                share: rng.random_range(0.05..0.5),
+                salt: rng.random(),
+            }
         }
         50..57 => {
             let paths = [2, 4, 8][rng.random_range(0..3)];
             let share = if rng.random_bool(0.5) { 1.0 } else { rng.random_range(0.05..1.0) };
-            What::Hashed { by: By::Flow, paths, share, salt: rng.random() }
+            Impairment::Hashed { by: By::Flow, paths, share, salt: rng.random() }
         }
-        57..67 => What::Weather {
+        57..67 => Impairment::BurstLoss {
             good: logarithmic(rng, 0.1, 5.0),
             bad: logarithmic(rng, 0.02, 0.5),
             share: rng.random_range(0.3..1.0),
@@ -145,9 +154,9 @@ fn part(network: &Network, rng: &mut StdRng) -> Part {
         67..72 => {
             let from = micros(logarithmic(rng, 0.005, 20.0));
             let most = if place == Place::everywhere() { 20.0 } else { 0.5 };
-            What::Outage { from, to: from + micros(logarithmic(rng, 0.1, most)) }
+            Impairment::Outage { from, to: from + micros(logarithmic(rng, 0.1, most)) }
         }
-        72..77 => What::Flows {
+        72..77 => Impairment::Flows {
             size: (n * logarithmic(rng, 0.1, 8.0)) as usize + 8,
             unreplied: rng.random_range(5.0..30.0),
             replied: rng.random_range(10.0..120.0),
@@ -156,7 +165,7 @@ fn part(network: &Network, rng: &mut StdRng) -> Part {
             let mapped = network.kinds.iter().filter(|k| **k == Kind::Mapped).count() as f64;
             let externals = rng.random_range(1..4);
             place = Place::everywhere();
-            What::Nat {
+            Impairment::Nat {
                 externals,
                 ports: (mapped * logarithmic(rng, 0.3, 8.0) / f64::from(externals)) as usize + 2,
                 lives: rng.random_range(10.0..120.0),
@@ -166,16 +175,19 @@ fn part(network: &Network, rng: &mut StdRng) -> Part {
             // A source whose every reply is later than the time-out has none, by definition.
             let spent = network.round_trip + network.parts.iter().map(least).sum::<Micros>();
             let spare = (timeout * 8 / 10).saturating_sub(spent) / 2;
-            let most = timeout * 2 / u64::from(way.directions());
-            What::Delay { least: rng.random_range(0..=spare), jitter: rng.random_range(0..=most) }
+            let most = timeout * 2 / u64::from(direction.directions());
+            Impairment::Delay { least: rng.random_range(0..=spare), jitter: rng.random_range(0..=most) }
         }
-        88..92 => {
-            What::Late { share: logarithmic(rng, 0.01, 0.5), by: rng.random_range(timeout / 4..timeout * 2) }
+        88..92 => Impairment::Late {
+            share: logarithmic(rng, 0.01, 0.5),
+            by: rng.random_range(timeout / 4..timeout * 2),
+        },
+        92..95 => {
+            Impairment::Duplicate { share: rng.random_range(0.01..1.0), after: rng.random_range(0..timeout) }
         }
-        92..95 => What::Twice { share: rng.random_range(0.01..1.0), after: rng.random_range(0..timeout) },
-        _ => What::Refuse { share: rng.random_range(0.05..0.8) },
+        _ => Impairment::Refuse { share: rng.random_range(0.05..0.8) },
     };
-    Part { what, place, way }
+    Part { impairment, place, direction }
 }
 
 /// Whether a source would answer on a path without faults.
@@ -184,8 +196,8 @@ fn answers(kind: Kind) -> bool {
 }
 
 fn least(part: &Part) -> Micros {
-    match part.what {
-        What::Delay { least, .. } => least * u64::from(part.way.directions()),
+    match part.impairment {
+        Impairment::Delay { least, .. } => least * u64::from(part.direction.directions()),
         _ => 0,
     }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use rand::rngs::StdRng;
 
 use super::network::{Bad, Kind, Network};
-use super::part::{Fate, Micros, Running, Seen, What};
+use super::part::{Fate, Impairment, Micros, Running, Seen};
 use super::place::CANARY;
 use super::table::external_of;
 use crate::stun::{self, MAX_RESPONSE_LEN, TransactionId};
@@ -127,7 +127,7 @@ impl<'a> Wire<'a> {
             is_mapped: kind == Kind::Mapped,
         };
         for running in &self.parts {
-            if let What::Refuse { share } = running.part.what
+            if let Impairment::Refuse { share } = running.part.impairment
                 && running.takes(&seen)
                 && rand::Rng::random_bool(&mut self.rng, share)
             {
@@ -186,7 +186,8 @@ impl<'a> Wire<'a> {
         if !seen.is_mapped {
             return (0, port_of(seen.flow));
         }
-        let nat = self.parts.iter().find(|r| matches!(r.part.what, What::Nat { .. }) && r.takes(seen));
+        let nat =
+            self.parts.iter().find(|r| matches!(r.part.impairment, Impairment::Nat { .. }) && r.takes(seen));
         nat.and_then(|r| r.nat.outside(seen.source, seen.flow))
             .unwrap_or((external_of(seen.source, 1), 1_024))
     }
@@ -205,7 +206,7 @@ impl<'a> Wire<'a> {
                 Fate::Passes => {}
                 Fate::Lost => return,
                 Fate::Later(by) => return self.schedule(now + by, packet),
-                Fate::Twice(after) => self.schedule(now + after, packet),
+                Fate::Duplicated(after) => self.schedule(now + after, packet),
             }
         }
         packet.at_end = true;
