@@ -57,7 +57,7 @@ impl StunServer {
     }
 
     pub(crate) fn start_with(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
-        Self::run(&Plan::lean(address, receive_buffer)?)
+        Self::run(&Plan::minimal(address, receive_buffer)?)
     }
 
     /// Starts a server.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::agree::{Certainty, Conclusion, Vote, agree};
 use crate::stun::{self, BINDING_REQUEST_LEN, ReplyBody};
-use crate::sweep::{Cookie, Ticket};
+use crate::sweep::{ProbeId, ProbeIds};
 
 /// When requests are sent again, and when waiting ends.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ pub struct Discovery {
     sources: Vec<IpAddr>,
     servers: Vec<SocketAddr>,
     schedule: Schedule,
-    cookie: Cookie,
+    probe_ids: ProbeIds,
     transactions: Vec<Transaction>,
     /// Transactions that wait for their next send or their end.
     due: BinaryHeap<Reverse<(Duration, u32)>>,
@@ -126,7 +126,7 @@ impl Discovery {
             settled: vec![false; sources.len()],
             unsettled: sources.len(),
             ended: 0,
-            cookie: Cookie::new(key),
+            probe_ids: ProbeIds::new(key),
             ignored: Ignored::default(),
             sources,
             servers,
@@ -193,16 +193,16 @@ impl Discovery {
             self.ignored.garbage += 1;
             return;
         };
-        let ticket = Cookie::ticket(&reply.id);
-        let at = ticket.position as usize;
+        let probe = ProbeId::decode(&reply.id);
+        let at = probe.position as usize;
         let Some(transaction) = self.transactions.get(at).copied() else {
             self.ignored.forged += 1;
             return;
         };
         let (source, server) = self.pair(at);
-        let genuine = self.cookie.id(ticket, self.sources[source], self.servers[server]) == reply.id
-            && ticket.pass >= 1
-            && ticket.pass <= transaction.attempts;
+        let genuine = self.probe_ids.encode(probe, self.sources[source], self.servers[server]) == reply.id
+            && probe.pass >= 1
+            && probe.pass <= transaction.attempts;
         if !genuine {
             self.ignored.forged += 1;
         } else if from != self.servers[server] || to != self.sources[source] {
@@ -211,7 +211,7 @@ impl Discovery {
             self.ignored.duplicates += 1;
         } else {
             let transaction = &mut self.transactions[at];
-            let sent = transaction.sent[usize::from(ticket.pass) - 1];
+            let sent = transaction.sent[usize::from(probe.pass) - 1];
             transaction.round_trip = Some(now.saturating_sub(sent));
             transaction.local_port = port;
             match reply.body {
@@ -295,8 +295,8 @@ impl Discovery {
         let started = state.started.unwrap_or(now);
         let wake = self.schedule.sends.get(usize::from(state.attempts)).copied();
         self.due.push(Reverse((started + wake.unwrap_or(self.schedule.give_up), transaction)));
-        let ticket = Ticket { position: transaction, pass: state.attempts, control: false };
-        let bytes = stun::binding_request(&self.cookie.id(ticket, source, server));
+        let probe = ProbeId { position: transaction, pass: state.attempts, control: false };
+        let bytes = stun::binding_request(&self.probe_ids.encode(probe, source, server));
         requests.push(Request { source, server, bytes, transaction });
     }
 

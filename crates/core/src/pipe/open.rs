@@ -216,14 +216,14 @@ fn apply_stream(raw: &SockRef<'_>, settings: &Settings) -> io::Result<()> {
 /// The ladder: interface, source address, and a look at what the system made of it.
 fn bind_to(raw: &Raw, settings: &Settings) -> Result<InterfaceBinding, Error> {
     let Some(local) = settings.local else { return Ok(InterfaceBinding::NotAsked) };
-    let wish =
+    let request =
         BindRequest { local, interface: settings.interface.as_deref(), best_effort: settings.best_effort };
     let failed = |source| Error::System { syscall: "setsockopt", address: Some(local), source };
     // Only a connection that names its source and not its port: then one port serves for each destination.
     if settings.kind == Kind::Tcp && local.port() == 0 && !local.ip().is_unspecified() {
         option::bind_address_no_port(raw).map_err(failed)?;
     }
-    let bound = bind::bind(raw, &wish)?;
+    let bound = bind::bind(raw, &request)?;
     Ok(bound.interface)
 }
 

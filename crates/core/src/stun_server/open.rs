@@ -31,7 +31,7 @@ pub(super) struct Plan {
     rate_per_prefix: Option<f64>,
     receive_buffer: usize,
     datagram: usize,
-    lean: bool,
+    minimal: bool,
     rfc3489: bool,
     software: String,
 }
@@ -59,7 +59,7 @@ impl Family {
 
 impl Plan {
     /// The server of a validation: one address, the shortest answers.
-    pub(super) fn lean(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
+    pub(super) fn minimal(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
         check_address(address.ip())?;
         Ok(Self {
             families: vec![Family { primary: (address.ip(), address.ip()), other: None }],
@@ -71,7 +71,7 @@ impl Plan {
             rate_per_prefix: None,
             receive_buffer,
             datagram: routepool_udp::DATAGRAM,
-            lean: true,
+            minimal: true,
             rfc3489: false,
             software: String::new(),
         })
@@ -156,7 +156,7 @@ impl Plan {
             rate_per_prefix: config.rate_per_prefix,
             receive_buffer: config.receive_buffer,
             datagram: STUN_DATAGRAM,
-            lean: false,
+            minimal: false,
             rfc3489: config.rfc3489,
             software: config.software.clone(),
         })
@@ -203,7 +203,7 @@ impl Plan {
             self.locals(alone.local(0).port(), other_port),
             self.services(alone.local(0).port(), other_port),
         );
-        if !self.lean {
+        if !self.minimal {
             let own = locals.iter().map(|(local, ..)| *local).collect();
             let limit = self.rate_per_prefix.map(|rate| Limit::new(rate, rand::random()));
             opened.guard = Some(Arc::new(Guard::new(own).with_allowed(&self.allow).with_limit(limit)));
@@ -250,7 +250,7 @@ impl Plan {
                         SocketAddr::new(family.primary.1, port),
                         SocketAddr::new(seen, other_port),
                     ),
-                    None if self.lean => Service::lean(),
+                    None if self.minimal => Service::minimal(),
                     None => Service::plain(),
                 };
                 service.with_rfc3489(self.rfc3489).with_software(&self.software)
@@ -296,8 +296,8 @@ impl Plan {
 
 impl StunWorker {
     /// The server of a validation, at one address.
-    pub(crate) fn lean(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
-        let opened = Plan::lean(address, receive_buffer)?.open()?;
+    pub(crate) fn minimal(address: SocketAddr, receive_buffer: usize) -> Result<Self, Error> {
+        let opened = Plan::minimal(address, receive_buffer)?.open()?;
         opened
             .workers
             .into_iter()

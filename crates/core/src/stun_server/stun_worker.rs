@@ -1,4 +1,4 @@
-//! A worker: the sockets of a server and what it answers at each. Whoever owns it gives it its turns.
+//! A worker: the sockets of a server and what it answers at each. Whoever owns it calls it when there may be something to answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ pub(crate) struct StunWorker {
     services: Vec<Service>,
     /// For each endpoint its service, and the number of the first endpoint of that.
     places: Vec<(usize, usize)>,
-    /// None for the server of a validation: only this process asks it.
+    /// None for the server of a validation: only this process queries it.
     guard: Option<Arc<Guard>>,
     start: Instant,
     counters: Counters,
     /// Endpoints that had something at the last look.
     active: Vec<usize>,
-    turns_since_poll: u32,
+    rounds_since_poll: u32,
     out: Out,
 }
 
@@ -63,7 +63,7 @@ impl StunWorker {
         let out = Out { bytes: vec![0; BATCH * MAX_ANSWER_LEN], used: 0, replies: Vec::with_capacity(BATCH) };
         let active = (0..places.len()).collect();
         let counters = Counters::default();
-        Self { endpoints, services, places, guard, start, counters, active, turns_since_poll: 0, out }
+        Self { endpoints, services, places, guard, start, counters, active, rounds_since_poll: 0, out }
     }
 
     /// Where an endpoint is bound.
@@ -83,7 +83,7 @@ impl StunWorker {
     pub(super) fn run(&mut self, stop: &AtomicBool, published: &Published) {
         while !stop.load(Ordering::Relaxed) {
             let before = self.counters;
-            let received = self.turn();
+            let received = self.serve_ready();
             if stop.load(Ordering::Relaxed) && self.counters.replies == before.replies {
                 self.counters = before; // what came last was what woke it
                 break;
@@ -95,7 +95,7 @@ impl StunWorker {
                 if self.endpoints.wait(IDLE_WAIT, &mut self.active).is_err() {
                     std::thread::sleep(IDLE_WAIT);
                 }
-                self.turns_since_poll = 0;
+                self.rounds_since_poll = 0;
             } else {
                 published.write(&self.counters);
             }
@@ -105,14 +105,14 @@ impl StunWorker {
 
     /// Answers what has arrived, one batch at most for each endpoint, without waiting; gives the number of datagrams.
     #[inline]
-    pub(crate) fn turn(&mut self) -> usize {
+    pub(crate) fn serve_ready(&mut self) -> usize {
         if self.places.len() == 1 {
             return self.serve(0);
         }
         // Those that were busy are read again at once; the others are looked at now and then.
-        self.turns_since_poll += 1;
-        if self.active.is_empty() || self.turns_since_poll >= POLL_EVERY {
-            self.turns_since_poll = 0;
+        self.rounds_since_poll += 1;
+        if self.active.is_empty() || self.rounds_since_poll >= POLL_EVERY {
+            self.rounds_since_poll = 0;
             if self.endpoints.wait(Duration::ZERO, &mut self.active).is_err() {
                 self.active.clear();
             }

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use routepool_proto::sweep::{Counters, Phase, Proven, Settings, Status, Sweep, Why, Window, bounds};
+use routepool_proto::sweep::{Counters, EndReason, Phase, Proven, Settings, Status, Sweep, Window, bounds};
 use routepool_udp::{Backend, Options};
 
 use super::flows::Flows;
@@ -33,7 +33,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// Opens the sockets, so that what the system refuses is told at once.
+    /// Opens the sockets, so that what the system refuses is reported at once.
     pub(super) fn open(plan: Plan, mut servers: Vec<Resolved>) -> Result<Self, Error> {
         let ipv6 = plan.targets.is_ipv6();
         let options = Options {
@@ -62,8 +62,8 @@ impl Driver {
                 };
                 let any_port = SocketAddr::new(ip, 0);
                 let (address, end) = if workers > 1 {
-                    let server = StunWorker::lean(any_port, plan.receive_buffer)?;
-                    (server.local(0), Embedded::Turns(Box::new(server)))
+                    let server = StunWorker::minimal(any_port, plan.receive_buffer)?;
+                    (server.local(0), Embedded::Inline(Box::new(server)))
                 } else {
                     let server = StunServer::start_with(any_port, plan.receive_buffer)?;
                     (server.address(), Embedded::Thread(server))
@@ -107,7 +107,7 @@ impl Driver {
                     "the state file does not fit these blocks: delete it to begin anew".into(),
                 ));
             }
-            // Without servers there is nothing to add to the saved state, and its evidence tells servers by number.
+            // Without servers there is nothing to add to the saved state, and its evidence names servers by number.
             let state_file = plan.state_file.take().filter(|_| !own.is_empty());
             workers.push(SweepWorker {
                 number,
@@ -126,7 +126,7 @@ impl Driver {
                 progress: Meter::default(),
             });
         }
-        if run_all(&mut workers)?.contains(&Why::Silent) {
+        if run_all(&mut workers)?.contains(&EndReason::Silent) {
             return Err(silent(&found.servers, plan.targets.len()));
         }
         Ok(outcome(&plan, &workers, found))
@@ -161,7 +161,7 @@ fn workers(plan: &Plan) -> usize {
 
 fn find_servers(plan: &Plan, servers: Vec<Resolved>, shared: &Shared) -> Result<Preflight, Error> {
     if plan.choice.origin == Origin::Embedded {
-        // They are ours and answer from a thread or in turns: there is nothing to find out.
+        // They are ours and answer from a thread or inline: there is nothing to find out.
         let canary = servers.first().map(|s| s.address.ip());
         return Ok(Preflight { servers, canary, notes: Vec::new() });
     }
@@ -180,7 +180,7 @@ fn find_servers(plan: &Plan, servers: Vec<Resolved>, shared: &Shared) -> Result<
     Ok(Preflight { notes, ..found })
 }
 
-/// Notes on the servers that were to be asked and have no address.
+/// Notes on the servers that were to be queried and have no address.
 fn unresolved(choice: &Choice, resolved: &[Resolved]) -> Vec<String> {
     let names = choice.servers.iter().map(|(name, _)| name);
     let missing = names.filter(|name| !resolved.iter().any(|r| r.name == **name));
@@ -199,7 +199,7 @@ fn settings(
     let theirs = match embedded {
         Embedded::No => usize::MAX,
         Embedded::Thread(server) => server.receive_buffer(),
-        Embedded::Turns(server) => server.receive_buffer(),
+        Embedded::Inline(server) => server.receive_buffer(),
     };
     Settings {
         servers: servers.to_vec(),
@@ -215,9 +215,9 @@ fn settings(
 }
 
 /// Runs the first worker here and the others on threads; the first error stops them all.
-fn run_all(workers: &mut [SweepWorker<'_>]) -> Result<Vec<Why>, Error> {
+fn run_all(workers: &mut [SweepWorker<'_>]) -> Result<Vec<EndReason>, Error> {
     std::thread::scope(|scope| {
-        let mut results: Vec<Result<Why, Error>> = Vec::with_capacity(workers.len());
+        let mut results: Vec<Result<EndReason, Error>> = Vec::with_capacity(workers.len());
         let Some((first, others)) = workers.split_first_mut() else { return Ok(Vec::new()) };
         let mut threads = Vec::with_capacity(others.len());
         for worker in others {
@@ -287,7 +287,7 @@ fn outcome(plan: &Plan, workers: &[SweepWorker<'_>], found: Preflight) -> Outcom
         counts: Status::ALL.map(|status| workers.iter().map(|worker| worker.sweep.judged(status)).sum()),
         untested: sum(Sweep::untested),
         port_rewritten: sum(Sweep::port_rewritten),
-        stopped: workers.iter().any(|worker| worker.sweep.phase() != Phase::Done(Why::Complete)),
+        stopped: workers.iter().any(|worker| worker.sweep.phase() != Phase::Done(EndReason::Complete)),
         resumed: first.sweep.is_resumed(),
         passes: workers.iter().map(|worker| worker.sweep.pass()).max().unwrap_or(0),
         seed: plan.seed,

@@ -1,4 +1,4 @@
-//! The sockets of a worker: one for each flow, so that what is asked again comes from a new port.
+//! The sockets of a worker: one for each flow, so that what is probed again comes from a new port.
 
 use std::io;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Flows {
             self.close(|number| !listens(number));
             let opened = match Socket::open(self.backend, &self.options) {
                 Err(error) if errno::is_out_of_descriptors(&error) => {
-                    // Late answers to earlier asks are worth less than the next ask.
+                    // Late answers to earlier probes are worth less than the next probe.
                     self.close(|_| true);
                     Socket::open(self.backend, &self.options)
                 }

@@ -31,7 +31,7 @@ pub struct Request {
     pub servers: Vec<String>,
     /// Probes a second.
     pub rate: Option<f64>,
-    /// How many times a silent source is asked; by default as often as the measured loss demands.
+    /// How many times a silent source is probed; by default as often as the measured loss demands.
     pub passes: Option<u8>,
     /// How long a reply may take; 2 s by default.
     pub timeout: Option<Duration>,

@@ -14,7 +14,7 @@ use crate::discovery::servers::Resolved;
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Preflight {
-    /// The servers to ask.
+    /// The servers to query.
     pub(super) servers: Vec<Resolved>,
     /// An address of this machine that gets answers: the one the system chooses by itself.
     pub(super) canary: Option<IpAddr>,
@@ -32,7 +32,7 @@ enum Answer {
     Silent,
 }
 
-struct Asked {
+struct Query {
     server: Resolved,
     socket: Option<UdpSocket>,
     id: TransactionId,
@@ -40,37 +40,37 @@ struct Asked {
 }
 
 /// Asks each server once from the machine's own address, with retransmissions, all at the same time. A connected socket is
-/// used, because only there the system reports ICMP errors: a closed port is then told from a silent server.
+/// used, because only there the system reports ICMP errors: a closed port then differs from a silent server.
 pub(super) fn preflight(
     servers: Vec<Resolved>,
     interface: Option<&str>,
     first_source: Option<IpAddr>,
     stopped: impl Fn() -> bool,
 ) -> Result<Preflight, Error> {
-    let mut asked: Vec<_> = servers.into_iter().map(|server| ask(server, interface)).collect();
+    let mut queries: Vec<_> = servers.into_iter().map(|server| query(server, interface)).collect();
     let start = Instant::now();
     let mut sends = PREFLIGHT_SENDS.iter().peekable();
-    while asked.iter().any(|a| matches!(a.answer, Answer::Silent))
+    while queries.iter().any(|a| matches!(a.answer, Answer::Silent))
         && start.elapsed() < PREFLIGHT_WAIT
         && !stopped()
     {
         if sends.next_if(|at| start.elapsed() >= **at).is_some() {
-            asked.iter_mut().for_each(send);
+            queries.iter_mut().for_each(send);
         }
         // Each is looked at, whatever the others had.
-        if asked.iter_mut().filter_map(|a| receive(a).then_some(())).count() == 0 {
+        if queries.iter_mut().filter_map(|a| receive(a).then_some(())).count() == 0 {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
-    conclude(asked, interface, first_source)
+    conclude(queries, interface, first_source)
 }
 
-fn ask(server: Resolved, interface: Option<&str>) -> Asked {
+fn query(server: Resolved, interface: Option<&str>) -> Query {
     let (socket, answer) = match connect(server.address, interface, None) {
         Ok(socket) => (Some(socket), Answer::Silent),
         Err(error) => (None, Answer::NoRoute(error)),
     };
-    Asked { server, socket, id: rand::random(), answer }
+    Query { server, socket, id: rand::random(), answer }
 }
 
 fn connect(to: SocketAddr, interface: Option<&str>, source: Option<IpAddr>) -> io::Result<UdpSocket> {
@@ -90,49 +90,49 @@ fn connect(to: SocketAddr, interface: Option<&str>, source: Option<IpAddr>) -> i
     Ok(socket.into())
 }
 
-fn send(asked: &mut Asked) {
-    let (Some(socket), Answer::Silent) = (&asked.socket, &asked.answer) else { return };
-    if let Err(error) = socket.send(&stun::binding_request(&asked.id)) {
+fn send(query: &mut Query) {
+    let (Some(socket), Answer::Silent) = (&query.socket, &query.answer) else { return };
+    if let Err(error) = socket.send(&stun::binding_request(&query.id)) {
         match error.kind() {
             io::ErrorKind::WouldBlock => {}
-            io::ErrorKind::ConnectionRefused => asked.answer = Answer::Refused(error),
-            _ => asked.answer = Answer::NoRoute(error),
+            io::ErrorKind::ConnectionRefused => query.answer = Answer::Refused(error),
+            _ => query.answer = Answer::NoRoute(error),
         }
     }
 }
 
 /// Whether something was received.
-fn receive(asked: &mut Asked) -> bool {
-    let (Some(socket), Answer::Silent) = (&asked.socket, &asked.answer) else { return false };
+fn receive(query: &mut Query) -> bool {
+    let (Some(socket), Answer::Silent) = (&query.socket, &query.answer) else { return false };
     let mut buffer = [0; 600];
     match socket.recv(&mut buffer) {
         // Any genuine response will do, also an error response: the server is there and answers.
         Ok(len) => {
-            if stun::read_reply(&buffer[..len]).is_ok_and(|reply| reply.id == asked.id)
+            if stun::read_reply(&buffer[..len]).is_ok_and(|reply| reply.id == query.id)
                 && let Ok(local) = socket.local_addr()
             {
-                asked.answer = Answer::Yes(local.ip());
+                query.answer = Answer::Yes(local.ip());
             }
             true
         }
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => false,
         Err(error) => {
-            asked.answer = Answer::Refused(error);
+            query.answer = Answer::Refused(error);
             true
         }
     }
 }
 
 fn conclude(
-    asked: Vec<Asked>,
+    queries: Vec<Query>,
     interface: Option<&str>,
     first_source: Option<IpAddr>,
 ) -> Result<Preflight, Error> {
-    let canary = asked.iter().find_map(|a| if let Answer::Yes(ip) = a.answer { Some(ip) } else { None });
+    let canary = queries.iter().find_map(|a| if let Answer::Yes(ip) = a.answer { Some(ip) } else { None });
     let mut notes = Vec::new();
     if canary.is_some() {
         let mut servers = Vec::new();
-        for a in asked {
+        for a in queries {
             let name = describe(&a.server);
             match a.answer {
                 Answer::Yes(_) => servers.push(a.server),
@@ -144,35 +144,35 @@ fn conclude(
         }
         return Ok(Preflight { servers, canary, notes });
     }
-    let names: Vec<_> = asked.iter().map(|a| describe(&a.server)).collect();
+    let names: Vec<_> = queries.iter().map(|a| describe(&a.server)).collect();
     let names = names.join(", ");
-    if asked.iter().all(|a| matches!(a.answer, Answer::Refused(_))) {
+    if queries.iter().all(|a| matches!(a.answer, Answer::Refused(_))) {
         let error =
-            asked.into_iter().find_map(|a| if let Answer::Refused(e) = a.answer { Some(e) } else { None });
+            queries.into_iter().find_map(|a| if let Answer::Refused(e) = a.answer { Some(e) } else { None });
         let error = error.map_or(String::new(), |e| format!(" ({e})"));
         return Err(Error::ServerRefused(format!(
             "The server {names} refused the probe{error}: no STUN server listens at that address and port. Nothing is known of \
              the sources. Check the port (3478 is usual), or start a server there."
         )));
     }
-    let no_route = |a: &Asked| {
+    let no_route = |a: &Query| {
         // The machine's own address may have no way where the sources have one (policy routing by source).
         matches!(a.answer, Answer::NoRoute(_))
             && first_source.is_none_or(|source| connect(a.server.address, interface, Some(source)).is_err())
     };
-    if asked.iter().all(no_route) {
-        let error = asked
+    if queries.iter().all(no_route) {
+        let error = queries
             .iter()
             .find_map(|a| if let Answer::NoRoute(e) = &a.answer { Some(e.to_string()) } else { None });
         return Err(Error::Unreachable(format!(
             "There is no way from this machine to the server {names} ({}). Nothing is known of the sources. Check the routes with: \
              ip route get {}",
             error.unwrap_or_default(),
-            asked.first().map(|a| a.server.address.ip().to_string()).unwrap_or_default()
+            queries.first().map(|a| a.server.address.ip().to_string()).unwrap_or_default()
         )));
     }
     let servers =
-        asked.into_iter().filter(|a| !matches!(a.answer, Answer::Refused(_))).map(|a| a.server).collect();
+        queries.into_iter().filter(|a| !matches!(a.answer, Answer::Refused(_))).map(|a| a.server).collect();
     notes.push(format!(
         "The machine's own address got no answer from {names}; the sources were asked all the same."
     ));
@@ -252,16 +252,16 @@ mod tests {
     #[test]
     fn a_way_from_the_sources_is_enough() {
         let there = UdpSocket::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound");
-        let asked = |answer| Asked { server: server(there), socket: None, id: [0; 12], answer };
+        let query = |answer| Query { server: server(there), socket: None, id: [0; 12], answer };
         let no_route = || Answer::NoRoute(io::ErrorKind::NetworkUnreachable.into());
         let source = "127.0.0.1".parse().ok();
-        let found = conclude(vec![asked(no_route())], None, source).expect("the sources have a way");
+        let found = conclude(vec![query(no_route())], None, source).expect("the sources have a way");
         assert_eq!((found.servers, found.canary), (vec![server(there)], None));
         assert!(found.notes[0].contains("asked all the same"), "{:?}", found.notes);
         // Without a source there is nothing to try; one silent server among them may yet answer.
-        let ended = conclude(vec![asked(no_route())], None, None);
+        let ended = conclude(vec![query(no_route())], None, None);
         assert!(matches!(ended, Err(Error::Unreachable(_))), "{ended:?}");
-        let found = conclude(vec![asked(no_route()), asked(Answer::Silent)], None, None);
+        let found = conclude(vec![query(no_route()), query(Answer::Silent)], None, None);
         assert_eq!(found.expect("one is only silent").servers.len(), 2);
     }
 }

@@ -15,7 +15,7 @@ use crate::discovery::servers::{Origin, Resolved};
 use crate::lock::lock;
 use crate::waker::Waker;
 
-/// A sweep on its own thread. Dropping it tells the thread to stop and does not wait for it.
+/// A sweep on its own thread. Dropping it signals the thread to stop and does not wait for it.
 pub struct Run {
     shared: Arc<Shared>,
 }

@@ -62,7 +62,7 @@ impl StateFile {
                 "The state file {path} cannot be used: {error}. Name another file, or delete it to begin anew"
             ))
         })?;
-        if let Some(difference) = identity.difference(&SweepIdentity::parse(&saved.subject)) {
+        if let Some(difference) = identity.difference(&SweepIdentity::parse(&saved.identity)) {
             return Err(Error::State(format!(
                 "The state file {path} is of another sweep: {difference}. Name another file, or delete it to begin anew"
             )));

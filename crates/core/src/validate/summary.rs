@@ -15,7 +15,7 @@ pub struct Summary {
     pub blocks: Vec<String>,
     /// Whether they are IPv6.
     pub ipv6: bool,
-    /// Sources that were to be asked.
+    /// Sources that were to be probed.
     pub sources: u32,
     /// Addresses in the blocks, sampled or not.
     pub total_addresses: u128,
@@ -31,7 +31,7 @@ pub struct Summary {
     pub stopped: bool,
     /// Whether it went on from a saved state.
     pub resumed: bool,
-    /// How many times a silent source was asked.
+    /// How many times a silent source was probed.
     pub passes: u8,
     /// Seed of the order.
     pub seed: u64,
@@ -39,7 +39,7 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Where the servers come from.
     pub origin: Origin,
-    /// The servers that were asked.
+    /// The servers that were queried.
     pub servers: Vec<Resolved>,
     /// The rate limit, in probes a second.
     pub rate: Option<f64>,
@@ -63,7 +63,7 @@ pub struct Summary {
     pub errors: Vec<(&'static str, u16, u32)>,
     /// Verdicts by reason.
     pub reasons: Vec<(Status, Reason, u32)>,
-    /// Places that could only be asked slowly, with sources that are unknown therefore.
+    /// Places that could only be probed slowly, with sources that are unknown therefore.
     pub limits: Vec<Limit>,
     /// What the run noticed, in sentences.
     pub notes: Vec<String>,

@@ -7,7 +7,7 @@ use routepool_proto::targets::Sample;
 
 use crate::discovery::servers::{Choice, Origin};
 
-/// What was asked, of whom, and by which way. A verdict holds for exactly this: of other servers, or through another
+/// Which sources were probed, at which servers, and through which interface. A verdict holds for exactly this: of other servers, or through another
 /// interface, the same source may leave as another address.
 ///
 /// As text, in the state file, it has a line for each part: its name, a space, its value.
@@ -25,7 +25,7 @@ impl SweepIdentity {
     ) -> Self {
         let blocks: Vec<_> = blocks.iter().map(|b| format!("{b} ({})", b.hosts())).collect();
         let sample = sample.map_or("none".into(), |s| format!("{} per /{}", s.hosts, s.per_prefix));
-        // In the order that they were given in: the evidence in the state tells servers by their number.
+        // In the order that they were given in: the evidence in the state names servers by their number.
         let servers: Vec<_> =
             choice.servers.iter().map(|(_, s)| s.to_string().to_ascii_lowercase()).collect();
         let servers = if choice.origin == Origin::Embedded { "embedded".into() } else { servers.join(", ") };

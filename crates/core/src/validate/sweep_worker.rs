@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use routepool_proto::stun::{self, BINDING_REQUEST_LEN};
-use routepool_proto::sweep::{Datagram, Failure, Next, Probe, Sweep, Why};
+use routepool_proto::sweep::{Datagram, EndReason, Failure, Next, Probe, Sweep};
 use routepool_udp::{Refused, Transmit, errno};
 
 use super::flows::{Flows, Reading};
@@ -24,8 +24,8 @@ pub(super) enum Embedded {
     No,
     /// A server on its own thread.
     Thread(StunServer),
-    /// A server that the worker gives its turns to. Its packets then never change the processor: no wake-ups, warm caches.
-    Turns(Box<StunWorker>),
+    /// A server that the worker runs within its own loop. Its packets then never change the processor: no wake-ups, warm caches.
+    Inline(Box<StunWorker>),
 }
 
 impl Embedded {
@@ -33,7 +33,7 @@ impl Embedded {
         match self {
             Self::No => 0,
             Self::Thread(server) => server.counters().drops as u32,
-            Self::Turns(server) => server.drops(),
+            Self::Inline(server) => server.drops(),
         }
     }
 }
@@ -60,12 +60,12 @@ pub(super) struct SweepWorker<'a> {
 
 impl SweepWorker<'_> {
     /// Runs to the end.
-    pub(super) fn run(&mut self) -> Result<Why, Error> {
+    pub(super) fn run(&mut self) -> Result<EndReason, Error> {
         let mut probes: Vec<Probe> = Vec::with_capacity(BATCH * 2);
         self.save(false, true)?;
-        let why = loop {
+        let reason = loop {
             if self.shared.stopped() {
-                break Why::Complete;
+                break EndReason::Complete;
             }
             let now = self.start.elapsed();
             let room = self.out.room(self.shared);
@@ -75,14 +75,14 @@ impl SweepWorker<'_> {
                 Next::Send => self.send(&mut probes)?,
                 Next::Wait(until) => idle = Some(until.saturating_sub(now)),
                 Next::Full => idle = Some(Duration::from_millis(1)),
-                Next::Done(why) => {
+                Next::Done(reason) => {
                     self.out.flush(now, true, self.shared, self.waker);
-                    break why;
+                    break reason;
                 }
             }
-            if let Embedded::Turns(server) = &mut self.embedded {
+            if let Embedded::Inline(server) = &mut self.embedded {
                 // A batch that was not full was the last one: no call is needed to see that.
-                while server.turn() == BATCH {}
+                while server.serve_ready() == BATCH {}
             }
             let received = self.receive()?;
             self.housekeeping()?;
@@ -96,7 +96,7 @@ impl SweepWorker<'_> {
             }
         };
         self.save(true, true)?;
-        Ok(why)
+        Ok(reason)
     }
 
     /// Sends the probes; those refused are reported to the sweep, the others go on.

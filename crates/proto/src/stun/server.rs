@@ -115,7 +115,7 @@ impl Ignored {
 pub struct Service {
     endpoints: Endpoints,
     /// Only XOR-MAPPED-ADDRESS, and nothing of RFC 5780.
-    lean: bool,
+    minimal: bool,
     rfc3489: bool,
     software: Option<Box<[u8]>>,
 }
@@ -131,14 +131,14 @@ enum Endpoints {
 impl Service {
     /// The shortest answers there are: XOR-MAPPED-ADDRESS alone.
     #[must_use]
-    pub fn lean() -> Self {
-        Self { endpoints: Endpoints::One, lean: true, rfc3489: false, software: None }
+    pub fn minimal() -> Self {
+        Self { endpoints: Endpoints::One, minimal: true, rfc3489: false, software: None }
     }
 
     /// A server with one address and port: RESPONSE-PORT and PADDING, but CHANGE-REQUEST is an unknown attribute.
     #[must_use]
     pub fn plain() -> Self {
-        Self { lean: false, ..Self::lean() }
+        Self { minimal: false, ..Self::minimal() }
     }
 
     /// A server of RFC 5780. `primary` and `other` are what clients see, each address with both ports; they must differ in
@@ -173,7 +173,7 @@ impl Service {
         }
     }
 
-    /// Answers what came. `out` must have room for [`MAX_ANSWER_LEN`] bytes (a lean service: [`MAX_RESPONSE_LEN`]), and for
+    /// Answers what came. `out` must have room for [`MAX_ANSWER_LEN`] bytes (a minimal service: [`MAX_RESPONSE_LEN`]), and for
     /// as many as came: an answer with PADDING is never longer than its request.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ impl Service {
         if header[..2] != kind::REQUEST.to_be_bytes() {
             return Err(if cookie { Ignored::NotARequest } else { Ignored::NotStun });
         }
-        let old_ones_too = self.rfc3489 && !self.lean && asked.from.is_ipv4();
+        let old_ones_too = self.rfc3489 && !self.minimal && asked.from.is_ipv4();
         if !cookie && !old_ones_too {
             return Err(Ignored::NoCookie);
         }
@@ -218,7 +218,7 @@ impl Service {
         transport: Transport,
     ) -> Result<RequestAttributes, Ignored> {
         let mut wanted = RequestAttributes::default();
-        let behaviour = !self.lean && transport == Transport::Udp;
+        let behaviour = !self.minimal && transport == Transport::Udp;
         for attribute in Attributes(attributes) {
             let Ok((kind, value)) = attribute else {
                 wanted.wrong = Some(BAD_REQUEST);
@@ -275,7 +275,7 @@ impl Service {
         if cookie {
             writer.xor_mapped_address(asked.from);
         }
-        if !self.lean {
+        if !self.minimal {
             writer.address(attribute::MAPPED_ADDRESS, asked.from);
             if let Endpoints::Four(seen) = &self.endpoints {
                 let (origin, other) = if cookie {
@@ -356,13 +356,14 @@ impl RequestAttributes {
     }
 }
 
-/// Answers a Binding request with the address that it came from and nothing else ([`Service::lean`]); gives the length of
+/// Answers a Binding request with the address that it came from and nothing else ([`Service::minimal`]); gives the length of
 /// the response.
 #[must_use]
 pub fn respond(request: &[u8], from: SocketAddr, out: &mut [u8; MAX_RESPONSE_LEN]) -> Option<usize> {
-    const LEAN: Service = Service { endpoints: Endpoints::One, lean: true, rfc3489: false, software: None };
+    const MINIMAL: Service =
+        Service { endpoints: Endpoints::One, minimal: true, rfc3489: false, software: None };
     let asked = IncomingRequest { bytes: request, from, at: 0, transport: Transport::Udp };
-    LEAN.answer(&asked, out).ok().map(|answer| answer.len)
+    MINIMAL.answer(&asked, out).ok().map(|answer| answer.len)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub reason: Reason,
     pub code: u16,
     pub port: u16,
-    /// Which server was asked.
+    /// Which server was queried.
     pub server: u16,
     /// Number of the external address, or [`NO_ADDRESS`].
     address: u32,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::settings::bounds::{FIRST_WINDOW_HOLD, MIN_WINDOW_HOLD};
+use super::settings::bounds::{INITIAL_RTO, MIN_RTO};
 
 /// The batches of probes that may still be answered in time. Memory: one entry a batch, never one a probe.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +33,7 @@ struct Batch {
 
 impl Flight {
     /// A batch of `count` probes at positions `first..=last` (rising from batch to batch within a pass) was handed out.
-    pub(super) fn launch(&mut self, now: Duration, first: u32, last: u32, count: u32) {
+    pub(super) fn on_sent(&mut self, now: Duration, first: u32, last: u32, count: u32) {
         self.batches.push_back(Batch { first, last, sent_at: now, open: count, answered: false });
         self.in_flight += count;
     }
@@ -43,7 +43,7 @@ impl Flight {
     }
 
     /// A first reply to the probe at `position` came; gives the round-trip time, and whether the probe still held a place.
-    pub(super) fn land(&mut self, now: Duration, position: u32) -> Option<(Duration, bool)> {
+    pub(super) fn on_reply(&mut self, now: Duration, position: u32) -> Option<(Duration, bool)> {
         for (batches, held) in [(&mut self.batches, true), (&mut self.overdue, false)] {
             let at = batches.partition_point(|b| b.last < position);
             let Some(batch) = batches.get_mut(at).filter(|b| b.first <= position && b.open > 0) else {
@@ -75,10 +75,10 @@ impl Flight {
 
     /// Drops the batches whose time is up; gives the number of probes lost with them.
     pub(super) fn expire(&mut self, now: Duration) -> u32 {
-        let hold = self.times.hold();
+        let rto = self.times.rto();
         let mut lost = 0;
         while let Some(batch) = self.batches.front() {
-            if batch.open > 0 && now < batch.sent_at + hold {
+            if batch.open > 0 && now < batch.sent_at + rto {
                 break;
             }
             lost += batch.open;
@@ -96,7 +96,7 @@ impl Flight {
 
     /// When the next batch expires.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
-        self.batches.front().map(|b| b.sent_at + self.times.hold())
+        self.batches.front().map(|b| b.sent_at + self.times.rto())
     }
 
     /// The position up to which everything was answered or given up.
@@ -156,12 +156,12 @@ impl RoundTrips {
         (exponent * STEPS + fraction) as usize
     }
 
-    /// How long a probe holds its place in the window.
+    /// How long a probe holds its place in the window: the retransmission timeout of RFC 6298, though with a lower minimum.
     #[must_use]
-    pub fn hold(&self) -> Duration {
+    pub fn rto(&self) -> Duration {
         match self.smoothed {
-            None => FIRST_WINDOW_HOLD,
-            Some((mean, deviation)) => Duration::from_secs_f64(mean + 4.0 * deviation).max(MIN_WINDOW_HOLD),
+            None => INITIAL_RTO,
+            Some((mean, deviation)) => Duration::from_secs_f64(mean + 4.0 * deviation).max(MIN_RTO),
         }
     }
 
@@ -208,18 +208,18 @@ mod tests {
     #[test]
     fn counts_what_is_in_flight() {
         let mut flight = Flight::default();
-        flight.launch(MS, 0, 63, 64);
-        flight.launch(2 * MS, 64, 200, 10);
+        flight.on_sent(MS, 0, 63, 64);
+        flight.on_sent(2 * MS, 64, 200, 10);
         assert_eq!(flight.in_flight(), 74);
-        assert_eq!(flight.land(3 * MS, 5), Some((2 * MS, true)));
-        assert_eq!(flight.land(3 * MS, 150), Some((MS, true)));
-        assert_eq!(flight.land(3 * MS, 999), None, "never sent");
+        assert_eq!(flight.on_reply(3 * MS, 5), Some((2 * MS, true)));
+        assert_eq!(flight.on_reply(3 * MS, 150), Some((MS, true)));
+        assert_eq!(flight.on_reply(3 * MS, 999), None, "never sent");
         flight.cancel(64);
         assert_eq!(flight.in_flight(), 71);
         assert_eq!(flight.oldest_position(), Some(0));
         assert_eq!(flight.expire(4 * MS), 0, "held for 20 ms at least");
         assert_eq!(flight.expire(21 * MS), 63);
-        assert_eq!(flight.land(22 * MS, 7), Some((21 * MS, false)), "a late reply holds no place");
+        assert_eq!(flight.on_reply(22 * MS, 7), Some((21 * MS, false)), "a late reply holds no place");
         assert_eq!(flight.times.max(), 2 * MS, "one straggler says little");
         assert_eq!(flight.expire(60 * MS), 8);
         assert_eq!((flight.in_flight(), flight.oldest_position()), (0, None));
@@ -228,28 +228,28 @@ mod tests {
     #[test]
     fn a_path_that_takes_longer_than_was_guessed_is_measured() {
         let mut flight = Flight::default();
-        let (guess, took) = (flight.times.hold(), 700 * MS);
-        flight.launch(MS, 0, 99, 100);
+        let (guess, took) = (flight.times.rto(), 700 * MS);
+        flight.on_sent(MS, 0, 99, 100);
         assert_eq!(flight.expire(MS + guess), 100);
-        assert_eq!(flight.land(MS + took, 50), Some((took, false)));
-        assert!(flight.times.hold() > took, "{:?}", flight.times.hold());
+        assert_eq!(flight.on_reply(MS + took, 50), Some((took, false)));
+        assert!(flight.times.rto() > took, "{:?}", flight.times.rto());
         assert_eq!(flight.in_flight(), 0);
         // And so is one that takes longer from some time on.
-        let longer = flight.times.hold() + 100 * MS;
-        flight.launch(took, 100, 199, 100);
+        let longer = flight.times.rto() + 100 * MS;
+        flight.on_sent(took, 100, 199, 100);
         flight.expire(took + longer);
         for position in 100..120 {
-            assert_eq!(flight.land(took + longer, position), Some((longer, false)));
+            assert_eq!(flight.on_reply(took + longer, position), Some((longer, false)));
         }
-        assert!(flight.times.hold() > longer);
+        assert!(flight.times.rto() > longer);
     }
 
     #[test]
     fn an_answered_batch_does_not_hold_up_the_next() {
         let mut flight = Flight::default();
-        flight.launch(MS, 0, 0, 1);
-        flight.land(MS, 0);
-        flight.launch(50 * MS, 1, 1, 1);
+        flight.on_sent(MS, 0, 0, 1);
+        flight.on_reply(MS, 0);
+        flight.on_sent(50 * MS, 1, 1, 1);
         assert_eq!(flight.expire(51 * MS), 0);
         assert_eq!(flight.oldest_position(), Some(1));
     }
@@ -266,6 +266,6 @@ mod tests {
             assert!((got - want).abs() <= want * 0.125 + 1.0, "{share}: {got}, not {want}");
         }
         assert_eq!(times.max(), 10 * MS);
-        assert!(times.hold() >= MIN_WINDOW_HOLD);
+        assert!(times.rto() >= MIN_RTO);
     }
 }

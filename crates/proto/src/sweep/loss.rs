@@ -11,7 +11,7 @@ const LEVELS: [u32; 4] = [4, bounds::NEIGHBOURHOOD_BITS, 12, 16];
 /// So many outcomes of each size are remembered, about: from then on both counts are halved, since losses change.
 const REMEMBERED: [f32; LEVELS.len()] = [32.0, 64.0, 128.0, 256.0];
 
-/// Answered and lost asks of late.
+/// Recent probes, answered and lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Tally {
     answered: f32,
@@ -19,12 +19,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn asked(self) -> f32 {
+    fn outcomes(self) -> f32 {
         self.answered + self.lost
     }
 
-    fn note(&mut self, answered: bool, remembered: f32) {
-        if self.asked() >= remembered {
+    fn record(&mut self, answered: bool, remembered: f32) {
+        if self.outcomes() >= remembered {
             (self.answered, self.lost) = (self.answered / 2.0, self.lost / 2.0);
         }
         if answered { self.answered += 1.0 } else { self.lost += 1.0 }
@@ -33,7 +33,7 @@ impl Tally {
     /// The share lost, estimated a little high: Laplace's rule of succession, so that a few answers are no certainty. `known` are
     /// answers that are known besides.
     fn share(self, known: u32) -> f64 {
-        (f64::from(self.lost) + 1.0) / (f64::from(self.asked()) + f64::from(known) + 2.0)
+        (f64::from(self.lost) + 1.0) / (f64::from(self.outcomes()) + f64::from(known) + 2.0)
     }
 }
 
@@ -61,10 +61,10 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// An ask of a control is over.
+    /// A control was answered, or is lost.
     pub(super) fn control(&mut self, key: u32, answered: bool) {
         for ((bits, remembered), level) in LEVELS.iter().zip(REMEMBERED).zip(&mut self.controls) {
-            level.entry(key >> bits).or_default().note(answered, remembered);
+            level.entry(key >> bits).or_default().record(answered, remembered);
         }
         self.all[usize::from(!answered)] += 1;
     }
@@ -83,7 +83,7 @@ impl Losses {
     pub(super) fn recovered(&mut self, key: u32, silences: u32, expected: f64) {
         let shown = LEVELS.iter().zip(&self.controls).any(|(bits, level)| {
             let tally = level.get(&(key >> bits)).copied().unwrap_or_default();
-            tally.lost > 1.0 && f64::from(tally.lost) >= bounds::NOTABLE_LOSS * f64::from(tally.asked())
+            tally.lost > 1.0 && f64::from(tally.lost) >= bounds::NOTABLE_LOSS * f64::from(tally.outcomes())
         });
         let near = self.recovered.entry(key >> bounds::NEIGHBOURHOOD_BITS).or_default();
         let elsewhere = (!shown).then_some(&mut self.recovered_elsewhere);
@@ -95,14 +95,14 @@ impl Losses {
     }
 
     /// Whether any loss was seen at all, of a control or by a late answer.
-    pub(super) fn none_seen(&self) -> bool {
+    pub(super) fn is_lossless(&self) -> bool {
         self.all[1] == 0 && self.recovered.values().all(|tally| tally.silences == 0.0)
     }
 
     /// How likely a source that works and shares the loss of its neighbours is silent although its control was answered, at
     /// most. `known`: how many of the 16 and of the 256 sources around it have answered.
     ///
-    /// Let `c` be the chance that of two sources asked together just one is answered, and `d` that both are. The two are alike
+    /// Let `c` be the chance that of two sources probed together just one is answered, and `d` that both are. The two are alike
     /// and their order is drawn, so each is the silent one equally often, and of the pairs in which one of the two was answered
     /// the share `c / (2c + d)` at most, one half at most, leaves the source silent. It is below the loss of the control, too.
     pub(super) fn chance_of_silence(&self, key: u32, known: [u32; 2]) -> f64 {
@@ -135,12 +135,12 @@ impl Losses {
         for (at, bits) in LEVELS.iter().enumerate() {
             let tally = self.controls[at].get(&(key >> bits)).copied().unwrap_or_default();
             match known.get(at) {
-                // The first pass is evidence too, but of another time: it counts as a few asks at most.
+                // The first pass is evidence too, but of another time: it counts as a few probes at most.
                 Some(known) => {
                     largest = largest.max(tally.share((*known).min(bounds::FIRST_PASS_WEIGHT[at])));
                 }
                 // Of the wider ones the nearest that is known well: what is lost far away says nothing about this place.
-                None if !sampled && tally.asked() >= bounds::LOSS_SAMPLE as f32 => {
+                None if !sampled && tally.outcomes() >= bounds::LOSS_SAMPLE as f32 => {
                     sampled = true;
                     largest = largest.max(tally.share(0));
                 }
@@ -218,8 +218,8 @@ mod tests {
     #[test]
     fn a_late_control_is_no_loss() {
         let mut losses = seen(&[(5, 10, 10)]);
-        assert!(!losses.none_seen());
+        assert!(!losses.is_lossless());
         (0..10).for_each(|_| losses.late(5));
-        assert!(losses.none_seen());
+        assert!(losses.is_lossless());
     }
 }

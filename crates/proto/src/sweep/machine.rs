@@ -1,26 +1,26 @@
 //! The state machine of a sweep: what to send next, and what the answers mean.
 
 mod conclude;
+mod outage_detector;
 mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
-mod watch;
 
 pub use self::receive::Datagram;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use self::watch::Alive;
-use super::bits::{State, States};
-use super::cookie::Cookie;
+use self::outage_detector::OutageDetector;
 use super::evidence::Evidence;
 use super::flight::{Flight, RoundTrips};
 use super::order::Order;
 use super::pace::Pace;
+use super::probe_id::ProbeIds;
 use super::retry::{Limit, Retry, View};
 use super::settings::{Settings, bounds};
+use super::states::{State, States};
 use super::verdict::{Reason, Status};
 use super::window::Window;
 use crate::stun::TransactionId;
@@ -50,15 +50,15 @@ pub enum Next {
     /// The receiver of the verdicts has no room: receive, and call again when it has.
     Full,
     /// All verdicts are out.
-    Done(Why),
+    Done(EndReason),
 }
 
 /// Why a sweep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum EndReason {
     /// Every source has its verdict.
     Complete,
-    /// Nothing ever answered: neither the canary nor any of the sources asked. Nothing is known of the sources.
+    /// Nothing ever answered: neither the canary nor any of the sources probed. Nothing is known of the sources.
     Silent,
 }
 
@@ -71,7 +71,7 @@ pub enum Phase {
     Pass,
     /// After the first pass, for the replies to its last probes.
     Gap,
-    /// Asking what was silent again.
+    /// Probing again what was silent.
     Retry,
     /// After the last probe, for late replies.
     Cooldown,
@@ -80,7 +80,7 @@ pub enum Phase {
     /// Handing out the verdicts on the silent ones, from this index.
     Conclude(u32),
     /// Done.
-    Done(Why),
+    Done(EndReason),
 }
 
 /// Counts for the summary.
@@ -127,10 +127,10 @@ pub struct Sweep {
     targets: Targets,
     order: Order,
     seed: u64,
-    cookie: Cookie,
+    probe_ids: ProbeIds,
     settings: Settings,
-    witnesses: usize,
-    subject: String,
+    independent_servers: usize,
+    identity: String,
     resumed: bool,
 
     states: States,
@@ -140,44 +140,44 @@ pub struct Sweep {
     reasons: Vec<(Status, Reason, u32)>,
 
     phase: Phase,
-    /// The flow of the first pass. More than 0 where the first sources had to be asked several times until anything answered.
+    /// The flow of the first pass. More than 0 where the first sources had to be probed several times until anything answered.
     first_flow: u32,
     cursor: u32,
     retry: Option<Box<Retry>>,
-    asks: Vec<super::retry::Ask>,
+    retry_probes: Vec<super::retry::RetryProbe>,
     window: Window,
     pace: Pace,
     flight: Flight,
     /// Sources that answered anything at all in this run or the saved one.
-    good: u32,
+    responsive: u32,
     /// Those of them whose first probe was not answered.
     late: u32,
     confirmed: bool,
     last_sent: Duration,
     /// When the first pass began, in this process.
     began: Duration,
-    /// All that had arrived by then has been handed in.
-    seen: Duration,
-    /// When the driver looked last, and until when it meant to wait.
-    looked: Duration,
-    /// All is asked, and what is open has its verdict by [`Sweep::last_word`].
+    /// All datagrams that had arrived by then have been handed in.
+    drained_until: Duration,
+    /// When the next step is expected: now, or at the end of the wait that the driver was given.
+    expected_by: Duration,
+    /// Every source was probed, and what is open has its verdict by [`Sweep::final_verdict`].
     concluded: bool,
     /// The network went away for good.
     network_lost: bool,
-    alive: Alive,
+    outage_detector: OutageDetector,
 }
 
 impl Sweep {
-    /// A sweep that has not begun. `key` must be random and secret; `subject` says what it is of, for the saved state.
+    /// A sweep that has not begun. `key` must be random and secret; `identity` says what it is of, for the saved state.
     #[must_use]
-    pub fn new(targets: Targets, seed: u64, key: [u8; 16], settings: Settings, subject: String) -> Self {
+    pub fn new(targets: Targets, seed: u64, key: [u8; 16], settings: Settings, identity: String) -> Self {
         let len = targets.len();
         Self {
             order: Order::new(len, seed),
             seed,
-            cookie: Cookie::new(key),
-            witnesses: settings.witnesses(),
-            subject,
+            probe_ids: ProbeIds::new(key),
+            independent_servers: settings.independent_servers(),
+            identity,
             resumed: false,
             states: States::new(len),
             evidence: Evidence::default(),
@@ -188,20 +188,20 @@ impl Sweep {
             first_flow: 0,
             cursor: 0,
             retry: None,
-            asks: Vec::new(),
+            retry_probes: Vec::new(),
             window: Window::new(settings.window),
             pace: Pace::new(settings.rate, settings.batch),
             flight: Flight::default(),
-            good: 0,
+            responsive: 0,
             late: 0,
             confirmed: settings.canary.is_some(),
             last_sent: Duration::ZERO,
             began: Duration::ZERO,
-            seen: Duration::ZERO,
-            looked: Duration::ZERO,
+            drained_until: Duration::ZERO,
+            expected_by: Duration::ZERO,
             concluded: false,
             network_lost: false,
-            alive: Alive::new(seed),
+            outage_detector: OutageDetector::new(seed),
             targets,
             settings,
         }
@@ -231,7 +231,7 @@ impl Sweep {
         self.resumed
     }
 
-    /// The pass, from 1: how often the source that was asked most often has been asked.
+    /// The pass, from 1: how often the source that was probed most often has been probed.
     #[must_use]
     pub fn pass(&self) -> u8 {
         let again = self.retry.as_ref().map_or(0, |retry| retry.rounds());
@@ -280,14 +280,18 @@ impl Sweep {
         &self.flight.times
     }
 
-    /// The share of the sources that work whose first probe was lost, 0 to 1. It counts only asks that are over.
+    /// The share of the sources that work whose first probe was lost, 0 to 1. Only probes whose outcome is known count.
     #[must_use]
     pub fn loss(&self) -> f64 {
-        let hidden = self.retry.as_ref().map_or(0.0, |retry| retry.hidden(self.late));
-        if self.good == 0 { 0.0 } else { (f64::from(self.late) + hidden) / (f64::from(self.good) + hidden) }
+        let expected_silent = self.retry.as_ref().map_or(0.0, |retry| retry.expected_silent(self.late));
+        if self.responsive == 0 {
+            0.0
+        } else {
+            (f64::from(self.late) + expected_silent) / (f64::from(self.responsive) + expected_silent)
+        }
     }
 
-    /// The places that could only be asked slowly, with sources that are unknown therefore.
+    /// The places that could only be probed slowly, with sources that are unknown therefore.
     #[must_use]
     pub fn limits(&self) -> Vec<Limit> {
         self.retry.as_ref().map_or(Vec::new(), |retry| retry.limits(&self.states, &self.targets))
@@ -324,7 +328,7 @@ impl Sweep {
     /// All that had arrived by this time has been handed in. Nothing is concluded from a deadline that passed later: what is
     /// still unread may be the answer.
     pub fn on_drained(&mut self, at: Duration) {
-        self.seen = self.seen.max(at);
+        self.drained_until = self.drained_until.max(at);
     }
 
     /// The kernel counted dropped datagrams at one of our sockets.
@@ -332,41 +336,47 @@ impl Sweep {
         self.window.on_drops();
     }
 
-    /// The server that is asked: in the first pass in turn, so that a NAT's ports per server are used evenly; later one for each
-    /// flow, so that sources and their controls are asked at the same one.
+    /// The server that is queried: in the first pass in turn, so that a NAT's ports per server are used evenly; later one
+    /// for each flow, so that sources and their controls query the same one.
     fn server_for(&self, position: u32, flow: u32) -> u16 {
-        let turn = if flow <= self.first_flow { position.wrapping_add(flow) } else { flow };
-        (turn as usize % self.settings.servers.len().max(1)) as u16
+        let slot = if flow <= self.first_flow { position.wrapping_add(flow) } else { flow };
+        (slot as usize % self.settings.servers.len().max(1)) as u16
     }
 
     fn server(&self, number: u16) -> SocketAddr {
         self.settings.servers[usize::from(number)]
     }
 
-    /// The source that a number in a transaction id stands for: in the first pass a position of the walk, later an index;
-    /// or the canary. `None` if it is neither.
+    /// The source that a number in a transaction id stands for: in the first pass a position in the permuted order, later
+    /// an index; or the canary. `None` if it is neither.
     fn source_at(&self, number: u32, flow: u32) -> Option<(Option<u32>, IpAddr)> {
         if number < self.targets.len() {
             let index = if flow <= self.first_flow { self.order.nth(number) } else { number };
             return Some((Some(index), self.targets.source(index)?));
         }
-        if number > u32::MAX - super::cookie::CANARY_POSITIONS {
+        if number > u32::MAX - super::probe_id::CANARY_POSITIONS {
             return Some((None, self.settings.canary?));
         }
         None
     }
 
-    /// What the retries look at.
+    /// The state that the retries work on.
     fn view(&self, now: Duration) -> View<'_> {
         let timeout = self.settings.timeout;
         // Where replies take longer than they may, they are waited for as long as they take, and as long again.
-        let patience = timeout.max((self.flight.times.max() * 2).min(timeout * 5 / 2));
-        View { now, seen: self.seen, states: &self.states, hold: self.flight.times.hold(), patience }
+        let max_wait = timeout.max((self.flight.times.max() * 2).min(timeout * 5 / 2));
+        View {
+            now,
+            drained_until: self.drained_until,
+            states: &self.states,
+            rto: self.flight.times.rto(),
+            max_wait,
+        }
     }
 
     /// The gap after the first pass.
     fn pass_gap(&self) -> Duration {
-        (self.flight.times.hold() * 2)
+        (self.flight.times.rto() * 2)
             .max(bounds::MIN_PASS_GAP)
             .min(self.settings.timeout.max(bounds::MIN_PASS_GAP))
     }

@@ -1,11 +1,11 @@
-//! The order in which sources are asked.
+//! The order in which sources are probed.
 
 use super::rng::SplitMix64;
 
-/// A permutation of `0..len`: position in the walk to index of the source, from a seed.
+/// A permutation of `0..len`: position in the order to index of the source, from a seed.
 ///
-/// Walking a block in order trips per-/24 limits and fills neighbour tables one router at a time; a permuted walk spreads
-/// the load, and a stopped one is a random sample of the block. It is a Feistel network with cycle walking (the way
+/// Walking a block in order trips per-/24 limits and fills neighbour tables one router at a time; a permuted order spreads
+/// the load, and a run that was stopped is a random sample of the block. It is a Feistel network with cycle walking (the way
 /// scanners do it), so it needs no memory and `nth` takes constant time on average. It is for spreading, not for secrecy.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -21,7 +21,8 @@ impl Order {
     /// The permutation of `0..len` that belongs to `seed`.
     #[must_use]
     pub fn new(len: u32, seed: u64) -> Self {
-        // At least one bit a side; the domain is then less than twice `len`, so a walk takes less than two steps on average.
+        // At least one bit a side; the domain is then less than twice `len`, so cycle walking takes less than two steps on
+        // average.
         let bits = (u32::BITS - len.saturating_sub(1).leading_zeros()).max(2);
         let right_bits = bits / 2;
         let mut rng = SplitMix64::new(seed);
@@ -103,9 +104,9 @@ mod tests {
                 assert_eq!(order.position(index as u32), position);
             }
         }
-        let walk = |seed| (0..1000).map(|p| Order::new(1000, seed).nth(p)).collect::<Vec<_>>();
-        assert_eq!(walk(1), walk(1), "a seed repeats its walk");
-        assert_ne!(walk(1), walk(2));
+        let order = |seed| (0..1000).map(|p| Order::new(1000, seed).nth(p)).collect::<Vec<_>>();
+        assert_eq!(order(1), order(1), "a seed repeats its order");
+        assert_ne!(order(1), order(2));
     }
 
     #[test]

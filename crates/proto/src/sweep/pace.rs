@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A token bucket: at most `rate` probes a second, in bursts of at most `burst`, without catching up.
 ///
-/// A machine that was suspended, or a loop that was held up, must not send what it missed in one burst: unused time beyond
+/// A machine that was suspended, or a loop that was delayed, must not send what it missed in one burst: unused time beyond
 /// one burst is lost.
 #[derive(Clone, Debug)]
 pub struct Pace {

@@ -1,4 +1,4 @@
-//! How fast each neighbourhood can be asked: paces found by trial.
+//! How fast each neighbourhood can be probed: paces found by trial.
 
 mod judge;
 
@@ -31,22 +31,23 @@ struct Node {
     next_at: Duration,
     epoch: Epoch,
     trial: Option<Trial>,
-    /// The trial that led to this pace, with the loss that was left.
-    helped: Option<(Trial, f64)>,
-    /// The loss that stays at a slower pace, as a trial has shown, and the outcomes after which that is no longer believed.
-    settled: f64,
-    settled_for: u32,
-    /// A rate at which packets were lost: what carries is searched below it.
-    too_fast: f64,
-    /// The highest rate that carried, as seen last.
-    good: f64,
-    /// How often in a row going beyond `too_fast` was a mistake: the next time is later.
-    mistakes: u32,
+    /// The trial that this pace was accepted from, with the loss that was left.
+    accepted: Option<(Trial, f64)>,
+    /// The loss that does not depend on the rate, as a trial of a slower pace has shown.
+    baseline_loss: f64,
+    /// For so many more outcomes that is believed.
+    baseline_kept: u32,
+    /// A rate at which packets were lost: the rate of the path is searched below it.
+    lossy_rate: f64,
+    /// The highest rate at which replies came through, as measured last.
+    carried_rate: f64,
+    /// How often in a row a rate above `lossy_rate` lost packets again: each time the next attempt is later.
+    overshoots: u32,
     /// A faster pace on trial, to see whether the limit is one: the pace and the loss before.
-    faster: Option<(f64, f64)>,
-    /// How often in a row that was none.
-    vain: u32,
-    /// Leaves below that still have something to ask.
+    speedup: Option<(f64, f64)>,
+    /// How often in a row a faster pace lost more.
+    failed_speedups: u32,
+    /// Leaves below that still have probes to send.
     active: u32,
 }
 
@@ -58,8 +59,8 @@ struct Epoch {
     sent: u32,
     answered: u32,
     lost: u32,
-    /// Answers of any source.
-    heard: u32,
+    /// Replies of any source.
+    replies: u32,
 }
 
 impl Epoch {
@@ -67,12 +68,12 @@ impl Epoch {
         Self { since, last_sent: since, ..Self::default() }
     }
 
-    fn asked(&self) -> u32 {
+    fn outcomes(&self) -> u32 {
         self.answered + self.lost
     }
 
     fn loss(&self) -> f64 {
-        f64::from(self.lost) / f64::from(self.asked().max(1))
+        f64::from(self.lost) / f64::from(self.outcomes().max(1))
     }
 
     fn seconds(&self) -> f64 {
@@ -89,8 +90,8 @@ struct Trial {
     rate: f64,
     /// The loss before.
     loss: f64,
-    /// The loss to be expected now if it comes from the rate.
-    hoped: f64,
+    /// The loss at this pace if it depends on the rate.
+    expected_loss: f64,
     /// Steps taken so far.
     steps: u8,
 }
@@ -150,7 +151,7 @@ impl Paces {
 
     /// Whether a slower pace has been seen to lose less.
     pub(super) fn is_known_limit(&self, leaf: u32) -> bool {
-        let known = |node: &Node| node.rate.is_some() && node.trial.is_none() && node.too_fast.is_finite();
+        let known = |node: &Node| node.rate.is_some() && node.trial.is_none() && node.lossy_rate.is_finite();
         self.path(leaf).any(|at| known(&self.nodes[at as usize]))
     }
 
@@ -191,7 +192,7 @@ impl Paces {
         time
     }
 
-    /// A leaf has something to ask, or no longer.
+    /// A leaf has probes to send, or no longer.
     pub(super) fn set_active(&mut self, leaf: u32, active: bool) {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
@@ -201,10 +202,10 @@ impl Paces {
     }
 
     /// A source of a leaf has answered, control or not.
-    pub(super) fn heard(&mut self, leaf: u32) {
+    pub(super) fn on_reply(&mut self, leaf: u32) {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
-            node.epoch.heard += 1;
+            node.epoch.replies += 1;
             at = node.parent;
         }
     }
@@ -220,7 +221,7 @@ impl Paces {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
             if sent_at >= node.epoch.since {
-                node.settled_for = node.settled_for.saturating_sub(1);
+                node.baseline_kept = node.baseline_kept.saturating_sub(1);
                 if answered {
                     node.epoch.answered += 1;
                 } else {
@@ -269,14 +270,14 @@ impl Node {
             next_at: now,
             epoch: Epoch::at(now),
             trial: None,
-            helped: None,
-            settled: 0.0,
-            settled_for: 0,
-            too_fast: f64::INFINITY,
-            good: 0.0,
-            mistakes: 0,
-            faster: None,
-            vain: 0,
+            accepted: None,
+            baseline_loss: 0.0,
+            baseline_kept: 0,
+            lossy_rate: f64::INFINITY,
+            carried_rate: 0.0,
+            overshoots: 0,
+            speedup: None,
+            failed_speedups: 0,
             active: 0,
         }
     }

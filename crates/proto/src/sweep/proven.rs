@@ -1,6 +1,6 @@
 //! The proven sources, to index and to count.
 
-use super::bits::States;
+use super::states::States;
 
 /// The sources that were proven, in order of index: `select` (the k-th proven one) and `rank` in constant time.
 ///
@@ -196,8 +196,8 @@ mod tests {
         proptest!(|(len in 0_u32..3_000, share in 1_u32..40, seed in 0_u32..1_000)| {
             let mut states = States::new(len);
             for index in 0..len {
-                let dice = (index.wrapping_mul(2_654_435_761) ^ seed.wrapping_mul(40_503)) >> 7;
-                states.set(index, match dice % share { 0 => State::Ok, 1 => State::OkOtherPort, 2 => State::Other, _ => State::Open });
+                let hash = (index.wrapping_mul(2_654_435_761) ^ seed.wrapping_mul(40_503)) >> 7;
+                states.set(index, match hash % share { 0 => State::Ok, 1 => State::OkOtherPort, 2 => State::Other, _ => State::Open });
             }
             check(&states);
         });

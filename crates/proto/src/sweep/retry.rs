@@ -1,11 +1,11 @@
-//! The second part of a sweep: what was silent is asked again, beside sources that are known to answer.
+//! The second part of a sweep: what was silent is probed again, beside sources that are known to answer.
 //!
 //! In the words of medicine, which has the same question: the silent sources are cases, each is matched with a control, a source
-//! nearby that has answered, and both are asked a moment apart, in random order, each as a new flow. Only a silence whose control
+//! nearby that has answered, and both are probed a moment apart, in random order, each as a new flow. Only a silence whose control
 //! was answered counts. How many must count follows from the loss of the neighbourhood, and from the number of cases.
 
+mod isolated;
 mod judge;
-mod lone;
 mod outcome;
 mod schedule;
 #[cfg(test)]
@@ -17,21 +17,21 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::bits::{State, States};
 use super::loss::Losses;
 use super::pacing::Paces;
 use super::rng::SplitMix64;
 use super::settings::{Settings, bounds};
+use super::states::{State, States};
 
+pub(super) use isolated::Cooldown;
 pub(super) use judge::Finding;
-pub(super) use lone::Cooling;
 
 /// Stands for the canary among the indices of controls.
 pub(super) const CANARY: u32 = u32::MAX;
 
-/// A probe to send, by index.
+/// A probe to send, of the source with this index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ask {
+pub(super) struct RetryProbe {
     /// The source, or [`CANARY`].
     pub index: u32,
     pub flow: u32,
@@ -41,52 +41,52 @@ pub(super) struct Ask {
 /// What a step of the retries looks at.
 pub(super) struct View<'a> {
     pub now: Duration,
-    /// Everything that had arrived by then has been handed in.
-    pub seen: Duration,
+    /// All datagrams that had arrived by then have been handed in.
+    pub drained_until: Duration,
     pub states: &'a States,
-    /// How long a reply usually takes, at most.
-    pub hold: Duration,
-    /// How long a reply may take.
-    pub patience: Duration,
+    /// The retransmission timeout (RFC 6298) of the round trips so far: replies rarely take longer.
+    pub rto: Duration,
+    /// How long a reply is waited for before a control counts as unanswered for good.
+    pub max_wait: Duration,
 }
 
 /// A silent source.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     index: u32,
-    /// The flow and the server of the last ask.
+    /// The flow and the server of the last probe.
     flow: u32,
     server: u16,
-    /// The control of the last ask.
+    /// The control of the last probe.
     control: u32,
-    /// Asks since the first pass.
-    asks: u16,
-    /// Those of them whose control has been answered, or is lost.
-    over: u16,
-    /// Those of them that were asked when nothing came through: they are not held against the number of asks.
-    vain: u16,
-    /// Asks that went unanswered although their control was answered, and refused ones.
+    /// Probes since the first pass.
+    probes: u16,
+    /// Those of them whose control was answered, or is lost.
+    resolved: u16,
+    /// Those of them sent while nothing came through: they do not count towards the most that are sent.
+    in_outage: u16,
+    /// Probes that went unanswered although their control was answered, and refused ones.
     counted: u8,
     /// Those of them that were refused by the system.
     refused: u8,
-    /// Asks that were not refused.
+    /// Probes that were not refused.
     sent: u16,
     /// The improbability of those silences for a source that works: the sum of the negative logarithms of their chances.
     evidence: f32,
     /// The sum of the chances.
     expected: f32,
-    /// The same number and evidence beside controls that are behind a translator, if it may be behind it too.
-    translated: (u8, f32),
-    may_be_translated: bool,
-    /// What one more silence adds to the evidence, as far as was known when the round began.
-    worth: f32,
+    /// The same number and evidence beside controls that are behind a NAT, if it may be behind it too.
+    behind_nat: (u8, f32),
+    may_be_behind_nat: bool,
+    /// The evidence that one more silence adds, as far as was known when the round began.
+    weight: f32,
     /// No source of the neighbourhood has answered.
     far: bool,
     /// Something came back that does not settle it.
     has_answered: bool,
-    /// It was first answered by an ask after the first pass, and none came to that of the first pass.
+    /// It was first answered by a probe after the first pass, and none came to that of the first pass.
     late: bool,
-    asked_at: Duration,
+    probed_at: Duration,
 }
 
 /// A neighbourhood with cases.
@@ -94,10 +94,10 @@ struct Case {
 struct Place {
     /// In the list of cases.
     cases: Range<u32>,
-    /// Cases still to be asked in this round, rising.
+    /// Cases still to be probed in this round, rising.
     todo: Vec<u32>,
     /// Probes of a set that leave one by one, since the pace is slow.
-    queue: Vec<Ask>,
+    queue: Vec<RetryProbe>,
     /// The control of that set, with its flow.
     building: Option<(u32, u32)>,
     round: u8,
@@ -113,10 +113,10 @@ struct Place {
     /// Whether a source of the neighbourhood has answered.
     has_controls: bool,
     /// Whether one of them is `ok`.
-    has_straight: bool,
+    has_direct: bool,
     /// Whether one of them, or of the neighbourhoods around, is `mapped`, or otherwise not `ok`.
     has_others: bool,
-    /// Whether the last of those that was asked was answered: a translator before them then takes new flows.
+    /// Whether the last of those that was probed was answered: a NAT before them then takes new flows.
     others_pass: bool,
     /// Controls lost since the last that was answered.
     lost_in_a_row: u8,
@@ -126,13 +126,13 @@ struct Place {
     slow: Duration,
 }
 
-/// Cases that were asked together with one control.
+/// Cases that were probed together with one control.
 #[derive(Clone, Debug)]
 struct MatchedSet {
     place: u32,
     members: Vec<u32>,
     /// When the control left.
-    asked_at: Duration,
+    probed_at: Duration,
     /// Once all of it has left.
     sent_at: Option<Duration>,
     state: SetState,
@@ -154,7 +154,7 @@ enum SetState {
     Waiting,
     Answered,
     Lost,
-    /// It proves nothing: the program was held up meanwhile, or the network was gone.
+    /// It proves nothing: the program did not run meanwhile, or the network was gone.
     Void,
 }
 
@@ -185,47 +185,47 @@ pub(super) struct Retry {
     last_answer: Duration,
     expired: bool,
     in_flight: VecDeque<(Duration, u32)>,
-    flying: u32,
-    /// How long a reply usually takes, at most.
-    hold: Duration,
+    in_flight_sum: u32,
+    /// The retransmission timeout (RFC 6298) of the round trips so far: replies rarely take longer.
+    rto: Duration,
     /// Between indices and keys: see [`Losses`].
     shift: u32,
     len: u32,
     servers: u32,
-    /// By server: controls lost, and answers.
-    heard: Vec<[u32; 2]>,
+    /// By server: controls lost, and replies.
+    server_outcomes: Vec<[u32; 2]>,
     canary: bool,
-    /// Asks of a case at most.
-    most_asks: u8,
+    /// Probes of a case at most.
+    max_probes: u8,
     /// The user has said how many.
-    by_hand: bool,
+    fixed_passes: bool,
     timeout: Duration,
-    /// Probes a second that may be spent.
-    speed: f64,
+    /// Probes a second at most.
+    max_rate: f64,
     /// The natural logarithm of the chance of silence that is small enough.
     threshold: f64,
-    /// Controls asked by their flow of the first pass, after one of a new flow was lost.
-    old: HashSet<u32>,
+    /// Controls probed by their flow of the first pass, after one of a new flow was lost.
+    old_flow_controls: HashSet<u32>,
     old_flows: [u32; 2],
     new_flows: [u32; 2],
     /// Open cases of which one server says that they are mapped.
     mapped: BTreeSet<u32>,
-    /// Controls of late that are behind a translator, or otherwise not `ok`.
-    translated: Recent,
+    /// Controls of late that are behind a NAT, or otherwise not `ok`.
+    behind_nat: Recent,
     /// The others.
-    straight: Recent,
+    direct: Recent,
     rounds: u8,
-    /// Lone asks to come, the next one last.
-    lone: Vec<(Duration, u32)>,
+    /// Isolated probes to come, the next one last.
+    isolated: Vec<(Duration, u32)>,
     /// Until when late answers are waited for.
-    cooled_at: Duration,
+    cooldown_until: Duration,
     /// Everything is done in order, to see that the tests notice.
     in_order: bool,
     #[cfg(test)]
     mutant: Option<super::settings::Mutant>,
 }
 
-/// A place that could only be asked slowly, or not to the end.
+/// A place that could only be probed slowly, or not to the end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
     /// The first source of it.
@@ -236,7 +236,7 @@ pub struct Limit {
     pub rate: f64,
     /// Its sources that are still unknown.
     pub unknown: u32,
-    /// How long asking them would take, about.
+    /// How long probing them would take, about.
     pub needs: Duration,
 }
 
@@ -273,7 +273,7 @@ impl Retry {
             losses: Losses::default(),
             sets: HashMap::new(),
             waiting: BinaryHeap::new(),
-            hold: Duration::ZERO,
+            rto: Duration::ZERO,
             overdue: VecDeque::new(),
             due: BinaryHeap::new(),
             flow,
@@ -286,26 +286,26 @@ impl Retry {
             last_answer: now,
             expired: false,
             in_flight: VecDeque::new(),
-            flying: 0,
+            in_flight_sum: 0,
             shift,
             len: states.len(),
             servers: settings.servers.len().max(1) as u32,
-            heard: vec![[0; 2]; settings.servers.len().max(1)],
+            server_outcomes: vec![[0; 2]; settings.servers.len().max(1)],
             canary: settings.canary.is_some(),
-            most_asks: settings.passes.map_or(bounds::MOST_ASKS, |passes| passes.saturating_sub(1)),
-            by_hand: settings.passes.is_some(),
+            max_probes: settings.passes.map_or(bounds::MAX_PROBES, |passes| passes.saturating_sub(1)),
+            fixed_passes: settings.passes.is_some(),
             timeout: settings.timeout,
-            speed: settings.rate.unwrap_or(f64::INFINITY).min(speed),
+            max_rate: settings.rate.unwrap_or(f64::INFINITY).min(speed),
             threshold,
-            old: HashSet::new(),
+            old_flow_controls: HashSet::new(),
             old_flows: [0; 2],
             new_flows: [0; 2],
             mapped: BTreeSet::new(),
-            translated: Recent::default(),
-            straight: Recent::default(),
+            behind_nat: Recent::default(),
+            direct: Recent::default(),
             rounds: 0,
-            lone: Vec::new(),
-            cooled_at: now,
+            isolated: Vec::new(),
+            cooldown_until: now,
             #[cfg(test)]
             in_order: settings.mutant == Some(super::settings::Mutant::SameOrder),
             #[cfg(not(test))]
@@ -321,12 +321,17 @@ impl Retry {
         retry
     }
 
-    /// Appends the probes that are due, about `allowed` of them; gives the time to look again, `None` when nothing is left to ask.
-    pub(super) fn poll(&mut self, view: &View<'_>, allowed: usize, asks: &mut Vec<Ask>) -> Option<Duration> {
-        self.hold = view.hold;
-        self.check_overdue(view, asks);
-        self.give_up_in_time(view.now);
-        while asks.len() < allowed {
+    /// Appends the probes that are due, about `allowed` of them; gives the time to look again, `None` when nothing is left to probe.
+    pub(super) fn poll(
+        &mut self,
+        view: &View<'_>,
+        allowed: usize,
+        out: &mut Vec<RetryProbe>,
+    ) -> Option<Duration> {
+        self.rto = view.rto;
+        self.check_overdue(view, out);
+        self.expire_if_stalled(view.now);
+        while out.len() < allowed {
             let Some(Reverse((at, place, stamp))) = self.due.peek().copied() else { break };
             let current = &self.places[place as usize];
             if !current.active || current.stamp != stamp {
@@ -337,11 +342,11 @@ impl Retry {
                 break;
             }
             self.due.pop();
-            self.turn(place, view, asks);
+            self.serve(place, view, out);
         }
-        let turn = self.due.peek().map(|Reverse((at, ..))| *at);
+        let place = self.due.peek().map(|Reverse((at, ..))| *at);
         let control = self.waiting.peek().map(|Reverse((until, _))| *until);
-        match (turn, control) {
+        match (place, control) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -350,27 +355,27 @@ impl Retry {
     /// How many probes may still be answered in time.
     pub(super) fn in_flight(&mut self, view: &View<'_>) -> u32 {
         while let Some((at, count)) = self.in_flight.front()
-            && (*count == 0 || *at + view.hold <= view.seen)
+            && (*count == 0 || *at + view.rto <= view.drained_until)
         {
-            self.flying -= count;
+            self.in_flight_sum -= count;
             self.in_flight.pop_front();
         }
-        self.flying
+        self.in_flight_sum
     }
 
     /// A probe was answered: it is no longer in flight.
-    fn land(&mut self, asked_at: Duration) {
-        if let Ok(at) = self.in_flight.binary_search_by_key(&asked_at, |(at, _)| *at)
+    fn on_landed(&mut self, probed_at: Duration) {
+        if let Ok(at) = self.in_flight.binary_search_by_key(&probed_at, |(at, _)| *at)
             && self.in_flight[at].1 > 0
         {
             self.in_flight[at].1 -= 1;
-            self.flying -= 1;
+            self.in_flight_sum -= 1;
         }
     }
 
     /// When the next probe in flight gives its place free.
     pub(super) fn next_expiry(&self, view: &View<'_>) -> Option<Duration> {
-        self.in_flight.front().map(|(at, _)| *at + view.hold)
+        self.in_flight.front().map(|(at, _)| *at + view.rto)
     }
 
     /// The pace of everything together, if it is limited.
@@ -383,14 +388,14 @@ impl Retry {
         self.flows.front().map_or(self.flow, |(flow, _)| *flow)
     }
 
-    /// How often the most-asked case was asked after the first pass.
+    /// How often the most probed case was probed after the first pass.
     pub(super) fn rounds(&self) -> u8 {
         self.rounds
     }
 
-    /// How often a case was asked after the first pass.
-    pub(super) fn asks(&self, index: u32) -> u8 {
-        self.case(index).map_or(0, |at| to_u8(self.cases[at].asks))
+    /// How often a case was probed after the first pass.
+    pub(super) fn probes(&self, index: u32) -> u8 {
+        self.case(index).map_or(0, |at| to_u8(self.cases[at].probes))
     }
 
     fn key(&self, index: u32) -> u32 {
@@ -420,16 +425,16 @@ impl Retry {
 }
 
 /// The time that controls are given at least before they count as lost: late ones are counted back.
-fn grace(hold: Duration) -> Duration {
-    hold + Duration::from_millis(20)
+fn grace(rto: Duration) -> Duration {
+    rto + Duration::from_millis(20)
 }
 
 fn is_open(case: &Case, states: &States) -> bool {
     states.at(case.index) == State::Open
 }
 
-fn to_u8(asks: u16) -> u8 {
-    u8::try_from(asks).unwrap_or(u8::MAX)
+fn to_u8(probes: u16) -> u8 {
+    u8::try_from(probes).unwrap_or(u8::MAX)
 }
 
 impl MatchedSet {
@@ -437,7 +442,7 @@ impl MatchedSet {
         Self {
             place,
             members,
-            asked_at: Duration::ZERO,
+            probed_at: Duration::ZERO,
             sent_at: None,
             state: SetState::Waiting,
             closed: false,
@@ -447,20 +452,20 @@ impl MatchedSet {
 }
 
 impl Recent {
-    fn note(&mut self, answered: bool) {
-        if self.asked() >= 256.0 {
+    fn record(&mut self, answered: bool) {
+        if self.outcomes() >= 256.0 {
             (self.answered, self.lost) = (self.answered / 2.0, self.lost / 2.0);
         }
         if answered { self.answered += 1.0 } else { self.lost += 1.0 }
     }
 
-    fn asked(&self) -> f64 {
+    fn outcomes(&self) -> f64 {
         self.answered + self.lost
     }
 
     /// The share lost, estimated a little high.
     fn share(&self) -> f64 {
-        (self.lost + 1.0) / (self.asked() + 2.0)
+        (self.lost + 1.0) / (self.outcomes() + 2.0)
     }
 }
 
@@ -478,7 +483,7 @@ impl Place {
             stamp: 0,
             active: false,
             has_controls: false,
-            has_straight: false,
+            has_direct: false,
             has_others: false,
             others_pass: false,
             lost_in_a_row: 0,
@@ -492,7 +497,7 @@ impl Case {
     /// What was counted counts no more.
     fn forget(&mut self) {
         (self.counted, self.refused) = (0, 0);
-        (self.evidence, self.expected, self.translated) = (0.0, 0.0, (0, 0.0));
+        (self.evidence, self.expected, self.behind_nat) = (0.0, 0.0, (0, 0.0));
     }
 
     fn new(index: u32) -> Self {
@@ -501,21 +506,21 @@ impl Case {
             flow: 0,
             server: u16::MAX,
             control: CANARY,
-            asks: 0,
-            over: 0,
-            vain: 0,
+            probes: 0,
+            resolved: 0,
+            in_outage: 0,
             counted: 0,
             refused: 0,
             sent: 0,
             evidence: 0.0,
             expected: 0.0,
-            translated: (0, 0.0),
-            may_be_translated: false,
-            worth: 0.0,
+            behind_nat: (0, 0.0),
+            may_be_behind_nat: false,
+            weight: 0.0,
             far: false,
             has_answered: false,
             late: false,
-            asked_at: Duration::ZERO,
+            probed_at: Duration::ZERO,
         }
     }
 }

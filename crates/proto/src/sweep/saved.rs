@@ -5,21 +5,21 @@ use std::net::SocketAddr;
 
 use siphasher::sip::SipHasher24;
 
-use super::bits::States;
+use super::states::States;
 use super::verdict::{Reason, Status, read_address};
 
 /// All that a sweep needs to go on after it was killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
     /// What the sweep is of (sources, servers, interface): a state is used for the same sweep only.
-    pub subject: String,
+    pub identity: String,
     /// Seed of the order.
     pub seed: u64,
     /// Key of the transaction ids.
     pub key: [u8; 16],
     /// Where to go on within the first pass.
     pub cursor: u32,
-    /// All was asked: what is open and has no evidence never answered.
+    /// Every source was probed: what is open and has no evidence never answered.
     pub concluded: bool,
     /// Sources that answered, but not to their first probe.
     pub late: u32,
@@ -73,8 +73,8 @@ impl Saved {
         let mut out = Vec::with_capacity(512 + self.states.words().len() * 8 + self.evidence.len() * 30);
         out.extend(MAGIC);
         out.push(VERSION);
-        out.extend((self.subject.len() as u32).to_le_bytes());
-        out.extend(self.subject.as_bytes());
+        out.extend((self.identity.len() as u32).to_le_bytes());
+        out.extend(self.identity.as_bytes());
         out.extend(self.seed.to_le_bytes());
         out.extend(self.key);
         out.extend(self.cursor.to_le_bytes());
@@ -150,8 +150,8 @@ struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     fn saved(mut self) -> Option<Saved> {
-        let subject_len = self.u32()? as usize;
-        let subject = String::from_utf8(self.take(subject_len)?.to_vec()).ok()?;
+        let identity_len = self.u32()? as usize;
+        let identity = String::from_utf8(self.take(identity_len)?.to_vec()).ok()?;
         let seed = u64::from_le_bytes(self.array()?);
         let key = self.array()?;
         let cursor = self.u32()?;
@@ -166,7 +166,7 @@ impl Reader<'_> {
         let entries = self.u32()?;
         let evidence = (0..entries).map(|_| self.evidence(len)).collect::<Option<_>>()?;
         self.0.is_empty().then_some(Saved {
-            subject,
+            identity,
             seed,
             key,
             cursor,
@@ -242,7 +242,7 @@ mod tests {
             server: 1,
         };
         Saved {
-            subject: "10.0.0.0/25 subnet".into(),
+            identity: "10.0.0.0/25 subnet".into(),
             seed: 42,
             key: [9; 16],
             cursor: 17,

@@ -1,4 +1,4 @@
-//! What a sweep is told before it starts, and every number that it uses.
+//! The settings of a sweep, and every number that it uses.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -7,82 +7,82 @@ use std::time::Duration;
 pub mod bounds {
     use std::time::Duration;
 
-    /// How often the first sources are asked before anything at all has answered.
+    /// How often the first sources are probed before anything at all has answered.
     pub const UNCONFIRMED_PASSES: u32 = 3;
-    /// How often a user may have a silent source asked.
+    /// How often a silent source is probed at most when the user gives a number.
     pub const MAX_PASSES: u8 = 32;
-    /// How often a silent source is asked at the most when the user gave no number: at 85 % loss, 120 pairs leave 0.005 of 65,536
+    /// How often a silent source is probed at most when the user gave no number: at 85 % loss, 120 pairs leave 0.005 of 65,536
     /// good sources unheard.
-    pub const MOST_ASKS: u8 = 120;
+    pub const MAX_PROBES: u8 = 120;
     /// A run may be expected to call so many sources dead that work: `no-reply` only when silence is that improbable for all
     /// silent sources together.
     pub const MAX_EXPECTED_FALSE: f64 = 0.01;
     /// Sources of a neighbourhood, as bits: a /24 of IPv4.
     pub const NEIGHBOURHOOD_BITS: u32 = 8;
-    /// Sources of which some may be behind a translator, if one of them is: a /20.
-    pub const TRANSLATOR_BITS: u32 = 12;
-    /// Sources so close that one behind a translator and one that is not share their losses otherwise.
+    /// Sources of which some may be behind a NAT, if one of them is: a /20.
+    pub const NAT_BITS: u32 = 12;
+    /// Sources so close that one behind a NAT and one that is not share their losses otherwise.
     pub const CLOSE_BITS: u32 = 5;
     /// Silences beside an answered control that are counted before a source is called silent, however good the network.
     /// With the first pass these are one more than zmap and masscan ask for.
     pub const MIN_COUNTED: u8 = 3;
     /// The same where no source of the neighbourhood has answered: who vouches is further away, and may not share its loss.
     pub const MIN_COUNTED_FAR: u8 = 6;
-    /// Asks of a source that has answered something that does not settle it.
-    pub const MIN_ASKS_ANSWERED: u8 = 2;
+    /// Probes to a source that has answered something that does not settle it.
+    pub const MIN_PROBES_ANSWERED: u8 = 2;
     /// Answers of the first pass count as so many answered controls at most, for the 16 and the 256 sources around one: they
     /// are evidence, but of another time.
     pub const FIRST_PASS_WEIGHT: [u32; 2] = [8, 16];
     /// Controls of a wider neighbourhood from which its loss is known well enough.
     pub const LOSS_SAMPLE: u32 = 20;
-    /// Time that may be spent on asking silent sources more often than the loss seen demands, so that no guess at the loss is
-    /// needed: a good half second at full speed, and 20 s where a neighbourhood can only be asked slowly.
+    /// Time that may be spent on probing silent sources more often than the loss seen demands, so that no guess at the loss is
+    /// needed: a good half second at full speed, and 20 s where a neighbourhood can only be probed slowly.
     pub const SPARE_TIME: Duration = Duration::from_millis(500);
     /// See [`SPARE_TIME`].
     pub const SPARE_TIME_SLOW: Duration = Duration::from_secs(20);
-    /// Silent sources asked together with one control.
+    /// Silent sources probed together with one control.
     pub const CASES_PER_CONTROL: u32 = 3;
     /// The same where the pace is limited, but not too slow: each control takes the place of a case.
     pub const CASES_PER_CONTROL_LIMITED: u32 = 16;
     /// Probes a second from which on.
     pub const PACE_FOR_LARGE_SETS: f64 = 2.0;
     /// The same where there are few controls.
-    pub const MOST_CASES_PER_CONTROL: u32 = 32;
-    /// Sources for which one ask of the canary vouches.
+    pub const MAX_CASES_PER_CONTROL: u32 = 32;
+    /// Sources for which one probe of the canary vouches.
     pub const CASES_PER_CANARY: usize = 1_024;
-    /// A source is asked again after so long, drawn from half to one and a half of it; each time a little longer, so that no
-    /// outage takes all asks of a source. Never shorter than a round trip takes.
+    /// A source is probed again after so long, drawn from half to one and a half of it; each time a little longer, so that no
+    /// outage takes all probes of a source. Never shorter than a round trip takes.
     pub const FIRST_GAP: Duration = Duration::from_millis(20);
     /// The same where no source of the neighbourhood has answered.
     pub const FIRST_GAP_FAR: Duration = Duration::from_millis(50);
     /// How much longer each time.
     pub const GAP_GROWTH: f64 = 1.06;
-    /// A server that answers less than this share of what the best one answers is asked rarely.
+    /// A server that answers less than this share of what the best one answers is queried rarely.
     pub const POOR_SERVER: f64 = 0.5;
     /// How rarely: one flow in so many.
-    pub const POOR_SERVER_TURNS: u32 = 4;
+    pub const POOR_SERVER_ONE_IN: u32 = 4;
     /// The longest, as long as controls are answered.
     pub const MAX_GAP: Duration = Duration::from_millis(250);
-    /// When sources are asked alone after the last other ask, so that a limit of a packet or two a second has room for it.
-    pub const LONE_ASKS: [Duration; 2] = [Duration::from_millis(900), Duration::from_millis(1_900)];
+    /// When single probes are sent after the last other one, so that a limit of a packet or two a second has room for it.
+    pub const ISOLATED_PROBES: [Duration; 2] = [Duration::from_millis(900), Duration::from_millis(1_900)];
     /// Where packets are lost on other grounds, one follows another so far apart, until all are lost by chance this rarely.
-    pub const LONE_EVERY: Duration = Duration::from_millis(1_200);
-    /// See [`LONE_EVERY`].
-    pub const LONE_MISSED: f64 = 0.001;
+    pub const ISOLATED_EVERY: Duration = Duration::from_millis(1_200);
+    /// See [`ISOLATED_EVERY`].
+    pub const ISOLATED_MISSED: f64 = 0.001;
     /// The most of them.
-    pub const MOST_LONE_ASKS: u32 = 8;
-    /// The fewest neighbours without an answer that are asked alone.
-    pub const LONE_BLOCK: u32 = 8;
-    /// Where a translator stands before some neighbours, one control in so many is one of those: each takes a port of it.
-    pub const OTHERS_TURNS: u32 = 8;
-    /// Controls lost in a row from which a place is asked more and more rarely, and what is asked counts no more; up to four
+    pub const MAX_ISOLATED_PROBES: u32 = 8;
+    /// The fewest neighbours without an answer that get isolated probes.
+    pub const ISOLATED_BLOCK: u32 = 8;
+    /// Where a NAT stands before some neighbours, one control in so many is one of those: each takes a port of it.
+    pub const OTHERS_ONE_IN: u32 = 8;
+    /// Controls lost in a row from which a place is probed more and more rarely, and what is probed counts no more; up to four
     /// times as many where that happens by chance more often than [`LOST_BY_CHANCE`].
     pub const LOST_IN_A_ROW: u8 = 8;
     /// See [`LOST_IN_A_ROW`].
     pub const LOST_BY_CHANCE: f64 = 0.005;
     /// The longest then.
     pub const MAX_GAP_LOST: Duration = Duration::from_secs(5);
-    /// The slowest pace at which several cases are asked with one control: below, they would be too far apart in time.
+    /// The slowest pace at which several cases are probed with one control: below, they would be too far apart in time.
     pub const PACE_FOR_SETS: f64 = 0.7;
     /// With several servers a port, and so a server, is used for so long at most.
     pub const FLOW_USED: Duration = Duration::from_millis(100);
@@ -91,7 +91,7 @@ pub mod bounds {
     /// Ports that may be open for late answers before new ones come more rarely. Far below the usual limit of 1,024
     /// descriptors.
     pub const FLOWS_OPEN: usize = 96;
-    /// The share of lost controls that is worth a slower pace, and that is told.
+    /// The share of lost controls that makes a slower pace worth a trial, and is reported.
     pub const NOTABLE_LOSS: f64 = 0.15;
     /// Outcomes of controls from which a pace is judged.
     pub const PACE_SAMPLE: u32 = 24;
@@ -102,20 +102,20 @@ pub mod bounds {
     pub const CLEAN_TIME: Duration = Duration::from_millis(50);
     /// Outcomes must span this time at least, if some were lost.
     pub const PACE_TIME: Duration = Duration::from_millis(300);
-    /// A loss that does not follow the rate must grow by this much before a slower pace is tried again.
-    pub const SETTLED_MARGIN: f64 = 0.15;
-    /// That it does not is believed for so many outcomes.
-    pub const SETTLED_FOR: u32 = 1_000;
+    /// A loss that does not depend on the rate must grow by this much before a slower pace is tried again.
+    pub const BASELINE_MARGIN: f64 = 0.15;
+    /// How many outcomes that loss is believed for.
+    pub const BASELINE_KEPT: u32 = 1_000;
     /// After so long without a probe the rate is measured anew.
     pub const REST: Duration = Duration::from_secs(1);
     /// So much more than around it must be lost in a place before it gets a pace of its own.
     pub const WIDER_MARGIN: f64 = 0.25;
     /// The share of what came through that is tried: at the very rate of a limit, chance fills a small bucket now and then.
     pub const SAFE_SHARE: f64 = 0.8;
-    /// The share of the pace that carried last which is gone back to.
+    /// The share of the pace that got through last to go back to.
     pub const SAFE_STEP: f64 = 0.9;
-    /// Answers from which the rate that carries is known.
-    pub const HEARD: u32 = 6;
+    /// Replies from which the rate of the path is known.
+    pub const MIN_REPLIES: u32 = 6;
     /// Controls that answered after their time, one after the other, from which more time is given.
     pub const LATE_IN_A_ROW: u8 = 3;
     /// The largest step of one trial: so much slower.
@@ -125,14 +125,14 @@ pub mod bounds {
     /// Loss below which something does.
     pub const SOMETHING_THROUGH: f64 = 0.9;
     /// Steps of a trial that begins with nothing coming through: 32,768 times as slow.
-    pub const MOST_STEPS: u8 = 3;
+    pub const MAX_STEPS: u8 = 3;
     /// Below this pace half as many outcomes are waited for.
     pub const PACE_SLOW: f64 = 20.0;
     /// Below this one a quarter, as long as nothing is lost.
     pub const PACE_SLOWEST: f64 = 5.0;
     /// The slowest pace that is tried, in probes a second.
     pub const SLOWEST_PACE: f64 = 0.5;
-    /// Above this loss a faster pace tells nothing.
+    /// Above this loss a faster pace shows nothing.
     pub const TELLING_LOSS: f64 = 0.8;
     /// So much more is lost at twice the pace if it is above a limit.
     pub const FASTER_LOSES: f64 = 0.12;
@@ -140,25 +140,25 @@ pub mod bounds {
     pub const RAISE_BELOW: f64 = 0.05;
     /// By how much.
     pub const RAISE: f64 = 1.15;
-    /// How long silent sources are asked again in all. Long enough for a /24 behind a limit of one probe a second.
+    /// How long silent sources are probed again in all. Long enough for a /24 behind a limit of one probe a second.
     pub const RETRY_LIMIT: Duration = Duration::from_secs(30 * 60);
     /// How long a run without any new answer goes on: longer than NATs keep mappings of UDP (RFC 4787, REQ-5: two minutes).
     pub const STALL_LIMIT: Duration = Duration::from_secs(150);
-    /// When the program was held up for so long, what was under way proves nothing.
-    pub const HELD_UP: Duration = Duration::from_millis(200);
-    /// Asks by the old flow that tell a full flow table from a dead path.
+    /// When the program did not run for so long, what was under way proves nothing.
+    pub const SUSPENDED_AFTER: Duration = Duration::from_millis(200);
+    /// Probes by the old flow that distinguish a full flow table from a dead path.
     pub const FLOW_TABLE_SAMPLE: u32 = 8;
-    /// A pass over the missing starts at least this long after the last probe: losses come in bursts, and a second ask in
-    /// the same burst is no second ask. Longer on slow paths (four times the retransmission time), never above the timeout.
+    /// A pass over the missing starts at least this long after the last probe: losses come in bursts, and a second probe in
+    /// the same burst is no second probe. Longer on slow paths (four times the retransmission time), never above the timeout.
     pub const MIN_PASS_GAP: Duration = Duration::from_millis(200);
     /// How long a reply may take, by default; also the wait after the last probe. Above any usual round trip (a
     /// geostationary satellite takes 0.6 s), and below the patience of a person.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
     /// After this long a probe no longer holds a place in the window; its reply still counts. Above the scheduling
     /// delays of a busy machine (some milliseconds); the measured round trips raise it.
-    pub const MIN_WINDOW_HOLD: Duration = Duration::from_millis(20);
+    pub const MIN_RTO: Duration = Duration::from_millis(20);
     /// The same before any round trip was measured.
-    pub const FIRST_WINDOW_HOLD: Duration = Duration::from_millis(250);
+    pub const INITIAL_RTO: Duration = Duration::from_millis(250);
     /// Silence after which heartbeats are sent.
     pub const HEARTBEAT_AFTER: Duration = Duration::from_millis(100);
     /// Probes of one heartbeat, each to another known source: at 1 loss in 3, all four are lost once in 80.
@@ -166,10 +166,10 @@ pub mod bounds {
     /// Heartbeats that must stay unanswered before the network counts as lost and sending pauses.
     pub const HEARTBEATS_LOST: u32 = 4;
     /// After so many outages the first pass no longer goes back: see the retries.
-    pub const MOST_REWINDS: u32 = 3;
+    pub const MAX_REWINDS: u32 = 3;
     /// How long a lost network is waited for.
     pub const OUTAGE_LIMIT: Duration = Duration::from_secs(30);
-    /// Sources that are asked before anything at all has answered. A dead server costs this many probes, not a block's.
+    /// Sources that are probed before anything at all has answered. A dead server costs this many probes, not a block's.
     pub const UNCONFIRMED_BURST: u32 = 256;
     /// The window never shrinks below this many probes in flight.
     pub const MIN_WINDOW: u32 = 16;
@@ -182,14 +182,14 @@ pub mod bounds {
     pub const EXTERNALS_COUNTED: usize = 65_536;
 }
 
-/// What a sweep is told.
+/// The settings of a sweep.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The servers, asked in turn. At least one.
+    /// The servers, queried in turn. At least one.
     pub servers: Vec<SocketAddr>,
     /// An address outside the block that is known to get answers; `None` if there is none.
     pub canary: Option<IpAddr>,
-    /// How many times a silent source is asked; `None`: as often as the measured loss demands.
+    /// How many times a silent source is probed; `None`: as often as the measured loss demands.
     pub passes: Option<u8>,
     /// How long a reply may take.
     pub timeout: Duration,
@@ -210,7 +210,7 @@ pub struct Settings {
 #[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
-    /// Every round walks in the same order, the control last.
+    /// Every round probes in the same order, the control last.
     SameOrder,
     /// A silence counts whether its control was answered or not.
     NoPairs,
@@ -219,9 +219,9 @@ pub enum Mutant {
 }
 
 impl Settings {
-    /// How many of the servers have different addresses: only these are independent witnesses.
+    /// How many of the servers have different addresses: only their answers are independent.
     #[must_use]
-    pub fn witnesses(&self) -> usize {
+    pub fn independent_servers(&self) -> usize {
         let mut ips: Vec<_> = self.servers.iter().map(SocketAddr::ip).collect();
         ips.sort_unstable();
         ips.dedup();

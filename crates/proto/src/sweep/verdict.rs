@@ -10,7 +10,7 @@ pub enum Status {
     Ok = 1,
     /// A server saw another address.
     Mapped = 2,
-    /// Asked often enough, with a working network, and silent.
+    /// Never replied, although enough probes were sent over a working network.
     NoReply = 3,
     /// The system refused to send from the source.
     SendError = 4,
@@ -63,7 +63,7 @@ pub enum Reason {
     NoMappedAddress = 3,
     /// The server's address sent this source something that is not a STUN response.
     NotStun = 4,
-    /// The reply came from another address or port than the one asked.
+    /// The reply came from another address or port than the one queried.
     WrongServer = 5,
     /// So many probes are lost that silence proves nothing.
     Loss = 10,
@@ -79,7 +79,7 @@ pub enum Reason {
     RateLimited = 15,
     /// New flows are lost where those that began earlier pass: a table of flows on the way is full.
     FlowTable = 16,
-    /// The server told the address in MAPPED-ADDRESS alone, which devices on the way rewrite (RFC 8489, section 14.2).
+    /// The server reported the address in MAPPED-ADDRESS alone, which devices on the way rewrite (RFC 8489, section 14.2).
     UnprotectedReply = 17,
     /// The system refused some probes and let others pass, which stayed silent.
     SometimesRefused = 18,
@@ -152,7 +152,7 @@ pub struct Verdict {
     pub single_server: bool,
     /// The verdict comes from a saved state.
     pub resumed: bool,
-    /// How many times the source was asked.
+    /// How many times the source was probed.
     pub asked: u8,
     /// Round-trip time in microseconds; 0 if it was not measured.
     pub rtt_us: u32,

@@ -4,7 +4,7 @@ use super::settings::bounds::MIN_WINDOW;
 
 /// The number of probes in flight: as many as the receive buffer surely holds, fewer when replies get lost.
 ///
-/// A window larger than the buffer makes the kernel drop replies of sources that work, and asking again at the same window
+/// A window larger than the buffer makes the kernel drop replies of sources that work, and probing again at the same window
 /// repeats the loss. So it starts from what the kernel granted, halves whenever the kernel counted a drop, and halves with
 /// each pass over the missing. Loss elsewhere (a server that is too slow) shows only as silence: the window then tries half,
 /// and goes back if that changed nothing, because then the sources are dead and not the path full.
@@ -14,7 +14,7 @@ pub struct Window {
     current: u32,
     lowest: u32,
     trial: Option<Trial>,
-    settled_loss: Option<f64>,
+    baseline_loss: Option<f64>,
     answered: u32,
     lost: u32,
 }
@@ -29,7 +29,7 @@ struct Trial {
 /// 2,304 behind common network cards.
 const CHARGE_PER_DATAGRAM: usize = 1_536;
 /// More in flight than this gains nothing: 2,048 in 50 ms are already 40,000 a second.
-const MOST: u32 = 2_048;
+const MAX_WINDOW: u32 = 2_048;
 /// Outcomes between two judgements of the loss.
 const SAMPLE: u32 = 512;
 /// Silence below this share is not worth a trial.
@@ -39,14 +39,14 @@ impl Window {
     /// The window that a granted receive buffer of `bytes` allows.
     #[must_use]
     pub fn limit_for_buffer(bytes: usize) -> u32 {
-        ((bytes / CHARGE_PER_DATAGRAM) as u32).clamp(MIN_WINDOW, MOST)
+        ((bytes / CHARGE_PER_DATAGRAM) as u32).clamp(MIN_WINDOW, MAX_WINDOW)
     }
 
     /// A window of at most `limit` probes.
     #[must_use]
     pub fn new(limit: u32) -> Self {
         let limit = limit.max(MIN_WINDOW);
-        Self { limit, current: limit, lowest: limit, trial: None, settled_loss: None, answered: 0, lost: 0 }
+        Self { limit, current: limit, lowest: limit, trial: None, baseline_loss: None, answered: 0, lost: 0 }
     }
 
     /// Probes that may be in flight now.
@@ -72,7 +72,7 @@ impl Window {
     pub fn on_next_pass(&mut self) {
         self.limit = (self.limit / 2).max(MIN_WINDOW * 2).min(self.limit);
         self.trial = None;
-        self.settled_loss = None;
+        self.baseline_loss = None;
         (self.answered, self.lost) = (0, 0);
         self.set(self.limit);
     }
@@ -98,13 +98,13 @@ impl Window {
         (self.answered, self.lost) = (0, 0);
         match self.trial.take() {
             // Half the window, a good part of the loss gone: the path was full. Stay, and perhaps try again.
-            Some(trial) if loss < trial.loss * 0.7 => self.settled_loss = None,
+            Some(trial) if loss < trial.loss * 0.7 => self.baseline_loss = None,
             // Nothing gained: the silent ones are silent at any speed.
             Some(trial) => {
-                self.settled_loss = Some(trial.loss.max(loss));
+                self.baseline_loss = Some(trial.loss.max(loss));
                 self.set(trial.before);
             }
-            None if loss > self.settled_loss.unwrap_or(0.0) * 1.3 + NOTABLE_LOSS
+            None if loss > self.baseline_loss.unwrap_or(0.0) * 1.3 + NOTABLE_LOSS
                 && self.current > MIN_WINDOW * 4 =>
             {
                 self.trial = Some(Trial { before: self.current, loss });

@@ -207,7 +207,7 @@ fn nothing_but_a_whole_request_is_answered() {
         ("RFC 3489", legacy(&[]), Ignored::NoCookie),
     ] {
         assert_eq!(ask(&pair(), &bytes, 0), Err(want), "{name}");
-        assert_eq!(ask(&Service::lean(), &bytes, 0), Err(want), "{name}");
+        assert_eq!(ask(&Service::minimal(), &bytes, 0), Err(want), "{name}");
     }
     assert_eq!(
         ask_over(&pair().with_rfc3489(true), &legacy(&[]), 0, Transport::Udp, "[2001:db8::7]:9"),
@@ -298,7 +298,7 @@ proptest! {
                 }
             }
         }
-        for service in [pair().with_rfc3489(true), Service::plain(), Service::lean()] {
+        for service in [pair().with_rfc3489(true), Service::plain(), Service::minimal()] {
             let at = at % service.endpoints();
             let Ok((answer, out)) = ask(&service, &noise, at) else { continue };
             prop_assert!(answer.via < service.endpoints());

@@ -1,25 +1,25 @@
 //! The end of a sweep, and going on with a saved one.
 
-use super::super::bits::State;
-use super::super::cookie::Cookie;
 use super::super::evidence::Entry;
 use super::super::order::Order;
+use super::super::probe_id::ProbeIds;
 use super::super::retry::Finding;
 use super::super::saved::{Saved, SavedEvidence};
 use super::super::settings::bounds;
+use super::super::states::State;
 use super::super::verdict::{Reason, Status, Verdict, VerdictSink};
-use super::{Phase, Sweep, Why};
+use super::{EndReason, Phase, Sweep};
 
 impl Sweep {
-    /// All that could be asked was asked.
+    /// Every source that could be probed was probed.
     pub(super) fn conclude_all(&mut self) {
         self.concluded = true;
         self.phase = Phase::Conclude(0);
     }
 
     /// What it means that a source stayed silent: `no-reply` only when nothing else can explain it.
-    fn meaning_of_silence(&self, index: u32) -> Finding {
-        let unknown = |reason| Finding { status: Status::Unknown, reason, asks: 0, refused: false };
+    fn judge_silence(&self, index: u32) -> Finding {
+        let unknown = |reason| Finding { status: Status::Unknown, reason, probes: 0, refused: false };
         let found = self.retry.as_ref().and_then(|retry| retry.finding(index));
         let mut finding = match found {
             Some(finding) => finding,
@@ -39,42 +39,42 @@ impl Sweep {
     fn looks_like_nat_ports(&self) -> bool {
         let largest = self.evidence.externals(1).first().map_or(0, |(_, count)| *count);
         largest >= bounds::NAT_PORTS_FROM
-            && f64::from(largest) >= f64::from(self.good) * bounds::NAT_PORTS_SHARE
+            && f64::from(largest) >= f64::from(self.responsive) * bounds::NAT_PORTS_SHARE
     }
 
-    /// Hands out the verdicts on what is still open; `false` if the receiver had no more room.
+    /// Emits the verdicts on what is still open; `false` if the receiver had no more room.
     pub(super) fn conclude(&mut self, from: u32, room: usize, sink: &mut impl VerdictSink) -> bool {
         let mut at = from;
         for _ in 0..room {
             let Some(index) = self.states.next_open(at) else {
-                self.phase = Phase::Done(Why::Complete);
+                self.phase = Phase::Done(EndReason::Complete);
                 return true;
             };
             at = index + 1;
-            if let Some(verdict) = self.last_word(index) {
-                self.hand_out(&verdict, sink);
+            if let Some(verdict) = self.final_verdict(index) {
+                self.emit(&verdict, sink);
             }
         }
         self.phase = Phase::Conclude(at);
         if self.states.next_open(at).is_none() {
-            self.phase = Phase::Done(Why::Complete);
+            self.phase = Phase::Done(EndReason::Complete);
             return true;
         }
         false
     }
 
-    /// The verdict on a source that is open when the sweep ends. Its state stays open: the bitmap is for what was heard.
-    fn last_word(&mut self, index: u32) -> Option<Verdict> {
+    /// The verdict on a source that is open when the sweep ends. Its state stays open: the bitmap records answers only.
+    fn final_verdict(&mut self, index: u32) -> Option<Verdict> {
         let source = self.targets.source(index)?;
         let entry = self.evidence.get(index);
         // A saved state that was concluded holds what is not simply silent.
         let known = entry.filter(|_| self.resumed && self.retry.is_none() && !self.network_lost);
         let finding = match known {
-            Some(e) => Finding { status: e.status, reason: e.reason, asks: 0, refused: e.is_refusal() },
+            Some(e) => Finding { status: e.status, reason: e.reason, probes: 0, refused: e.is_refusal() },
             None if self.resumed && self.retry.is_none() && !self.network_lost => {
-                Finding { status: Status::NoReply, reason: Reason::None, asks: 0, refused: false }
+                Finding { status: Status::NoReply, reason: Reason::None, probes: 0, refused: false }
             }
-            None => self.meaning_of_silence(index),
+            None => self.judge_silence(index),
         };
         let mut verdict = Verdict {
             index,
@@ -84,11 +84,11 @@ impl Sweep {
             external: None,
             code: 0,
             port_rewritten: false,
-            single_server: self.witnesses < 2,
+            single_server: self.independent_servers < 2,
             resumed: false,
             asked: (self.first_flow.min(u32::from(u8::MAX)) as u8)
                 .saturating_add(1)
-                .saturating_add(finding.asks),
+                .saturating_add(finding.probes),
             rtt_us: 0,
         };
         // Only what was refused each time is refused.
@@ -115,10 +115,10 @@ impl Sweep {
 
     /// The first pass was all that there was to be, or the source was refused then and nothing came after.
     fn never_retried(&self, finding: Finding) -> bool {
-        finding.asks == 0 && !self.network_lost
+        finding.probes == 0 && !self.network_lost
     }
 
-    /// Hands out the verdicts of a saved state; `false` if the receiver had no more room.
+    /// Emits the verdicts of a saved state; `false` if the receiver had no more room.
     pub(super) fn replay(&mut self, from: u32, room: usize, sink: &mut impl VerdictSink) -> bool {
         let mut at = from;
         for _ in 0..room {
@@ -128,7 +128,7 @@ impl Sweep {
             };
             at = index + 1;
             if let Some(verdict) = self.saved_verdict(index) {
-                self.hand_out(&verdict, sink);
+                self.emit(&verdict, sink);
             }
         }
         self.phase = Phase::Replay(at);
@@ -151,7 +151,7 @@ impl Sweep {
             external: entry.and_then(|e| self.evidence.external(&e)),
             code,
             port_rewritten: state == State::OkOtherPort,
-            single_server: self.witnesses < 2,
+            single_server: self.independent_servers < 2,
             resumed: true,
             asked: 0,
             rtt_us: 0,
@@ -170,10 +170,10 @@ impl Sweep {
             server: e.server,
         });
         Saved {
-            subject: self.subject.clone(),
+            identity: self.identity.clone(),
             seed: self.seed,
-            key: self.cookie.key(),
-            // Those in flight may be lost with the process: they are asked again.
+            key: self.probe_ids.key(),
+            // Those in flight may be lost with the process: they are probed again.
             cursor: self.flight.oldest_position().map_or(self.cursor, |oldest| oldest.min(self.cursor)),
             concluded: self.concluded,
             late: self.late,
@@ -183,23 +183,23 @@ impl Sweep {
         }
     }
 
-    /// Goes on where `saved` ended: first its verdicts are handed out, then the rest is asked. Call it before the first
-    /// [`Sweep::step`]; `false` if the state is of another subject or of another number of sources.
+    /// Goes on where `saved` ended: first its verdicts are emitted, then the rest is probed. Call it before the first
+    /// [`Sweep::step`]; `false` if the state is of another sweep or of another number of sources.
     #[must_use]
     pub fn restore(&mut self, saved: Saved) -> bool {
-        let fits = saved.subject == self.subject && saved.states.len() == self.states.len();
+        let fits = saved.identity == self.identity && saved.states.len() == self.states.len();
         if !fits {
             return false;
         }
         self.seed = saved.seed;
         self.order = Order::new(self.targets.len(), saved.seed);
-        self.cookie = Cookie::new(saved.key);
+        self.probe_ids = ProbeIds::new(saved.key);
         self.cursor = saved.cursor.min(self.targets.len());
         self.concluded = saved.concluded;
         self.late = saved.late;
         [self.counters.probes, self.counters.received] = saved.traffic;
         self.states = saved.states;
-        self.good = self.targets.len() - self.states.count(State::Open);
+        self.responsive = self.targets.len() - self.states.count(State::Open);
         let servers = self.settings.servers.len() as u16;
         for e in saved.evidence {
             let mut entry = match e.external {
@@ -213,11 +213,11 @@ impl Sweep {
             };
             (entry.status, entry.reason, entry.code) = (e.status, e.reason, e.code);
             if entry.status == Status::Mapped && self.states.at(e.index) == State::Open {
-                self.good += 1;
+                self.responsive += 1;
             }
             self.evidence.put(e.index, entry);
         }
-        self.confirmed |= self.good > 0;
+        self.confirmed |= self.responsive > 0;
         self.resumed = true;
         self.phase = Phase::Replay(0);
         true

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::super::bits::State;
-use super::super::cookie::{Cookie, pass_of};
 use super::super::evidence::Entry;
+use super::super::probe_id::{ProbeId, pass_of};
 use super::super::retry::CANARY;
+use super::super::states::State;
 use super::super::verdict::{Reason, Status, Verdict, VerdictSink};
 use super::Sweep;
 use crate::stun::{self, ReplyBody};
@@ -28,22 +28,22 @@ pub struct Datagram<'a> {
 
 impl Sweep {
     /// Judges a received datagram. Nothing that a stranger can send makes a source `ok`: the transaction id must carry
-    /// this run's proof for this source and server, the sender must be the server that was asked, and the datagram
+    /// this run's proof for this source and server, the sender must be the server that was queried, and the datagram
     /// must have been delivered to the source.
     pub fn on_datagram(&mut self, now: Duration, datagram: &Datagram<'_>, sink: &mut impl VerdictSink) {
         self.counters.received += 1;
         let Ok(reply) = stun::read_reply(datagram.bytes) else {
             return self.on_garbage(now, datagram);
         };
-        let ticket = Cookie::ticket(&reply.id);
+        let probe = ProbeId::decode(&reply.id);
         let flow = datagram.flow;
-        let Some((index, source)) = self.source_at(ticket.position, flow) else {
+        let Some((index, source)) = self.source_at(probe.position, flow) else {
             self.counters.forged += 1;
             return;
         };
-        let number = self.server_for(ticket.position, flow);
+        let number = self.server_for(probe.position, flow);
         let server = self.server(number);
-        if ticket.pass != pass_of(flow) || self.cookie.id(ticket, source, server) != reply.id {
+        if probe.pass != pass_of(flow) || self.probe_ids.encode(probe, source, server) != reply.id {
             self.counters.forged += 1;
             return;
         }
@@ -56,11 +56,11 @@ impl Sweep {
         if misdirected.is_some() {
             self.counters.misdirected += 1;
         } else {
-            self.alive.last_reply = now;
-            self.alive.beats = 0;
+            self.outage_detector.last_reply = now;
+            self.outage_detector.heartbeats = 0;
             self.confirmed = true;
         }
-        if ticket.control {
+        if probe.control {
             if let (None, Some(retry)) = (misdirected, &mut self.retry) {
                 retry.on_control(index.unwrap_or(CANARY), flow, &self.states, now);
             }
@@ -74,15 +74,15 @@ impl Sweep {
             return;
         }
         if let Some(reason) = misdirected {
-            return self.note_bad(index, Entry::bad_reply(reason, 0), flow, now);
+            return self.record_bad_reply(index, Entry::bad_reply(reason, 0), flow, now);
         }
         let first = self.evidence.get(index).is_none_or(|e| e.is_refusal());
-        let landed = if flow == self.first_flow { self.flight.land(now, ticket.position) } else { None };
+        let landed = if flow == self.first_flow { self.flight.on_reply(now, probe.position) } else { None };
         if landed.is_some_and(|(_, held)| held) {
             self.window.on_answered(1);
         }
         if first {
-            self.good += 1;
+            self.responsive += 1;
             self.late += u32::from(flow > self.first_flow);
         }
         let mut verdict = Verdict {
@@ -93,9 +93,9 @@ impl Sweep {
             external: None,
             code: 0,
             port_rewritten: false,
-            single_server: self.witnesses < 2,
+            single_server: self.independent_servers < 2,
             resumed: false,
-            asked: self.times_asked(index, flow),
+            asked: self.times_probed(index, flow),
             rtt_us: landed.map_or(0, |(d, _)| u32::try_from(d.as_micros()).unwrap_or(u32::MAX).max(1)),
         };
         match reply.body {
@@ -110,10 +110,10 @@ impl Sweep {
                 self.on_unprotected(number, external, verdict, sink);
             }
             ReplyBody::NoMappedAddress => {
-                self.note_bad(index, Entry::bad_reply(Reason::NoMappedAddress, 0), flow, now);
+                self.record_bad_reply(index, Entry::bad_reply(Reason::NoMappedAddress, 0), flow, now);
             }
             ReplyBody::Error(code) => {
-                self.note_bad(index, Entry::bad_reply(Reason::ErrorResponse, code), flow, now);
+                self.record_bad_reply(index, Entry::bad_reply(Reason::ErrorResponse, code), flow, now);
             }
         }
         if let Some(retry) = &mut self.retry {
@@ -122,11 +122,11 @@ impl Sweep {
         }
     }
 
-    /// How often a source had been asked when the probe left that was answered by this flow.
-    fn times_asked(&self, index: u32, flow: u32) -> u8 {
+    /// How often a source had been probed when the probe left that was answered by this flow.
+    fn times_probed(&self, index: u32, flow: u32) -> u8 {
         let passes = self.first_flow.min(u32::from(u8::MAX)) as u8;
         let again =
-            self.retry.as_ref().filter(|_| flow > self.first_flow).map_or(0, |retry| retry.asks(index));
+            self.retry.as_ref().filter(|_| flow > self.first_flow).map_or(0, |retry| retry.probes(index));
         passes.saturating_add(1).saturating_add(again)
     }
 
@@ -149,7 +149,7 @@ impl Sweep {
                 self.counters.duplicates += 1;
             }
             Some(e) if e.reason == Reason::UnprotectedReply => self.settle(verdict, entry, sink),
-            _ if self.witnesses < 2 => self.settle(verdict, entry, sink),
+            _ if self.independent_servers < 2 => self.settle(verdict, entry, sink),
             _ => self.evidence.put(verdict.index, entry),
         }
     }
@@ -170,7 +170,7 @@ impl Sweep {
                     verdict.port_rewritten = other_port;
                     let state = if other_port { State::OkOtherPort } else { State::Ok };
                     self.states.set(index, state);
-                    self.hand_out(&verdict, sink);
+                    self.emit(&verdict, sink);
                 }
                 Some(entry) => {
                     verdict.external = self.evidence.external(&entry);
@@ -185,10 +185,10 @@ impl Sweep {
             None => {
                 let entry = self.evidence.mapped_entry(external, server);
                 self.evidence.count_mapped(&entry);
-                if self.witnesses < 2 {
+                if self.independent_servers < 2 {
                     self.settle(verdict, entry, sink);
                 } else {
-                    // One server's word: the next pass asks another.
+                    // One server's word: the next pass queries another.
                     self.evidence.put(index, entry);
                 }
             }
@@ -204,7 +204,7 @@ impl Sweep {
         }
     }
 
-    /// Hands out a verdict other than `ok` and keeps its evidence if a saved state will need it.
+    /// Emits a verdict other than `ok` and keeps its evidence if a saved state will need it.
     fn settle(&mut self, verdict: Verdict, mut entry: Entry, sink: &mut impl VerdictSink) {
         (entry.status, entry.reason) = (verdict.status, verdict.reason);
         self.states.set(verdict.index, State::Other);
@@ -213,10 +213,10 @@ impl Sweep {
         } else {
             self.evidence.remove(verdict.index);
         }
-        self.hand_out(&verdict, sink);
+        self.emit(&verdict, sink);
     }
 
-    pub(super) fn hand_out(&mut self, verdict: &Verdict, sink: &mut impl VerdictSink) {
+    pub(super) fn emit(&mut self, verdict: &Verdict, sink: &mut impl VerdictSink) {
         self.judged[verdict.status as usize] += 1;
         if verdict.reason != Reason::None {
             match self.reasons.iter_mut().find(|(s, r, _)| (*s, *r) == (verdict.status, verdict.reason)) {
@@ -228,7 +228,7 @@ impl Sweep {
     }
 
     /// Something that is no STUN response. If it came from a server to a source, the source's path at least is not silent;
-    /// the source stays open and is asked again.
+    /// the source stays open and is probed again.
     fn on_garbage(&mut self, now: Duration, datagram: &Datagram<'_>) {
         self.counters.garbage += 1;
         if !self.settings.servers.contains(&datagram.from) {
@@ -237,11 +237,11 @@ impl Sweep {
         if let Some(index) = self.targets.index_of(datagram.to)
             && self.states.at(index) == State::Open
         {
-            self.note_bad(index, Entry::bad_reply(Reason::NotStun, 0), datagram.flow, now);
+            self.record_bad_reply(index, Entry::bad_reply(Reason::NotStun, 0), datagram.flow, now);
         }
     }
 
-    fn note_bad(&mut self, index: u32, entry: Entry, flow: u32, now: Duration) {
+    fn record_bad_reply(&mut self, index: u32, entry: Entry, flow: u32, now: Duration) {
         let known = self.evidence.get(index);
         if known.is_none_or(|e| e.is_refusal() || e.status == Status::BadReply) {
             self.evidence.put(index, entry);

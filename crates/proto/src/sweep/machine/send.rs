@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::bits::State;
-use super::super::cookie::{Cookie, Ticket, pass_of};
 use super::super::evidence::{Entry, Failure};
-use super::super::retry::{Ask, CANARY, Cooling, Retry};
+use super::super::probe_id::{ProbeId, pass_of};
+use super::super::retry::{CANARY, Cooldown, Retry, RetryProbe};
 use super::super::settings::bounds;
+use super::super::states::State;
 use super::super::verdict::{Status, VerdictSink};
-use super::{Next, Phase, Probe, Sweep, Why};
+use super::{EndReason, Next, Phase, Probe, Sweep};
 
 impl Sweep {
     /// Says what to do now. Probes to send are appended to `probes`, verdicts go to `sink`; `room` is how many
@@ -20,10 +20,10 @@ impl Sweep {
         probes: &mut Vec<Probe>,
         sink: &mut impl VerdictSink,
     ) -> Next {
-        self.notice_stop(now);
+        self.detect_suspension(now);
         let next = self.next(now, room, probes, sink);
         if let Next::Wait(until) = next {
-            self.looked = self.looked.max(until);
+            self.expected_by = self.expected_by.max(until);
         }
         next
     }
@@ -37,7 +37,7 @@ impl Sweep {
     ) -> Next {
         loop {
             match self.phase {
-                Phase::Done(why) => return Next::Done(why),
+                Phase::Done(reason) => return Next::Done(reason),
                 Phase::Replay(from) => {
                     if !self.replay(from, room, sink) {
                         return Next::Full;
@@ -78,22 +78,23 @@ impl Sweep {
         }
     }
 
-    /// A probe could not be sent. The source is asked again.
+    /// A probe could not be sent. The source is probed again.
     pub fn on_send_failure(&mut self, probe: &Probe, failure: Failure) {
-        let ticket = Cookie::ticket(&probe.id);
-        // Being refused is an answer too: the sources are worth asking, even if no server was heard yet.
-        self.confirmed |= !ticket.control;
-        let index = self.source_at(ticket.position, probe.flow).map(|(index, _)| index);
+        let probe_id = ProbeId::decode(&probe.id);
+        // Being refused is an answer too: the sources are worth probing, even if no server has answered yet.
+        self.confirmed |= !probe_id.control;
+        let index = self.source_at(probe_id.position, probe.flow).map(|(index, _)| index);
         if probe.flow <= self.first_flow {
-            if ticket.control {
+            if probe_id.control {
                 return;
             }
-            self.flight.cancel(ticket.position);
+            self.flight.cancel(probe_id.position);
         } else if let (Some(retry), Some(index)) = (&mut self.retry, index) {
-            let ask = Ask { index: index.unwrap_or(CANARY), flow: probe.flow, control: ticket.control };
-            retry.on_refused(ask, &self.states);
+            let retry_probe =
+                RetryProbe { index: index.unwrap_or(CANARY), flow: probe.flow, control: probe_id.control };
+            retry.on_refused(retry_probe, &self.states);
         }
-        let Some(Some(index)) = index.filter(|_| !ticket.control) else { return };
+        let Some(Some(index)) = index.filter(|_| !probe_id.control) else { return };
         let refused = |e: Entry| matches!(e.status, Status::SendError | Status::BindError);
         if self.states.at(index) == State::Open && self.evidence.get(index).is_none_or(refused) {
             self.evidence.put(index, Entry::failure(failure));
@@ -118,15 +119,15 @@ impl Sweep {
     }
 
     fn step_pass(&mut self, now: Duration, room: usize, probes: &mut Vec<Probe>) -> Option<Next> {
-        let lost = self.flight.expire(self.seen);
+        let lost = self.flight.expire(self.drained_until);
         if lost > 0 {
             self.window.on_lost(lost);
         }
-        let beat_at = self.watch(now, probes);
+        let heartbeat_at = self.watch(now, probes);
         if matches!(self.phase, Phase::Paused(_)) {
             return Some(Next::Send);
         }
-        let end = self.end_of_walk();
+        let end = self.pass_end();
         let wake = match self.allowance(now, room, self.flight.in_flight()) {
             Ok(0) => self.flight.next_expiry().unwrap_or(now),
             Ok(allowed) => {
@@ -144,10 +145,12 @@ impl Sweep {
             self.phase = Phase::Gap;
             return None;
         }
-        Some(Next::Wait(beat_at.map_or(wake, |beat| wake.min(beat)).max(now + Duration::from_micros(1))))
+        Some(Next::Wait(
+            heartbeat_at.map_or(wake, |heartbeat| wake.min(heartbeat)).max(now + Duration::from_micros(1)),
+        ))
     }
 
-    /// Appends up to `allowed` probes to open sources, in walking order.
+    /// Appends up to `allowed` probes to open sources, in the permuted order.
     fn fill(&mut self, now: Duration, allowed: usize, end: u32, probes: &mut Vec<Probe>) {
         let (mut first, mut last, mut count) = (None, 0, 0);
         while count < allowed && self.cursor < end {
@@ -162,12 +165,12 @@ impl Sweep {
             count += 1;
         }
         if let Some(first) = first {
-            self.flight.launch(now, first, last, count as u32);
-            self.note_sent(now, count);
+            self.flight.on_sent(now, first, last, count as u32);
+            self.record_sent(now, count);
         }
     }
 
-    fn note_sent(&mut self, now: Duration, count: usize) {
+    fn record_sent(&mut self, now: Duration, count: usize) {
         self.counters.probes += count as u64;
         self.pace.take(count);
         self.last_sent = now;
@@ -177,34 +180,40 @@ impl Sweep {
     pub(super) fn push(&mut self, number: u32, flow: u32, control: bool, probes: &mut Vec<Probe>) {
         let Some((_, source)) = self.source_at(number, flow) else { return };
         let server = self.server_for(number, flow);
-        let ticket = Ticket { position: number, pass: pass_of(flow), control };
-        probes.push(Probe { id: self.cookie.id(ticket, source, self.server(server)), source, server, flow });
+        let probe_id = ProbeId { position: number, pass: pass_of(flow), control };
+        probes.push(Probe {
+            id: self.probe_ids.encode(probe_id, source, self.server(server)),
+            source,
+            server,
+            flow,
+        });
     }
 
     /// Where the first pass ends: at the last source, or, as long as nothing at all has answered, after a first few.
-    fn end_of_walk(&self) -> u32 {
+    fn pass_end(&self) -> u32 {
         if self.confirmed { self.targets.len() } else { self.targets.len().min(bounds::UNCONFIRMED_BURST) }
     }
 
     /// After the first pass: waits for the replies to its last probes, then retries what is silent.
     fn step_gap(&mut self, now: Duration) -> Option<Next> {
-        if self.cursor < self.end_of_walk() {
-            // The first answer of all came while only the first few sources had been asked: now the whole block is worth asking.
+        if self.cursor < self.pass_end() {
+            // The first answer of all came while only the first few sources had been probed: now the whole block is worth
+            // probing.
             self.flight.clear();
             self.phase = Phase::Pass;
             return None;
         }
-        // As long as nothing at all was heard, a round trip may just take long.
+        // As long as nothing at all has answered, a round trip may just take long.
         let again = !self.confirmed && self.first_flow + 1 < bounds::UNCONFIRMED_PASSES;
-        let gap = if self.good > 0 || again { self.pass_gap() } else { self.settings.timeout };
+        let gap = if self.responsive > 0 || again { self.pass_gap() } else { self.settings.timeout };
         let until = self.last_sent + gap;
-        if self.seen < until {
+        if self.drained_until < until {
             return Some(Next::Wait(until.max(now + Duration::from_micros(1))));
         }
         self.flight.clear();
         if !self.confirmed {
             if self.first_flow + 1 >= bounds::UNCONFIRMED_PASSES {
-                self.phase = Phase::Done(Why::Silent);
+                self.phase = Phase::Done(EndReason::Silent);
                 return None;
             }
             self.first_flow += 1;
@@ -235,7 +244,7 @@ impl Sweep {
     }
 
     fn step_retry(&mut self, now: Duration, room: usize, probes: &mut Vec<Probe>) -> Option<Next> {
-        let beat_at = self.watch(now, probes);
+        let heartbeat_at = self.watch(now, probes);
         if matches!(self.phase, Phase::Paused(_)) {
             return Some(Next::Send);
         }
@@ -243,18 +252,18 @@ impl Sweep {
             self.conclude_all();
             return None;
         };
-        let mut asks = std::mem::take(&mut self.asks);
+        let mut retry_probes = std::mem::take(&mut self.retry_probes);
         let in_flight = retry.in_flight(&self.view(now));
         let allowance = self.allowance(now, room, in_flight);
         let allowed = *allowance.as_ref().unwrap_or(&0);
-        let wake = retry.poll(&self.view(now), allowed, &mut asks);
+        let wake = retry.poll(&self.view(now), allowed, &mut retry_probes);
         let next_expiry = retry.next_expiry(&self.view(now));
-        if wake.is_none() && asks.is_empty() {
+        if wake.is_none() && retry_probes.is_empty() {
             retry.begin_cooldown(&self.view(now));
         }
         self.retry = Some(retry);
-        self.hand_over(now, &mut asks, probes);
-        self.asks = asks;
+        self.push_retry_probes(now, &mut retry_probes, probes);
+        self.retry_probes = retry_probes;
         if !probes.is_empty() {
             return Some(Next::Send);
         }
@@ -269,27 +278,29 @@ impl Sweep {
             Err(Next::Wait(until)) => wake.max(until),
             _ => wake,
         };
-        Some(Next::Wait(beat_at.map_or(wake, |beat| wake.min(beat)).max(now + Duration::from_micros(1))))
+        Some(Next::Wait(
+            heartbeat_at.map_or(wake, |heartbeat| wake.min(heartbeat)).max(now + Duration::from_micros(1)),
+        ))
     }
 
-    /// All has been asked: waits for late replies, and then looks whether it was enough.
+    /// Every probe has been sent: waits for late replies, and then checks whether that was enough.
     fn step_cooldown(&mut self, now: Duration, probes: &mut Vec<Probe>) -> Option<Next> {
         let Some(mut retry) = self.retry.take() else {
             self.conclude_all();
             return None;
         };
         let view = self.view(now);
-        let mut asks = Vec::new();
-        let cooling = retry.cool_down(&view, &mut asks);
-        let more = matches!(cooling, Cooling::Over) && retry.reopen(&view);
+        let mut retry_probes = Vec::new();
+        let cooldown = retry.poll_cooldown(&view, &mut retry_probes);
+        let more = matches!(cooldown, Cooldown::Over) && retry.reopen(&view);
         self.retry = Some(retry);
-        match cooling {
-            Cooling::Ask => {
-                self.hand_over(now, &mut asks, probes);
+        match cooldown {
+            Cooldown::Send => {
+                self.push_retry_probes(now, &mut retry_probes, probes);
                 Some(Next::Send)
             }
-            Cooling::Wait(until) => Some(Next::Wait(until.max(now + Duration::from_micros(1)))),
-            Cooling::Over => {
+            Cooldown::Wait(until) => Some(Next::Wait(until.max(now + Duration::from_micros(1)))),
+            Cooldown::Over => {
                 if more {
                     self.phase = Phase::Retry;
                 } else {
@@ -300,15 +311,20 @@ impl Sweep {
         }
     }
 
-    fn hand_over(&mut self, now: Duration, asks: &mut Vec<Ask>, probes: &mut Vec<Probe>) {
-        for ask in asks.drain(..) {
-            let number = match ask.index {
+    fn push_retry_probes(
+        &mut self,
+        now: Duration,
+        retry_probes: &mut Vec<RetryProbe>,
+        probes: &mut Vec<Probe>,
+    ) {
+        for retry_probe in retry_probes.drain(..) {
+            let number = match retry_probe.index {
                 CANARY => u32::MAX,
-                index if ask.flow <= self.first_flow => self.order.position(index),
+                index if retry_probe.flow <= self.first_flow => self.order.position(index),
                 index => index,
             };
-            self.push(number, ask.flow, ask.control, probes);
-            self.note_sent(now, 1);
+            self.push(number, retry_probe.flow, retry_probe.control, probes);
+            self.record_sent(now, 1);
         }
     }
 }

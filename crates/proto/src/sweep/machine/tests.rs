@@ -38,7 +38,7 @@ enum Path {
 type Arrival = (SocketAddr, IpAddr, u32, Vec<u8>);
 
 struct Net {
-    dice: StdRng,
+    rng: StdRng,
     loss: f64,
     latency: Duration,
     duplicate: bool,
@@ -56,7 +56,7 @@ struct Net {
 impl Net {
     fn new(path: impl Fn(IpAddr) -> Path + 'static) -> Self {
         Self {
-            dice: StdRng::seed_from_u64(1),
+            rng: StdRng::seed_from_u64(1),
             loss: 0.0,
             latency: MS / 2,
             duplicate: false,
@@ -80,7 +80,7 @@ impl Net {
             return Err(Failure::Send(errno));
         }
         let out = self.outage.is_some_and(|(from, to)| (from..to).contains(&now));
-        if out || path == Path::Dead || self.dice.random_bool(self.loss) || self.dice.random_bool(self.loss) {
+        if out || path == Path::Dead || self.rng.random_bool(self.loss) || self.rng.random_bool(self.loss) {
             return Ok(());
         }
         let request = stun::binding_request(&probe.id);
@@ -145,14 +145,14 @@ fn sweep(block: &str, settings: Settings) -> Sweep {
     Sweep::new(targets, 5, [7; 16], settings, block.to_owned())
 }
 
-/// Runs until the sweep is done, or until `stop` says so; gives why it ended and when.
+/// Runs until the sweep is done, or until `stop` says so; gives the reason and the time of its end.
 fn run_until(
     sweep: &mut Sweep,
     net: &mut Net,
     verdicts: &mut Vec<Verdict>,
     mut now: Duration,
     stop: impl Fn(&Sweep) -> bool,
-) -> (Option<Why>, Duration) {
+) -> (Option<EndReason>, Duration) {
     let mut probes = Vec::new();
     for _ in 0..3_000_000 {
         if stop(sweep) {
@@ -179,16 +179,16 @@ fn run_until(
                 now = until.min(arrival).max(now + Duration::from_micros(1));
             }
             Next::Full => now += MS,
-            Next::Done(why) => return (Some(why), now),
+            Next::Done(reason) => return (Some(reason), now),
         }
     }
     panic!("the sweep does not end: {:?} pass {} at {now:?}", sweep.phase(), sweep.pass());
 }
 
-fn run(sweep: &mut Sweep, net: &mut Net) -> (Why, BTreeMap<IpAddr, Verdict>) {
+fn run(sweep: &mut Sweep, net: &mut Net) -> (EndReason, BTreeMap<IpAddr, Verdict>) {
     let mut verdicts = Vec::new();
-    let (why, _) = run_until(sweep, net, &mut verdicts, Duration::ZERO, |_| false);
-    (why.expect("not stopped"), by_source(verdicts))
+    let (reason, _) = run_until(sweep, net, &mut verdicts, Duration::ZERO, |_| false);
+    (reason.expect("not stopped"), by_source(verdicts))
 }
 
 fn by_source(verdicts: Vec<Verdict>) -> BTreeMap<IpAddr, Verdict> {

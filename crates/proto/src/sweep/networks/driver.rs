@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use super::network::{Network, Stops};
 use super::part::{Micros, SECOND, mix};
 use super::wire::Wire;
-use crate::sweep::{Datagram, Next, Settings, Sweep, Verdict, Why};
+use crate::sweep::{Datagram, EndReason, Next, Settings, Sweep, Verdict};
 use crate::targets::Targets;
 
 /// What sending and reading a datagram costs, and how late a waiting thread wakes.
@@ -25,9 +25,9 @@ const TOO_LONG: Micros = 4 * 3_600 * SECOND;
 const IDLE_ROUNDS: u32 = 100_000;
 
 /// What became of a run.
-pub(super) struct Ran {
+pub(super) struct RunResult {
     /// `None`: it did not end.
-    pub(super) why: Option<Why>,
+    pub(super) end_reason: Option<EndReason>,
     pub(super) took: Micros,
     pub(super) sent: u64,
     pub(super) verdicts: Vec<Verdict>,
@@ -40,21 +40,21 @@ struct Clock {
     long: Vec<(Micros, Micros)>,
     starved: (Micros, Micros),
     next_short: Micros,
-    dice: StdRng,
+    rng: StdRng,
 }
 
 impl Clock {
-    fn new(stops: &Stops, dice: StdRng) -> Self {
+    fn new(stops: &Stops, rng: StdRng) -> Self {
         let mut long = stops.long.clone();
         long.sort_unstable_by(|a, b| b.cmp(a));
-        let mut clock = Self { now: 0, long, starved: stops.starved, next_short: Micros::MAX, dice };
+        let mut clock = Self { now: 0, long, starved: stops.starved, next_short: Micros::MAX, rng };
         clock.plan();
         clock
     }
 
     fn plan(&mut self) {
         if self.starved.0 > 0 {
-            self.next_short = self.now + self.dice.random_range(1..=self.starved.0 * 2);
+            self.next_short = self.now + self.rng.random_range(1..=self.starved.0 * 2);
         }
     }
 
@@ -64,26 +64,26 @@ impl Clock {
             self.now += len;
         }
         if self.next_short <= self.now {
-            self.now += self.dice.random_range(0..=self.starved.1);
+            self.now += self.rng.random_range(0..=self.starved.1);
             self.plan();
         }
     }
 }
 
 /// Sweeps a network to the end.
-pub(super) fn sweep(network: &Network, settings: Settings) -> Ran {
+pub(super) fn sweep(network: &Network, settings: Settings) -> RunResult {
     let block = network.block();
     let blocks = vec![block.parse().expect("a block")];
     let targets = Targets::new(blocks, None, network.seed).expect("a block makes targets");
-    // The engine's seed and key have nothing to do with the network's dice.
+    // The engine's seed and key have nothing to do with the network's generator.
     let seed = mix(network.seed ^ 0x656e_6769_6e65);
     let mut sweep =
         Sweep::new(targets, seed, seed.to_le_bytes().repeat(2).try_into().expect("16"), settings, block);
     let mut wire = Wire::new(network);
-    let mut clock = Clock::new(&network.stops, network.dice(2));
+    let mut clock = Clock::new(&network.stops, network.rng(2));
     let (mut probes, mut verdicts) = (Vec::new(), Vec::new());
     let (mut drops, mut drops_at, mut idle) = (0, 0, 0);
-    let why = loop {
+    let end_reason = loop {
         let now = clock.now;
         if now > TOO_LONG || idle > IDLE_ROUNDS {
             break None;
@@ -102,7 +102,7 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> Ran {
             }
             Next::Wait(until) => wait = Some(until.as_micros() as Micros),
             Next::Full => wait = Some(now + 1_000),
-            Next::Done(why) => break Some(why),
+            Next::Done(reason) => break Some(reason),
         }
         let before = clock.now;
         wire.advance(before);
@@ -133,5 +133,5 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> Ran {
             idle = 0;
         }
     };
-    Ran { why, took: clock.now, sent: wire.sent, verdicts }
+    RunResult { end_reason, took: clock.now, sent: wire.sent, verdicts }
 }

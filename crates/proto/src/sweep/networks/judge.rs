@@ -8,7 +8,7 @@ use super::network::{Kind, Network, Stops};
 use super::oracle::Oracle;
 use super::part::{Micros, seconds};
 use crate::sweep::bounds::MAX_EXPECTED_FALSE;
-use crate::sweep::{Settings, Status, Why};
+use crate::sweep::{EndReason, Settings, Status};
 
 /// What one run was worth.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +70,7 @@ impl Count {
 }
 
 const HEAD: [&str; 2] = [
-    "  runs   sources no-reply places   runs  other  unknown     time s  oracle   asks",
+    "  runs   sources no-reply places   runs  other  unknown     time s  oracle probes",
     "                    wrong  wrong  wrong  wrong        %    per run   times /source",
 ];
 
@@ -142,7 +142,7 @@ impl Tally {
 
 /// What a network belongs to in the table.
 fn kinds(network: &Network) -> Vec<&'static str> {
-    let mut kinds: Vec<_> = network.parts.iter().map(|part| part.what.kind()).collect();
+    let mut kinds: Vec<_> = network.parts.iter().map(|part| part.impairment.kind()).collect();
     if kinds.is_empty() && network.stops == Stops::default() {
         kinds.push("no fault");
     }
@@ -163,7 +163,7 @@ fn kinds(network: &Network) -> Vec<&'static str> {
     kinds
 }
 
-/// Sweeps each network and judges the verdicts by what is true of it. `settings` may change what the sweep is told.
+/// Sweeps each network and judges the verdicts by what is true of it. `settings` may change the settings of the sweep.
 pub(super) fn judge(
     networks: impl IntoIterator<Item = Network>,
     settings: impl Fn(Settings) -> Settings,
@@ -192,7 +192,7 @@ pub(super) fn judge(
                 let _ = writeln!(failure, "  {times} × {what}, the first is {first}");
                 *tally.complaints.entry(what).or_default() += times;
             }
-            // One that does not end is told before the others.
+            // One that does not end is listed before the others.
             let at = if failure.contains(ENDLESS) { 0 } else { tally.failures.len() };
             tally.failures.insert(at, failure);
             tally.failures.truncate(SHOWN);
@@ -224,7 +224,8 @@ pub(super) fn run(network: &Network, settings: Settings, oracle: Micros) -> (Cou
     let mut last_place = None;
     for (source, (status, kind)) in (0..).zip(verdicts.iter().zip(&network.kinds)) {
         // Nothing at all was ever heard, and nothing is said of the sources.
-        let Some(status) = status.or((ran.why == Some(Why::Silent)).then_some(Status::Unknown)) else {
+        let Some(status) = status.or((ran.end_reason == Some(EndReason::Silent)).then_some(Status::Unknown))
+        else {
             complain("no verdict".to_owned(), source);
             count.false_other += 1;
             continue;
@@ -244,7 +245,7 @@ pub(super) fn run(network: &Network, settings: Settings, oracle: Micros) -> (Cou
         }
     }
     count.runs_wrong = u32::from(count.no_reply > 0);
-    if ran.why.is_none() {
+    if ran.end_reason.is_none() {
         complain(ENDLESS.to_owned(), 0);
         count.false_other += 1;
     }
@@ -259,7 +260,7 @@ fn is_true(kind: Kind, status: Status) -> bool {
         | (Kind::Mapped, Status::Mapped)
         | (Kind::Refused, Status::SendError)
         | (Kind::Bad(_), Status::BadReply) => true,
-        // Now and then a dead source is also refused; what it must never be is heard.
+        // Now and then a dead source is also refused; what it must never be is answered.
         (Kind::Dead, status) => !matches!(status, Status::Ok | Status::Mapped | Status::BadReply),
         _ => false,
     }

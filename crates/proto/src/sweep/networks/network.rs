@@ -40,7 +40,7 @@ pub(super) struct Stops {
     pub(super) starved: (Micros, Micros),
 }
 
-/// A network with its sources and servers, and what the sweep is told of it.
+/// A network with its sources and servers, and the settings of the sweep of it.
 #[derive(Clone, Debug)]
 pub(super) struct Network {
     pub(super) name: String,
@@ -89,14 +89,14 @@ impl Network {
 
     /// With a share of the sources, scattered, and a run of them made into `kind`.
     pub(super) fn with(mut self, kind: Kind, share: f64, run: u32) -> Self {
-        let mut dice = self.dice(mix(share.to_bits() ^ u64::from(run)));
+        let mut rng = self.rng(mix(share.to_bits() ^ u64::from(run)));
         for slot in &mut self.kinds {
-            if dice.random_bool(share) {
+            if rng.random_bool(share) {
                 *slot = kind;
             }
         }
         if run > 0 {
-            let first = dice.random_range(0..=self.sources() - run) as usize;
+            let first = rng.random_range(0..=self.sources() - run) as usize;
             self.kinds[first..first + run as usize].fill(kind);
         }
         self
@@ -112,7 +112,7 @@ impl Network {
     }
 
     /// Randomness of this network for one purpose.
-    pub(super) fn dice(&self, purpose: u64) -> StdRng {
+    pub(super) fn rng(&self, purpose: u64) -> StdRng {
         StdRng::seed_from_u64(mix(self.seed) ^ mix(purpose))
     }
 
@@ -154,7 +154,7 @@ impl Network {
         self.outside(u16::from(number) + 1, 3_478)
     }
 
-    /// What the sweep is told.
+    /// The settings of the sweep.
     pub(super) fn settings(&self) -> Settings {
         Settings {
             servers: (0..self.servers).map(|n| self.server(n)).collect(),

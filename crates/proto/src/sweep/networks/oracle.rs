@@ -1,7 +1,7 @@
 //! What somebody would need who knows the network, but not which of its sources are dead.
 //!
 //! The oracle knows every rate, loss, delay and place, and when the network or the process stands still. It sends exactly
-//! as fast as each place carries, to the best of the servers; it asks a source that answers as often as its loss makes it
+//! as fast as each place carries, to the best of the servers; it probes a source that answers as often as its loss makes it
 //! expect, and a dead one as often as that loss needs so that 0.01 sources that work are expected among all that it calls
 //! dead. At the end it waits for one time-out and one round trip. It never measures anything, so it is no goal, but a
 //! measure that is the same for every engine.
@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use rand::Rng;
 
 use super::network::{Kind, Network, Stops};
-use super::part::{By, Micros, Part, SECOND, What, micros, mix, seconds};
-use super::place::Way;
+use super::part::{By, Impairment, Micros, Part, SECOND, micros, mix, seconds};
+use super::place::Direction;
 use crate::sweep::bounds::MAX_EXPECTED_FALSE;
 
 /// A neighbourhood: so many sources beside each other, or the block if it is smaller.
@@ -35,7 +35,7 @@ pub(super) struct Oracle<'a> {
     network: &'a Network,
     /// By source, at the server that is best for it.
     trips: Vec<Trip>,
-    asks: Vec<f64>,
+    probes: Vec<f64>,
 }
 
 impl<'a> Oracle<'a> {
@@ -55,7 +55,7 @@ impl<'a> Oracle<'a> {
         let trips: Vec<_> = (0..network.sources()).map(&mut trip).collect();
         let dead = network.kinds.iter().filter(|kind| **kind == Kind::Dead).count().max(1) as f64;
         let witnesses = f64::from(network.servers.min(2));
-        let asks = network.kinds.iter().zip(&trips).map(|(kind, trip)| match kind {
+        let probes = network.kinds.iter().zip(&trips).map(|(kind, trip)| match kind {
             Kind::Refused => 0.0,
             // One ask is the least, also where nothing is lost.
             Kind::Dead => {
@@ -65,40 +65,43 @@ impl<'a> Oracle<'a> {
             Kind::Mapped => witnesses / trip.carried.max(1e-3),
             _ => 1.0 / trip.carried.max(1e-3),
         });
-        let asks = asks.collect();
-        Self { network, trips, asks }
+        let probes = probes.collect();
+        Self { network, trips, probes }
     }
 
     /// How long it takes.
     pub(super) fn time(&self) -> Micros {
         let network = self.network;
-        let all: f64 = self.asks.iter().sum();
-        let in_flight: f64 = self.asks.iter().zip(&self.trips).map(|(asks, trip)| asks * trip.mean).sum();
+        let all: f64 = self.probes.iter().sum();
+        let in_flight: f64 =
+            self.probes.iter().zip(&self.trips).map(|(probes, trip)| probes * trip.mean).sum();
         let mut busy = in_flight / f64::from(network.window);
         if let Some(rate) = network.rate {
             busy = busy.max(all / rate);
         }
         let mut apart: f64 = 0.0;
         for part in &network.parts {
-            match part.what {
-                What::Bucket { rate, burst } => {
+            match part.impairment {
+                Impairment::Policer { rate, burst } => {
                     busy = busy.max((self.heaviest(part) - burst).max(0.0) / rate);
                 }
-                What::Queue { rate, size } => busy = busy.max((self.heaviest(part) - size).max(0.0) / rate),
+                Impairment::Queue { rate, size } => {
+                    busy = busy.max((self.heaviest(part) - size).max(0.0) / rate);
+                }
                 // Each bad spell takes one ask of a source, however many are sent in it.
-                What::Weather { bad, .. } => {
-                    let most = self.held(part).map(|s| self.asks[s as usize]).fold(1.0, f64::max);
+                Impairment::BurstLoss { bad, .. } => {
+                    let most = self.held(part).map(|s| self.probes[s as usize]).fold(1.0, f64::max);
                     apart = apart.max((most - 1.0) * bad);
                 }
-                What::Flows { size, replied, .. } => {
+                Impairment::Flows { size, replied, .. } => {
                     let rounds = self
                         .held(part)
-                        .filter(|s| self.asks[*s as usize] > 0.0)
+                        .filter(|s| self.probes[*s as usize] > 0.0)
                         .count()
                         .div_ceil(size.max(1));
                     apart = apart.max(rounds.saturating_sub(1) as f64 * replied);
                 }
-                What::Nat { externals, ports, lives } => {
+                Impairment::Nat { externals, ports, lives } => {
                     let mapped = network.kinds.iter().filter(|kind| **kind == Kind::Mapped).count();
                     let rounds = mapped.div_ceil((externals as usize * ports).max(1));
                     apart = apart.max(rounds.saturating_sub(1) as f64 * lives);
@@ -118,8 +121,8 @@ impl<'a> Oracle<'a> {
             time = (time as f64 * (1.0 + *most as f64 / 2.0 / *every as f64)) as Micros;
         }
         let mut still = long.clone();
-        still.extend(network.parts.iter().filter_map(|part| match part.what {
-            What::Outage { from, to } => Some((from, to - from)),
+        still.extend(network.parts.iter().filter_map(|part| match part.impairment {
+            Impairment::Outage { from, to } => Some((from, to - from)),
             _ => None,
         }));
         still.sort_unstable();
@@ -143,12 +146,12 @@ impl<'a> Oracle<'a> {
         let mut load = vec![0.0; cells];
         for source in self.held(part) {
             let is_dead = self.network.kinds[source as usize] == Kind::Dead;
-            let asks = self.asks[source as usize];
-            let requests = if is_dead && self.network.dead_end_early { 0.0 } else { asks };
-            let replies = if is_dead { 0.0 } else { asks.min(1.0) };
+            let probes = self.probes[source as usize];
+            let requests = if is_dead && self.network.dead_end_early { 0.0 } else { probes };
+            let replies = if is_dead { 0.0 } else { probes.min(1.0) };
             let slot = &mut load[part.place.cell(source, cells)];
-            *slot += f64::from(u8::from(part.way.takes(false))) * requests;
-            *slot += f64::from(u8::from(part.way.takes(true))) * replies;
+            *slot += f64::from(u8::from(part.direction.takes(false))) * requests;
+            *slot += f64::from(u8::from(part.direction.takes(true))) * replies;
         }
         load.into_iter().fold(0.0, f64::max)
     }
@@ -174,18 +177,18 @@ impl<'a> Oracle<'a> {
             let cells = part.place.cells(network.sources());
             let cells = if cells == 1 { 1.0 } else { cells as f64 - 1.0 };
             let share = neighbourhoods(held);
-            match part.what {
-                What::Bucket { rate, .. } | What::Queue { rate, .. } => {
-                    rate * cells / share / f64::from(part.way.directions()) >= 1.0
+            match part.impairment {
+                Impairment::Policer { rate, .. } | Impairment::Queue { rate, .. } => {
+                    rate * cells / share / f64::from(part.direction.directions()) >= 1.0
                 }
-                What::Flows { size, replied, unreplied } => {
+                Impairment::Flows { size, replied, unreplied } => {
                     size as f64 / replied.max(unreplied) / share >= 1.0
                 }
-                What::Nat { externals, ports, .. } => {
+                Impairment::Nat { externals, ports, .. } => {
                     let mapped = network.kinds.iter().filter(|kind| **kind == Kind::Mapped).count();
                     externals as usize * ports >= 4 * mapped
                 }
-                What::Outage { from, to } => to - from <= 20 * SECOND,
+                Impairment::Outage { from, to } => to - from <= 20 * SECOND,
                 _ => true,
             }
         });
@@ -200,8 +203,8 @@ impl<'a> Oracle<'a> {
 /// Whether a part does anything to a source's probes, apart from limiting their rate.
 fn affects(part: &Part, source: u32, server: u8) -> bool {
     part.place.holds(source, server)
-        && match part.what {
-            What::Hashed { by: By::Source, paths, salt, .. } => {
+        && match part.impairment {
+            Impairment::Hashed { by: By::Source, paths, salt, .. } => {
                 mix(salt ^ mix(u64::from(source))).is_multiple_of(u64::from(paths))
             }
             _ => true,
@@ -213,32 +216,33 @@ fn measure(network: &Network, mask: u64) -> Trip {
     let parts = || network.parts.iter().enumerate().filter(|(n, _)| mask >> n & 1 == 1).map(|(_, part)| part);
     let (mut carried, mut accepted) = (1.0, 1.0);
     for part in parts() {
-        let loss: f64 = match part.what {
-            What::Loss { share } | What::Hashed { by: By::Source, share, .. } => share,
-            What::Hashed { by: By::Flow, share, paths, .. } => share / f64::from(paths),
-            What::Weather { good, bad, share } => share * bad / (good + bad),
-            What::Refuse { share } => {
+        let loss: f64 = match part.impairment {
+            Impairment::Loss { share } | Impairment::Hashed { by: By::Source, share, .. } => share,
+            Impairment::Hashed { by: By::Flow, share, paths, .. } => share / f64::from(paths),
+            Impairment::BurstLoss { good, bad, share } => share * bad / (good + bad),
+            Impairment::Refuse { share } => {
                 accepted *= 1.0 - share;
                 0.0
             }
             _ => 0.0,
         };
-        // The two directions of one flow share their path and mostly their weather.
-        let alike = matches!(part.what, What::Hashed { by: By::Flow, .. } | What::Weather { .. });
+        // The two directions of one flow share their path and mostly their bursts.
+        let alike =
+            matches!(part.impairment, Impairment::Hashed { by: By::Flow, .. } | Impairment::BurstLoss { .. });
         carried *= 1.0 - loss;
-        if part.way == Way::Both && !alike {
+        if part.direction == Direction::Both && !alike {
             carried *= 1.0 - loss;
         }
     }
-    let mut dice = network.dice(4);
+    let mut rng = network.rng(4);
     let (mut in_time, mut sum) = (0_u32, 0.0);
     for _ in 0..SAMPLES {
         let mut took = network.round_trip;
         for part in parts() {
-            for _ in 0..part.way.directions() {
-                took += match part.what {
-                    What::Delay { least, jitter } => least + dice.random_range(0..=jitter),
-                    What::Late { share, by } if dice.random_bool(share) => dice.random_range(by / 2..=by),
+            for _ in 0..part.direction.directions() {
+                took += match part.impairment {
+                    Impairment::Delay { least, jitter } => least + rng.random_range(0..=jitter),
+                    Impairment::Late { share, by } if rng.random_bool(share) => rng.random_range(by / 2..=by),
                     _ => 0,
                 };
             }

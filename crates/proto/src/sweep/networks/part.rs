@@ -5,7 +5,7 @@ use std::fmt;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::place::{Place, Way};
+use super::place::{Direction, Place};
 use super::table::{Flows, Nat};
 
 /// Time in microseconds since the start.
@@ -32,19 +32,19 @@ pub(super) enum By {
     Flow,
 }
 
-/// What a part does.
+/// What a part does to packets (compare the impairments of tc-netem(8)).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum What {
+pub(super) enum Impairment {
     /// A policer: so many packets a second, so many at once; what is above is dropped.
-    Bucket { rate: f64, burst: f64 },
+    Policer { rate: f64, burst: f64 },
     /// A slow link with a queue: above the rate packets wait, above the size they are dropped.
     Queue { rate: f64, size: f64 },
     /// Each packet by itself.
     Loss { share: f64 },
     /// One of so many equal-cost paths, chosen by a hash, loses a share.
     Hashed { by: By, paths: u32, share: f64, salt: u64 },
-    /// Gilbert-Elliott: the mean seconds of good and bad weather, and the loss in bad weather.
-    Weather { good: f64, bad: f64, share: f64 },
+    /// Gilbert-Elliott: the mean seconds between bursts and of a burst, and the loss within one.
+    BurstLoss { good: f64, bad: f64, share: f64 },
     /// Everything is lost from then to then.
     Outage { from: Micros, to: Micros },
     /// A stateful firewall: so many flows; new ones are dropped when it is full. Seconds until a flow is forgotten that
@@ -57,27 +57,27 @@ pub(super) enum What {
     /// A share of the packets is held up for so long.
     Late { share: f64, by: Micros },
     /// A share of the packets comes twice.
-    Twice { share: f64, after: Micros },
+    Duplicate { share: f64, after: Micros },
     /// This machine refuses a share of the sends with EPERM.
     Refuse { share: f64 },
 }
 
-impl What {
+impl Impairment {
     /// The name of its row in tables.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Bucket { .. } => "bucket",
+            Self::Policer { .. } => "bucket",
             Self::Queue { .. } => "queue",
             Self::Loss { .. } => "loss",
             Self::Hashed { by: By::Source, .. } => "hash of source",
             Self::Hashed { by: By::Flow, .. } => "hash of flow",
-            Self::Weather { .. } => "bursts of loss",
+            Self::BurstLoss { .. } => "bursts of loss",
             Self::Outage { .. } => "outage",
             Self::Flows { .. } => "flow table",
             Self::Nat { .. } => "nat",
             Self::Delay { .. } => "delay",
             Self::Late { .. } => "late ones",
-            Self::Twice { .. } => "duplicates",
+            Self::Duplicate { .. } => "duplicates",
             Self::Refuse { .. } => "refusals",
         }
     }
@@ -90,32 +90,32 @@ pub(super) enum Fate {
     Lost,
     Later(Micros),
     /// It passes, and a copy follows.
-    Twice(Micros),
+    Duplicated(Micros),
 }
 
 /// A part of the path: what, where, and in which direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Part {
-    pub(super) what: What,
+    pub(super) impairment: Impairment,
     pub(super) place: Place,
-    pub(super) way: Way,
+    pub(super) direction: Direction,
 }
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let way = match self.way {
-            Way::Requests => "requests",
-            Way::Replies => "replies",
-            Way::Both => "both ways",
+        let direction = match self.direction {
+            Direction::Requests => "requests",
+            Direction::Replies => "replies",
+            Direction::Both => "both ways",
         };
-        write!(f, "{:?} {}, {way}", self.what, self.place)
+        write!(f, "{:?} {}, {direction}", self.impairment, self.place)
     }
 }
 
 /// A part with its memory.
 pub(super) struct Running {
     pub(super) part: Part,
-    /// For a bucket the tokens, for a queue what waits, for weather 1 when it is bad; and since or until when.
+    /// For a bucket the tokens, for a queue what waits, for losses in bursts 1 within one; and since or until when.
     cells: Vec<(f64, Micros)>,
     flows: Flows,
     pub(super) nat: Nat,
@@ -123,8 +123,8 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn new(part: Part, sources: u32) -> Self {
-        let full = match part.what {
-            What::Bucket { burst, .. } => burst,
+        let full = match part.impairment {
+            Impairment::Policer { burst, .. } => burst,
             _ => 0.0,
         };
         Self {
@@ -136,15 +136,16 @@ impl Running {
     }
 
     pub(super) fn takes(&self, seen: &Seen) -> bool {
-        let is_memory = matches!(self.part.what, What::Flows { .. } | What::Nat { .. });
-        (is_memory || self.part.way.takes(seen.is_reply)) && self.part.place.holds(seen.source, seen.server)
+        let is_memory = matches!(self.part.impairment, Impairment::Flows { .. } | Impairment::Nat { .. });
+        (is_memory || self.part.direction.takes(seen.is_reply))
+            && self.part.place.holds(seen.source, seen.server)
     }
 
     /// What becomes of a packet that [`Running::takes`] is true for.
-    pub(super) fn pass(&mut self, now: Micros, seen: &Seen, dice: &mut StdRng) -> Fate {
+    pub(super) fn pass(&mut self, now: Micros, seen: &Seen, rng: &mut StdRng) -> Fate {
         let lost_if = |lost| if lost { Fate::Lost } else { Fate::Passes };
-        match self.part.what {
-            What::Bucket { rate, burst } => {
+        match self.part.impairment {
+            Impairment::Policer { rate, burst } => {
                 let (tokens, at) = self.cell(seen);
                 *tokens = (*tokens + seconds(now.saturating_sub(*at)) * rate).min(burst);
                 *at = now.max(*at);
@@ -152,7 +153,7 @@ impl Running {
                 *tokens -= f64::from(u8::from(passes));
                 lost_if(!passes)
             }
-            What::Queue { rate, size } => {
+            Impairment::Queue { rate, size } => {
                 let (waiting, at) = self.cell(seen);
                 *waiting = (*waiting - seconds(now.saturating_sub(*at)) * rate).max(0.0);
                 *at = now.max(*at);
@@ -162,45 +163,47 @@ impl Running {
                 *waiting += 1.0;
                 Fate::Later((*waiting / rate * SECOND as f64) as Micros)
             }
-            What::Loss { share } => lost_if(dice.random_bool(share)),
-            What::Hashed { by, paths, share, salt } => {
+            Impairment::Loss { share } => lost_if(rng.random_bool(share)),
+            Impairment::Hashed { by, paths, share, salt } => {
                 let hash = match by {
                     By::Source => mix(salt ^ mix(u64::from(seen.source))),
                     By::Flow => mix(salt
                         ^ mix(u64::from(seen.source) << 32 | u64::from(seen.flow))
                         ^ u64::from(seen.server)),
                 };
-                lost_if(hash % u64::from(paths) == 0 && dice.random_bool(share))
+                lost_if(hash % u64::from(paths) == 0 && rng.random_bool(share))
             }
-            What::Weather { good, bad, share } => {
+            Impairment::BurstLoss { good, bad, share } => {
                 let (is_bad, until) = self.cell(seen);
                 while *until <= now {
                     // The first period is a good one in proportion to the time that is good.
                     let next_is_bad =
-                        if *until == 0 { dice.random_bool(bad / (good + bad)) } else { *is_bad == 0.0 };
+                        if *until == 0 { rng.random_bool(bad / (good + bad)) } else { *is_bad == 0.0 };
                     *is_bad = f64::from(u8::from(next_is_bad));
                     let mean = if next_is_bad { bad } else { good };
-                    let draw: f64 = dice.random_range(f64::EPSILON..1.0);
+                    let draw: f64 = rng.random_range(f64::EPSILON..1.0);
                     *until += (-draw.ln() * mean * SECOND as f64) as Micros + 1;
                 }
-                lost_if(*is_bad > 0.0 && dice.random_bool(share))
+                lost_if(*is_bad > 0.0 && rng.random_bool(share))
             }
-            What::Outage { from, to } => lost_if((from..to).contains(&now)),
-            What::Flows { size, unreplied, replied } => {
+            Impairment::Outage { from, to } => lost_if((from..to).contains(&now)),
+            Impairment::Flows { size, unreplied, replied } => {
                 let lives = (micros(unreplied), micros(replied));
                 lost_if(!self.flows.pass(now, seen, size, lives))
             }
-            What::Nat { externals, ports, lives } => {
+            Impairment::Nat { externals, ports, lives } => {
                 lost_if(seen.is_mapped && !self.nat.pass(now, seen, externals, ports, micros(lives)))
             }
-            What::Delay { least, jitter } => Fate::Later(least + dice.random_range(0..=jitter)),
-            What::Late { share, by } if dice.random_bool(share) => {
-                Fate::Later(dice.random_range(by / 2..=by))
+            Impairment::Delay { least, jitter } => Fate::Later(least + rng.random_range(0..=jitter)),
+            Impairment::Late { share, by } if rng.random_bool(share) => {
+                Fate::Later(rng.random_range(by / 2..=by))
             }
-            What::Twice { share, after } if dice.random_bool(share) => {
-                Fate::Twice(dice.random_range(0..=after))
+            Impairment::Duplicate { share, after } if rng.random_bool(share) => {
+                Fate::Duplicated(rng.random_range(0..=after))
             }
-            What::Late { .. } | What::Twice { .. } | What::Refuse { .. } => Fate::Passes,
+            Impairment::Late { .. } | Impairment::Duplicate { .. } | Impairment::Refuse { .. } => {
+                Fate::Passes
+            }
         }
     }
 

@@ -7,14 +7,14 @@ pub(super) const CANARY: u32 = u32::MAX;
 
 /// Which packets a part of the path acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Direction {
     Requests,
     Replies,
     /// Both, and a limit counts them together.
     Both,
 }
 
-impl Way {
+impl Direction {
     pub(super) fn takes(self, is_reply: bool) -> bool {
         match self {
             Self::Requests => !is_reply,
@@ -37,7 +37,7 @@ pub(super) struct Place {
     /// First source and number of sources; `None` is everybody, the canary too.
     prefix: Option<(u32, u32)>,
     server: Option<u8>,
-    /// Each sub-prefix of so many sources has a state (bucket, queue, weather) of its own.
+    /// Each sub-prefix of so many sources has a state (bucket, queue, burst) of its own.
     each: Option<u32>,
 }
 

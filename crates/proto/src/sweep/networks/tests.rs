@@ -35,7 +35,7 @@ fn unchanged(settings: Settings) -> Settings {
 ///   each other, and that number exceeds the bound of the Poisson distribution (mean 0.01 n; 11 for 300 runs, 139 for
 ///   10,000) with a probability below 1 in 10,000;
 /// - the number of neighbourhoods of 256 sources with a wrong one keeps the same bound: sources that share a path are wrong
-///   together, when a full table or an empty bucket lets nothing of theirs through for as long as they are asked;
+///   together, when a full table or an empty bucket lets nothing of theirs through for as long as they are probed;
 /// - no other verdict is ever wrong: no dead source `ok`, no silence called `send-error`. A source that is refused at random is
 ///   called `send-error` as rarely as a silent one `no-reply`, and counts with these.
 ///
@@ -108,12 +108,12 @@ fn named_networks_give_no_wrong_verdict() {
     }
     println!(
         "{:<42} {:>6} {:>6} {:>6} {:>8} {:>8} {:>8} {:>6} {:>7}\n{table}",
-        "network", "n", "wrong", "other", "unkn. %", "time s", "oracle s", "asks", "real s"
+        "network", "n", "wrong", "other", "unkn. %", "time s", "oracle s", "probes", "real s"
     );
     assert!(failures.is_empty(), "{failures}");
 }
 
-/// A change of what the sweep is told.
+/// A change of the settings of the sweep.
 type Change = fn(Settings) -> Settings;
 
 /// Changes to the settings that break a rule of the engine, each with the name of the rule.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use rand::rngs::StdRng;
 
 use super::network::{Bad, Kind, Network};
-use super::part::{Fate, Micros, Running, Seen, What};
+use super::part::{Fate, Impairment, Micros, Running, Seen};
 use super::place::CANARY;
 use super::table::external_of;
 use crate::stun::{self, MAX_RESPONSE_LEN, TransactionId};
@@ -80,7 +80,7 @@ impl Ord for Event {
 pub(super) struct Wire<'a> {
     network: &'a Network,
     parts: Vec<Running>,
-    dice: StdRng,
+    rng: StdRng,
     events: BinaryHeap<Event>,
     serial: u64,
     inbox: VecDeque<Arrived>,
@@ -96,7 +96,7 @@ impl<'a> Wire<'a> {
         Self {
             network,
             parts,
-            dice: network.dice(1),
+            rng: network.rng(1),
             events: BinaryHeap::new(),
             serial: 0,
             inbox: VecDeque::new(),
@@ -127,9 +127,9 @@ impl<'a> Wire<'a> {
             is_mapped: kind == Kind::Mapped,
         };
         for running in &self.parts {
-            if let What::Refuse { share } = running.part.what
+            if let Impairment::Refuse { share } = running.part.impairment
                 && running.takes(&seen)
-                && rand::Rng::random_bool(&mut self.dice, share)
+                && rand::Rng::random_bool(&mut self.rng, share)
             {
                 return Err(Failure::Send(EPERM));
             }
@@ -138,7 +138,7 @@ impl<'a> Wire<'a> {
         if kind == Kind::Dead && self.network.dead_end_early {
             return Ok(());
         }
-        self.walk(now, Packet { id: probe.id, seen, kind, hop: 0, at_end: false, external: 0, port: 0 });
+        self.forward(now, Packet { id: probe.id, seen, kind, hop: 0, at_end: false, external: 0, port: 0 });
         Ok(())
     }
 
@@ -169,7 +169,7 @@ impl<'a> Wire<'a> {
     fn happen(&mut self) {
         let Some(Event { at, mut packet, .. }) = self.events.pop() else { return };
         match (packet.at_end, packet.seen.is_reply) {
-            (false, _) => self.walk(at, packet),
+            (false, _) => self.forward(at, packet),
             (true, true) => self.arrive(&packet),
             (true, false) if packet.kind == Kind::Dead => {}
             (true, false) => {
@@ -177,7 +177,7 @@ impl<'a> Wire<'a> {
                 (packet.external, packet.port) = self.outside(&packet.seen);
                 packet.seen.is_reply = true;
                 (packet.hop, packet.at_end) = (0, false);
-                self.walk(at, packet);
+                self.forward(at, packet);
             }
         }
     }
@@ -186,13 +186,14 @@ impl<'a> Wire<'a> {
         if !seen.is_mapped {
             return (0, port_of(seen.flow));
         }
-        let nat = self.parts.iter().find(|r| matches!(r.part.what, What::Nat { .. }) && r.takes(seen));
+        let nat =
+            self.parts.iter().find(|r| matches!(r.part.impairment, Impairment::Nat { .. }) && r.takes(seen));
         nat.and_then(|r| r.nat.outside(seen.source, seen.flow))
             .unwrap_or((external_of(seen.source, 1), 1_024))
     }
 
     /// Takes the packet through the parts that are left in its direction.
-    fn walk(&mut self, now: Micros, mut packet: Packet) {
+    fn forward(&mut self, now: Micros, mut packet: Packet) {
         while usize::from(packet.hop) < self.parts.len() {
             let hop = usize::from(packet.hop);
             let number = if packet.seen.is_reply { self.parts.len() - 1 - hop } else { hop };
@@ -201,11 +202,11 @@ impl<'a> Wire<'a> {
             if !part.takes(&packet.seen) {
                 continue;
             }
-            match part.pass(now, &packet.seen, &mut self.dice) {
+            match part.pass(now, &packet.seen, &mut self.rng) {
                 Fate::Passes => {}
                 Fate::Lost => return,
                 Fate::Later(by) => return self.schedule(now + by, packet),
-                Fate::Twice(after) => self.schedule(now + after, packet),
+                Fate::Duplicated(after) => self.schedule(now + after, packet),
             }
         }
         packet.at_end = true;

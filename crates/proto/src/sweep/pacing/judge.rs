@@ -11,7 +11,7 @@ impl Paces {
     pub(super) fn judge(&mut self, at: u32, now: Duration) -> Option<Range<u32>> {
         let node = &self.nodes[at as usize];
         let epoch = node.epoch;
-        if epoch.asked() < node.sample(now) {
+        if epoch.outcomes() < node.sample(now) {
             return None;
         }
         // Losses come in bursts: a few outcomes of one moment say little of a pace.
@@ -19,15 +19,15 @@ impl Paces {
         if let Some(trial) = node.trial {
             return if short { None } else { self.judge_trial(at, trial, now) };
         }
-        if let Some((before, loss)) = node.faster {
+        if let Some((before, loss)) = node.speedup {
             return Some(self.judge_faster(at, before, loss, now));
         }
-        if !short && let Some(change) = self.judge_luck(at, now) {
+        if !short && let Some(change) = self.recheck_accepted(at, now) {
             return Some(change);
         }
-        let settled = self.nodes[at as usize].settled();
+        let baseline = self.nodes[at as usize].baseline();
         if epoch.loss()
-            > (settled + bounds::SETTLED_MARGIN).max(self.wider_loss(at)).max(bounds::NOTABLE_LOSS)
+            > (baseline + bounds::BASELINE_MARGIN).max(self.wider_loss(at)).max(bounds::NOTABLE_LOSS)
         {
             if short || !self.is_shared(at) {
                 return None;
@@ -38,29 +38,29 @@ impl Paces {
             }
         }
         let change = self.raise(at, now).or_else(|| self.try_faster(at, now));
-        if change.is_none() && epoch.asked() >= bounds::PACE_SAMPLE * 32 {
+        if change.is_none() && epoch.outcomes() >= bounds::PACE_SAMPLE * 32 {
             // Old losses say little about now.
             self.nodes[at as usize].epoch = Epoch::at(now);
         }
         change
     }
 
-    /// If the loss is back though the pace is still that slow, it was luck that it had gone.
-    fn judge_luck(&mut self, at: u32, now: Duration) -> Option<Range<u32>> {
+    /// If the loss is back though the pace is still that slow, it had gone by chance.
+    fn recheck_accepted(&mut self, at: u32, now: Duration) -> Option<Range<u32>> {
         let node = &mut self.nodes[at as usize];
         let loss = node.epoch.loss();
-        let (trial, left) = node.helped.filter(|(trial, left)| loss > f64::midpoint(*left, trial.loss))?;
+        let (trial, left) = node.accepted.filter(|(trial, left)| loss > f64::midpoint(*left, trial.loss))?;
         let leaves = node.leaves.clone();
-        node.good = 0.0;
+        node.carried_rate = 0.0;
         if loss > bounds::TELLING_LOSS {
             // So little comes through that it may as well still be too fast.
-            (node.helped, node.settled_for) = (None, 0);
+            (node.accepted, node.baseline_kept) = (None, 0);
             return None;
         }
         self.set_rate(at, trial.before, now);
         let node = &mut self.nodes[at as usize];
-        node.settled = f64::midpoint(loss, trial.loss).max(left);
-        node.settled_for = bounds::SETTLED_FOR;
+        node.baseline_loss = f64::midpoint(loss, trial.loss).max(left);
+        node.baseline_kept = bounds::BASELINE_KEPT;
         Some(leaves)
     }
 
@@ -68,8 +68,8 @@ impl Paces {
     fn wider_loss(&self, at: u32) -> f64 {
         std::iter::successors(self.nodes[at as usize].parent, |at| self.nodes[*at as usize].parent)
             .map(|at| &self.nodes[at as usize])
-            .filter(|node| node.rate.is_some() || node.settled_for > 0)
-            .map(|node| if node.rate.is_some() { node.epoch.loss() } else { node.settled } + bounds::WIDER_MARGIN)
+            .filter(|node| node.rate.is_some() || node.baseline_kept > 0)
+            .map(|node| if node.rate.is_some() { node.epoch.loss() } else { node.baseline_loss } + bounds::WIDER_MARGIN)
             .fold(0.0, f64::max)
     }
 
@@ -78,7 +78,7 @@ impl Paces {
         let (epoch, rate) = (node.epoch, node.rate);
         let seconds = epoch.seconds().max(1e-4);
         let measured = rate.unwrap_or(f64::INFINITY).min(f64::from(epoch.sent) / seconds);
-        let trial = Trial { before: rate, rate: measured, loss: epoch.loss(), hoped: 0.0, steps: 0 };
+        let trial = Trial { before: rate, rate: measured, loss: epoch.loss(), expected_loss: 0.0, steps: 0 };
         self.slow_down(at, trial, now)
     }
 
@@ -87,22 +87,22 @@ impl Paces {
     fn raise(&mut self, at: u32, now: Duration) -> Option<Range<u32>> {
         let sample = self.nodes[at as usize].sample(now);
         let node = &mut self.nodes[at as usize];
-        let bearable = bounds::RAISE_BELOW + node.settled().min(0.5);
-        let rate = node.rate.filter(|_| node.epoch.loss() <= bearable && node.binds())?;
-        node.helped = None;
-        node.good = rate;
-        let near = rate * bounds::RAISE >= node.too_fast;
-        if near && node.epoch.asked() < sample << node.mistakes.min(5) {
+        let tolerable = bounds::RAISE_BELOW + node.baseline().min(0.5);
+        let rate = node.rate.filter(|_| node.epoch.loss() <= tolerable && node.binds())?;
+        node.accepted = None;
+        node.carried_rate = rate;
+        let near = rate * bounds::RAISE >= node.lossy_rate;
+        if near && node.epoch.outcomes() < sample << node.overshoots.min(5) {
             return None;
         }
         let raised = if near {
-            node.too_fast *= 4.0;
+            node.lossy_rate *= 4.0;
             rate * bounds::RAISE
         } else {
-            let step = if rate * 64.0 < node.too_fast { 4.0 } else { 2.0 };
-            (rate * step).min((rate * node.too_fast).sqrt().max(rate * bounds::RAISE))
+            let step = if rate * 64.0 < node.lossy_rate { 4.0 } else { 2.0 };
+            (rate * step).min((rate * node.lossy_rate).sqrt().max(rate * bounds::RAISE))
         };
-        Some(node.hasten(raised, now))
+        Some(node.speed_up(raised, now))
     }
 
     /// What is lost at this pace may have nothing to do with it: then faster is no worse.
@@ -110,25 +110,26 @@ impl Paces {
         let sample = self.nodes[at as usize].sample(now);
         let node = &mut self.nodes[at as usize];
         let loss = node.epoch.loss();
-        let due = loss < bounds::TELLING_LOSS && node.epoch.asked() >= (sample * 2) << node.vain.min(5);
+        let due = loss < bounds::TELLING_LOSS
+            && node.epoch.outcomes() >= (sample * 2) << node.failed_speedups.min(5);
         let rate = node.rate.filter(|_| due && node.binds())?;
-        node.faster = Some((rate, loss));
+        node.speedup = Some((rate, loss));
         let step = if rate < bounds::PACE_SLOWEST { 4.0 } else { 2.0 };
-        Some(node.hasten(rate * step, now))
+        Some(node.speed_up(rate * step, now))
     }
 
     /// Whether twice the pace loses more, as it does at a limit.
     fn judge_faster(&mut self, at: u32, before: f64, loss: f64, now: Duration) -> Range<u32> {
         let node = &mut self.nodes[at as usize];
         let leaves = node.leaves.clone();
-        node.faster = None;
+        node.speedup = None;
         if node.epoch.loss() > loss + bounds::FASTER_LOSES {
-            node.vain += 1;
+            node.failed_speedups += 1;
             self.set_rate(at, Some(before), now);
         } else {
-            (node.vain, node.mistakes, node.helped) = (0, 0, None);
-            (node.settled, node.settled_for) = (node.epoch.loss().max(loss), bounds::SETTLED_FOR);
-            node.too_fast = node.too_fast.max(before * 4.0);
+            (node.failed_speedups, node.overshoots, node.accepted) = (0, 0, None);
+            (node.baseline_loss, node.baseline_kept) = (node.epoch.loss().max(loss), bounds::BASELINE_KEPT);
+            node.lossy_rate = node.lossy_rate.max(before * 4.0);
             node.epoch = Epoch::at(now);
         }
         leaves
@@ -142,17 +143,24 @@ impl Paces {
         let factor = ((1.0 - loss) * bounds::SAFE_SHARE).max(bounds::SLOWEST_STEP);
         // What has come back carries, and a little more: a few controls lost by chance do not make the pace slower than that.
         let seconds = now.saturating_sub(node.epoch.since).as_secs_f64().max(1e-3);
-        let carries =
-            if node.epoch.heard >= bounds::HEARD { f64::from(node.epoch.heard) / seconds } else { 0.0 };
-        let known = if trial.steps == 0 && node.good < current { node.good * bounds::SAFE_STEP } else { 0.0 };
+        let carries = if node.epoch.replies >= bounds::MIN_REPLIES {
+            f64::from(node.epoch.replies) / seconds
+        } else {
+            0.0
+        };
+        let known = if trial.steps == 0 && node.carried_rate < current {
+            node.carried_rate * bounds::SAFE_STEP
+        } else {
+            0.0
+        };
         let slower = (current * factor).max(carries).max(known).max(bounds::SLOWEST_PACE);
         if slower >= current {
             return None;
         }
-        let hoped = (1.0 - (1.0 - loss) * current / slower).max(0.0);
+        let expected_loss = (1.0 - (1.0 - loss) * current / slower).max(0.0);
         let leaves = node.leaves.clone();
         self.set_rate(at, Some(slower), now);
-        self.nodes[at as usize].trial = Some(Trial { hoped, steps: trial.steps + 1, ..trial });
+        self.nodes[at as usize].trial = Some(Trial { expected_loss, steps: trial.steps + 1, ..trial });
         Some(leaves)
     }
 
@@ -163,20 +171,20 @@ impl Paces {
         let helped = if nothing {
             loss < bounds::SOMETHING_THROUGH
         } else {
-            loss <= f64::midpoint(trial.loss, trial.hoped)
+            loss <= f64::midpoint(trial.loss, trial.expected_loss)
         };
         if helped {
             let node = &mut self.nodes[at as usize];
             node.trial = None;
-            node.mistakes = if trial.before.is_some() { node.mistakes + 1 } else { 0 };
-            node.too_fast = trial.rate;
-            node.helped = Some((trial, loss));
-            (node.settled, node.settled_for) = (loss, bounds::SETTLED_FOR);
+            node.overshoots = if trial.before.is_some() { node.overshoots + 1 } else { 0 };
+            node.lossy_rate = trial.rate;
+            node.accepted = Some((trial, loss));
+            (node.baseline_loss, node.baseline_kept) = (loss, bounds::BASELINE_KEPT);
             self.begin(at, now);
             return Some(leaves);
         }
         // Where nothing came through, one step may not be enough to see anything.
-        if nothing && trial.steps < bounds::MOST_STEPS {
+        if nothing && trial.steps < bounds::MAX_STEPS {
             let change = self.slow_down(at, trial, now);
             if change.is_some() {
                 return change;
@@ -184,11 +192,14 @@ impl Paces {
         }
         self.set_rate(at, trial.before, now);
         let node = &mut self.nodes[at as usize];
-        node.good = 0.0;
+        node.carried_rate = 0.0;
         // Where next to nothing comes through, there is little to believe.
-        node.settled = f64::midpoint(loss, trial.loss);
-        node.settled_for =
-            if node.settled < bounds::SOMETHING_THROUGH { bounds::SETTLED_FOR } else { bounds::PACE_SAMPLE };
+        node.baseline_loss = f64::midpoint(loss, trial.loss);
+        node.baseline_kept = if node.baseline_loss < bounds::SOMETHING_THROUGH {
+            bounds::BASELINE_KEPT
+        } else {
+            bounds::PACE_SAMPLE
+        };
         Some(leaves)
     }
 
@@ -205,7 +216,7 @@ impl Paces {
     }
 
     /// Whether the parts of a node all lose, as they do when it is the node that is limited. `false` also as long as too few of
-    /// them have been asked.
+    /// them have been probed.
     fn is_shared(&self, at: u32) -> bool {
         let node = &self.nodes[at as usize];
         let parts = &self.nodes[node.children.start as usize..node.children.end as usize];
@@ -215,24 +226,25 @@ impl Paces {
             _ => {}
         }
         let busy = parts.iter().filter(|part| part.active > 0).count();
-        let asked: Vec<f64> = parts.iter().filter(|p| p.epoch.asked() >= 4).map(|p| p.epoch.loss()).collect();
-        if asked.len() < busy.clamp(1, 4) && node.epoch.asked() < bounds::PACE_SAMPLE * 16 {
+        let losses: Vec<f64> =
+            parts.iter().filter(|p| p.epoch.outcomes() >= 4).map(|p| p.epoch.loss()).collect();
+        if losses.len() < busy.clamp(1, 4) && node.epoch.outcomes() < bounds::PACE_SAMPLE * 16 {
             return false;
         }
-        if asked.is_empty() {
+        if losses.is_empty() {
             // Many parts with a control or two each: what they have in common is the node.
             return true;
         }
         let half = node.epoch.loss() / 2.0;
-        let losing = asked.iter().filter(|loss| **loss >= half).count();
-        losing * 10 >= asked.len() * 7
+        let losing = losses.iter().filter(|loss| **loss >= half).count();
+        losing * 10 >= losses.len() * 7
     }
 
     /// A new rate for a node: what was seen before was at another one.
     fn set_rate(&mut self, at: u32, rate: Option<f64>, now: Duration) {
         let node = &mut self.nodes[at as usize];
         node.rate = rate;
-        node.helped = None;
+        node.accepted = None;
         node.next_at = now;
         self.begin(at, now);
     }
@@ -245,7 +257,7 @@ impl Paces {
                 node.epoch = Epoch::at(now);
                 node.next_at = node.next_at.min(now);
                 node.trial = None;
-                if let Some((before, _)) = node.faster.take() {
+                if let Some((before, _)) = node.speedup.take() {
                     node.rate = Some(before);
                 }
             }
@@ -261,7 +273,10 @@ impl Node {
         let nothing_before = self.trial.is_some_and(|trial| trial.loss > bounds::NOTHING_THROUGH);
         match self.rate {
             Some(rate)
-                if clean && lasts && self.settled < bounds::NOTABLE_LOSS && rate * 4.0 < self.too_fast =>
+                if clean
+                    && lasts
+                    && self.baseline_loss < bounds::NOTABLE_LOSS
+                    && rate * 4.0 < self.lossy_rate =>
             {
                 bounds::PACE_SAMPLE_CLEAN
             }
@@ -273,8 +288,8 @@ impl Node {
     }
 
     /// The loss that is believed to have nothing to do with the pace.
-    fn settled(&self) -> f64 {
-        if self.settled_for > 0 { self.settled } else { 0.0 }
+    fn baseline(&self) -> f64 {
+        if self.baseline_kept > 0 { self.baseline_loss } else { 0.0 }
     }
 
     /// Whether the pace is what limits the rate.
@@ -282,7 +297,7 @@ impl Node {
         self.rate.is_some_and(|rate| f64::from(self.epoch.sent) * 2.0 >= rate * self.epoch.seconds())
     }
 
-    fn hasten(&mut self, rate: f64, now: Duration) -> Range<u32> {
+    fn speed_up(&mut self, rate: f64, now: Duration) -> Range<u32> {
         self.rate = Some(rate);
         self.next_at = self.next_at.min(now + Duration::from_secs_f64(1.0 / rate));
         self.epoch = Epoch::at(now);

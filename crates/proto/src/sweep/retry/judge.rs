@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::bits::States;
 use super::super::settings::bounds;
+use super::super::states::States;
 use super::super::verdict::{Reason, Status};
 use super::{Case, Limit, Retry, View};
 use crate::targets::Targets;
@@ -13,42 +13,42 @@ use crate::targets::Targets;
 pub(in super::super) struct Finding {
     pub status: Status,
     pub reason: Reason,
-    /// Asks since the first pass.
-    pub asks: u8,
+    /// Probes since the first pass.
+    pub probes: u8,
     /// Whether each of them was refused by the system.
     pub refused: bool,
 }
 
 impl Retry {
-    /// Whether a case is to be asked again, if what is under way counts.
-    pub(super) fn wants(&self, at: u32, states: &States) -> bool {
+    /// Whether a case is to be probed again, if what is under way counts.
+    pub(super) fn needs_probe(&self, at: u32, states: &States) -> bool {
         let case = &self.cases[at as usize];
-        let pending = u8::try_from(case.asks.saturating_sub(case.over)).unwrap_or(u8::MAX);
-        self.may_be_asked(case, states) && !self.is_settled(case, pending)
+        let pending = u8::try_from(case.probes.saturating_sub(case.resolved)).unwrap_or(u8::MAX);
+        self.may_be_probed(case, states) && !self.is_settled(case, pending)
     }
 
-    /// Whether it depends on what is under way if a case is to be asked again.
-    pub(super) fn waits(&self, at: u32, states: &States) -> bool {
+    /// Whether it depends on what is under way if a case is to be probed again.
+    pub(super) fn awaits_outcome(&self, at: u32, states: &States) -> bool {
         let case = &self.cases[at as usize];
-        case.asks > case.over && self.may_be_asked(case, states) && !self.is_settled(case, 0)
+        case.probes > case.resolved && self.may_be_probed(case, states) && !self.is_settled(case, 0)
     }
 
-    fn may_be_asked(&self, case: &Case, states: &States) -> bool {
-        let most = u16::from(self.most_asks) + if self.by_hand { 0 } else { case.vain };
-        case.asks < most && super::is_open(case, states)
+    fn may_be_probed(&self, case: &Case, states: &States) -> bool {
+        let most = u16::from(self.max_probes) + if self.fixed_passes { 0 } else { case.in_outage };
+        case.probes < most && super::is_open(case, states)
     }
 
-    /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it: if so many asks under
+    /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it: if so many probes under
     /// way count too. The product of the chances of its silences must be below [`bounds::MAX_EXPECTED_FALSE`] divided by the
     /// number of cases.
     fn is_settled(&self, case: &Case, pending: u8) -> bool {
         if case.has_answered {
-            return case.asks >= u16::from(bounds::MIN_ASKS_ANSWERED) * self.servers.min(2) as u16;
+            return case.probes >= u16::from(bounds::MIN_PROBES_ANSWERED) * self.servers.min(2) as u16;
         }
-        // A source that works is behind a translator or not: silence beside those that are, and beside those that are not.
+        // A source that works is behind a NAT or not: silence beside those that are, and beside those that are not.
         let own = (case.counted, case.evidence);
         let is_enough = |(counted, evidence)| self.is_enough(case, counted, evidence, pending);
-        is_enough(own) && (!case.may_be_translated || is_enough(case.translated))
+        is_enough(own) && (!case.may_be_behind_nat || is_enough(case.behind_nat))
     }
 
     fn is_enough(&self, case: &Case, counted: u8, evidence: f32, pending: u8) -> bool {
@@ -57,7 +57,7 @@ impl Retry {
         let silences = if case.sent == 0 { counted } else { counted.saturating_sub(case.refused) };
         let seen = f64::from(evidence) * f64::from(silences) / f64::from(counted.max(1));
         let counted = silences.saturating_add(pending);
-        let sum = seen + f64::from(case.worth) * f64::from(pending);
+        let sum = seen + f64::from(case.weight) * f64::from(pending);
         #[cfg(test)]
         if self.broken(super::super::settings::Mutant::GlobalLoss) {
             return counted > 0 && sum >= -self.threshold;
@@ -66,16 +66,16 @@ impl Retry {
         counted > 0 && counted >= least && evidence >= -self.threshold
     }
 
-    /// Works out anew what a silence of the open cases of a place is worth.
-    pub(super) fn update_worth(&mut self, place: u32, states: &States) {
+    /// Works out anew the weight of a silence of the open cases of a place.
+    pub(super) fn update_weights(&mut self, place: u32, states: &States) {
         let (far, others) =
             (!self.places[place as usize].has_controls, self.places[place as usize].has_others);
         for at in self.places[place as usize].cases.clone() {
             let case = &self.cases[at as usize];
             if super::is_open(case, states) && !case.has_answered {
-                let worth = -self.chance(place, case.index, states).ln() as f32;
+                let weight = -self.chance(place, case.index, states).ln() as f32;
                 let case = &mut self.cases[at as usize];
-                (case.worth, case.far, case.may_be_translated) = (worth, far, others);
+                (case.weight, case.far, case.may_be_behind_nat) = (weight, far, others);
             }
         }
     }
@@ -89,16 +89,16 @@ impl Retry {
             return self.losses.overall().clamp(1e-9, 0.99);
         }
         let chance = self.losses.chance_of_silence(self.key(index), known);
-        // Where asking is cheap, the estimate of the loss need not be believed: one half is the most it can be.
-        let spare = self.spare_asks(place).max(f64::from(bounds::MIN_COUNTED));
+        // Where probes are cheap, the estimate of the loss need not be believed: one half is the most it can be.
+        let spare = self.spare_probes(place).max(f64::from(bounds::MIN_COUNTED));
         chance.max((self.threshold / spare).exp().min(0.5))
     }
 
-    /// How often each case could be asked in the time that may be spared.
-    pub(super) fn spare_asks(&self, place: u32) -> f64 {
+    /// How often each case could be probed in the time that may be spared.
+    pub(super) fn spare_probes(&self, place: u32) -> f64 {
         let cases = self.cases.len() as f64;
         let cost = 1.0 + 1.0 / f64::from(bounds::CASES_PER_CONTROL);
-        let fast = self.speed * bounds::SPARE_TIME.as_secs_f64() / (cases * cost);
+        let fast = self.max_rate * bounds::SPARE_TIME.as_secs_f64() / (cases * cost);
         match self.paces.share(place) {
             None => fast,
             Some(share) => {
@@ -108,7 +108,7 @@ impl Retry {
         }
     }
 
-    /// Looks at all cases once more with what is known now; those whose silence is not yet enough are asked again. `false` if there
+    /// Looks at all cases once more with what is known now; those whose silence is not yet enough are probed again. `false` if there
     /// are none, or time is up.
     pub(in super::super) fn reopen(&mut self, view: &View<'_>) -> bool {
         if self.expired {
@@ -116,9 +116,9 @@ impl Retry {
         }
         let mut any = false;
         for at in 0..self.places.len() as u32 {
-            self.update_worth(at, view.states);
+            self.update_weights(at, view.states);
             let place = &self.places[at as usize];
-            if !place.active && place.cases.clone().any(|case| self.wants(case, view.states)) {
+            if !place.active && place.cases.clone().any(|case| self.needs_probe(case, view.states)) {
                 self.activate(at, view.now);
                 any = true;
             }
@@ -126,14 +126,14 @@ impl Retry {
         any
     }
 
-    /// The time until which the last asks may still be answered.
+    /// The time until which the last probes may still be answered.
     pub(super) fn answers_until(&self, view: &View<'_>) -> Duration {
         let open = self.cases.iter().filter(|case| super::is_open(case, view.states));
-        open.map(|case| case.asked_at + view.patience).max().unwrap_or(view.seen)
+        open.map(|case| case.probed_at + view.max_wait).max().unwrap_or(view.drained_until)
     }
 
     /// A run that gets no further, or takes too long, ends.
-    pub(super) fn give_up_in_time(&mut self, now: Duration) {
+    pub(super) fn expire_if_stalled(&mut self, now: Duration) {
         let stalled = now >= self.last_answer.max(self.begun) + bounds::STALL_LIMIT;
         if !self.expired && (stalled || now >= self.begun + bounds::RETRY_LIMIT) {
             self.expired = true;
@@ -146,42 +146,42 @@ impl Retry {
         let at = self.case(index)?;
         let (case, place) = (&self.cases[at], self.place_of(at as u32));
         let finding = |status, reason| {
-            let refused = case.asks > 0 && case.sent == 0;
-            Some(Finding { status, reason, asks: super::to_u8(case.asks), refused })
+            let refused = case.probes > 0 && case.sent == 0;
+            Some(Finding { status, reason, probes: super::to_u8(case.probes), refused })
         };
-        // Who asks for a number of passes gets no more of them; then it is enough that no loss was seen at all.
-        let unlost = self.by_hand
+        // Who sets a number of passes gets no more of them; then it is enough that no loss was seen at all.
+        let unlost = self.fixed_passes
             && case.counted > 0
-            && u16::from(case.counted) >= case.asks
-            && self.losses.none_seen();
+            && u16::from(case.counted) >= case.probes
+            && self.losses.is_lossless();
         if self.is_settled(case, 0) || unlost {
             return finding(Status::NoReply, Reason::None);
         }
-        finding(Status::Unknown, self.reason_for_doubt(place, case))
+        finding(Status::Unknown, self.unknown_reason(place, case))
     }
 
-    fn reason_for_doubt(&self, place: u32, case: &Case) -> Reason {
-        let [asked, answered] = self.old_flows;
+    fn unknown_reason(&self, place: u32, case: &Case) -> Reason {
+        let [probed, answered] = self.old_flows;
         let [lost, new] = self.new_flows;
-        if asked >= bounds::FLOW_TABLE_SAMPLE && answered * 2 >= asked && new * 3 < lost + new {
-            let translated = self.places[place as usize].has_others;
-            return if translated { Reason::NatPorts } else { Reason::FlowTable };
+        if probed >= bounds::FLOW_TABLE_SAMPLE && answered * 2 >= probed && new * 3 < lost + new {
+            let behind_nat = self.places[place as usize].has_others;
+            return if behind_nat { Reason::NatPorts } else { Reason::FlowTable };
         }
-        let refused = case.asks.saturating_sub(case.sent);
-        if refused > 0 && case.sent > 0 && refused * 2 >= case.asks {
+        let refused = case.probes.saturating_sub(case.sent);
+        if refused > 0 && case.sent > 0 && refused * 2 >= case.probes {
             return Reason::SometimesRefused;
         }
         if self.paces.is_known_limit(place) { Reason::RateLimited } else { Reason::Loss }
     }
 
-    /// How many sources that work are expected to be still silent, when so many were first heard after the first pass: as many
+    /// How many sources that work are expected to be still silent, when so many first answered after the first pass: as many
     /// as the loss of the controls leaves over.
-    pub(in super::super) fn hidden(&self, late: u32) -> f64 {
+    pub(in super::super) fn expected_silent(&self, late: u32) -> f64 {
         let left = self.losses.overall().powi(i32::from(self.rounds.max(1)));
         f64::from(late) * left / (1.0 - left).max(0.01)
     }
 
-    /// The places that can only be asked slowly and have unknown sources left, by rate.
+    /// The places that can only be probed slowly and have unknown sources left, by rate.
     pub(in super::super) fn limits(&self, states: &States, targets: &Targets) -> Vec<Limit> {
         let mut limits: Vec<(std::ops::Range<u32>, f64, u32)> = Vec::new();
         for at in 0..self.places.len() as u32 {
@@ -205,13 +205,13 @@ impl Retry {
                 let from = self.around(from, bounds::NEIGHBOURHOOD_BITS).start;
                 let to = self.around(to, bounds::NEIGHBOURHOOD_BITS).end - 1;
                 // Each of them beside a control, as often as a good network demands.
-                let asks = f64::from(unknown) * 2.0 * f64::from(bounds::MIN_COUNTED);
+                let probes = f64::from(unknown) * 2.0 * f64::from(bounds::MIN_COUNTED);
                 Some(Limit {
                     first: targets.source(from)?,
                     last: targets.source(to)?,
                     rate,
                     unknown,
-                    needs: Duration::try_from_secs_f64(asks / rate).unwrap_or(Duration::MAX),
+                    needs: Duration::try_from_secs_f64(probes / rate).unwrap_or(Duration::MAX),
                 })
             })
             .collect()

@@ -1,32 +1,32 @@
-//! What became of the asks.
+//! What became of the probes.
 
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::super::bits::{State, States};
 use super::super::settings::bounds;
-use super::{Ask, CANARY, Case, Retry, SetState, View};
+use super::super::states::{State, States};
+use super::{CANARY, Case, Retry, RetryProbe, SetState, View};
 
 impl Retry {
     /// A control was answered.
     pub(in super::super) fn on_control(&mut self, index: u32, flow: u32, states: &States, now: Duration) {
         if flow <= self.first_flow {
-            if self.old.remove(&index) {
+            if self.old_flow_controls.remove(&index) {
                 self.old_flows[1] += 1;
             }
             return;
         }
         let key = (index, flow);
         let Some(set) = self.sets.get_mut(&key) else { return };
-        let (place, asked_at, sent_at) = (set.place, set.asked_at, set.sent_at.unwrap_or(now));
+        let (place, probed_at, sent_at) = (set.place, set.probed_at, set.sent_at.unwrap_or(now));
         let (before, closed) = (set.state, set.closed);
         if before == SetState::Waiting || closed && before == SetState::Lost {
             set.state = SetState::Answered;
         }
         self.last_answer = now;
-        self.land(asked_at);
-        self.heard[(flow % self.servers) as usize][1] += 1;
-        self.paces.heard(place);
+        self.on_landed(probed_at);
+        self.server_outcomes[(flow % self.servers) as usize][1] += 1;
+        self.paces.on_reply(place);
         match before {
             SetState::Waiting => {
                 // What it vouches for is counted once its companions have had their time too: answers come sooner than it is
@@ -51,7 +51,7 @@ impl Retry {
     /// A control has answered, and its companions have had their time: their silence counts.
     fn vouch(&mut self, key: (u32, u32), states: &States) {
         let index = key.0;
-        // The canary goes on vouching for what is asked by the same flow.
+        // The canary goes on vouching for what is probed by the same flow.
         let set = if index == CANARY { self.sets.get(&key).cloned() } else { self.sets.remove(&key) };
         let Some(set) = set else { return };
         self.new_flows[1] += 1;
@@ -60,30 +60,28 @@ impl Retry {
             return;
         }
         let is_other = self.is_other(index, states);
-        self.note_translated(is_other, true);
-        let full = self.is_translator_full();
+        self.record_behind_nat(is_other, true);
+        let full = self.is_nat_full();
         let place = &mut self.places[set.place as usize];
         place.others_pass |= is_other;
-        let (has_others, has_straight, others_pass) =
-            (place.has_others, place.has_straight, place.others_pass);
+        let (has_others, has_direct, others_pass) = (place.has_others, place.has_direct, place.others_pass);
         for case in set.members {
-            // Where a translator stands before some of the neighbours, and takes only some new flows, those behind it vouch for
+            // Where a NAT stands before some of the neighbours, and takes only some new flows, those behind it vouch for
             // those behind it, and the others for the others.
             let near = |index: u32| self.key(index) >> bounds::CLOSE_BITS;
             let close = index != CANARY && near(index) == near(self.cases[case as usize].index);
             let vouches = match (has_others, full) {
-                (false, _) => Vouches { straight: true, translated: false },
-                (true, false) => Vouches {
-                    straight: !is_other || close || !has_straight,
-                    translated: is_other || others_pass,
-                },
-                (true, true) => Vouches { straight: !is_other, translated: is_other },
+                (false, _) => Vouches { direct: true, behind_nat: false },
+                (true, false) => {
+                    Vouches { direct: !is_other || close || !has_direct, behind_nat: is_other || others_pass }
+                }
+                (true, true) => Vouches { direct: !is_other, behind_nat: is_other },
             };
             self.count(case, set.refused.contains(&case), vouches, states);
         }
     }
 
-    /// A case was answered: by a reply that settles it, or not. `mapped`: the reply said that the source is behind a translator.
+    /// A case was answered: by a reply that settles it, or not. `mapped`: the reply said that the source is behind a NAT.
     pub(in super::super) fn on_case(
         &mut self,
         index: u32,
@@ -99,15 +97,15 @@ impl Retry {
             self.mapped.remove(&index);
         }
         if flow > self.first_flow && flow == self.cases[at].flow {
-            self.land(self.cases[at].asked_at);
+            self.on_landed(self.cases[at].probed_at);
         }
         let counted = self.cases[at].counted;
         let first = !self.cases[at].has_answered;
         self.last_answer = now;
         self.cases[at].has_answered = true;
         if flow > self.first_flow {
-            self.heard[(flow % self.servers) as usize][1] += 1;
-            self.paces.heard(self.place_of(at as u32));
+            self.server_outcomes[(flow % self.servers) as usize][1] += 1;
+            self.paces.on_reply(self.place_of(at as u32));
         }
         if flow > self.first_flow && first {
             self.cases[at].late = true;
@@ -134,28 +132,28 @@ impl Retry {
     }
 
     /// The system refused to send a case.
-    pub(in super::super) fn on_refused(&mut self, ask: Ask, states: &States) {
-        if ask.control {
-            if let Some(set) = self.sets.get_mut(&(ask.index, ask.flow)) {
+    pub(in super::super) fn on_refused(&mut self, probe: RetryProbe, states: &States) {
+        if probe.control {
+            if let Some(set) = self.sets.get_mut(&(probe.index, probe.flow)) {
                 set.state = SetState::Lost;
             }
             return;
         }
-        let Some(at) = self.case(ask.index) else { return };
+        let Some(at) = self.case(probe.index) else { return };
         let case = &mut self.cases[at];
         case.sent = case.sent.saturating_sub(1);
         // A refusal counts as a silence does, beside a control that was answered, unless there is none.
-        if let Some(set) = self.sets.get_mut(&(case.control, ask.flow)) {
+        if let Some(set) = self.sets.get_mut(&(case.control, probe.flow)) {
             set.refused.push(at as u32);
         } else if states.judged() == 0 {
-            self.count(at as u32, true, Vouches { straight: true, translated: true }, states);
+            self.count(at as u32, true, Vouches { direct: true, behind_nat: true }, states);
         }
     }
 
     /// Controls that were not answered in time are lost, until they answer after all.
-    pub(super) fn check_overdue(&mut self, view: &View<'_>, asks: &mut Vec<Ask>) {
+    pub(super) fn check_overdue(&mut self, view: &View<'_>, out: &mut Vec<RetryProbe>) {
         while let Some(Reverse((until, key))) = self.waiting.peek().copied() {
-            if until > view.seen {
+            if until > view.drained_until {
                 break;
             }
             self.waiting.pop();
@@ -167,31 +165,31 @@ impl Retry {
                 continue;
             }
             let answered = state == SetState::Answered;
-            let vain = !answered && self.places[place as usize].lost_in_a_row >= bounds::LOST_IN_A_ROW;
+            let in_outage = !answered && self.places[place as usize].lost_in_a_row >= bounds::LOST_IN_A_ROW;
             for case in &set.members {
-                self.cases[*case as usize].over += 1;
-                self.cases[*case as usize].vain += u16::from(vain);
+                self.cases[*case as usize].resolved += 1;
+                self.cases[*case as usize].in_outage += u16::from(in_outage);
             }
             self.losses.control(self.control_key(key.0, place), answered);
-            self.note_outcome(place, sent_at, answered, view.now);
+            self.record_outcome(place, sent_at, answered, view.now);
             if answered {
                 self.vouch(key, view.states);
             } else {
                 if let Some(set) = self.sets.get_mut(&key) {
                     set.state = SetState::Lost;
                 }
-                self.heard[(key.1 % self.servers) as usize][0] += 1;
+                self.server_outcomes[(key.1 % self.servers) as usize][0] += 1;
                 let is_other = self.is_other(key.0, view.states);
-                self.note_translated(is_other, false);
+                self.record_behind_nat(is_other, false);
                 self.places[place as usize].others_pass &= !is_other;
                 self.new_flows[0] += 1;
-                self.ask_old_flow(key.0, asks);
+                self.probe_old_flow(key.0, out);
             }
             self.overdue.push_back((sent_at, key));
         }
-        let keep = view.patience.max(self.timeout * 2);
+        let keep = view.max_wait.max(self.timeout * 2);
         while let Some((sent_at, key)) = self.overdue.front().copied() {
-            if sent_at + keep > view.seen {
+            if sent_at + keep > view.drained_until {
                 break;
             }
             self.overdue.pop_front();
@@ -199,26 +197,30 @@ impl Retry {
         }
     }
 
-    /// What is under way proves nothing: the program was held up, or the network was gone.
+    /// What is under way proves nothing: the program did not run, or the network was gone.
     pub(in super::super) fn void(&mut self, now: Duration) {
         self.paces.cancel_trials(now);
         for set in self.sets.values_mut().filter(|set| !set.closed && set.state != SetState::Void) {
             set.state = SetState::Void;
             for case in &set.members {
-                self.cases[*case as usize].over += 1;
+                self.cases[*case as usize].resolved += 1;
             }
         }
     }
 
-    /// A lost control of a new flow is asked by its flow of the first pass, for which flow tables on the way have an entry:
+    /// A lost control of a new flow is probed by its flow of the first pass, for which flow tables on the way have an entry:
     /// if these pass and new ones do not, it is a table that is full.
-    fn ask_old_flow(&mut self, index: u32, asks: &mut Vec<Ask>) {
+    fn probe_old_flow(&mut self, index: u32, out: &mut Vec<RetryProbe>) {
         let [lost, answered] = self.new_flows;
         let doubtful = lost >= bounds::PACE_SAMPLE && lost > answered && index != CANARY;
         // Few: they load a path that may be full.
-        if doubtful && lost.is_multiple_of(8) && self.old_flows[0] < 256 && self.old.insert(index) {
+        if doubtful
+            && lost.is_multiple_of(8)
+            && self.old_flows[0] < 256
+            && self.old_flow_controls.insert(index)
+        {
             self.old_flows[0] += 1;
-            asks.push(Ask { index, flow: self.first_flow, control: true });
+            out.push(RetryProbe { index, flow: self.first_flow, control: true });
         }
     }
 
@@ -230,22 +232,22 @@ impl Retry {
         }
         let mut chance = self.chance(self.place_of(case), known.index, states);
         let case = &mut self.cases[case as usize];
-        if vouches.straight {
+        if vouches.direct {
             case.counted = case.counted.saturating_add(1);
             case.refused = case.refused.saturating_add(u8::from(refused));
             (case.evidence, case.expected) =
                 (case.evidence - chance.ln() as f32, case.expected + chance as f32);
         }
-        if vouches.translated {
-            if self.translated.lost >= 2.0 {
-                chance = chance.max(self.translated.share().min(0.5));
+        if vouches.behind_nat {
+            if self.behind_nat.lost >= 2.0 {
+                chance = chance.max(self.behind_nat.share().min(0.5));
             }
-            let (counted, evidence) = &mut case.translated;
+            let (counted, evidence) = &mut case.behind_nat;
             (*counted, *evidence) = (counted.saturating_add(1), *evidence - chance.ln() as f32);
         }
     }
 
-    fn note_outcome(&mut self, place: u32, sent_at: Duration, answered: bool, now: Duration) {
+    fn record_outcome(&mut self, place: u32, sent_at: Duration, answered: bool, now: Duration) {
         let lost = &mut self.places[place as usize].lost_in_a_row;
         *lost = if answered { 0 } else { lost.saturating_add(1) };
         if let Some(leaves) = self.paces.outcome(place, sent_at, answered, now) {
@@ -258,27 +260,27 @@ impl Retry {
         }
     }
 
-    /// Whether a source that has answered is behind a translator, or otherwise not `ok`.
+    /// Whether a source that has answered is behind a NAT, or otherwise not `ok`.
     fn is_other(&self, index: u32, states: &States) -> bool {
         index != CANARY && (states.at(index) == State::Other || self.mapped.contains(&index))
     }
 
-    /// The next source from `from` on that is behind a translator, as far as anybody has said.
+    /// The next source from `from` on that is behind a NAT, as far as anybody has said.
     pub(super) fn next_other(&self, from: u32, states: &States) -> Option<u32> {
         let one_word = self.mapped.range(from..).next().copied();
         states.next_other(from).into_iter().chain(one_word).min()
     }
 
-    fn note_translated(&mut self, is_other: bool, answered: bool) {
-        let tally = if is_other { &mut self.translated } else { &mut self.straight };
-        tally.note(answered);
+    fn record_behind_nat(&mut self, is_other: bool, answered: bool) {
+        let tally = if is_other { &mut self.behind_nat } else { &mut self.direct };
+        tally.record(answered);
     }
 
-    /// Whether controls behind a translator are lost more than the others.
-    pub(super) fn is_translator_full(&self) -> bool {
-        self.translated.lost >= 2.0
-            && self.translated.share()
-                > self.straight.lost / self.straight.asked().max(1.0) + bounds::NOTABLE_LOSS
+    /// Whether controls behind a NAT are lost more than the others.
+    pub(super) fn is_nat_full(&self) -> bool {
+        self.behind_nat.lost >= 2.0
+            && self.behind_nat.share()
+                > self.direct.lost / self.direct.outcomes().max(1.0) + bounds::NOTABLE_LOSS
     }
 
     /// Controls lost in a row that are more than the loss of the run explains.
@@ -297,7 +299,7 @@ impl Retry {
 /// For whom an answered control vouches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Vouches {
-    pub(super) straight: bool,
-    /// For sources behind a translator.
-    pub(super) translated: bool,
+    pub(super) direct: bool,
+    /// For sources behind a NAT.
+    pub(super) behind_nat: bool,
 }

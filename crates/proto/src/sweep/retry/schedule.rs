@@ -1,26 +1,26 @@
-//! Which cases are asked when, beside which control, by which flow.
+//! Which cases are probed when, beside which control, by which flow.
 
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::super::bits::State;
 use super::super::settings::bounds;
+use super::super::states::State;
 use super::outcome::Vouches;
-use super::{Ask, CANARY, MatchedSet, Retry, SetState, View};
+use super::{CANARY, MatchedSet, Retry, RetryProbe, SetState, View};
 
 /// Who vouches for a set of cases.
 enum Control {
     /// A source, and the bits of the neighbourhood in which it was found.
     Source(u32, u32),
     Canary,
-    /// All that could have been asked by this flow already.
+    /// All that could have been probed by this flow already.
     NextFlow,
     /// Nobody has answered at all.
     Nobody,
 }
 
 impl Retry {
-    /// Puts a place onto the schedule if it has something to ask.
+    /// Puts a place onto the schedule if it has probes to send.
     pub(super) fn activate(&mut self, at: u32, when: Duration) {
         if !self.places[at as usize].active {
             self.places[at as usize].active = true;
@@ -40,10 +40,10 @@ impl Retry {
         self.paces.set_active(at, false);
     }
 
-    /// It is a place's turn: the next probe of a set that leaves one by one, a new set, or a new round.
-    pub(super) fn turn(&mut self, at: u32, view: &View<'_>, asks: &mut Vec<Ask>) {
-        if let Some(ask) = self.places[at as usize].queue.pop() {
-            self.send(at, ask, view.now, asks);
+    /// Sends what is due for a place: the next probe of a set that leaves one by one, a new set, or a new round.
+    pub(super) fn serve(&mut self, at: u32, view: &View<'_>, out: &mut Vec<RetryProbe>) {
+        if let Some(probe) = self.places[at as usize].queue.pop() {
+            self.send(at, probe, view.now, out);
             if self.places[at as usize].queue.is_empty() {
                 if let Some(key) = self.places[at as usize].building.take() {
                     self.all_sent(key, view.now);
@@ -76,16 +76,20 @@ impl Retry {
             }
             Control::Source(control, bits) => {
                 let members = self.members(at, position, bits, limited, view);
-                self.ask_with_control(at, control, members, limited, view, asks);
+                self.probe_with_control(at, control, members, limited, view, out);
             }
             Control::Canary => {
                 let members = self.members(at, position, u32::BITS - 1, limited, view);
-                self.ask_with_canary(at, members, view, asks);
+                self.probe_with_canary(at, members, view, out);
             }
             Control::Nobody => {
                 for case in self.members(at, position, u32::BITS - 1, limited, view) {
-                    let ask = Ask { index: self.cases[case as usize].index, flow: self.flow, control: false };
-                    self.send(at, ask, view.now, asks);
+                    let probe = RetryProbe {
+                        index: self.cases[case as usize].index,
+                        flow: self.flow,
+                        control: false,
+                    };
+                    self.send(at, probe, view.now, out);
                 }
             }
         }
@@ -103,7 +107,7 @@ impl Retry {
         }
     }
 
-    /// A new round over what still wants asking; `false` if it is not yet time, or nothing does.
+    /// A new round over what still needs probes; `false` if it is not yet time, or nothing does.
     fn begin_round(&mut self, at: u32, view: &View<'_>) -> bool {
         let place = &self.places[at as usize];
         if view.now < place.ready_at {
@@ -114,24 +118,24 @@ impl Retry {
         let range = place.cases.clone();
         let first = self.cases[range.start as usize].index;
         let around = self.around(first, bounds::NEIGHBOURHOOD_BITS);
-        let wide = self.around(first, bounds::TRANSLATOR_BITS);
+        let wide = self.around(first, bounds::NAT_BITS);
         let others = self.next_other(wide.start, view.states).is_some_and(|i| i < wide.end);
         let place = &mut self.places[at as usize];
         place.has_controls = place.has_controls || view.states.judged_within(around.clone()) > 0;
         place.has_others = place.has_others || others;
         let mut judged =
             std::iter::successors(view.states.next_judged(around.start), |i| view.states.next_judged(i + 1));
-        place.has_straight = place.has_straight
+        place.has_direct = place.has_direct
             || (place.has_controls
                 && judged
                     .by_ref()
                     .take_while(|i| *i < around.end)
                     .any(|i| view.states.at(i) != State::Other));
-        self.update_worth(at, view.states);
-        let todo: Vec<u32> = range.filter(|case| self.wants(*case, view.states)).collect();
+        self.update_weights(at, view.states);
+        let todo: Vec<u32> = range.filter(|case| self.needs_probe(*case, view.states)).collect();
         if todo.is_empty() {
-            if self.places[at as usize].cases.clone().any(|case| self.waits(case, view.states)) {
-                self.schedule(at, view.now + view.hold / 2 + bounds::FIRST_GAP);
+            if self.places[at as usize].cases.clone().any(|case| self.awaits_outcome(case, view.states)) {
+                self.schedule(at, view.now + view.rto / 2 + bounds::FIRST_GAP);
             } else {
                 self.finish(at);
             }
@@ -146,7 +150,7 @@ impl Retry {
 
     fn end_round(&mut self, at: u32, view: &View<'_>) {
         let gap = self.gap(at).mul_f64(0.5 + self.rng.unit());
-        // A source is asked again a gap after it was asked, and that was a while ago for most.
+        // A source is probed again a gap after it was probed, and that was a while ago for most.
         let ready = (self.places[at as usize].began_at + gap).max(view.now + gap / 4);
         self.places[at as usize].ready_at = ready;
         self.schedule(at, ready);
@@ -162,20 +166,20 @@ impl Retry {
         if lost == 0 { gap } else { (gap * 2_u32.pow(lost.min(8).into())).min(bounds::MAX_GAP_LOST) }
     }
 
-    /// A random case of those still to be asked in this round: its position among them, and the case.
+    /// A random case of those still to be probed in this round: its position among them, and the case.
     fn first_member(&mut self, at: u32, view: &View<'_>) -> Option<(usize, u32)> {
         loop {
             let left = self.places[at as usize].todo.len() as u32;
             let position = if self.in_order { 0 } else { self.rng.below(left) } as usize;
             let case = *self.places[at as usize].todo.get(position)?;
-            if self.wants(case, view.states) {
+            if self.needs_probe(case, view.states) {
                 return Some((position, case));
             }
             self.places[at as usize].todo.remove(position);
         }
     }
 
-    /// Whether a case can be asked by this flow: as a new one, and at another server than before.
+    /// Whether a case can be probed by this flow: as a new one, and to another server than before.
     fn is_fresh(&self, case: u32) -> bool {
         let known = &self.cases[case as usize];
         let same_server = self.servers > 1 && u32::from(known.server) == self.flow % self.servers;
@@ -188,8 +192,8 @@ impl Retry {
     /// Whether a server answers much less than the best one.
     fn is_poor(&self, server: u32) -> bool {
         let share = |[lost, answered]: [u32; 2]| f64::from(answered) / f64::from((lost + answered).max(1));
-        let best = self.heard.iter().map(|heard| share(*heard)).fold(0.0, f64::max);
-        let own = self.heard[server as usize];
+        let best = self.server_outcomes.iter().map(|outcomes| share(*outcomes)).fold(0.0, f64::max);
+        let own = self.server_outcomes[server as usize];
         own[0] + own[1] >= 16 && share(own) < best * bounds::POOR_SERVER
     }
 
@@ -197,7 +201,7 @@ impl Retry {
         self.flow != self.first_flow && self.cases[case as usize].flow != self.flow
     }
 
-    /// Takes the case at a position, and its nearest neighbours among those still to be asked, as many as go with one control of the
+    /// Takes the case at a position, and its nearest neighbours among those still to be probed, as many as go with one control of the
     /// neighbourhood of so many bits.
     fn members(&mut self, at: u32, position: usize, bits: u32, limited: bool, view: &View<'_>) -> Vec<u32> {
         let place = &self.places[at as usize];
@@ -214,14 +218,14 @@ impl Retry {
         } else {
             let cases = place.todo.iter().filter(|case| same(case)).count() as u32;
             let controls = view.states.judged_within(range.clone()).max(1);
-            cases.div_ceil(controls).clamp(bounds::CASES_PER_CONTROL, bounds::MOST_CASES_PER_CONTROL)
+            cases.div_ceil(controls).clamp(bounds::CASES_PER_CONTROL, bounds::MAX_CASES_PER_CONTROL)
         };
         let (mut members, mut left) = (Vec::with_capacity(most as usize), Vec::new());
         for (n, case) in place.todo.iter().copied().enumerate() {
             let taken = n >= position && (members.len() as u32) < most && same(&case) && self.is_fresh(case);
             if !taken {
                 left.push(case);
-            } else if n == position || self.wants(case, view.states) {
+            } else if n == position || self.needs_probe(case, view.states) {
                 members.push(case);
             }
         }
@@ -230,8 +234,10 @@ impl Retry {
     }
 
     fn wait_for_flow(&mut self, at: u32, view: &View<'_>) {
-        let keep = view.patience;
-        while self.flows.len() > 1 && self.flows.front().is_some_and(|(_, used)| *used + keep <= view.seen) {
+        let keep = view.max_wait;
+        while self.flows.len() > 1
+            && self.flows.front().is_some_and(|(_, used)| *used + keep <= view.drained_until)
+        {
             self.flows.pop_front();
         }
         let every = if self.flows.len() < bounds::FLOWS_OPEN {
@@ -254,7 +260,7 @@ impl Retry {
         }
         self.flow += 1;
         while self.is_poor(self.flow % self.servers)
-            && !(self.flow / self.servers).is_multiple_of(bounds::POOR_SERVER_TURNS)
+            && !(self.flow / self.servers).is_multiple_of(bounds::POOR_SERVER_ONE_IN)
         {
             self.flow += 1;
         }
@@ -263,18 +269,18 @@ impl Retry {
         self.used.clear();
     }
 
-    /// A source that has answered and has not been asked by this flow, from the smallest neighbourhood that has one. Where a
-    /// translator stands before some of the neighbours, now and then one of those: only they can tell whether it takes new flows.
+    /// A source that has answered and has not been probed by this flow, from the smallest neighbourhood that has one. Where a
+    /// NAT stands before some of the neighbours, now and then one of those: only they can show whether it takes new flows.
     fn choose_control(&mut self, at: u32, index: u32, view: &View<'_>) -> Control {
         let nobody = if self.canary { Control::Canary } else { Control::Nobody };
         let place = &self.places[at as usize];
-        let turns = match place.others_pass {
-            _ if self.is_translator_full() => 2,
-            true => bounds::OTHERS_TURNS,
+        let one_in = match place.others_pass {
+            _ if self.is_nat_full() => 2,
+            true => bounds::OTHERS_ONE_IN,
             false => 2,
         };
         let none_judged = view.states.judged() == 0;
-        if none_judged || (place.has_others && self.rng.below(turns) == 0) {
+        if none_judged || (place.has_others && self.rng.below(one_in) == 0) {
             let found = self.nearest_control(index, |retry, from| {
                 let next = |from| retry.next_other(from, view.states);
                 // A source does not vouch for itself.
@@ -307,22 +313,22 @@ impl Retry {
         None
     }
 
-    fn ask_with_control(
+    fn probe_with_control(
         &mut self,
         at: u32,
         control: u32,
         members: Vec<u32>,
         limited: bool,
         view: &View<'_>,
-        asks: &mut Vec<Ask>,
+        out: &mut Vec<RetryProbe>,
     ) {
         self.used.insert(control);
         let flow = self.flow;
-        let mut together: Vec<Ask> = members
+        let mut together: Vec<RetryProbe> = members
             .iter()
-            .map(|case| Ask { index: self.cases[*case as usize].index, flow, control: false })
+            .map(|case| RetryProbe { index: self.cases[*case as usize].index, flow, control: false })
             .collect();
-        together.push(Ask { index: control, flow, control: true });
+        together.push(RetryProbe { index: control, flow, control: true });
         if self.in_order {
             together.rotate_right(1);
         } else {
@@ -339,14 +345,14 @@ impl Retry {
             (place.queue, place.building) = (together, Some(key));
             return;
         }
-        for ask in together {
-            self.send(at, ask, view.now, asks);
+        for probe in together {
+            self.send(at, probe, view.now, out);
         }
         self.all_sent(key, view.now);
     }
 
-    /// The canary vouches where nobody else can: one ask of it for all sources asked by the same flow.
-    fn ask_with_canary(&mut self, at: u32, members: Vec<u32>, view: &View<'_>, asks: &mut Vec<Ask>) {
+    /// The canary vouches where nobody else can: one probe of it for all sources probed by the same flow.
+    fn probe_with_canary(&mut self, at: u32, members: Vec<u32>, view: &View<'_>, out: &mut Vec<RetryProbe>) {
         let key = (CANARY, self.flow);
         let flow = self.flow;
         let indices: Vec<u32> = members.iter().map(|case| self.cases[*case as usize].index).collect();
@@ -363,12 +369,12 @@ impl Retry {
             Some((_, closed, state)) => {
                 if closed || state == SetState::Void {
                     for case in &members {
-                        self.cases[*case as usize].over += 1;
+                        self.cases[*case as usize].resolved += 1;
                     }
                 }
                 if closed && state == SetState::Answered {
                     for case in &members {
-                        self.count(*case, false, Vouches { straight: true, translated: false }, view.states);
+                        self.count(*case, false, Vouches { direct: true, behind_nat: false }, view.states);
                     }
                 }
                 if let Some(set) = self.sets.get_mut(&key) {
@@ -377,51 +383,51 @@ impl Retry {
             }
             None => {
                 self.sets.insert(key, MatchedSet::new(at, members));
-                self.send(at, Ask { index: CANARY, flow, control: true }, view.now, asks);
+                self.send(at, RetryProbe { index: CANARY, flow, control: true }, view.now, out);
                 self.all_sent(key, view.now);
             }
         }
         for index in indices {
-            self.send(at, Ask { index, flow, control: false }, view.now, asks);
+            self.send(at, RetryProbe { index, flow, control: false }, view.now, out);
         }
     }
 
-    pub(super) fn send(&mut self, at: u32, ask: Ask, now: Duration, asks: &mut Vec<Ask>) {
-        if !ask.control
-            && let Some(number) = self.case(ask.index)
+    pub(super) fn send(&mut self, at: u32, probe: RetryProbe, now: Duration, out: &mut Vec<RetryProbe>) {
+        if !probe.control
+            && let Some(number) = self.case(probe.index)
         {
-            let server = (ask.flow % self.servers) as u16;
+            let server = (probe.flow % self.servers) as u16;
             let case = &mut self.cases[number];
-            case.asks = case.asks.saturating_add(1);
+            case.probes = case.probes.saturating_add(1);
             case.sent = case.sent.saturating_add(1);
-            (case.flow, case.server, case.asked_at) = (ask.flow, server, now);
-            self.rounds = self.rounds.max(super::to_u8(case.asks));
+            (case.flow, case.server, case.probed_at) = (probe.flow, server, now);
+            self.rounds = self.rounds.max(super::to_u8(case.probes));
             #[cfg(test)]
             if self.broken(super::super::settings::Mutant::NoPairs) {
-                let worth = self.cases[number].worth;
+                let weight = self.cases[number].weight;
                 self.cases[number].counted += 1;
-                self.cases[number].evidence += worth;
+                self.cases[number].evidence += weight;
             }
         }
-        if ask.control
-            && let Some(set) = self.sets.get_mut(&(ask.index, ask.flow))
+        if probe.control
+            && let Some(set) = self.sets.get_mut(&(probe.index, probe.flow))
         {
-            set.asked_at = now;
+            set.probed_at = now;
         }
         self.paces.sent(at, now);
-        self.flying += 1;
+        self.in_flight_sum += 1;
         match self.in_flight.back_mut() {
             Some((time, count)) if *time == now => *count += 1,
             _ => self.in_flight.push_back((now, 1)),
         }
-        asks.push(ask);
+        out.push(probe);
     }
 
     fn all_sent(&mut self, key: (u32, u32), now: Duration) {
         if let Some(set) = self.sets.get_mut(&key) {
             set.sent_at = Some(now);
             let slow = self.places[set.place as usize].slow;
-            self.waiting.push(Reverse((now + super::grace(self.hold).max(slow), key)));
+            self.waiting.push(Reverse((now + super::grace(self.rto).max(slow), key)));
         }
     }
 }

@@ -8,8 +8,8 @@ fn an_outage_kills_no_source() {
     let mut net = Net::new(|_| Path::Works);
     net.outage = Some((30 * MS, 3_030 * MS));
     let mut sweep = sweep("10.0.0.0/18", settings());
-    let (why, verdicts) = run(&mut sweep, &mut net);
-    assert_eq!((why, sweep.counters().outages), (Why::Complete, 1));
+    let (reason, verdicts) = run(&mut sweep, &mut net);
+    assert_eq!((reason, sweep.counters().outages), (EndReason::Complete, 1));
     assert!(verdicts.values().all(|v| v.status == Status::Ok));
     assert!(sweep.counters().probes < 16_384 * 2, "it waited instead of sending into nothing");
 }
@@ -19,8 +19,8 @@ fn a_network_that_does_not_come_back_leaves_unknown_and_no_dead() {
     let mut net = Net::new(|_| Path::Works);
     net.outage = Some((30 * MS, Duration::MAX));
     let mut sweep = sweep("10.0.0.0/18", settings());
-    let (why, verdicts) = run(&mut sweep, &mut net);
-    assert_eq!(why, Why::Complete);
+    let (reason, verdicts) = run(&mut sweep, &mut net);
+    assert_eq!(reason, EndReason::Complete);
     assert!(verdicts.values().all(|v| v.status == Status::Ok || (v.status, v.reason) == (Status::Unknown, Reason::NetworkLost)));
     assert!(verdicts.values().any(|v| v.status == Status::Unknown));
 }
@@ -32,8 +32,8 @@ fn a_dead_block_is_no_outage() {
         let mut net =
             Net::new(move |s| if source_works && s == ip("10.0.3.3") { Path::Works } else { Path::Dead });
         let mut sweep = sweep("10.0.0.0/22", settings());
-        let (why, verdicts) = run(&mut sweep, &mut net);
-        assert_eq!((why, sweep.counters().outages), (Why::Complete, 0));
+        let (reason, verdicts) = run(&mut sweep, &mut net);
+        assert_eq!((reason, sweep.counters().outages), (EndReason::Complete, 0));
         let dead = verdicts.values().filter(|v| v.status == Status::NoReply).count();
         assert_eq!(dead, 1_024 - usize::from(source_works));
         assert!(verdicts.values().all(|v| v.status == Status::Ok || v.asked >= 3));
@@ -45,8 +45,8 @@ fn a_silent_server_is_told_from_dead_sources() {
     let mut net = Net::new(|_| Path::Dead);
     net.canary_works = false;
     let mut sweep = sweep("10.0.0.0/16", Settings { canary: None, ..settings() });
-    let (why, verdicts) = run(&mut sweep, &mut net);
-    assert_eq!((why, verdicts.len()), (Why::Silent, 0));
+    let (reason, verdicts) = run(&mut sweep, &mut net);
+    assert_eq!((reason, verdicts.len()), (EndReason::Silent, 0));
     assert!(sweep.counters().probes <= 3 * 256, "a few are enough to see it: {}", sweep.counters().probes);
 }
 
@@ -55,7 +55,7 @@ fn without_a_canary_a_late_first_answer_opens_the_block() {
     let mut net = Net::new(|_| Path::Works);
     net.outage = Some((Duration::ZERO, 900 * MS));
     let mut sweep = sweep("10.0.0.0/20", Settings { canary: None, ..settings() });
-    let (why, verdicts) = run(&mut sweep, &mut net);
-    assert_eq!((why, verdicts.len()), (Why::Complete, 4_096));
+    let (reason, verdicts) = run(&mut sweep, &mut net);
+    assert_eq!((reason, verdicts.len()), (EndReason::Complete, 4_096));
     assert!(verdicts.values().all(|v| v.status == Status::Ok));
 }

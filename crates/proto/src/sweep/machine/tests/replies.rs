@@ -40,12 +40,12 @@ fn a_forger_who_does_not_see_the_probes_achieves_nothing() {
     let mut probes = Vec::new();
     sweep.step(Duration::ZERO, 1_000, &mut probes, &mut verdicts);
     let server = sweep.server(0);
-    let mut dice = StdRng::seed_from_u64(9);
+    let mut rng = StdRng::seed_from_u64(9);
     for round in 0..20_000_u32 {
         // Right positions, right sources, right server; only the proof is guessed.
         let probe = &probes[round as usize % probes.len()];
         let mut id = probe.id;
-        dice.fill(&mut id[5..]);
+        rng.fill(&mut id[5..]);
         let mut out = [0; MAX_RESPONSE_LEN];
         let seen = SocketAddr::new(probe.source, PORT);
         let len = stun::respond(&stun::binding_request(&id), seen, &mut out).expect("a request");
@@ -79,8 +79,8 @@ fn an_address_that_is_not_protected_proves_nothing() {
         let mut sweep = sweep("10.0.0.0/28", settings);
         let (mut verdicts, mut probes) = (Vec::new(), Vec::new());
         let mut now = Duration::ZERO;
-        let mut why = None;
-        while why.is_none() {
+        let mut end = None;
+        while end.is_none() {
             match sweep.step(now, 10_000, &mut probes, &mut verdicts) {
                 Next::Send => {
                     for probe in std::mem::take(&mut probes) {
@@ -102,11 +102,11 @@ fn an_address_that_is_not_protected_proves_nothing() {
                 }
                 Next::Wait(until) => now = until,
                 Next::Full => now += MS,
-                Next::Done(done) => why = Some(done),
+                Next::Done(reason) => end = Some(reason),
             }
             sweep.on_drained(now);
         }
-        assert_eq!((why, verdicts.len()), (Some(Why::Complete), 16));
+        assert_eq!((end, verdicts.len()), (Some(EndReason::Complete), 16));
         assert!(verdicts.iter().all(|v| (v.status, v.reason) == (status, reason)), "{verdicts:?}");
         assert!(verdicts.iter().all(|v| v.external.map(|e| e.ip()) == Some(v.source)));
     }

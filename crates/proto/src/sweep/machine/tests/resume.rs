@@ -22,8 +22,8 @@ fn going_on_from_any_moment_gives_the_same_table() {
         let bytes = first.save().to_bytes();
         let mut second = sweep("10.0.0.0/20", keep());
         assert!(second.restore(Saved::from_bytes(&bytes).expect("whole")));
-        let (why, verdicts) = run(&mut second, &mut Net::new(mixed));
-        assert_eq!((why, verdicts.len()), (Why::Complete, 4_096), "stopped at {stop_at}");
+        let (reason, verdicts) = run(&mut second, &mut Net::new(mixed));
+        assert_eq!((reason, verdicts.len()), (EndReason::Complete, 4_096), "stopped at {stop_at}");
         assert_eq!(table(&verdicts), table(&whole), "stopped at {stop_at}");
         check_mixed(&verdicts);
         let kept = verdicts.values().filter(|v| v.resumed).count();

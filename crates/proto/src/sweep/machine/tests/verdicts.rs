@@ -14,8 +14,8 @@ fn every_verdict_is_the_truth() {
         let mut net = Net::new(mixed);
         change(&mut net);
         let mut sweep = sweep("10.0.0.0/20", settings());
-        let (why, verdicts) = run(&mut sweep, &mut net);
-        assert_eq!((why, verdicts.len()), (Why::Complete, 4_096), "{name}");
+        let (reason, verdicts) = run(&mut sweep, &mut net);
+        assert_eq!((reason, verdicts.len()), (EndReason::Complete, 4_096), "{name}");
         check_mixed(&verdicts);
         assert_eq!(sweep.untested(), 0);
         assert_eq!(sweep.states().ok(), 4_096 / 16 * 13, "{name}");
@@ -37,8 +37,8 @@ fn the_rate_is_kept() {
         let mut net = Net::new(mixed);
         let mut sweep = sweep("10.0.0.0/25", Settings { rate: Some(rate), ..settings() });
         let mut verdicts = Vec::new();
-        let (why, took) = run_until(&mut sweep, &mut net, &mut verdicts, Duration::ZERO, |_| false);
-        assert_eq!(why, Some(Why::Complete));
+        let (reason, took) = run_until(&mut sweep, &mut net, &mut verdicts, Duration::ZERO, |_| false);
+        assert_eq!(reason, Some(EndReason::Complete));
         check_mixed(&by_source(verdicts));
         let most = took.as_secs_f64() * rate + 16.0;
         assert!((sweep.counters().probes as f64) < most, "{} probes in {took:?}", sweep.counters().probes);

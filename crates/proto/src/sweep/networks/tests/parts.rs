@@ -6,26 +6,26 @@ use rand::rngs::StdRng;
 use crate::sweep::networks::driver;
 use crate::sweep::networks::network::{Kind, Network};
 use crate::sweep::networks::oracle::Oracle;
-use crate::sweep::networks::part::{By, Fate, Part, Running, SECOND, Seen, What};
-use crate::sweep::networks::place::{CANARY, Place, Way};
+use crate::sweep::networks::part::{By, Fate, Impairment, Part, Running, SECOND, Seen};
+use crate::sweep::networks::place::{CANARY, Direction, Place};
 use crate::sweep::networks::random;
 
 const REQUEST: Seen = Seen { source: 0, flow: 0, server: 0, is_reply: false, is_mapped: false };
 
-fn running(what: What) -> Running {
-    Running::new(Part { what, place: Place::everywhere(), way: Way::Both }, 1_024)
+fn running(impairment: Impairment) -> Running {
+    Running::new(Part { impairment, place: Place::everywhere(), direction: Direction::Both }, 1_024)
 }
 
 /// What becomes of so many packets in ten seconds, evenly: how many pass, and the longest delay.
 fn feed(part: &mut Running, packets: u64, seen: impl Fn(u64) -> Seen) -> (u64, u64) {
-    let mut dice = StdRng::seed_from_u64(1);
+    let mut rng = StdRng::seed_from_u64(1);
     let (mut passed, mut longest) = (0, 0);
     for n in 0..packets {
-        match part.pass(1 + n * 10 * SECOND / packets, &seen(n), &mut dice) {
+        match part.pass(1 + n * 10 * SECOND / packets, &seen(n), &mut rng) {
             Fate::Lost => {}
             Fate::Later(by) => (passed, longest) = (passed + 1, longest.max(by)),
             Fate::Passes => passed += 1,
-            Fate::Twice(_) => passed += 2,
+            Fate::Duplicated(_) => passed += 2,
         }
     }
     (passed, longest)
@@ -34,20 +34,20 @@ fn feed(part: &mut Running, packets: u64, seen: impl Fn(u64) -> Seen) -> (u64, u
 #[test]
 fn each_part_passes_what_it_should() {
     let many = |n: u64| Seen { source: n as u32 % 1_024, flow: n as u32, ..REQUEST };
-    let weather = What::Weather { good: 0.03, bad: 0.01, share: 1.0 };
-    let hashed = |by| What::Hashed { by, paths: 4, share: 1.0, salt: 9 };
+    let bursts = Impairment::BurstLoss { good: 0.03, bad: 0.01, share: 1.0 };
+    let hashed = |by| Impairment::Hashed { by, paths: 4, share: 1.0, salt: 9 };
     for (what, packets, at_least, at_most) in [
-        (What::Bucket { rate: 100.0, burst: 20.0 }, 50_000, 1_019, 1_021),
-        (What::Bucket { rate: 100.0, burst: 20.0 }, 900, 900, 900),
-        (What::Queue { rate: 100.0, size: 20.0 }, 50_000, 1_018, 1_021),
-        (What::Loss { share: 0.3 }, 10_000, 6_850, 7_150),
-        (weather, 50_000, 35_500, 39_500),
+        (Impairment::Policer { rate: 100.0, burst: 20.0 }, 50_000, 1_019, 1_021),
+        (Impairment::Policer { rate: 100.0, burst: 20.0 }, 900, 900, 900),
+        (Impairment::Queue { rate: 100.0, size: 20.0 }, 50_000, 1_018, 1_021),
+        (Impairment::Loss { share: 0.3 }, 10_000, 6_850, 7_150),
+        (bursts, 50_000, 35_500, 39_500),
         (hashed(By::Source), 10_240, 7_000, 8_300),
         (hashed(By::Flow), 10_240, 7_480, 7_880),
-        (What::Outage { from: 2 * SECOND, to: 5 * SECOND }, 1_000, 699, 701),
-        (What::Flows { size: 100, unreplied: 2.0, replied: 9.0 }, 5_000, 499, 501),
-        (What::Twice { share: 0.2, after: 9 }, 10_000, 11_850, 12_150),
-        (What::Delay { least: 1, jitter: 5 }, 100, 100, 100),
+        (Impairment::Outage { from: 2 * SECOND, to: 5 * SECOND }, 1_000, 699, 701),
+        (Impairment::Flows { size: 100, unreplied: 2.0, replied: 9.0 }, 5_000, 499, 501),
+        (Impairment::Duplicate { share: 0.2, after: 9 }, 10_000, 11_850, 12_150),
+        (Impairment::Delay { least: 1, jitter: 5 }, 100, 100, 100),
     ] {
         let (passed, _) = feed(&mut running(what), packets, many);
         assert!((at_least..=at_most).contains(&passed), "{what:?}: {passed} of {packets}");
@@ -56,14 +56,14 @@ fn each_part_passes_what_it_should() {
 
 #[test]
 fn a_queue_delays_by_what_waits_in_it() {
-    let (_, longest) = feed(&mut running(What::Queue { rate: 100.0, size: 50.0 }), 50_000, |_| REQUEST);
+    let (_, longest) = feed(&mut running(Impairment::Queue { rate: 100.0, size: 50.0 }), 50_000, |_| REQUEST);
     assert!((480_000..=500_000).contains(&longest), "{longest} µs for 50 at 100 a second");
 }
 
 #[test]
 fn a_firewall_lets_known_flows_pass_when_it_is_full() {
-    let mut table = running(What::Flows { size: 1, unreplied: 1.0, replied: 4.0 });
-    let mut dice = StdRng::seed_from_u64(1);
+    let mut table = running(Impairment::Flows { size: 1, unreplied: 1.0, replied: 4.0 });
+    let mut rng = StdRng::seed_from_u64(1);
     let other = Seen { flow: 1, ..REQUEST };
     let reply = Seen { is_reply: true, ..REQUEST };
     for (tenths, seen, want, why) in [
@@ -76,13 +76,13 @@ fn a_firewall_lets_known_flows_pass_when_it_is_full() {
         (61, other, Fate::Passes, "until they are forgotten"),
         (62, reply, Fate::Lost, "and their replies belong to nobody"),
     ] {
-        assert_eq!(table.pass(tenths * SECOND / 10, &seen, &mut dice), want, "{why}");
+        assert_eq!(table.pass(tenths * SECOND / 10, &seen, &mut rng), want, "{why}");
     }
 }
 
 #[test]
 fn a_nat_has_so_many_ports() {
-    let nat = What::Nat { externals: 1, ports: 3, lives: 5.0 };
+    let nat = Impairment::Nat { externals: 1, ports: 3, lives: 5.0 };
     let mapped = |n: u64| Seen { source: n as u32, is_mapped: true, ..REQUEST };
     let (passed, _) = feed(&mut running(nat), 100, mapped);
     assert_eq!(passed, 6, "three, and three more when those have been forgotten");
@@ -120,14 +120,14 @@ fn a_network_is_the_same_each_time() {
 #[test]
 fn the_oracle_takes_what_can_be_counted_by_hand() {
     let network = || Network::clean("", 1, 10).with(Kind::Dead, 0.0, 100);
-    let on = |what, way| Part { what, place: Place::everywhere(), way };
-    let lossy = on(What::Loss { share: 0.5 }, Way::Requests);
-    let slow = on(What::Bucket { rate: 100.0, burst: 24.0 }, Way::Requests);
+    let on = |impairment, direction| Part { impairment, place: Place::everywhere(), direction };
+    let lossy = on(Impairment::Loss { share: 0.5 }, Direction::Requests);
+    let slow = on(Impairment::Policer { rate: 100.0, burst: 24.0 }, Direction::Requests);
     let (clean, limited) = (network(), network().with_part(slow));
     for (network, seconds, why) in [
         (clean, 2.002, "the time-out and a round trip"),
         (limited.clone(), 12.0, "1,000 at 100 a second"),
-        // ln(0.01 / 100) / ln(0.5) = 13.3: 14 asks for each of 100 dead, 2 for each of 924 others.
+        // ln(0.01 / 100) / ln(0.5) = 13.3: 14 probes for each of 100 dead, 2 for each of 924 others.
         (limited.with_part(lossy), 34.2, "3,224 at 100 a second"),
     ] {
         let time = Oracle::new(&network).time() as f64 / SECOND as f64;
