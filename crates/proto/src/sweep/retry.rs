@@ -4,6 +4,7 @@
 //! nearby that has answered, and both are probed a moment apart, in random order, each as a new flow. Only a silence whose control
 //! was answered counts. How many must count follows from the loss of the neighbourhood, and from the number of cases.
 
+mod case;
 mod isolated;
 mod judge;
 mod outcome;
@@ -23,6 +24,7 @@ use super::rng::SplitMix64;
 use super::settings::{Settings, bounds};
 use super::states::{State, States};
 
+use case::{Case, MatchedSet, Place, Recent};
 pub(super) use isolated::Cooldown;
 pub(super) use judge::Finding;
 
@@ -48,114 +50,6 @@ pub(super) struct View<'a> {
     pub rto: Duration,
     /// How long a reply is waited for before a control counts as unanswered for good.
     pub max_wait: Duration,
-}
-
-/// A silent source.
-#[derive(Clone, Copy, Debug)]
-struct Case {
-    index: u32,
-    /// The flow and the server of the last probe.
-    flow: u32,
-    server: u16,
-    /// The control of the last probe.
-    control: u32,
-    /// Probes since the first pass.
-    probes: u16,
-    /// Those of them whose control was answered, or is lost.
-    resolved: u16,
-    /// Those of them sent while nothing came through: they do not count towards the most that are sent.
-    in_outage: u16,
-    /// Probes that went unanswered although their control was answered, and refused ones.
-    counted: u8,
-    /// Those of them that were refused by the system.
-    refused: u8,
-    /// Probes that were not refused.
-    sent: u16,
-    /// The improbability of those silences for a source that works: the sum of the negative logarithms of their chances.
-    evidence: f32,
-    /// The sum of the chances.
-    expected: f32,
-    /// The same number and evidence beside controls that are behind a NAT, if it may be behind it too.
-    behind_nat: (u8, f32),
-    may_be_behind_nat: bool,
-    /// The evidence that one more silence adds, as far as was known when the round began.
-    weight: f32,
-    /// No source of the neighbourhood has answered.
-    far: bool,
-    /// Something came back that does not settle it.
-    has_answered: bool,
-    /// It was first answered by a probe after the first pass, and none came to that of the first pass.
-    late: bool,
-    probed_at: Duration,
-}
-
-/// A neighbourhood with cases.
-#[derive(Clone, Debug)]
-struct Place {
-    /// In the list of cases.
-    cases: Range<u32>,
-    /// Cases still to be probed in this round, rising.
-    todo: Vec<u32>,
-    /// Probes of a set that leave one by one, since the pace is slow.
-    queue: Vec<RetryProbe>,
-    /// The control of that set, with its flow.
-    building: Option<(u32, u32)>,
-    round: u8,
-    /// Sets of this round, about.
-    sets: u32,
-    /// When the round began.
-    began_at: Duration,
-    /// When the next round may begin.
-    ready_at: Duration,
-    /// Tells the latest entry of the schedule from those before it.
-    stamp: u32,
-    active: bool,
-    /// Whether a source of the neighbourhood has answered.
-    has_controls: bool,
-    /// Whether one of them is `ok`.
-    has_direct: bool,
-    /// Whether one of them, or of the neighbourhoods around, is `mapped`, or otherwise not `ok`.
-    has_others: bool,
-    /// Whether the last of those that was probed was answered: a NAT before them then takes new flows.
-    others_pass: bool,
-    /// Controls lost since the last that was answered.
-    lost_in_a_row: u8,
-    /// Controls that answered after their time, since the last that did not.
-    late_in_a_row: u8,
-    /// How long replies take here, if it is longer than elsewhere.
-    slow: Duration,
-}
-
-/// Cases that were probed together with one control.
-#[derive(Clone, Debug)]
-struct MatchedSet {
-    place: u32,
-    members: Vec<u32>,
-    /// When the control left.
-    probed_at: Duration,
-    /// Once all of it has left.
-    sent_at: Option<Duration>,
-    state: SetState,
-    /// The time for answers is over, and what followed from them is counted.
-    closed: bool,
-    /// The members that could not be sent.
-    refused: Vec<u32>,
-}
-
-/// What became of the last some hundred controls of a kind; earlier ones count less.
-#[derive(Clone, Copy, Debug, Default)]
-struct Recent {
-    answered: f64,
-    lost: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SetState {
-    Waiting,
-    Answered,
-    Lost,
-    /// It proves nothing: the program did not run meanwhile, or the network was gone.
-    Void,
 }
 
 /// The retries of a sweep.
@@ -435,92 +329,4 @@ fn is_open(case: &Case, states: &States) -> bool {
 
 fn to_u8(probes: u16) -> u8 {
     u8::try_from(probes).unwrap_or(u8::MAX)
-}
-
-impl MatchedSet {
-    fn new(place: u32, members: Vec<u32>) -> Self {
-        Self {
-            place,
-            members,
-            probed_at: Duration::ZERO,
-            sent_at: None,
-            state: SetState::Waiting,
-            closed: false,
-            refused: Vec::new(),
-        }
-    }
-}
-
-impl Recent {
-    fn record(&mut self, answered: bool) {
-        if self.outcomes() >= 256.0 {
-            (self.answered, self.lost) = (self.answered / 2.0, self.lost / 2.0);
-        }
-        if answered { self.answered += 1.0 } else { self.lost += 1.0 }
-    }
-
-    fn outcomes(&self) -> f64 {
-        self.answered + self.lost
-    }
-
-    /// The share lost, estimated a little high.
-    fn share(&self) -> f64 {
-        (self.lost + 1.0) / (self.outcomes() + 2.0)
-    }
-}
-
-impl Place {
-    fn new(first: u32) -> Self {
-        Self {
-            cases: first..first,
-            todo: Vec::new(),
-            queue: Vec::new(),
-            building: None,
-            round: 0,
-            sets: 0,
-            began_at: Duration::ZERO,
-            ready_at: Duration::ZERO,
-            stamp: 0,
-            active: false,
-            has_controls: false,
-            has_direct: false,
-            has_others: false,
-            others_pass: false,
-            lost_in_a_row: 0,
-            late_in_a_row: 0,
-            slow: Duration::ZERO,
-        }
-    }
-}
-
-impl Case {
-    /// What was counted counts no more.
-    fn forget(&mut self) {
-        (self.counted, self.refused) = (0, 0);
-        (self.evidence, self.expected, self.behind_nat) = (0.0, 0.0, (0, 0.0));
-    }
-
-    fn new(index: u32) -> Self {
-        Self {
-            index,
-            flow: 0,
-            server: u16::MAX,
-            control: CANARY,
-            probes: 0,
-            resolved: 0,
-            in_outage: 0,
-            counted: 0,
-            refused: 0,
-            sent: 0,
-            evidence: 0.0,
-            expected: 0.0,
-            behind_nat: (0, 0.0),
-            may_be_behind_nat: false,
-            weight: 0.0,
-            far: false,
-            has_answered: false,
-            late: false,
-            probed_at: Duration::ZERO,
-        }
-    }
 }

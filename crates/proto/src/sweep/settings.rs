@@ -11,9 +11,9 @@ pub mod bounds {
     pub const UNCONFIRMED_PASSES: u32 = 3;
     /// How often a silent source is probed at most when the user gives a number.
     pub const MAX_PASSES: u8 = 32;
-    /// How often a silent source is probed at most when the user gave no number: at 85 % loss, 120 pairs leave 0.005 of 65,536
-    /// good sources unheard.
-    pub const MAX_PROBES: u8 = 120;
+    /// How often a silent source is probed at most when the user gave no number: at 90 % loss so many leave 0.003 of 65,536 good
+    /// sources unheard.
+    pub const MAX_PROBES: u8 = 160;
     /// A run may be expected to call so many sources dead that work: `no-reply` only when silence is that improbable for all
     /// silent sources together.
     pub const MAX_EXPECTED_FALSE: f64 = 0.01;

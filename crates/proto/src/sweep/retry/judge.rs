@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::super::settings::bounds;
 use super::super::states::States;
 use super::super::verdict::{Reason, Status};
-use super::{Case, Limit, Retry, View};
+use super::case::Case;
+use super::{Limit, Retry, View};
 use crate::targets::Targets;
 
 /// What is known of a case at the end.

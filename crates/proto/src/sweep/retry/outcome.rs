@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::super::settings::bounds;
 use super::super::states::{State, States};
-use super::{CANARY, Case, Retry, RetryProbe, SetState, View};
+use super::case::{Case, SetState};
+use super::{CANARY, Retry, RetryProbe, View};
 
 impl Retry {
     /// A control was answered.

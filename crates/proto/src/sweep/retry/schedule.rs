@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::super::settings::bounds;
 use super::super::states::State;
+use super::case::{MatchedSet, SetState};
 use super::outcome::Vouches;
-use super::{CANARY, MatchedSet, Retry, RetryProbe, SetState, View};
+use super::{CANARY, Retry, RetryProbe, View};
 
 /// Who vouches for a set of cases.
 enum Control {
