@@ -110,7 +110,10 @@ pub(super) struct Retry {
     direct: Recent,
     rounds: u8,
     /// Isolated probes to come, the next one last.
-    isolated: Vec<(Duration, u32)>,
+    isolated: Vec<(Duration, u32, u32)>,
+    /// Silent sources to probe once more, with the time, and the flow of all of these.
+    repeats: VecDeque<(Duration, u32)>,
+    repeat_flow: u32,
     /// Until when late answers are waited for.
     cooldown_until: Duration,
     /// Everything is done in order, to see that the tests notice.
@@ -199,6 +202,8 @@ impl Retry {
             direct: Recent::default(),
             rounds: 0,
             isolated: Vec::new(),
+            repeats: VecDeque::new(),
+            repeat_flow: 0,
             cooldown_until: now,
             #[cfg(test)]
             in_order: settings.mutant == Some(super::settings::Mutant::SameOrder),

@@ -65,6 +65,9 @@ pub mod bounds {
     pub const MAX_GAP: Duration = Duration::from_millis(250);
     /// When single probes are sent after the last other one, so that a limit of a packet or two a second has room for it.
     pub const ISOLATED_PROBES: [Duration; 2] = [Duration::from_millis(900), Duration::from_millis(1_900)];
+    /// How long after the first repeat of a silent source the second follows, from the same port: limits for each source usually
+    /// let one packet a second pass.
+    pub const REPEAT_AFTER: Duration = Duration::from_millis(1_050);
     /// Where packets are lost on other grounds, one follows another so far apart, until all are lost by chance this rarely.
     pub const ISOLATED_EVERY: Duration = Duration::from_millis(1_200);
     /// See [`ISOLATED_EVERY`].
@@ -144,6 +147,10 @@ pub mod bounds {
     pub const RETRY_LIMIT: Duration = Duration::from_secs(30 * 60);
     /// How long a run without any new answer goes on: longer than NATs keep mappings of UDP (RFC 4787, REQ-5: two minutes).
     pub const STALL_LIMIT: Duration = Duration::from_secs(150);
+    /// The fewest silent neighbours of which it is asked whether they are those that were probed last in the first pass.
+    pub const ORDER_SAMPLE: u32 = 8;
+    /// So many standard deviations above the mean say that they are: that happens by chance once in three million.
+    pub const ORDER_DEVIATIONS: f64 = 5.0;
     /// When the program did not run for so long, what was under way proves nothing.
     pub const SUSPENDED_AFTER: Duration = Duration::from_millis(200);
     /// Probes by the old flow that distinguish a full flow table from a dead path.

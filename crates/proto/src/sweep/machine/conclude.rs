@@ -15,6 +15,10 @@ impl Sweep {
     pub(super) fn conclude_all(&mut self) {
         self.concluded = true;
         self.phase = Phase::Conclude(0);
+        if let Some(retry) = &mut self.retry {
+            let len = f64::from(self.targets.len().max(1));
+            retry.find_order_effect(|index| f64::from(self.order.position(index)) / len, &self.states);
+        }
     }
 
     /// What it means that a source stayed silent: `no-reply` only when nothing else can explain it.

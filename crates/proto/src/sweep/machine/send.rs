@@ -65,7 +65,7 @@ impl Sweep {
                     }
                 }
                 Phase::Cooldown => {
-                    if let Some(next) = self.step_cooldown(now, probes) {
+                    if let Some(next) = self.step_cooldown(now, room, probes) {
                         return next;
                     }
                 }
@@ -284,14 +284,18 @@ impl Sweep {
     }
 
     /// Every probe has been sent: waits for late replies, and then checks whether that was enough.
-    fn step_cooldown(&mut self, now: Duration, probes: &mut Vec<Probe>) -> Option<Next> {
+    fn step_cooldown(&mut self, now: Duration, room: usize, probes: &mut Vec<Probe>) -> Option<Next> {
         let Some(mut retry) = self.retry.take() else {
             self.conclude_all();
             return None;
         };
+        let in_flight = retry.in_flight(&self.view(now));
+        let allowance = self.allowance(now, room, in_flight);
+        let allowed = *allowance.as_ref().unwrap_or(&0);
         let view = self.view(now);
         let mut retry_probes = Vec::new();
-        let cooldown = retry.poll_cooldown(&view, &mut retry_probes);
+        let cooldown = retry.poll_cooldown(&view, allowed, &mut retry_probes);
+        let next_expiry = retry.next_expiry(&view);
         let more = matches!(cooldown, Cooldown::Over) && retry.reopen(&view);
         self.retry = Some(retry);
         match cooldown {
@@ -299,7 +303,16 @@ impl Sweep {
                 self.push_retry_probes(now, &mut retry_probes, probes);
                 Some(Next::Send)
             }
-            Cooldown::Wait(until) => Some(Next::Wait(until.max(now + Duration::from_micros(1)))),
+            Cooldown::Wait(until) => {
+                let until = match allowance {
+                    Err(Next::Full) if until <= now => return Some(Next::Full),
+                    Err(Next::Wait(pace)) => until.max(pace),
+                    // Whatever is due, nothing can leave before.
+                    Ok(0) if until <= now => next_expiry.unwrap_or(until),
+                    _ => until,
+                };
+                Some(Next::Wait(until.max(now + Duration::from_micros(1))))
+            }
             Cooldown::Over => {
                 if more {
                     self.phase = Phase::Retry;

@@ -59,6 +59,9 @@ fn random_networks_keep_the_promise() {
     let begun = Instant::now();
     let tally = judge((first..first + networks).map(random::network), unchanged);
     println!("{networks} networks in {:.1} s\n{}", begun.elapsed().as_secs_f64(), tally.table());
+    if tally.failed > 0 {
+        println!("{}", show(&tally));
+    }
     let most = allowed(tally.all.runs);
     let mut broken = String::new();
     for (holds, what) in [

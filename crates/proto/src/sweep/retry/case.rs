@@ -37,6 +37,10 @@ pub(super) struct Case {
     pub(super) weight: f32,
     /// No source of the neighbourhood has answered.
     pub(super) far: bool,
+    /// It was probed again at the end, twice from the same port.
+    pub(super) repeated: bool,
+    /// Among its neighbours those that are silent are the ones that were probed last.
+    pub(super) came_late: bool,
     /// Something came back that does not settle it.
     pub(super) has_answered: bool,
     /// It was first answered by a probe after the first pass, and none came to that of the first pass.
@@ -174,6 +178,7 @@ impl Case {
     pub(super) fn forget(&mut self) {
         (self.counted, self.refused) = (0, 0);
         (self.evidence, self.expected, self.behind_nat) = (0.0, 0.0, (0, 0.0));
+        self.repeated = false;
     }
 
     pub(super) fn new(index: u32) -> Self {
@@ -194,6 +199,8 @@ impl Case {
             may_be_behind_nat: false,
             weight: 0.0,
             far: false,
+            repeated: false,
+            came_late: false,
             has_answered: false,
             late: false,
             probed_at: Duration::ZERO,

@@ -26,6 +26,7 @@ impl Retry {
     pub(in super::super) fn begin_cooldown(&mut self, view: &View<'_>) {
         self.cooldown_until = self.answers_until(view);
         self.isolated.clear();
+        self.repeats.clear();
         if self.fixed_passes || self.expired {
             return;
         }
@@ -36,15 +37,65 @@ impl Retry {
             self.silent_blocks(range, bounds::NEIGHBOURHOOD_BITS, view.states, &mut blocks);
         }
         let times = self.isolated_times();
-        for block in blocks {
-            let cases = self.cases.partition_point(|case| case.index < block.start)
-                ..self.cases.partition_point(|case| case.index < block.end);
-            for after in &times {
+        for pair in times.chunks(2) {
+            if blocks.is_empty() {
+                break;
+            }
+            let flow = self.new_flow_to_best(view);
+            for block in &blocks {
+                // The second by the same flow: some devices drop the first packet of each.
+                let cases = self.cases.partition_point(|case| case.index < block.start)
+                    ..self.cases.partition_point(|case| case.index < block.end);
                 let case = cases.start as u32 + self.rng.below(cases.len() as u32);
-                self.isolated.push((view.now + after.mul_f64(0.95 + 0.1 * self.rng.unit()), case));
+                for after in pair {
+                    let at = view.now + after.mul_f64(0.95 + 0.1 * self.rng.unit());
+                    self.isolated.push((at, case, flow));
+                }
             }
         }
-        self.isolated.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+        self.isolated.sort_unstable_by_key(|(at, ..)| std::cmp::Reverse(*at));
+        self.plan_repeats(&blocks, view);
+    }
+
+    /// Each silent source is probed twice more, a while apart and from the same port: devices that drop the first packet of each flow,
+    /// and limits for each source, let the second pass. Only where the pace is free: elsewhere probes are far apart anyway; and not
+    /// in `blocks`, where a few are probed when nothing else is under way.
+    fn plan_repeats(&mut self, blocks: &[Range<u32>], view: &View<'_>) {
+        let again = view.now + bounds::REPEAT_AFTER.min(view.max_wait / 2);
+        let mut cases = Vec::new();
+        for at in 0..self.places.len() as u32 {
+            if self.paces.is_limited(at) {
+                continue;
+            }
+            for case in self.places[at as usize].cases.clone() {
+                let known = &mut self.cases[case as usize];
+                let next = blocks.partition_point(|block| block.end <= known.index);
+                if blocks.get(next).is_some_and(|block| block.contains(&known.index)) {
+                    continue;
+                }
+                if super::is_open(known, view.states) && !std::mem::replace(&mut known.repeated, true) {
+                    cases.push(case);
+                }
+            }
+        }
+        if cases.is_empty() {
+            return;
+        }
+        self.repeat_flow = self.new_flow_to_best(view);
+        self.repeats.extend(cases.iter().map(|case| (view.now, *case)));
+        self.repeats.extend(cases.iter().map(|case| (again, *case)));
+    }
+
+    /// A new flow to the server that has answered most: one that is dead says nothing.
+    fn new_flow_to_best(&mut self, view: &View<'_>) -> u32 {
+        let best =
+            (0..self.servers).max_by_key(|server| self.server_outcomes[*server as usize][1]).unwrap_or(0);
+        loop {
+            self.next_flow(view);
+            if self.flow % self.servers == best {
+                return self.flow;
+            }
+        }
     }
 
     fn isolated_times(&self) -> Vec<Duration> {
@@ -56,44 +107,53 @@ impl Retry {
         (1..=wanted.clamp(2, bounds::MAX_ISOLATED_PROBES)).map(|n| bounds::ISOLATED_EVERY * n).collect()
     }
 
-    /// The next step of the cool-down.
-    pub(in super::super) fn poll_cooldown(&mut self, view: &View<'_>, out: &mut Vec<RetryProbe>) -> Cooldown {
+    /// The next step of the cool-down; at most `allowed` repeats are sent.
+    pub(in super::super) fn poll_cooldown(
+        &mut self,
+        view: &View<'_>,
+        allowed: usize,
+        out: &mut Vec<RetryProbe>,
+    ) -> Cooldown {
         self.check_overdue(view, out);
-        while let Some((at, case)) = self.isolated.last().copied() {
+        while let Some((at, case, flow)) = self.isolated.last().copied() {
             if at > view.now {
                 break;
             }
             self.isolated.pop();
-            let known = self.cases[case as usize];
-            if !super::is_open(&known, view.states) {
-                continue;
+            if super::is_open(&self.cases[case as usize], view.states) {
+                self.send_alone(case, flow, view, out);
             }
-            // At the server that has answered most: one that is dead says nothing.
-            let best =
-                (0..self.servers).max_by_key(|server| self.server_outcomes[*server as usize][1]).unwrap_or(0);
-            while self.flow % self.servers != best || !self.is_fresh_flow(case) {
-                self.next_flow(view);
+        }
+        while out.len() < allowed
+            && let Some((at, case)) = self.repeats.front().copied()
+            && at <= view.now
+        {
+            self.repeats.pop_front();
+            if super::is_open(&self.cases[case as usize], view.states) {
+                self.send_alone(case, self.repeat_flow, view, out);
             }
-            let place = self.place_of(case);
-            self.send(
-                place,
-                RetryProbe { index: known.index, flow: self.flow, control: false },
-                view.now,
-                out,
-            );
-            self.cases[case as usize].resolved += 1;
-            // It is answered soon or not at all: the long wait is for the probes before.
-            self.cases[case as usize].probed_at = known.probed_at;
-            self.cooldown_until = self.cooldown_until.max(view.now + view.rto * 2);
         }
         if !out.is_empty() {
             return Cooldown::Send;
         }
-        match self.isolated.last() {
-            Some((at, _)) => Cooldown::Wait(*at),
+        let next = [self.isolated.last().map(|(at, ..)| *at), self.repeats.front().map(|(at, _)| *at)];
+        match next.into_iter().flatten().min() {
+            Some(at) => Cooldown::Wait(at),
             None if view.drained_until < self.cooldown_until => Cooldown::Wait(self.cooldown_until),
             None => Cooldown::Over,
         }
+    }
+
+    /// A probe without a control: only an answer says something.
+    fn send_alone(&mut self, case: u32, flow: u32, view: &View<'_>, out: &mut Vec<RetryProbe>) {
+        let known = self.cases[case as usize];
+        let place = self.place_of(case);
+        self.send(place, RetryProbe { index: known.index, flow, control: false }, view.now, out);
+        self.cases[case as usize].resolved += 1;
+        // It is answered soon or not at all: the long wait is for the probes before.
+        self.cases[case as usize].probed_at = known.probed_at;
+        let slow = self.places[place as usize].slow;
+        self.cooldown_until = self.cooldown_until.max(view.now + (view.rto * 2).max(slow));
     }
 
     /// The largest blocks within `range` in which nothing has answered.

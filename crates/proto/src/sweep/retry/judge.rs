@@ -155,10 +155,40 @@ impl Retry {
             && case.counted > 0
             && u16::from(case.counted) >= case.probes
             && self.losses.is_lossless();
+        if case.came_late && !case.has_answered && case.sent > 0 {
+            return finding(Status::Unknown, Reason::FlowTable);
+        }
         if self.is_settled(case, 0) || unlost {
             return finding(Status::NoReply, Reason::None);
         }
         finding(Status::Unknown, self.unknown_reason(place, case))
+    }
+
+    /// Looks whether the silent ones are those that were probed last: who is dead is silent at any place in a random order, but a table
+    /// that was full, of addresses for instance, never lets those in that came late. `place_in_pass` gives the place of a
+    /// source in the first pass, from 0 to 1.
+    pub(in super::super) fn find_order_effect(
+        &mut self,
+        place_in_pass: impl Fn(u32) -> f64,
+        states: &States,
+    ) {
+        for bits in [bounds::NEIGHBOURHOOD_BITS, 12, 31] {
+            let mut from = 0;
+            while from < self.cases.len() {
+                let group = self.key(self.cases[from].index) >> bits;
+                let len = self.cases[from..].partition_point(|case| self.key(case.index) >> bits == group);
+                let open = |case: &&Case| super::is_open(case, states) && !case.has_answered;
+                let silent = self.cases[from..from + len].iter().filter(open);
+                let (count, sum) =
+                    silent.fold((0_u32, 0.0), |(n, sum), case| (n + 1, sum + place_in_pass(case.index)));
+                // The mean of so many places that are drawn at random.
+                let above = (sum / f64::from(count.max(1)) - 0.5) * (12.0 * f64::from(count)).sqrt();
+                if count >= bounds::ORDER_SAMPLE && above > bounds::ORDER_DEVIATIONS {
+                    self.cases[from..from + len].iter_mut().for_each(|case| case.came_late = true);
+                }
+                from += len;
+            }
+        }
     }
 
     fn unknown_reason(&self, place: u32, case: &Case) -> Reason {

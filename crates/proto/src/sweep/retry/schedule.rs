@@ -282,7 +282,7 @@ impl Retry {
         };
         let none_judged = view.states.judged() == 0;
         if none_judged || (place.has_others && self.rng.below(one_in) == 0) {
-            let found = self.nearest_control(index, |retry, from| {
+            let found = self.nearest_control(at, index, |retry, from| {
                 let next = |from| retry.next_other(from, view.states);
                 // A source does not vouch for itself.
                 next(from).and_then(|found| if found == index { next(found + 1) } else { Some(found) })
@@ -291,23 +291,36 @@ impl Retry {
                 return found.unwrap_or(nobody);
             }
         }
-        self.nearest_control(index, |_, from| view.states.next_judged(from)).unwrap_or(nobody)
+        self.nearest_control(at, index, |_, from| view.states.next_judged(from)).unwrap_or(nobody)
     }
 
     /// One of the nearest sources that `next` gives from an index on.
-    fn nearest_control(&mut self, index: u32, next: impl Fn(&Self, u32) -> Option<u32>) -> Option<Control> {
+    fn nearest_control(
+        &mut self,
+        at: u32,
+        index: u32,
+        next: impl Fn(&Self, u32) -> Option<u32>,
+    ) -> Option<Control> {
         for bits in [4, 5, 6, 7, bounds::NEIGHBOURHOOD_BITS, 12, 16, 28, 31] {
             let range = self.around(index, bits);
+            let place = &self.places[at as usize];
             let Some(lowest) = next(self, range.start).filter(|i| *i < range.end) else { continue };
-            for _ in 0..3 {
-                let start = range.start + self.rng.below(range.end - range.start);
-                let found = next(self, start).filter(|i| *i < range.end).unwrap_or(lowest);
-                if !self.used.contains(&found) {
-                    return Some(Control::Source(found, bits));
-                }
+            // The same one for the same case each time, so that a limit for each source meets both alike; another only where that
+            // one is lost again and again.
+            let start = if place.lost_in_a_row < bounds::LOST_IN_A_ROW {
+                index
+            } else {
+                range.start + self.rng.below(range.end - range.start)
+            };
+            let found = next(self, start).filter(|i| *i < range.end).unwrap_or(lowest);
+            if !self.used.contains(&found) {
+                return Some(Control::Source(found, bits));
             }
             let first = |from: u32| next(self, from).filter(|i| *i < range.end);
-            let mut all = std::iter::successors(Some(lowest), |found| first(found + 1)).take(256);
+            let after = first(found).unwrap_or(lowest);
+            let beyond = std::iter::successors(Some(after), |found| first(found + 1)).take(256);
+            let mut all =
+                beyond.chain(std::iter::successors(Some(lowest), |found| first(found + 1)).take(256));
             let unused = all.find(|found| !self.used.contains(found));
             return Some(unused.map_or(Control::NextFlow, |found| Control::Source(found, bits)));
         }
