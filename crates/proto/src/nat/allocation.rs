@@ -237,8 +237,8 @@ mod tests {
             mapped: SocketAddr::new([192, 0, 2, 1].into(), 7_000 + 5 * at),
             ..first
         }));
-        assert_eq!(fit(&more, ALONE, true).map(|f| f.0), Some(Allocation::Dependent(5)));
-        assert_eq!(fit(&more, ALONE, false).map(|f| f.0), Some(Allocation::Random));
+        assert_eq!(fit(&more, ALONE, true), Some((Allocation::Dependent(5), 1.0)));
+        assert_eq!(fit(&more, ALONE, false), Some((Allocation::Random, 1.0)));
     }
 
     /// Six scattered sockets, then six consecutive ones, of a NAT that hands out these ports in the order of arrival.
@@ -266,6 +266,10 @@ mod tests {
         let all =
             handed_out([3_000, 3_006, 3_012, 3_018, 3_024, 3_030, 3_036, 3_042, 3_048, 3_054, 3_057, 3_060]);
         assert_eq!(fit(&all, ALONE, false), None);
+        // Three times of 3 are enough.
+        let all =
+            handed_out([3_000, 3_006, 3_012, 3_018, 3_024, 3_027, 3_033, 3_039, 3_045, 3_051, 3_054, 3_057]);
+        assert_eq!(fit(&all, ALONE, false), Some((Allocation::Independent(3), 0.3)));
         // A jump that is no multiple, of a port far away, shows nothing of the kind.
         let all =
             handed_out([3_000, 3_006, 3_012, 3_018, 3_024, 3_030, 3_036, 3_042, 3_048, 3_054, 3_060, 9_999]);
