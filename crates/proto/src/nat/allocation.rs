@@ -304,6 +304,28 @@ mod tests {
         }
     }
 
+    /// One of the second group has begun from below again.
+    #[test]
+    fn one_port_that_is_lower_than_all_others_turns_no_direction_round() {
+        let all = samples(|at, _| if at == 11 { 1_024 } else { 3_000 + 2 * at as u16 });
+        assert_eq!(fit(&all, ALONE, false).map(|f| f.0), Some(Allocation::Independent(2)));
+    }
+
+    #[test]
+    fn ports_run_downwards_if_most_pairs_fall() {
+        for (ports, down) in [
+            (&[3_u16, 2, 1][..], true),
+            (&[3, 2, 1, 9], true),
+            (&[1, 2, 3], false),
+            (&[1, 2, 1], false),
+            (&[1, 1, 1], false),
+        ] {
+            let mut all = samples(|at, _| ports.get(at).copied().unwrap_or_default());
+            all.truncate(ports.len());
+            assert_eq!(downwards(&all), down, "{ports:?}");
+        }
+    }
+
     #[test]
     fn a_pool_of_addresses_counts_together_or_apart() {
         for apart in [true, false] {
