@@ -583,6 +583,26 @@ fn one_server_that_refuses_leaves_the_others() {
     assert_eq!(found, Finding::because(Connectivity::NoReply, Reason::OneSilentServer));
 }
 
+#[test]
+fn a_silent_server_is_asked_from_connected_sockets_at_growing_distances_and_one_that_refuses_no_more() {
+    let servers = ["192.0.2.1:3478", "198.51.100.1:3478"].map(|text| Server { address: address(text) });
+    for (refuses, want) in [(false, &[100, 200, 400, 800][..]), (true, &[])] {
+        let mut classifier = Classifier::new([10, 0, 0, 2].into(), &servers, settings(), [7; 16]);
+        let mut asked = Vec::new();
+        for now in 0..1_000 {
+            let mut commands = Vec::new();
+            classifier.poll(MS(now), &mut commands);
+            if refuses && now == 1 {
+                classifier.on_refused(servers[0].address);
+            }
+            let first =
+                |c: &&Command| matches!(c, Command::ConnectedProbe { to, .. } if *to == servers[0].address);
+            asked.extend(commands.iter().filter(first).map(|_| now));
+        }
+        assert_eq!(asked, want, "refuses: {refuses}");
+    }
+}
+
 /// Answers that are changed on the way, doubled, late, from others or to other sockets: it ends, asks for no wake-up that has passed,
 /// and what it concludes can be told.
 #[test]
