@@ -126,6 +126,7 @@ fn what_is_wrong_with_a_server_is_no_property_of_the_nat() {
         assert_eq!((report.mapping.value, report.mapping.reason), row.mapping, "{name}");
         assert_eq!((report.filtering.value, report.filtering.reason), row.filtering, "{name}");
         assert_eq!(numbers(&report.behaviour()).nat_type, row.type_, "{name}");
+        assert_eq!(report.disagree, row.mapping.1 == Some(Reason::ServersDisagree), "{name}");
         let ignored = report.ignored;
         assert_eq!(ignored.forged > 0, row.faults[0] == Some(WrongIdFirst), "{name}: {ignored:?}");
         let noisy = row.faults[0] == Some(Noise);

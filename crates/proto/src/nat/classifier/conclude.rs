@@ -1,12 +1,12 @@
 //! What follows from the answers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::filtering::Standing;
 use super::{Classifier, Incapable, Probe, Test};
-use crate::nat::allocation::{Sample, SampleKind, fit};
+use crate::nat::allocation::{Between, Sample, SampleKind, fit};
 use crate::nat::behaviour::{
     Alg, Allocation, Connectivity, Filtering, Finding, Mapping, Overloading, Pooling, Reason,
 };
@@ -51,7 +51,7 @@ impl Classifier {
         let unreachable = |p: &Probe| p.errno.is_some();
         let refused = !self.probes.is_empty() && self.probes.iter().all(unreachable);
         let silent = self.targets.iter().filter(|t| t.started.is_some() && t.cannot.is_none());
-        let addresses: std::collections::HashSet<IpAddr> = silent.map(|t| t.address.ip()).collect();
+        let addresses: HashSet<IpAddr> = silent.map(|t| t.address.ip()).collect();
         let came_back = |c: Incapable| !matches!(c, Incapable::Refused | Incapable::NothingListens);
         if self.targets.is_empty() {
             Finding::because(Connectivity::NoServer, Reason::NoServer)
@@ -259,7 +259,8 @@ impl Classifier {
         let (finding, confidence) = if no_nat {
             (Finding::known(Allocation::NotApplicable), 1.0)
         } else {
-            match fit(&samples, dependent) {
+            let known: Vec<_> = self.probes.iter().filter_map(Probe::mapped).collect();
+            match fit(&samples, Between { known: &known, unheard: self.unheard() }, dependent) {
                 Some((allocation, confidence)) => (Finding::known(allocation), confidence),
                 None if !self.done => (Finding::because(Allocation::Unknown, Reason::Stopped), 0.0),
                 None if samples.is_empty() => (Finding::because(Allocation::Unknown, self.no_samples()), 0.0),
@@ -267,6 +268,14 @@ impl Classifier {
             }
         };
         AllocationFinding { finding, confidence, samples }
+    }
+
+    /// Sockets that were sent from, and got no answer.
+    fn unheard(&self) -> usize {
+        let of = |probe: &Probe| probe.socket;
+        let sent: HashSet<u16> = self.probes.iter().filter(|p| !p.sends.is_empty()).map(of).collect();
+        let heard: HashSet<u16> = self.probes.iter().filter(|p| p.mapped().is_some()).map(of).collect();
+        sent.difference(&heard).count()
     }
 
     pub(super) fn no_samples(&self) -> Reason {
