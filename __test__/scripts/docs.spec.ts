@@ -16,11 +16,12 @@ const write = process.env['ROUTEPOOL_WRITE_DOCS'] !== undefined;
 const skip = whyNoNamespaces('nft', 'mount');
 if (skip !== undefined) console.warn(`commands of the documents: skipped, since ${skip}`);
 
-/** What differs from run to run: times, rates, seeds, ports. Addresses, counts and texts must be the same. */
+/** What differs from run to run: times, rates, tries, seeds, ports. Addresses, counts and texts must be the same. */
 function settled(line: string): string {
   return line
     .replaceAll(/[\d.,]+(?= (?:µs|ms|s|min)\b)/g, '#')
     .replaceAll(/[\d,]+ a second/g, '# a second')
+    .replaceAll(/\d+(?: to \d+)? tries/g, '# tries')
     .replaceAll(/\b(seed|port|from port) \d+/g, '$1 #')
     .replaceAll(/; [\d.]+ % lost/g, '')
     .replaceAll(/^(elapsedMs): [\d.]+$/g, '$1: #')

@@ -91,7 +91,9 @@ describe('a verdict', () => {
       { externalVaries: true },
       'another address at a second server',
     ],
-    ['no reply', { status: 3, asked: 5 }, { status: 'no-reply', asked: 5 }, 'no reply'],
+    ['no reply', { status: 3, asked: 5 }, { status: 'no-reply', asked: 5 }, 'no answer in 5 tries while'],
+    ['no reply to one probe', { status: 3 }, { asked: 1 }, 'no answer in 1 try while'],
+    ['no reply, from a saved state', { status: 3, flags: 16, asked: 0 }, { asked: 0 }, 'no answer while sources'],
     [
       'a refused send',
       { status: 4, code: 101 },
@@ -116,7 +118,7 @@ describe('a verdict', () => {
       'too much loss',
       { status: 7, reason: 10 },
       { status: 'unknown', reason: 'loss' },
-      'unknown: probes to its neighbours',
+      'unknown: its silence proves nothing',
     ],
     [
       'disagreement',
@@ -124,7 +126,7 @@ describe('a verdict', () => {
       { reason: 'servers-disagree', external: '192.0.2.9' },
       'another a different address',
     ],
-    ['an IPv6 source', { status: 3, flags: 1, source: 'fd00::1:0:0:5' }, { ip: 'fd00::1:0:0:5' }, 'no reply'],
+    ['an IPv6 source', { status: 3, flags: 1, source: 'fd00::1:0:0:5' }, { ip: 'fd00::1:0:0:5' }, 'no answer'],
   ];
   it.each(rows)('says what the record says: %s', (_name, fields, want, words) => {
     const verdict = verdictAt(record(fields), 0);

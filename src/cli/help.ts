@@ -85,8 +85,9 @@ Whom to ask:
   -4, -6              of an interface or the pool, the IPv4 or the IPv6 addresses (default: IPv4 if there are any)
 How:
   --rate N            at most N probes a second (default: as fast as answers come; 50 with public servers)
-  --passes N          ask a silent source N times (default: as often as the measured loss demands)
-  --timeout MS        wait MS milliseconds for a reply (default: 2000)
+  --passes N          probe a silent source N times, 1 to 32 (default: as the measured loss demands, up to 160 times,
+                      more while nothing gets through)
+  --timeout MS        how long to wait before probing again; later replies still count (default: 2000)
   --hosts POLICY      all, subnet or no-0-255 (default: all of a routed block, else subnet)
   --sample LEN[:N]    ask only N random hosts (default 1) of each sub-prefix /LEN
   --seed N            order of the questions, to repeat a run

@@ -169,7 +169,7 @@ const listening = new Set<StunServer>();
  *
  * @example
  * const server = StunServer.listen({ address: '127.0.0.1' });
- * const summary = await validate('127.16.0.0/24', { server: `${server.address}:${server.port}` }).summary();
+ * const summary = await validate('127.16.0.0/24', { servers: `${server.address}:${server.port}` }).summary();
  * await server.close();
  * @example
  * const server = StunServer.listen({ address: ['192.0.2.1', '192.0.2.2'], port: 3478 }); // and 3479: RFC 5780

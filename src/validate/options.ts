@@ -43,11 +43,14 @@ export interface ValidateOptions {
   /** Most probes a second, 0.01 to 100,000,000. By default as fast as the network answers; 50 with public servers. */
   ratePerSecond?: number | undefined;
   /**
-   * How many times a silent source is asked, 1 to 32. By default as often as the measured loss demands, at least three
-   * times. If too few for the loss, silence is `unknown` and not `no-reply`.
+   * How many times a silent source is probed, 1 to 32. By default as often as the measured loss demands, up to 160
+   * times, and more while nothing gets through. If too few for the loss, silence is `unknown` and not `no-reply`; one
+   * pass proves nothing about silence.
    */
   passes?: number | undefined;
-  /** How long a reply may take, in milliseconds, 1 to 600,000; 2,000 by default. */
+  /**
+   * How long to wait before probing again, in milliseconds, 1 to 600,000; 2,000 by default. Later replies still count.
+   */
   timeoutMs?: number | undefined;
   /** Which addresses of the blocks are meant. By default `all` of a block that a route holds, else `subnet`. */
   hosts?: HostPolicy | undefined;

@@ -72,9 +72,9 @@ export interface ValidationSummary {
   /** Verdicts with a reason. */
   readonly reasons: readonly { readonly status: string; readonly reason: string; readonly count: number }[];
   /**
-   * Places where the network carries few probes, and sources are not settled: the first and the last source, probes a
-   * second that came through, how many sources are open (`unknown` for `rate-limited`; `untested` after a stop), and
-   * about how long probing these would take.
+   * Places where the network carries few probes, and sources are left open because of it: the first and the last
+   * source, probes a second that came through, how many sources are open (`unknown` for `rate-limited`; `untested`
+   * after a stop), and about how long probing these would take. A limit that was worked around is not listed.
    */
   readonly limits: readonly {
     readonly first: string;

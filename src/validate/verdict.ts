@@ -296,7 +296,7 @@ export const BAD_REPLIES: Record<BadReplyReason, string> = {
 /** What each reason for not knowing means. @internal */
 export const UNKNOWNS: Record<UnknownReason, string> = {
   'loss':
-    'probes to its neighbours that work are lost too, so its silence proves nothing; validate it again with more passes',
+    'its silence proves nothing: probes to neighbours that work were lost too, or it was probed too few times; validate it again, without `--passes` or with more of them',
   'nat-ports':
     'all answers come from behind one external address, whose ports may have run out; ask again later or name more servers',
   'network-lost': 'the network went away and did not come back; run again',
@@ -322,6 +322,17 @@ export const REFUSALS: Partial<Record<string, string>> = {
 };
 
 /**
+ * What `no-reply` means after so many tries, or from `least` to `most` of them; 0 is not known, as from a saved state.
+ *
+ * @internal
+ */
+export function describeNoReply(least: number, most: number = least): string {
+  const number = least === most ? `${most}` : `${least} to ${most}`;
+  const tries = most === 0 ? '' : ` in ${number} ${most === 1 ? 'try' : 'tries'}`;
+  return `no answer${tries} while sources beside it answered: filtered, or no route back`;
+}
+
+/**
  * What a verdict means and, where something can be done, what to do: a sentence without the address, such as "leaves as
  * itself".
  */
@@ -340,7 +351,7 @@ export function describeVerdict(verdict: Verdict): string {
       return `leaves as ${verdict.external}${doubt}`;
     }
     case 'no-reply':
-      return 'no reply, though the network and the server work: nothing comes back to it, or it is filtered';
+      return describeNoReply(verdict.asked);
     case 'send-error':
     case 'bind-error':
       return `${verdict.syscall} failed with ${verdict.code}: ${REFUSALS[verdict.code] ?? 'the system refuses it'}`;

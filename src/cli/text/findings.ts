@@ -1,5 +1,6 @@
 /** The sources that are not ok, grouped by what was found, kept small however many there are. */
 import { describeVerdict, type Verdict } from '../../index.ts';
+import { describeNoReply } from '../../validate/verdict.ts';
 
 /** Sources named for each group: enough to recognise a pattern, few enough to read. */
 const NAMED = 10;
@@ -11,6 +12,8 @@ interface Group {
   readonly status: string;
   readonly text: string;
   count: number;
+  /** How many times the sources were probed, at least and at most; 0 until one says so. */
+  asked: { least: number; most: number };
   readonly addresses: Sorted;
 }
 
@@ -20,15 +23,21 @@ export class Findings {
 
   /** Adds a verdict that is not ok. */
   add(verdict: Verdict): void {
-    let text = describeVerdict(verdict);
+    // Silent sources are one finding, however often each was probed.
+    let text = verdict.status === 'no-reply' ? verdict.status : describeVerdict(verdict);
     // A 1:1 translation has a text for each source: those beyond the first few are summed up.
     if (!this.#groups.has(text) && this.#groups.size >= GROUPS) text = `${verdict.status}, in further ways`;
     let group = this.#groups.get(text);
     if (group === undefined) {
-      group = { status: verdict.status, text, count: 0, addresses: new Sorted() };
+      group = { status: verdict.status, text, count: 0, asked: { least: 0, most: 0 }, addresses: new Sorted() };
       this.#groups.set(text, group);
     }
     group.count++;
+    const { asked } = verdict;
+    if (asked > 0) {
+      const { least, most } = group.asked;
+      group.asked = { least: Math.min(least || asked, asked), most: Math.max(most, asked) };
+    }
     group.addresses.add(verdict.ip, verdict.index);
   }
 
@@ -38,8 +47,9 @@ export class Findings {
    */
   groups(): { status: string; text: string; count: number; examples: string[]; more: number }[] {
     const groups = [...this.#groups.values()].toSorted((a, b) => b.count - a.count);
-    return groups.map(({ status, text, count, addresses }) => {
+    return groups.map(({ status, text: own, count, asked, addresses }) => {
       const { ranges, covered } = addresses.ranges(NAMED);
+      const text = own === 'no-reply' ? describeNoReply(asked.least, asked.most) : own;
       return { status, text, count, examples: ranges, more: count - covered };
     });
   }

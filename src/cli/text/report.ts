@@ -19,7 +19,7 @@ export function report(summary: ValidationSummary, findings: Findings, style: St
     lines.push(`    ${style.dim(`${group.examples.join(', ')}${more}`)}`);
   }
   if (summary.untested > 0) {
-    lines.push(`  ${style.doubtful(`stopped: ${count(summary.untested)} not tested`)}`);
+    lines.push(`  ${style.doubtful(`stopped: ${count(summary.untested)} without a verdict`)}`);
   }
   lines.push(`  ${style.dim(how(summary))}`);
   for (const sentence of quiet ? [] : meaning(summary)) lines.push(`  ${sentence}`);

@@ -311,7 +311,7 @@ fn outcome(plan: &Plan, workers: &[SweepWorker<'_>], found: Preflight) -> Outcom
         limits: workers.iter().flat_map(|worker| worker.sweep.limits()).collect(),
         notes: Vec::new(),
     };
-    summary.notes = notes::notes(&summary, &plan.local, found.notes);
+    summary.notes = notes::notes(&summary, &plan.local, plan.passes, found.notes);
     for worker in workers {
         worker.report(worker.progress.figures(worker.start.elapsed(), &worker.sweep));
     }

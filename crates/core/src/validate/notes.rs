@@ -7,8 +7,13 @@ use crate::defaults::LIMITS_NAMED;
 use crate::discovery::servers::{Origin, Resolved};
 use crate::system::local_table::LocalTable;
 
-/// The notes of a run; `local` are the addresses of this machine.
-pub(super) fn notes(summary: &Summary, local: &LocalTable, mut notes: Vec<String>) -> Vec<String> {
+/// The notes of a run; `local` are the addresses of this machine, `passes` as many as the user has asked for.
+pub(super) fn notes(
+    summary: &Summary,
+    local: &LocalTable,
+    passes: Option<u8>,
+    mut notes: Vec<String>,
+) -> Vec<String> {
     let mut note = |text: String| notes.push(text);
     if let Some(text) = within(&summary.servers, local) {
         note(text);
@@ -37,7 +42,7 @@ pub(super) fn notes(summary: &Summary, local: &LocalTable, mut notes: Vec<String
              only have found no port left. Ask again after its mappings have expired, or name more servers or ports."
         ));
     }
-    silence_notes(summary, &reason, &mut note);
+    silence_notes(summary, passes, &reason, &mut note);
     let lost = reason(Reason::NetworkLost);
     if lost > 0 {
         note(format!(
@@ -83,17 +88,18 @@ pub(super) fn notes(summary: &Summary, local: &LocalTable, mut notes: Vec<String
 }
 
 /// Why silence could not be believed.
-fn silence_notes(summary: &Summary, reason: &dyn Fn(Reason) -> u32, note: &mut dyn FnMut(String)) {
+fn silence_notes(
+    summary: &Summary,
+    passes: Option<u8>,
+    reason: &dyn Fn(Reason) -> u32,
+    note: &mut dyn FnMut(String),
+) {
     let loss = reason(Reason::Loss);
     if loss > 0 {
-        note(format!(
-            "{loss} sources stayed silent, but probes to sources near them that work were lost too, so their silence proves nothing ({:.0} % \
-             of the first probes were lost over all). Validate them again with more passes, or when the network is better.",
-            summary.loss * 100.0
-        ));
+        note(describe_loss(loss, summary.loss, passes));
     }
     for limit in summary.limits.iter().take(LIMITS_NAMED) {
-        note(describe_limit(limit));
+        note(describe_limit(limit, summary.stopped));
     }
     if summary.limits.len() > LIMITS_NAMED {
         note(format!("{} more places are limited in this way.", summary.limits.len() - LIMITS_NAMED));
@@ -120,19 +126,41 @@ fn silence_notes(summary: &Summary, reason: &dyn Fn(Reason) -> u32, note: &mut d
     }
 }
 
+/// Why so many sources that stayed silent are unknown: what was lost, of the first probes, or too few passes.
+fn describe_loss(silent: u32, loss: f64, passes: Option<u8>) -> String {
+    if passes == Some(1) {
+        return format!(
+            "{silent} sources did not answer the one probe that each got: one pass proves nothing about silence. Validate them again \
+             without `--passes`, or with more of them."
+        );
+    }
+    let share = if loss < 0.005 {
+        String::new()
+    } else {
+        format!(" ({:.0} % of the first probes were lost in all)", loss * 100.0)
+    };
+    let remedy = if passes.is_some() { "without `--passes` or with more of them, or " } else { "" };
+    format!(
+        "{silent} sources stayed silent, but probes to sources near them that work were lost too, so their silence proves \
+         nothing{share}. Validate them again {remedy}when the network is better."
+    )
+}
+
 /// Where a limit was met, how low it is, and how long the rest would take.
-fn describe_limit(limit: &Limit) -> String {
+fn describe_limit(limit: &Limit, stopped: bool) -> String {
     let Limit { first, last, rate, unknown, needs } = limit;
     let rate = if *rate >= 10.0 { format!("{rate:.0}") } else { format!("{rate:.1}") };
     let seconds = needs.as_secs();
     let needs = match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} minutes", seconds / 60),
-        _ => format!("{} hours", seconds / 3_600),
+        0..=9 => String::new(),
+        10..=119 => format!(" To settle them would take about {seconds} s."),
+        120..=7_199 => format!(" To settle them would take about {} minutes.", seconds / 60),
+        _ => format!(" To settle them would take about {} hours.", seconds / 3_600),
     };
+    let open = if stopped { "were still without a verdict when the run was stopped" } else { "are unknown" };
     format!(
-        "From {first} to {last} the network carries about {rate} probes a second; {unknown} sources there are unknown. To settle them would \
-         take about {needs}: raise the limit on the way, or validate this part alone."
+        "From {first} to {last} the network carries about {rate} probes a second; {unknown} sources there {open}.{needs} A policer, a NAT \
+         out of ports or a full flow table on the way can be the cause: look for it, or validate this part alone."
     )
 }
 
@@ -150,7 +178,53 @@ fn within(servers: &[Resolved], local: &LocalTable) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn a_limit_is_told_with_its_causes_and_a_time_only_where_it_is_long() {
+        let (first, last) =
+            ("198.18.0.0".parse().expect("an address"), "198.18.0.255".parse().expect("an address"));
+        for (seconds, stopped, open, time) in [
+            (0, false, "250 sources there are unknown. A policer", ""),
+            (
+                9,
+                true,
+                "250 sources there were still without a verdict when the run was stopped. A policer",
+                "",
+            ),
+            (10, false, "250 sources there are unknown. To settle", "about 10 s. A policer"),
+            (119, false, "250 sources there are unknown. To settle", "about 119 s. A policer"),
+            (120, true, "when the run was stopped. To settle", "about 2 minutes. A policer"),
+            (7_200, false, "are unknown. To settle", "about 2 hours. A policer"),
+        ] {
+            let needs = Duration::from_secs(seconds);
+            let text = describe_limit(&Limit { first, last, rate: 4.96, unknown: 250, needs }, stopped);
+            assert!(text.starts_with(
+                "From 198.18.0.0 to 198.18.0.255 the network carries about 5.0 probes a second; "
+            ));
+            assert!(text.contains(open) && text.contains(time), "{text}");
+        }
+    }
+
+    #[test]
+    fn silence_is_put_down_to_loss_only_where_loss_was_seen() {
+        for (loss, passes, words, not) in [
+            (0.0, Some(1), "one pass proves nothing about silence", "lost"),
+            (0.12, None, "(12 % of the first probes were lost in all). Validate them again when", "--passes"),
+            (
+                0.12,
+                Some(8),
+                "Validate them again without `--passes` or with more of them, or when",
+                "one pass",
+            ),
+            (0.004, None, "proves nothing. Validate them again when", "%"),
+        ] {
+            let text = describe_loss(7, loss, passes);
+            assert!(text.contains(words) && !text.contains(not), "{text}");
+        }
+    }
 
     #[test]
     fn a_server_on_this_machine_proves_nothing_about_the_network() {
