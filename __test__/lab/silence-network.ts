@@ -25,6 +25,8 @@ export interface SilenceRow {
   readonly bits: number;
   /** Of the gateway, for what passes it; requests and replies. */
   readonly through?: readonly string[];
+  /** Sets that those rules use. */
+  readonly sets?: readonly string[];
   /** Of the client, for what it sends: what is dropped here is refused with EPERM. */
   readonly own?: readonly string[];
   /** Whether the gateway keeps track of each flow, and not only of those that it translates. */
@@ -141,6 +143,7 @@ export function gatewayRules(row: SilenceRow): string {
         sources.filter((index) => truthOf(row, index) === 'mapped'),
       )}
       set off { type inet_service; flags timeout; }
+      ${(row.sets ?? []).join('\n')}
       chain early { type filter hook prerouting priority raw;
         ${ip} saddr @mute drop
         ${row.tracked ? '' : `${ip} saddr ${block} ${ip} saddr != @mapped notrack`}

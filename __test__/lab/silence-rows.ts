@@ -169,6 +169,32 @@ const OTHERS: SilenceRow[] = [
     found: 0.9,
     inTests: true,
   }),
+  row(4, 'one a second for each source, 30 % lost', 10, 'who is asked often meets it, who is asked once does not', {
+    sets: ['set met { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 60s; }'],
+    through: [
+      `${four.from(part(0, 0, 16))} update @met { ip saddr limit rate over 1/second burst 3 packets } drop`,
+      `${four.to(part(0, 0, 16))} ${lose(30)}`,
+    ],
+    found: 0.9,
+  }),
+  row(4, 'table of 500 addresses', 11, 'a full table of neighbours or subscribers: who is in stays in', {
+    sets: ['set known { type ipv4_addr; size 500; flags dynamic,timeout; timeout 60s; }'],
+    through: [
+      `${four.from(part(0, 0, 16))} update @known { ip saddr timeout 60s } accept`,
+      `${four.from(part(0, 0, 16))} drop`,
+    ],
+    found: 0.2,
+    inTests: true,
+  }),
+  row(4, 'first packet of each flow dropped', 11, 'for one source in eight: who comes back is let in', {
+    sets: ['set met { type ipv4_addr . inet_service; size 65535; flags dynamic,timeout; timeout 60s; }'],
+    through: [
+      'ip saddr & 0.0.0.7 == 5 ip saddr . udp sport @met accept',
+      'ip saddr & 0.0.0.7 == 5 udp dport 3478 add @met { ip saddr . udp sport } drop',
+    ],
+    found: 0.99,
+    inTests: true,
+  }),
   row(4, 'own firewall limits', 12, 'the kernel says EPERM above a rate', {
     own: [`udp dport 3478 ${limit(2_000, 20)}`],
     inTests: true,
