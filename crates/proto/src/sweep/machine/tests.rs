@@ -32,6 +32,8 @@ enum Path {
     OtherPort,
     WrongWayBack,
     ForeignServer,
+    /// The first packet of each flow is dropped.
+    DropsFirst,
 }
 
 /// From, to, by which flow, and what.
@@ -47,6 +49,8 @@ struct Net {
     /// Mapped sources are given a port each until there are none left.
     nat_ports: usize,
     nat: std::collections::HashSet<(IpAddr, u32)>,
+    /// Flows of which a packet has come by.
+    met: std::collections::HashSet<(IpAddr, u32)>,
     canary_works: bool,
     path: Box<dyn Fn(IpAddr) -> Path>,
     queue: BTreeMap<(Duration, u64), Arrival>,
@@ -63,6 +67,7 @@ impl Net {
             outage: None,
             nat_ports: usize::MAX,
             nat: std::collections::HashSet::new(),
+            met: std::collections::HashSet::new(),
             canary_works: true,
             path: Box::new(path),
             queue: BTreeMap::new(),
@@ -81,6 +86,9 @@ impl Net {
         }
         let out = self.outage.is_some_and(|(from, to)| (from..to).contains(&now));
         if out || path == Path::Dead || self.rng.random_bool(self.loss) || self.rng.random_bool(self.loss) {
+            return Ok(());
+        }
+        if path == Path::DropsFirst && self.met.insert((probe.source, probe.flow)) {
             return Ok(());
         }
         let request = stun::binding_request(&probe.id);

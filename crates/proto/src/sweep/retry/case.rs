@@ -174,6 +174,11 @@ impl Place {
 }
 
 impl Case {
+    /// What became of a probe is known.
+    pub(super) fn resolve(&mut self) {
+        self.resolved = self.resolved.saturating_add(1);
+    }
+
     /// What was counted counts no more.
     pub(super) fn forget(&mut self) {
         (self.counted, self.refused) = (0, 0);

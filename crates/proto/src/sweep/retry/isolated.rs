@@ -149,7 +149,7 @@ impl Retry {
         let known = self.cases[case as usize];
         let place = self.place_of(case);
         self.send(place, RetryProbe { index: known.index, flow, control: false }, view.now, out);
-        self.cases[case as usize].resolved += 1;
+        self.cases[case as usize].resolve();
         // It is answered soon or not at all: the long wait is for the probes before.
         self.cases[case as usize].probed_at = known.probed_at;
         let slow = self.places[place as usize].slow;

@@ -168,7 +168,7 @@ impl Retry {
             let answered = state == SetState::Answered;
             let in_outage = !answered && self.places[place as usize].lost_in_a_row >= bounds::LOST_IN_A_ROW;
             for case in &set.members {
-                self.cases[*case as usize].resolved += 1;
+                self.cases[*case as usize].resolve();
                 self.cases[*case as usize].in_outage += u16::from(in_outage);
             }
             self.losses.control(self.control_key(key.0, place), answered);
@@ -204,7 +204,7 @@ impl Retry {
         for set in self.sets.values_mut().filter(|set| !set.closed && set.state != SetState::Void) {
             set.state = SetState::Void;
             for case in &set.members {
-                self.cases[*case as usize].resolved += 1;
+                self.cases[*case as usize].resolve();
             }
         }
     }

@@ -383,7 +383,7 @@ impl Retry {
             Some((_, closed, state)) => {
                 if closed || state == SetState::Void {
                     for case in &members {
-                        self.cases[*case as usize].resolved += 1;
+                        self.cases[*case as usize].resolve();
                     }
                 }
                 if closed && state == SetState::Answered {
@@ -419,7 +419,7 @@ impl Retry {
             #[cfg(test)]
             if self.broken(super::super::settings::Mutant::NoPairs) {
                 let weight = self.cases[number].weight;
-                self.cases[number].counted += 1;
+                self.cases[number].counted = self.cases[number].counted.saturating_add(1);
                 self.cases[number].evidence += weight;
             }
         }

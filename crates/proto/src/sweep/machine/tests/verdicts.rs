@@ -139,3 +139,46 @@ fn a_slow_receiver_holds_the_sweep_back() {
     }
     assert!(verdicts.len() <= 100 && verdicts.len() > 30, "{} verdicts for room of 100", verdicts.len());
 }
+
+#[test]
+fn who_is_silent_since_it_was_probed_late_is_not_dead() {
+    for (what, is_silent, status, reason) in [
+        (
+            "a table that 700 found room in",
+            (|at, _| at >= 700) as fn(u32, u32) -> bool,
+            Status::Unknown,
+            Reason::FlowTable,
+        ),
+        ("as many anywhere", |_, index| index % 3 == 0, Status::NoReply, Reason::None),
+    ] {
+        let mut sweep = sweep("10.0.0.0/22", settings());
+        let silent: std::collections::HashSet<IpAddr> = (0..1_024)
+            .filter(|index| is_silent(sweep.order.position(*index), *index))
+            .filter_map(|index| sweep.targets.source(index))
+            .collect();
+        let (count, known) = (silent.len(), silent.clone());
+        let mut net = Net::new(move |source| if silent.contains(&source) { Path::Dead } else { Path::Works });
+        let (_, verdicts) = run(&mut sweep, &mut net);
+        let same = known.iter().filter(|ip| (verdicts[*ip].status, verdicts[*ip].reason) == (status, reason));
+        assert_eq!(same.count(), count, "{what}");
+        assert_eq!(sweep.states().ok(), 1_024 - count as u32, "{what}");
+    }
+}
+
+#[test]
+fn who_answers_the_second_packet_of_a_flow_only_is_found() {
+    let path = |source| match last_octet(source) % 16 {
+        5 => Path::DropsFirst,
+        9 => Path::Dead,
+        _ => Path::Works,
+    };
+    let mut net = Net::new(path);
+    let mut sweep = sweep("10.0.0.0/23", settings());
+    let (_, verdicts) = run(&mut sweep, &mut net);
+    for (source, verdict) in &verdicts {
+        match path(*source) {
+            Path::Dead => assert_ne!(verdict.status, Status::Ok),
+            _ => assert_eq!(verdict.status, Status::Ok, "{source}"),
+        }
+    }
+}
