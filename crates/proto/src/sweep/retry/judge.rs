@@ -35,7 +35,8 @@ impl Retry {
     }
 
     fn may_be_probed(&self, case: &Case, states: &States) -> bool {
-        let most = u16::from(self.max_probes) + if self.fixed_passes { 0 } else { case.in_outage };
+        let in_outage = if self.fixed_passes { 0 } else { case.in_outage };
+        let most = u16::from(self.max_probes).saturating_add(in_outage);
         case.probes < most && super::is_open(case, states)
     }
 

@@ -168,8 +168,9 @@ impl Retry {
             let answered = state == SetState::Answered;
             let in_outage = !answered && self.places[place as usize].lost_in_a_row >= bounds::LOST_IN_A_ROW;
             for case in &set.members {
-                self.cases[*case as usize].resolve();
-                self.cases[*case as usize].in_outage += u16::from(in_outage);
+                let case = &mut self.cases[*case as usize];
+                case.resolve();
+                case.in_outage = case.in_outage.saturating_add(u16::from(in_outage));
             }
             self.losses.control(self.control_key(key.0, place), answered);
             self.record_outcome(place, sent_at, answered, view.now);
