@@ -109,7 +109,7 @@ pub(super) struct Retry {
     /// The others.
     direct: Recent,
     rounds: u8,
-    /// Isolated probes to come, the next one last.
+    /// Isolated probes to come, the next one last: time, case and flow.
     isolated: Vec<(Duration, u32, u32)>,
     /// Silent sources to probe once more, with the time, and the flow of all of these.
     repeats: VecDeque<(Duration, u32)>,
