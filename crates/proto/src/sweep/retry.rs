@@ -8,6 +8,7 @@ mod case;
 mod isolated;
 mod judge;
 mod outcome;
+mod resend;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use super::states::{State, States};
 use case::{Case, MatchedSet, Place, Recent};
 pub(super) use isolated::Cooldown;
 pub(super) use judge::Finding;
+use resend::Resends;
 
 /// Stands for the canary among the indices of controls.
 pub(super) const CANARY: u32 = u32::MAX;
@@ -114,6 +116,8 @@ pub(super) struct Retry {
     /// Silent sources to probe once more, with the time, and the flow of all of these.
     repeats: VecDeque<(Duration, u32)>,
     repeat_flow: u32,
+    /// What the system refused to send.
+    resends: Resends,
     /// Until when late answers are waited for.
     cooldown_until: Duration,
     /// Everything is done in order, to see that the tests notice.
@@ -204,6 +208,7 @@ impl Retry {
             isolated: Vec::new(),
             repeats: VecDeque::new(),
             repeat_flow: 0,
+            resends: Resends::default(),
             cooldown_until: now,
             #[cfg(test)]
             in_order: settings.mutant == Some(super::settings::Mutant::SameOrder),
@@ -229,6 +234,7 @@ impl Retry {
     ) -> Option<Duration> {
         self.rto = view.rto;
         self.check_overdue(view, out);
+        self.resends.poll(view.now, out);
         self.expire_if_stalled(view.now);
         while out.len() < allowed {
             let Some(Reverse((at, place, stamp))) = self.due.peek().copied() else { break };
@@ -245,10 +251,7 @@ impl Retry {
         }
         let place = self.due.peek().map(|Reverse((at, ..))| *at);
         let control = self.waiting.peek().map(|Reverse((until, _))| *until);
-        match (place, control) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        [place, control, self.resends.next_at()].into_iter().flatten().min()
     }
 
     /// How many probes may still be answered in time.

@@ -76,6 +76,14 @@ pub mod bounds {
     pub const MAX_ISOLATED_PROBES: u32 = 8;
     /// The fewest neighbours without an answer that get isolated probes.
     pub const ISOLATED_BLOCK: u32 = 8;
+    /// A probe that the system refuses to send is sent again so often: where three of four are refused, one in five then still is.
+    pub const RESENDS: u8 = 5;
+    /// So long after the refusal.
+    pub const RESEND_AFTER: Duration = Duration::from_micros(500);
+    /// From so many refused attempts on, and if more than [`RESENDS_REFUSED`] of all are, only one refusal in so many is tried again.
+    pub const RESENDS_IN_VAIN: u32 = 64;
+    /// See [`RESENDS_IN_VAIN`].
+    pub const RESENDS_REFUSED: f64 = 0.95;
     /// Where a NAT stands before some neighbours, one control in so many is one of those: each takes a port of it.
     pub const OTHERS_ONE_IN: u32 = 8;
     /// Controls lost in a row from which a place is probed more and more rarely, and what is probed counts no more; up to four

@@ -92,7 +92,7 @@ impl Sweep {
         } else if let (Some(retry), Some(index)) = (&mut self.retry, index) {
             let retry_probe =
                 RetryProbe { index: index.unwrap_or(CANARY), flow: probe.flow, control: probe_id.control };
-            retry.on_refused(retry_probe, &self.states);
+            retry.on_refused(retry_probe, &self.states, self.last_sent);
         }
         let Some(Some(index)) = index.filter(|_| !probe_id.control) else { return };
         let refused = |e: Entry| matches!(e.status, Status::SendError | Status::BindError);

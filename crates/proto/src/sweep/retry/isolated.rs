@@ -115,6 +115,7 @@ impl Retry {
         out: &mut Vec<RetryProbe>,
     ) -> Cooldown {
         self.check_overdue(view, out);
+        self.resends.poll(view.now, out);
         while let Some((at, case, flow)) = self.isolated.last().copied() {
             if at > view.now {
                 break;
@@ -136,7 +137,11 @@ impl Retry {
         if !out.is_empty() {
             return Cooldown::Send;
         }
-        let next = [self.isolated.last().map(|(at, ..)| *at), self.repeats.front().map(|(at, _)| *at)];
+        let next = [
+            self.isolated.last().map(|(at, ..)| *at),
+            self.repeats.front().map(|(at, _)| *at),
+            self.resends.next_at(),
+        ];
         match next.into_iter().flatten().min() {
             Some(at) => Cooldown::Wait(at),
             None if view.drained_until < self.cooldown_until => Cooldown::Wait(self.cooldown_until),

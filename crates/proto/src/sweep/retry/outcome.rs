@@ -132,8 +132,11 @@ impl Retry {
         self.case(index).is_some_and(|at| std::mem::take(&mut self.cases[at].late))
     }
 
-    /// The system refused to send a case.
-    pub(in super::super) fn on_refused(&mut self, probe: RetryProbe, states: &States) {
+    /// The system refused to send a probe.
+    pub(in super::super) fn on_refused(&mut self, probe: RetryProbe, states: &States, now: Duration) {
+        if self.resends.on_refused(probe, now) {
+            return;
+        }
         if probe.control {
             if let Some(set) = self.sets.get_mut(&(probe.index, probe.flow)) {
                 set.state = SetState::Lost;

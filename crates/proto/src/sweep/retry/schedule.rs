@@ -268,6 +268,7 @@ impl Retry {
         self.flow_since = view.now;
         self.flows.push_back((self.flow, view.now));
         self.used.clear();
+        self.resends.next_flow();
     }
 
     /// A source that has answered and has not been probed by this flow, from the smallest neighbourhood that has one. Where a
