@@ -1,6 +1,7 @@
 //! How likely a reply is lost, by neighbourhood.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use super::settings::bounds;
 
@@ -10,6 +11,9 @@ const LEVELS: [u32; 4] = [4, bounds::NEIGHBOURHOOD_BITS, 12, 16];
 
 /// So many outcomes of each size are remembered, about: from then on both counts are halved, since losses change.
 const REMEMBERED: [f32; LEVELS.len()] = [32.0, 64.0, 128.0, 256.0];
+
+/// When the pace gets slower, so many times fewer are remembered.
+const FORGOTTEN: f32 = 8.0;
 
 /// Recent probes, answered and lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,6 +32,12 @@ impl Tally {
             (self.answered, self.lost) = (self.answered / 2.0, self.lost / 2.0);
         }
         if answered { self.answered += 1.0 } else { self.lost += 1.0 }
+    }
+
+    /// The same shares of so many outcomes at most.
+    fn shrink(&mut self, most: f32) {
+        let keep = (most / self.outcomes().max(1.0)).min(1.0);
+        (self.answered, self.lost) = (self.answered * keep, self.lost * keep);
     }
 
     /// The share lost, estimated a little high: Laplace's rule of succession, so that a few answers are no certainty. `known` are
@@ -67,6 +77,16 @@ impl Losses {
             level.entry(key >> bits).or_default().record(answered, remembered);
         }
         self.all[usize::from(!answered)] += 1;
+    }
+
+    /// Probes to the sources with these keys leave more slowly from now on: what was lost before is little to go by.
+    pub(super) fn slower(&mut self, keys: &RangeInclusive<u32>) {
+        for ((bits, remembered), level) in LEVELS.iter().zip(REMEMBERED).zip(&mut self.controls) {
+            let around = keys.start() >> bits..=keys.end() >> bits;
+            for (_, tally) in level.iter_mut().filter(|(key, _)| around.contains(*key)) {
+                tally.shrink(remembered / FORGOTTEN);
+            }
+        }
     }
 
     /// A control that was taken for lost answered after all.
@@ -132,12 +152,15 @@ impl Losses {
     fn at_controls(&self, key: u32, known: [u32; 2]) -> f64 {
         let mut largest = 0.0_f64;
         let mut sampled = false;
+        let around = known[1];
         for (at, bits) in LEVELS.iter().enumerate() {
             let tally = self.controls[at].get(&(key >> bits)).copied().unwrap_or_default();
             match known.get(at) {
                 // The first pass is evidence too, but of another time: it counts as a few probes at most.
                 Some(known) => {
-                    largest = largest.max(tally.share((*known).min(bounds::FIRST_PASS_WEIGHT[at])));
+                    let least = if at == 0 && around > 0 { bounds::NARROW_WEIGHT } else { 0 };
+                    largest =
+                        largest.max(tally.share((*known).min(bounds::FIRST_PASS_WEIGHT[at]).max(least)));
                 }
                 // Of the wider ones the nearest that is known well: what is lost far away says nothing about this place.
                 None if !sampled && tally.outcomes() >= bounds::LOSS_SAMPLE as f32 => {
@@ -191,6 +214,19 @@ mod tests {
         (0..400).for_each(|_| losses.control(7, true));
         assert!(losses.chance_of_silence(7, [1, 9]) < 0.05, "{}", losses.chance_of_silence(7, [1, 9]));
         assert!(losses.overall() > 0.15, "the whole run is told as it was");
+    }
+
+    #[test]
+    fn what_was_lost_at_a_faster_pace_counts_less() {
+        let mut losses = seen(&[(0x107, 10, 90), (0x907, 10, 90)]);
+        losses.slower(&(0x100..=0x1ff));
+        (0..24).for_each(|_| [0x107, 0x907].into_iter().for_each(|key| losses.control(key, true)));
+        let slower = losses.chance_of_silence(0x107, [1, 9]);
+        assert!(slower < 0.25 && losses.chance_of_silence(0x907, [1, 9]) > 0.4, "{slower}");
+        // Without anything seen since, the chance stays what it was.
+        let mut losses = seen(&[(0x107, 10, 90)]);
+        losses.slower(&(0x100..=0x1ff));
+        assert!(losses.chance_of_silence(0x107, [1, 9]) >= 0.5);
     }
 
     #[test]

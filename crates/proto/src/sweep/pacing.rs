@@ -1,18 +1,19 @@
 //! How fast each neighbourhood can be probed: paces found by trial.
 
+mod capacity;
 mod judge;
 
 use std::ops::Range;
 use std::time::Duration;
 
 use super::settings::bounds;
+use capacity::Capacity;
 
 /// The neighbourhoods, as leaves, and the wider ones around them: each may have a pace of its own.
 ///
-/// Loss that follows the rate is congestion: a limit somewhere on the way. Where controls are lost, the pace that got through
-/// is tried: if the loss then goes, the pace stays (and is raised a little as long as nothing is lost); if it stays, it
-/// has nothing to do with the rate, and the pace goes back to what it was. The trial is made by the widest neighbourhood whose
-/// parts all lose, since a limit may be for one prefix or for everything.
+/// Loss that follows the rate is congestion: a limit somewhere on the way. Where controls are lost, other paces are tried, and from
+/// what is lost at which of them follows how much the path carries: see [`Capacity`]. The trial is made by the widest neighbourhood
+/// whose parts all lose, since a limit may be for one prefix or for everything.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Paces {
     nodes: Vec<Node>,
@@ -30,23 +31,13 @@ struct Node {
     /// When the next probe may leave.
     next_at: Duration,
     epoch: Epoch,
-    trial: Option<Trial>,
-    /// The trial that this pace was accepted from, with the loss that was left.
-    accepted: Option<(Trial, f64)>,
-    /// The loss that does not depend on the rate, as a trial of a slower pace has shown.
-    baseline_loss: f64,
-    /// For so many more outcomes that is believed.
-    baseline_kept: u32,
-    /// A rate at which packets were lost: the rate of the path is searched below it.
-    lossy_rate: f64,
-    /// The highest rate at which replies came through, as measured last.
-    carried_rate: f64,
-    /// How often in a row a rate above `lossy_rate` lost packets again: each time the next attempt is later.
-    overshoots: u32,
-    /// A faster pace on trial, to see whether the limit is one: the pace and the loss before.
-    speedup: Option<(f64, f64)>,
-    /// How often in a row a faster pace lost more.
-    failed_speedups: u32,
+    capacity: Capacity,
+    /// The share lost when that was last seen to.
+    loss: f64,
+    /// It is all but sure that there is a limit.
+    is_known: bool,
+    /// The rate that was reached before there was a limit.
+    free_rate: f64,
     /// Leaves below that still have probes to send.
     active: u32,
 }
@@ -56,6 +47,8 @@ struct Node {
 struct Epoch {
     since: Duration,
     last_sent: Duration,
+    /// The time of that during which probes were sent.
+    busy: Duration,
     sent: u32,
     answered: u32,
     lost: u32,
@@ -77,23 +70,8 @@ impl Epoch {
     }
 
     fn seconds(&self) -> f64 {
-        self.last_sent.saturating_sub(self.since).as_secs_f64()
+        self.busy.as_secs_f64()
     }
-}
-
-/// A slower pace on trial.
-#[derive(Clone, Copy, Debug)]
-struct Trial {
-    /// The limit before.
-    before: Option<f64>,
-    /// The rate before, as measured.
-    rate: f64,
-    /// The loss before.
-    loss: f64,
-    /// The loss at this pace if it depends on the rate.
-    expected_loss: f64,
-    /// Steps taken so far.
-    steps: u8,
 }
 
 impl Paces {
@@ -132,12 +110,10 @@ impl Paces {
     pub(super) fn sent(&mut self, leaf: u32, now: Duration) {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
-            // After a rest the rate is measured anew.
+            // Rests are no part of the rate.
             let rest =
                 node.rate.map_or(bounds::REST, |rate| bounds::REST.max(Duration::from_secs_f64(4.0 / rate)));
-            if node.trial.is_none() && now > node.epoch.last_sent + rest {
-                node.epoch = Epoch::at(now);
-            }
+            node.epoch.busy += now.saturating_sub(node.epoch.last_sent).min(rest);
             node.epoch.sent += 1;
             node.epoch.last_sent = now;
             at = node.parent;
@@ -151,7 +127,7 @@ impl Paces {
 
     /// Whether a slower pace has been seen to lose less.
     pub(super) fn is_known_limit(&self, leaf: u32) -> bool {
-        let known = |node: &Node| node.rate.is_some() && node.trial.is_none() && node.lossy_rate.is_finite();
+        let known = |node: &Node| node.rate.is_some() && node.is_known;
         self.path(leaf).any(|at| known(&self.nodes[at as usize]))
     }
 
@@ -167,6 +143,11 @@ impl Paces {
     /// The limit of everything together.
     pub(super) fn overall(&self) -> Option<f64> {
         self.nodes.last()?.rate
+    }
+
+    /// The slowest of all limits.
+    pub(super) fn slowest(&self) -> Option<f64> {
+        self.nodes.iter().filter_map(|node| node.rate).reduce(f64::min)
     }
 
     /// The share of the limits that one active leaf has, in probes a second.
@@ -221,7 +202,6 @@ impl Paces {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
             if sent_at >= node.epoch.since {
-                node.baseline_kept = node.baseline_kept.saturating_sub(1);
                 if answered {
                     node.epoch.answered += 1;
                 } else {
@@ -238,9 +218,8 @@ impl Paces {
             depth += 1;
         }
         for node in path[..depth].iter().rev() {
-            let trying = self.nodes[*node as usize].trial.is_some();
             let change = self.judge(*node, now);
-            if change.is_some() || trying {
+            if change.is_some() {
                 return change;
             }
         }
@@ -269,15 +248,10 @@ impl Node {
             rate: None,
             next_at: now,
             epoch: Epoch::at(now),
-            trial: None,
-            accepted: None,
-            baseline_loss: 0.0,
-            baseline_kept: 0,
-            lossy_rate: f64::INFINITY,
-            carried_rate: 0.0,
-            overshoots: 0,
-            speedup: None,
-            failed_speedups: 0,
+            capacity: Capacity::default(),
+            loss: 0.0,
+            is_known: false,
+            free_rate: 0.0,
             active: 0,
         }
     }

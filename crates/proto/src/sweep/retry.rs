@@ -280,9 +280,20 @@ impl Retry {
         self.in_flight.front().map(|(at, _)| *at + view.rto)
     }
 
-    /// The pace of everything together, if it is limited.
-    pub(super) fn overall_rate(&self) -> Option<f64> {
-        self.paces.overall()
+    /// The pace that heartbeats must leave room for: that of everything together, or that of the slowest place.
+    pub(super) fn heartbeat_rate(&self, in_slow_place: bool) -> Option<f64> {
+        if in_slow_place { self.paces.slowest() } else { self.paces.overall() }
+    }
+
+    /// Whether a source is in a place that can only be probed slowly.
+    pub(super) fn is_slow(&self, index: u32) -> bool {
+        let key = self.key(index) >> bounds::NEIGHBOURHOOD_BITS;
+        let place = self.places.partition_point(|place| {
+            self.key(self.cases[place.cases.start as usize].index) >> bounds::NEIGHBOURHOOD_BITS < key
+        });
+        let first = self.places.get(place).map(|place| self.cases[place.cases.start as usize].index);
+        first.is_some_and(|first| self.key(first) >> bounds::NEIGHBOURHOOD_BITS == key)
+            && self.paces.is_limited(place as u32)
     }
 
     /// The oldest flow after the first pass that an answer may still come by.

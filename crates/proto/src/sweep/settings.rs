@@ -33,6 +33,9 @@ pub mod bounds {
     /// Answers of the first pass count as so many answered controls at most, for the 16 and the 256 sources around one: they
     /// are evidence, but of another time.
     pub const FIRST_PASS_WEIGHT: [u32; 2] = [8, 16];
+    /// Where none of the 16 around a source has answered, but some of the 256 have, these count as so many: few losses are those
+    /// of so small a prefix alone.
+    pub const NARROW_WEIGHT: u32 = 4;
     /// Controls of a wider neighbourhood from which its loss is known well enough.
     pub const LOSS_SAMPLE: u32 = 20;
     /// Time that may be spent on probing silent sources more often than the loss seen demands, so that no guess at the loss is
@@ -52,7 +55,7 @@ pub mod bounds {
     pub const CASES_PER_CANARY: usize = 1_024;
     /// A source is probed again after so long, drawn from half to one and a half of it; each time a little longer, so that no
     /// outage takes all probes of a source. Never shorter than a round trip takes.
-    pub const FIRST_GAP: Duration = Duration::from_millis(20);
+    pub const FIRST_GAP: Duration = Duration::from_millis(13);
     /// The same where no source of the neighbourhood has answered.
     pub const FIRST_GAP_FAR: Duration = Duration::from_millis(50);
     /// How much longer each time.
@@ -63,17 +66,23 @@ pub mod bounds {
     pub const POOR_SERVER_ONE_IN: u32 = 4;
     /// The longest, as long as controls are answered.
     pub const MAX_GAP: Duration = Duration::from_millis(250);
-    /// When single probes are sent after the last other one, so that a limit of a packet or two a second has room for it.
-    pub const ISOLATED_PROBES: [Duration; 2] = [Duration::from_millis(900), Duration::from_millis(1_900)];
+    /// When single probes are sent, one after the other, once all others have been: so that a limit of a packet or two a second has
+    /// room for each.
+    pub const ISOLATED_EVERY: Duration = Duration::from_secs(1);
     /// How long after the first repeat of a silent source the second follows, from the same port: limits for each source usually
     /// let one packet a second pass.
     pub const REPEAT_AFTER: Duration = Duration::from_millis(1_050);
-    /// Where packets are lost on other grounds, one follows another so far apart, until all are lost by chance this rarely.
-    pub const ISOLATED_EVERY: Duration = Duration::from_millis(1_200);
-    /// See [`ISOLATED_EVERY`].
+    /// The same where packets are lost on other grounds; then two are sent to each of some sources, until all are lost by chance
+    /// this rarely.
+    pub const ISOLATED_EVERY_LOSSY: Duration = Duration::from_millis(1_200);
+    /// See [`ISOLATED_EVERY_LOSSY`].
     pub const ISOLATED_MISSED: f64 = 0.001;
-    /// The most of them.
-    pub const MAX_ISOLATED_PROBES: u32 = 8;
+    /// The most of those sources.
+    pub const MAX_ISOLATED_PAIRS: u32 = 4;
+    /// They, and others after them, are all dead by chance so rarely.
+    pub const ISOLATED_ALL_DEAD: f64 = 0.005;
+    /// The most of them all.
+    pub const MAX_ISOLATED_SOURCES: u32 = 8;
     /// The fewest neighbours without an answer that get isolated probes.
     pub const ISOLATED_BLOCK: u32 = 8;
     /// A probe that the system refuses to send is sent again so often: where three of four are refused, one in five then still is.
@@ -106,51 +115,28 @@ pub mod bounds {
     pub const NOTABLE_LOSS: f64 = 0.15;
     /// Outcomes of controls from which a pace is judged.
     pub const PACE_SAMPLE: u32 = 24;
-    /// The same as long as nothing at all is lost, far below what was too fast; and answers that show that something comes
-    /// through where nothing did.
+    /// The same below [`PACE_SLOW`], and where nothing at all comes through.
+    pub const PACE_SAMPLE_SLOW: u32 = 8;
+    /// The same of a limited pace as long as nothing is lost.
     pub const PACE_SAMPLE_CLEAN: u32 = 3;
     /// For that they must span this time at least: buckets hold some packets.
     pub const CLEAN_TIME: Duration = Duration::from_millis(50);
     /// Outcomes must span this time at least, if some were lost.
     pub const PACE_TIME: Duration = Duration::from_millis(300);
-    /// A loss that does not depend on the rate must grow by this much before a slower pace is tried again.
-    pub const BASELINE_MARGIN: f64 = 0.15;
-    /// How many outcomes that loss is believed for.
-    pub const BASELINE_KEPT: u32 = 1_000;
-    /// After so long without a probe the rate is measured anew.
-    pub const REST: Duration = Duration::from_secs(1);
+    /// Longer gaps between probes are no part of a rate.
+    pub const REST: Duration = Duration::from_millis(100);
     /// So much more than around it must be lost in a place before it gets a pace of its own.
     pub const WIDER_MARGIN: f64 = 0.25;
-    /// The share of what came through that is tried: at the very rate of a limit, chance fills a small bucket now and then.
-    pub const SAFE_SHARE: f64 = 0.8;
-    /// The share of the pace that got through last to go back to.
-    pub const SAFE_STEP: f64 = 0.9;
-    /// Replies from which the rate of the path is known.
-    pub const MIN_REPLIES: u32 = 6;
     /// Controls that answered after their time, one after the other, from which more time is given.
     pub const LATE_IN_A_ROW: u8 = 3;
-    /// The largest step of one trial: so much slower.
-    pub const SLOWEST_STEP: f64 = 1.0 / 32.0;
-    /// Loss above which nothing is said to come through.
-    pub const NOTHING_THROUGH: f64 = 0.95;
-    /// Loss below which something does.
-    pub const SOMETHING_THROUGH: f64 = 0.9;
-    /// Steps of a trial that begins with nothing coming through: 32,768 times as slow.
-    pub const MAX_STEPS: u8 = 3;
-    /// Below this pace half as many outcomes are waited for.
+    /// Below this pace fewer outcomes are waited for.
     pub const PACE_SLOW: f64 = 20.0;
-    /// Below this one a quarter, as long as nothing is lost.
-    pub const PACE_SLOWEST: f64 = 5.0;
-    /// The slowest pace that is tried, in probes a second.
-    pub const SLOWEST_PACE: f64 = 0.5;
-    /// Above this loss a faster pace shows nothing.
-    pub const TELLING_LOSS: f64 = 0.8;
-    /// So much more is lost at twice the pace if it is above a limit.
-    pub const FASTER_LOSES: f64 = 0.12;
-    /// A pace is raised when less than this is lost at it.
+    /// So probable must a limit be to be spoken of.
+    pub const LIMIT_KNOWN: f64 = 0.9;
+    /// The largest step to a faster pace.
+    pub const FASTEST_STEP: f64 = 4.0;
+    /// Less than this is no loss to wait for [`PACE_TIME`] for.
     pub const RAISE_BELOW: f64 = 0.05;
-    /// By how much.
-    pub const RAISE: f64 = 1.15;
     /// How long silent sources are probed again in all. Long enough for a /24 behind a limit of one probe a second.
     pub const RETRY_LIMIT: Duration = Duration::from_secs(30 * 60);
     /// How long a run without any new answer goes on: longer than NATs keep mappings of UDP (RFC 4787, REQ-5: two minutes).
@@ -178,6 +164,8 @@ pub mod bounds {
     pub const HEARTBEAT_AFTER: Duration = Duration::from_millis(100);
     /// Probes of one heartbeat, each to another known source: at 1 loss in 3, all four are lost once in 80.
     pub const HEARTBEAT_PROBES: u32 = 4;
+    /// So many sources are drawn to find one for a heartbeat whose place takes more than a few probes.
+    pub const HEARTBEAT_DRAWS: u32 = 8;
     /// Heartbeats that must stay unanswered before the network counts as lost and sending pauses.
     pub const HEARTBEATS_LOST: u32 = 4;
     /// After so many outages the first pass no longer goes back: see the retries.

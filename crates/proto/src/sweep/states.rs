@@ -183,6 +183,12 @@ impl States {
         self.next_where(from, |low, high| low & high)
     }
 
+    /// The first source at or after `from` that is proven.
+    #[must_use]
+    pub fn next_proven(&self, from: u32) -> Option<u32> {
+        self.next_where(from, |low, high| low ^ high)
+    }
+
     /// Finds the first source whose pair is selected; `select` gets the low and the high bits of 32 pairs.
     fn next_where(&self, from: u32, select: impl Fn(u64, u64) -> u64) -> Option<u32> {
         if from >= self.len {

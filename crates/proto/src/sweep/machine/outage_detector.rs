@@ -17,6 +17,8 @@ pub(super) struct OutageDetector {
     lost_at: Duration,
     /// Heartbeats sent since the last reply.
     pub heartbeats: u32,
+    /// The last heartbeat had to go to sources of a place that can only be probed slowly.
+    in_slow_place: bool,
     /// Outages after which the first pass went back.
     rewinds: u32,
     rng: SplitMix64,
@@ -31,6 +33,7 @@ impl OutageDetector {
             last_heartbeat: Duration::ZERO,
             lost_at: Duration::ZERO,
             heartbeats: 0,
+            in_slow_place: false,
             rewinds: 0,
             rng: SplitMix64::new(seed),
             marks: VecDeque::new(),
@@ -98,7 +101,8 @@ impl Sweep {
 
     /// Heartbeats are probes too: under a rate limit they take an eighth of it at most.
     fn heartbeat_interval(&self) -> Duration {
-        let found = self.retry.as_ref().and_then(|retry| retry.overall_rate());
+        let in_slow_place = self.outage_detector.in_slow_place;
+        let found = self.retry.as_ref().and_then(|retry| retry.heartbeat_rate(in_slow_place));
         let rate = [self.pace.rate(), found].into_iter().flatten().reduce(f64::min);
         let of_rate = rate.map_or(0.0, |rate| f64::from(bounds::HEARTBEAT_PROBES) * 8.0 / rate);
         bounds::HEARTBEAT_AFTER
@@ -108,6 +112,7 @@ impl Sweep {
 
     fn send_heartbeat(&mut self, now: Duration, probes: &mut Vec<Probe>) {
         let before = probes.len();
+        self.outage_detector.in_slow_place = false;
         for n in 0..bounds::HEARTBEAT_PROBES {
             let position = match self.known_position() {
                 Some(position) => position,
@@ -123,12 +128,26 @@ impl Sweep {
         self.outage_detector.heartbeats += 1;
     }
 
-    /// A random position whose source has answered.
+    /// A random position whose source has answered, not in a place that can only be probed slowly, if there is another.
     fn known_position(&mut self) -> Option<u32> {
-        let len = self.targets.len();
         if self.states.judged() == 0 {
             return None;
         }
+        let mut found = self.any_known_position();
+        for _ in 0..bounds::HEARTBEAT_DRAWS {
+            let is_slow =
+                |position| self.retry.as_ref().is_some_and(|retry| retry.is_slow(self.order.nth(position)));
+            if !found.is_some_and(is_slow) {
+                return found;
+            }
+            found = self.any_known_position();
+        }
+        self.outage_detector.in_slow_place = true;
+        found
+    }
+
+    fn any_known_position(&mut self) -> Option<u32> {
+        let len = self.targets.len();
         let start = self.outage_detector.rng.below(len);
         // Where half have answered two draws suffice; where few have, the search is long but such passes are short.
         (0..len)

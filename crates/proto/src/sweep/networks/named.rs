@@ -304,6 +304,18 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "a /24 is away for 4 s, and all lose 20 %",
+        why: "who is silent beside a silent control says nothing",
+        network: |s| {
+            let away = Impairment::Outage { from: SECOND / 5, to: SECOND / 5 + 4 * SECOND };
+            block(s, 12).with_part(everywhere(Direction::Replies, loss(0.2))).with_part(on(
+                Place::prefix(5, 256),
+                Direction::Both,
+                away,
+            ))
+        },
+    },
+    Row {
         name: "an outage of 0.5 s of a /24",
         why: "nor while a part of it is, for as long as a route takes to converge",
         network: |s| {

@@ -10,6 +10,7 @@ use super::network::Network;
 use super::random;
 use crate::sweep::{Mutant, Settings};
 
+mod costs;
 mod parts;
 
 /// Random networks in an ordinary run of the tests; `ROUTEPOOL_NETWORKS` gives another number.
@@ -20,7 +21,7 @@ const SEEDS: u64 = 3;
 const UNKNOWN: f64 = 0.01;
 /// Time, in times of the oracle. The aim is three; half of the networks are there, those that carry only a few probes a second are
 /// not: their pace is found by trial, which the oracle has no need of.
-const TIMES: f64 = 6.0;
+const TIMES: f64 = 5.0;
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().and_then(|text| text.parse().ok())

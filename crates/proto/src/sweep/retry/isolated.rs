@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::super::settings::bounds;
-use super::super::states::States;
+use super::super::states::{State, States};
 use super::{Retry, RetryProbe, View};
 
 /// What to do while late answers are waited for.
@@ -36,18 +36,17 @@ impl Retry {
             let range = self.around(first, bounds::NEIGHBOURHOOD_BITS);
             self.silent_blocks(range, bounds::NEIGHBOURHOOD_BITS, view.states, &mut blocks);
         }
-        let times = self.isolated_times();
-        for pair in times.chunks(2) {
-            if blocks.is_empty() {
-                break;
-            }
+        let groups = if blocks.is_empty() { Vec::new() } else { self.isolated_times(&blocks, view.states) };
+        let draw = self.rng.unit();
+        for (n, group) in groups.iter().enumerate() {
             let flow = self.new_flow_to_best(view);
             for block in &blocks {
-                // The second by the same flow: some devices drop the first packet of each.
-                let cases = self.cases.partition_point(|case| case.index < block.start)
-                    ..self.cases.partition_point(|case| case.index < block.end);
-                let case = cases.start as u32 + self.rng.below(cases.len() as u32);
-                for after in pair {
+                let from = self.cases.partition_point(|case| case.index < block.start) as u32;
+                let len = self.cases.partition_point(|case| case.index < block.end) as u32 - from;
+                // Each time another source: the last one may be dead.
+                let place = (draw + n as f64 / groups.len() as f64).fract();
+                let case = from + ((place * f64::from(len)) as u32).min(len - 1);
+                for after in group {
                     let at = view.now + after.mul_f64(0.95 + 0.1 * self.rng.unit());
                     self.isolated.push((at, case, flow));
                 }
@@ -98,13 +97,31 @@ impl Retry {
         }
     }
 
-    fn isolated_times(&self) -> Vec<Duration> {
-        if self.losses.is_lossless() {
-            return bounds::ISOLATED_PROBES.to_vec();
-        }
-        let loss = self.losses.overall().clamp(0.05, 0.99);
-        let wanted = (bounds::ISOLATED_MISSED.ln() / loss.ln()).ceil() as u32;
-        (1..=wanted.clamp(2, bounds::MAX_ISOLATED_PROBES)).map(|n| bounds::ISOLATED_EVERY * n).collect()
+    /// When isolated probes are sent, by the sources that get them. The first source gets two by the same flow, since some devices
+    /// drop the first packet of each, and with losses more of them do.
+    fn isolated_times(&self, blocks: &[Range<u32>], states: &States) -> Vec<Vec<Duration>> {
+        let (every, pairs) = if self.losses.is_lossless() {
+            (bounds::ISOLATED_EVERY, 1)
+        } else {
+            let loss = self.losses.overall().clamp(0.05, 0.99);
+            let wanted = (bounds::ISOLATED_MISSED.ln() / loss.ln()).ceil() as u32;
+            (bounds::ISOLATED_EVERY_LOSSY, wanted.div_ceil(2).clamp(1, bounds::MAX_ISOLATED_PAIRS))
+        };
+        let sources = self.isolated_sources(blocks, states).max(pairs);
+        let group = |n: u32| if n < pairs { 2 * n..2 * n + 2 } else { pairs + n..pairs + n + 1 };
+        let at = |probe: u32| every.mul_f64(f64::from(probe) + 0.9);
+        (0..sources).map(|n| group(n).map(at).collect()).collect()
+    }
+
+    /// So many sources of a block that works are all dead with a chance below [`bounds::ISOLATED_ALL_DEAD`], if as many in it
+    /// are dead as outside.
+    fn isolated_sources(&self, blocks: &[Range<u32>], states: &States) -> u32 {
+        let silent = states.count(State::Open);
+        let in_blocks: u32 = blocks.iter().map(|block| block.end - block.start).sum();
+        let outside = f64::from(self.len.saturating_sub(in_blocks));
+        let dead = (f64::from(silent.saturating_sub(in_blocks)) + 1.0) / (outside + 2.0);
+        let sources = (bounds::ISOLATED_ALL_DEAD.ln() / dead.ln()).ceil() as u32;
+        sources.clamp(1, bounds::MAX_ISOLATED_SOURCES)
     }
 
     /// The next step of the cool-down; at most `allowed` repeats are sent.

@@ -255,7 +255,15 @@ impl Retry {
     fn record_outcome(&mut self, place: u32, sent_at: Duration, answered: bool, now: Duration) {
         let lost = &mut self.places[place as usize].lost_in_a_row;
         *lost = if answered { 0 } else { lost.saturating_add(1) };
+        let before = self.paces.share(place);
         if let Some(leaves) = self.paces.outcome(place, sent_at, answered, now) {
+            let after = self.paces.share(place);
+            if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+                let of = |place: u32| self.places[place as usize].cases.clone();
+                let (first, last) = (of(leaves.start).start, of(leaves.end - 1).end - 1);
+                let key = |case: u32| self.key(self.cases[case as usize].index);
+                self.losses.slower(&(key(first)..=key(last)));
+            }
             for place in leaves {
                 if self.places[place as usize].active {
                     let when = now + bounds::FIRST_GAP.mul_f64(self.rng.unit());

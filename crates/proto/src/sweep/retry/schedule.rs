@@ -292,7 +292,11 @@ impl Retry {
                 return found.unwrap_or(nobody);
             }
         }
-        self.nearest_control(at, index, |_, from| view.states.next_judged(from)).unwrap_or(nobody)
+        // Beside one that is behind a NAT, silence says nothing of those that are not.
+        let place = &self.places[at as usize];
+        let direct = place.has_others && place.has_direct;
+        let next = |from| if direct { view.states.next_proven(from) } else { view.states.next_judged(from) };
+        self.nearest_control(at, index, |_, from| next(from)).unwrap_or(nobody)
     }
 
     /// One of the nearest sources that `next` gives from an index on.
@@ -369,6 +373,9 @@ impl Retry {
     /// The canary vouches where nobody else can: one probe of it for all sources probed by the same flow.
     fn probe_with_canary(&mut self, at: u32, members: Vec<u32>, view: &View<'_>, out: &mut Vec<RetryProbe>) {
         let key = (CANARY, self.flow);
+        let is_limited = self.paces.is_limited(at);
+        let most =
+            if is_limited { bounds::CASES_PER_CONTROL_LIMITED as usize } else { bounds::CASES_PER_CANARY };
         let flow = self.flow;
         let indices: Vec<u32> = members.iter().map(|case| self.cases[*case as usize].index).collect();
         let known = self.sets.get(&key).map(|set| (set.members.len(), set.closed, set.state));
@@ -376,7 +383,7 @@ impl Retry {
             self.cases[*case as usize].control = CANARY;
         }
         match known {
-            Some((len, ..)) if len >= bounds::CASES_PER_CANARY => {
+            Some((len, ..)) if len >= most => {
                 self.places[at as usize].todo.extend(members);
                 self.wait_for_flow(at, view);
                 return;
