@@ -7,6 +7,7 @@ use crate::nat::{
     Allocation, Connectivity, Filtering, Finding, Mapping, Overloading, Pooling, Reason, ServerVerdict,
 };
 
+mod answers;
 mod whole_runs;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -93,6 +94,8 @@ fn what_is_not_an_answer_of_the_server_to_the_socket_only_counts() {
     let whole = answer(&sent[0].1, MAPPED, None);
     let mut forged = whole.clone();
     forged[15] ^= 1;
+    // A success response without any address.
+    let empty = [&[1, 1, 0, 0], &whole[4..20]].concat();
     let six = {
         let mut six = answer(&sent[0].1, MAPPED, None);
         six.splice(
@@ -106,6 +109,7 @@ fn what_is_not_an_answer_of_the_server_to_the_socket_only_counts() {
         (0, SERVER, &b"HTTP/1.1 200 OK\r\n\r\n"[..]),
         (0, SERVER, &whole[..24]),
         (0, SERVER, &sent[0].1),
+        (0, SERVER, &empty),
         (0, SERVER, &forged),
         (0, "192.0.2.9:3478", &whole),
         (0, "192.0.2.1:3479", &whole),
@@ -117,7 +121,7 @@ fn what_is_not_an_answer_of_the_server_to_the_socket_only_counts() {
     assert!(!classifier.has_heard());
     assert_eq!(
         classifier.ignored,
-        Ignored { garbage: 3, forged: 1, misdirected: 3, duplicates: 0, other_family: 1 }
+        Ignored { garbage: 4, forged: 1, misdirected: 3, duplicates: 0, other_family: 1 }
     );
     classifier.on_receive(MS(2), 0, address(SERVER), &whole);
     classifier.on_receive(MS(3), 0, address(SERVER), &whole);
@@ -269,6 +273,12 @@ fn refused_sends_and_sockets_end_it_at_once() {
         (Connectivity::NoRoute, Some(Reason::NoRoute))
     );
     assert!(report.evidence.iter().all(|e| e.errno == Some(101)));
+
+    // A single send may be refused, for want of memory for instance: whoever has answered can be reached.
+    let (mut classifier, sent) = begun();
+    classifier.on_receive(MS(1), 0, address(SERVER), &answer(&sent[0].1, MAPPED, Some("192.0.2.2:3479")));
+    classifier.on_send_error(0, 105);
+    assert!(classifier.targets[0].can_test());
 }
 
 /// A refusal by ICMP reaches connected sockets only, so a silent server is asked from one as well.

@@ -258,3 +258,17 @@ fn a_port_that_earlier_traffic_has_left_open_proves_no_open_filter() {
     });
     assert_eq!(found.servers[0].filtering.reason, Some(Reason::Inconsistent));
 }
+
+#[test]
+fn silence_of_several_servers_is_blocked_udp_and_that_of_one_is_not() {
+    for (value, reason, blocked) in [
+        (Connectivity::Ok, None, false),
+        (Connectivity::NoReply, None, true),
+        (Connectivity::NoReply, Some(Reason::OneSilentServer), false),
+        (Connectivity::UdpBlocked, Some(Reason::UdpBlocked), true),
+    ] {
+        let (classifier, _) = begun();
+        let report = Report { connectivity: Finding { value, reason }, ..classifier.finish(MS(1)) };
+        assert_eq!(report.behaviour().blocked, blocked, "{value} {reason:?}");
+    }
+}
