@@ -4,10 +4,12 @@ use rand::Rng;
 
 use super::*;
 use crate::nat::{
-    Allocation, Connectivity, Filtering, Finding, Mapping, Overloading, Pooling, Reason, ServerVerdict,
+    Allocation, Connectivity, Filtering, Finding, Hairpin, Lifetime, Mapping, Overloading, Pooling, Reason,
+    ServerVerdict,
 };
 
 mod answers;
+mod servers;
 mod whole_runs;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -341,10 +343,14 @@ fn one_server_that_refuses_leaves_the_others() {
 #[test]
 fn a_silent_server_is_asked_from_connected_sockets_at_growing_distances_and_one_that_refuses_no_more() {
     let servers = ["192.0.2.1:3478", "198.51.100.1:3478"].map(|text| Server { address: address(text) });
-    for (refuses, want) in [(false, &[100, 200, 400, 800][..]), (true, &[])] {
-        let mut classifier = Classifier::new([10, 0, 0, 2].into(), &servers, settings(), [7; 16]);
+    // Nobody is asked any more when it is given up, after a second.
+    for (first_gap, refuses, want) in
+        [(100, false, &[100, 200, 400, 800][..]), (125, false, &[125, 250, 500]), (100, true, &[])]
+    {
+        let settings = Settings { first_gaps: vec![MS(first_gap)], ..settings() };
+        let mut classifier = Classifier::new([10, 0, 0, 2].into(), &servers, settings, [7; 16]);
         let mut asked = Vec::new();
-        for now in 0..1_000 {
+        for now in 0..=1_000 {
             let mut commands = Vec::new();
             classifier.poll(MS(now), &mut commands);
             if refuses && now == 1 {
@@ -354,7 +360,7 @@ fn a_silent_server_is_asked_from_connected_sockets_at_growing_distances_and_one_
                 |c: &&Command| matches!(c, Command::ConnectedProbe { to, .. } if *to == servers[0].address);
             asked.extend(commands.iter().filter(first).map(|_| now));
         }
-        assert_eq!(asked, want, "refuses: {refuses}");
+        assert_eq!(asked, want, "refuses: {refuses}, first after {first_gap} ms");
     }
 }
 
