@@ -35,7 +35,7 @@ fn settings() -> Settings {
 }
 
 /// A classifier of one server, and what it sent first.
-fn begun() -> (Classifier, Vec<(u16, Vec<u8>)>) {
+pub(super) fn begun() -> (Classifier, Vec<(u16, Vec<u8>)>) {
     let server = Server { address: address("192.0.2.1:3478") };
     let mut classifier = Classifier::new([10, 0, 0, 2].into(), &[server], settings(), [7; 16]);
     let mut commands = Vec::new();
