@@ -117,8 +117,9 @@ fn a_dead_server_of_three_costs_no_time_and_a_liar_is_outvoted() {
 fn further_servers_are_asked_only_while_there_is_no_agreement() {
     let five = servers(5);
     let discovery = Discovery::new(vec![ip("10.0.0.1")], five.clone(), schedule(), [7; 16]);
-    let (_, _, sends) = run(discovery, |r, _| Some(itself(r)));
+    let (found, _, sends) = run(discovery, |r, _| Some(itself(r)));
     assert_eq!(sends.len(), 3, "three agree, the others are left in peace");
+    assert_eq!(found[0].answers.len(), 3, "who was not asked has not been silent");
     let discovery = Discovery::new(vec![ip("10.0.0.1")], five.clone(), schedule(), [7; 16]);
     let (found, took, sends) =
         run(discovery, |r, _| (r.server == five[2] || r.server == five[4]).then(|| itself(r)));
