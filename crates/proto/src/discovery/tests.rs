@@ -196,3 +196,22 @@ fn nothing_to_ask_is_done_at_once() {
     assert!(Discovery::new(vec![], servers(2), schedule(), [7; 16]).is_done());
     assert!(Discovery::new(vec![ip("10.0.0.1")], vec![], schedule(), [7; 16]).is_done());
 }
+
+#[test]
+fn an_error_is_an_answer_that_nobody_waits_for_any_longer() {
+    let two = servers(2);
+    let mut discovery = Discovery::new(vec![ip("10.0.0.1")], two.clone(), schedule(), [7; 16]);
+    let mut requests = Vec::new();
+    discovery.poll(Duration::ZERO, &mut requests);
+    let mut out = [0; MAX_RESPONSE_LEN];
+    let len = respond(&requests[0].bytes, itself(&requests[0]), &mut out).expect("a request");
+    let error = [&[1, 0x11, 0, 8], &requests[1].bytes[4..20], &[0, 9, 0, 4, 0, 0, 4, 20]].concat();
+    let now = Duration::from_millis(20);
+    discovery.on_receive(now, two[0], requests[0].source, PORT, &out[..len]);
+    assert!(!discovery.is_done());
+    discovery.on_receive(now, two[1], requests[1].source, PORT, &error);
+    assert!(discovery.is_done());
+    let (found, _) = discovery.finish();
+    assert_eq!(found[0].conclusion.certainty, Certainty::SingleServer);
+    assert_eq!(found[0].answers[1].error_code, Some(420));
+}
