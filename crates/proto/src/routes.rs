@@ -260,6 +260,12 @@ mod tests {
     #[test]
     fn samples_are_ends_and_some_between_without_doubles() {
         assert_eq!(sample(&block("10.0.0.0/30"), || 0).len(), 4);
+        let six = sample(&block("10.0.0.0-10.0.0.5"), || 6 * 7 + 3);
+        assert_eq!(
+            six,
+            [0, 1, 3, 4, 5].map(|n| IpAddr::from([10, 0, 0, n])),
+            "of numbers beyond it the rest"
+        );
         let mut n = 0;
         let hosts = sample(&block("10.0.0.0/24"), || {
             n += 1;
