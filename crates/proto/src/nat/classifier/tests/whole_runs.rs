@@ -126,6 +126,19 @@ fn nobody_is_asked_any_more_once_silence_is_decided() {
 }
 
 #[test]
+fn an_address_that_never_answers_is_asked_as_often_as_silence_takes() {
+    let report = course(&[SERVER], |ask| {
+        if ask.to == address("192.0.2.2:3478") { Vec::new() } else { ask.answer(MAPPED, OTHER) }
+    });
+    for (test, attempts) in
+        [(Test::Mapping1, 1), (Test::Mapping2, 6), (Test::Mapping3, 1), (Test::Mapping4, 1)]
+    {
+        let asked: Vec<_> = report.evidence.iter().filter(|e| e.test == test).map(|e| e.attempts).collect();
+        assert_eq!(asked, [attempts], "{test}");
+    }
+}
+
+#[test]
 fn where_packets_are_lost_silence_takes_more_requests() {
     let mut plain = 0;
     let report = course(&[SERVER], |ask| match ask.test {
