@@ -1,7 +1,9 @@
 //! What follows from the ages, without a network. Whole measurements are in `tests/nat_matrix.rs`.
 
 use super::*;
+use crate::nat::classifier::Answer;
 use crate::nat::classifier::tests::begun;
+use crate::stun::behavior::Addresses;
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -61,6 +63,47 @@ fn what_a_round_says() {
     ] {
         assert_eq!(judged(round, known, came).result, want, "{name}");
     }
+}
+
+/// Sends, which of them were answered, when an answer arrived last; then between when and when the mapping was used last.
+#[test]
+fn a_send_that_was_not_answered_may_have_passed_as_late_as_an_answer_could_come() {
+    let ms = Duration::from_millis;
+    for (sends, answered, heard, want) in [
+        (&[10][..], 0, 30, [10, 30]),
+        (&[10, 90], 1, 100, [90, 100]),
+        (&[10, 90], 0, 95, [10, 170]),
+        (&[10, 90], 0, 200, [10, 200]),
+    ] {
+        let (mut classifier, _) = begun();
+        let opens = &mut classifier.probes[0];
+        opens.sends = sends.iter().copied().map(ms).collect();
+        let (from, addresses) = (opens.to, Addresses::default());
+        assert!(opens.answer(answered, Answer { at: ms(heard), from, mapped: from, addresses }));
+        let found = classifier.last_used(&classifier.probes[0]);
+        assert_eq!(found, want.map(ms), "{sends:?}, {answered} answered");
+    }
+}
+
+#[test]
+fn the_next_age_is_that_of_a_mapping_whose_time_has_not_come() {
+    let pair = Pair { plain: 0, change: 1, standing: Standing::Open };
+    let age = |age, latest: Option<u64>, pair, shown| {
+        let used = latest.map(|at| [SECONDS(0), SECONDS(at)]);
+        Age { age: SECONDS(age), opens: 0, used, pair, shown }
+    };
+    let list = vec![
+        age(1, None, None, Shown::Open),
+        age(5, Some(1), None, Shown::GaveUp),
+        age(10, Some(1), Some(pair), Shown::Open),
+        age(12, Some(1), Some(pair), Shown::Alive(SECONDS(12))),
+        age(20, Some(5), None, Shown::Open),
+        age(30, Some(2), None, Shown::Open),
+    ];
+    let mut ages = Ages { ages: list, ..Ages::new(Some(SECONDS(130))) };
+    assert_eq!((ages.next(), ages.pairs().len()), (Some(SECONDS(25)), 1));
+    ages.result = Some(Lifetime::AtLeast(SECONDS(12)));
+    assert_eq!(ages.next(), None, "it is over");
 }
 
 #[test]
