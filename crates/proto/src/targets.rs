@@ -234,7 +234,7 @@ impl Targets {
                     let hosts = u128::from(self.sample.map_or(1, |s| s.hosts));
                     let offset = number.checked_sub(*first)?;
                     let within = offset & ((1 << host_bits) - 1);
-                    (offset >> host_bits) * hosts + (within / stride).min(hosts - 1)
+                    (offset >> host_bits) * hosts + within / stride
                 }
             };
             let index = u32::try_from(k).ok()?.checked_add(part.start)?.checked_sub(self.offset)?;

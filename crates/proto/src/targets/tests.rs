@@ -26,17 +26,19 @@ fn lays_blocks_end_to_end() {
 #[test]
 fn what_a_policy_leaves_out_has_no_index() {
     let block = |text: &str, policy| text.parse::<IpBlock>().expect("a block").with_hosts(policy);
-    let blocks = vec![block("10.0.0.0/30", HostPolicy::Subnet), block("10.0.1.0/24", HostPolicy::No0And255)];
+    let blocks = vec![block("10.0.0.0/30", HostPolicy::Subnet), block("10.0.2.0/23", HostPolicy::No0And255)];
     let all = Targets::new(blocks, None, 1).expect("targets");
     for (text, want) in [
         ("10.0.0.0", None),
         ("10.0.0.1", Some(0)),
         ("10.0.0.2", Some(1)),
         ("10.0.0.3", None),
-        ("10.0.1.0", None),
-        ("10.0.1.1", Some(2)),
-        ("10.0.1.254", Some(255)),
-        ("10.0.1.255", None),
+        ("10.0.2.0", None),
+        ("10.0.2.1", Some(2)),
+        ("10.0.2.254", Some(255)),
+        ("10.0.2.255", None),
+        ("10.0.3.0", None),
+        ("10.0.3.1", Some(256)),
         ("fd00::1", None),
     ] {
         assert_eq!(all.index_of(text.parse().expect("an address")), want, "{text}");
@@ -105,6 +107,7 @@ fn a_sample_takes_hosts_of_each_sub_prefix() {
     let all = targets(&["2001:db8::/48"], Some((64, 3))).expect("targets");
     assert_eq!(all.len(), 65_536 * 3);
     assert_eq!(all.total_addresses(), 1 << 80);
+    assert_eq!(all.sample(), Some(Sample { per_prefix: 64, hosts: 3 }));
     for index in [0, 1, 2, 3, 100_000, 196_607] {
         let ip = all.source(index).expect("a source");
         let IpAddr::V6(v6) = ip else { panic!("IPv6") };
@@ -145,6 +148,12 @@ fn a_part_has_indices_of_its_own() {
 #[test]
 fn samples_keep_off_network_and_broadcast() {
     let all = targets(&["10.0.0.0/16"], Some((24, 2))).expect("targets");
+    let usable = targets(&["10.0.0.0/29"], Some((29, 6))).expect("targets");
+    let last = |index| usable.source(index).map(|ip| number(ip) & 7);
+    assert_eq!((0..7).map_while(last).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6], "where that leaves enough");
+    let pairs = targets(&["10.0.0.0/24"], Some((31, 1))).expect("targets");
+    let odd = (0..128).filter_map(|index| pairs.source(index)).filter(|ip| number(*ip) & 1 == 1).count();
+    assert!((1..128).contains(&odd), "of two any one");
     for index in 0..all.len() {
         let IpAddr::V4(ip) = all.source(index).expect("a source") else { panic!("IPv4") };
         assert!(!matches!(ip.octets()[3], 0 | 255), "{ip}");
