@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// When the tests of each server begin, if those before it answer at once with these other addresses.
-fn begins(servers: &[(&str, Option<&str>)]) -> (Classifier, Vec<Option<Duration>>) {
+/// When the tests of each server begin, in milliseconds, if those before it answer at once with these other addresses.
+fn begins(servers: &[(&str, Option<&str>)]) -> (Classifier, Vec<Option<u128>>) {
     let addresses: Vec<_> = servers.iter().map(|(text, _)| Server { address: address(text) }).collect();
     let mut classifier = Classifier::new([10, 0, 0, 2].into(), &addresses, settings(), [7; 16]);
     for now in 0..600 {
@@ -17,7 +17,7 @@ fn begins(servers: &[(&str, Option<&str>)]) -> (Classifier, Vec<Option<Duration>
             }
         }
     }
-    let started = classifier.targets.iter().map(|target| target.started).collect();
+    let started = classifier.targets.iter().map(|target| target.started.map(|at| at.as_millis())).collect();
     (classifier, started)
 }
 
@@ -44,11 +44,7 @@ fn the_next_one_is_asked_when_those_before_it_have_answered_or_are_late() {
             vec![Some(0), None, Some(1)],
         ),
     ] {
-        assert_eq!(
-            begins(&servers).1,
-            want.into_iter().map(|at: Option<u64>| at.map(MS)).collect::<Vec<_>>(),
-            "{name}"
-        );
+        assert_eq!(begins(&servers).1, want, "{name}");
     }
     let pair = begins(&[(one, Some(other)), ("192.0.2.2:3478", None)]).0;
     assert_eq!(pair.targets[1].cannot, Some(Incapable::SamePair(address(one))));
