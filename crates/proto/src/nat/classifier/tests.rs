@@ -9,6 +9,7 @@ use crate::nat::{
 };
 
 mod answers;
+mod hairpin;
 mod mapping;
 mod servers;
 mod whole_runs;
