@@ -54,6 +54,27 @@ fn a_request_counts_at_the_other_socket_alone() {
     assert_eq!(found(1, 3, SEEN[0]), (Hairpin::Unknown, 1), "a request to the server");
 }
 
+/// The server answers all the while, so what does not arrive was not lost.
+#[test]
+fn what_never_arrives_is_let_through_by_no_hairpin() {
+    let (mut classifier, mut requests) = sending();
+    assert_eq!(classifier.next_wake(MS(85)), Some(MS(92)), "80 ms after the first requests");
+    let (mut now, mut asked) = (12, 0);
+    while classifier.hairpin() == Finding::because(Hairpin::Unknown, Reason::Stopped) {
+        for across_and_plain in requests.chunks(2) {
+            let (socket, bytes) = &across_and_plain[1];
+            classifier.on_receive(MS(now), *socket, address(SERVER), &answer(bytes, SEEN[0], None));
+            asked += 1;
+        }
+        now += 1;
+        classifier.extra_tests(MS(now));
+        requests = sent(&mut classifier, MS(now));
+    }
+    assert_eq!(classifier.hairpin(), Finding::known(Hairpin::No));
+    // Among so few requests five in a row could still have been lost.
+    assert_eq!((now, asked), (12 + 7 * 80, 7 * 2));
+}
+
 #[test]
 fn a_copy_of_a_request_is_a_duplicate() {
     let (mut classifier, requests) = sending();
