@@ -95,3 +95,17 @@ fn sockets_that_learn_no_mapped_address_are_given_up() {
         assert_eq!(classifier.hairpin(), Finding::because(Hairpin::Unknown, why), "after {now} ms");
     }
 }
+
+#[test]
+fn it_goes_on_until_both_that_were_asked_for_are_over() {
+    let (mut classifier, _) = begun();
+    for (hairpin, lifetime, over) in [
+        (false, None, true),
+        (true, None, false),
+        (false, Some(MS(130_000)), false),
+        (true, Some(MS(130_000)), false),
+    ] {
+        classifier.extras = Extras::new(&Settings { hairpin, lifetime, ..settings() });
+        assert_eq!(classifier.extras_are_over(), over, "hairpinning {hairpin}, lifetime {lifetime:?}");
+    }
+}
