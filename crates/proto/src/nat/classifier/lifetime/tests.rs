@@ -6,6 +6,7 @@ use crate::nat::classifier::tests::begun;
 use crate::stun::behavior::Addresses;
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
+const MS: fn(u64) -> Duration = Duration::from_millis;
 
 /// How an age came out: still asked for, given up, or alive or gone with so many seconds.
 #[derive(Clone, Copy, Debug)]
@@ -65,10 +66,140 @@ fn what_a_round_says() {
     }
 }
 
+/// A classifier that begins to measure up to so many seconds, 10 ms after its start.
+fn begins(most: u64) -> Classifier {
+    let (mut classifier, _) = begun();
+    classifier.lead = Some(0);
+    classifier.extras.ages = Ages::new(Some(SECONDS(most)));
+    classifier.lifetime_tests(MS(10));
+    classifier
+}
+
+/// Its plain requests: that of the socket that asks, then those that open mappings.
+fn plain(classifier: &Classifier) -> Vec<usize> {
+    let is_plain = |at: &usize| classifier.probes[*at].test == Test::LifetimePlain;
+    (0..classifier.probes.len()).filter(is_plain).collect()
+}
+
+/// It was sent after 10 ms and answered after 11.
+fn answered(classifier: &mut Classifier, at: usize, external: [u8; 4]) {
+    let probe = &mut classifier.probes[at];
+    probe.sends = vec![MS(10)];
+    let (mapped, addresses) = ((external, 40_000).into(), Addresses::default());
+    assert!(probe.answer(0, Answer { at: MS(11), from: probe.to, mapped, addresses }));
+    probe.closed = true;
+}
+
+#[test]
+fn all_ages_below_the_greatest_are_tested_at_once() {
+    for (most, want) in [(3, &[0, 3][..]), (20, &[0, 5, 10, 15, 20]), (21, &[0, 5, 10, 15, 20, 21])] {
+        let mut classifier = begins(most);
+        for again in 0..2 {
+            let ages: Vec<_> = classifier.extras.ages.ages.iter().map(|age| age.age.as_secs()).collect();
+            assert_eq!((&ages[..], classifier.extras.ages.round), (want, 1), "{most} s, {again}");
+            classifier.lifetime_tests(MS(11));
+        }
+    }
+}
+
+#[test]
+fn a_mapping_is_asked_for_when_it_has_its_age_and_given_up_if_it_was_never_seen() {
+    let mut classifier = begins(20);
+    let plain = plain(&classifier);
+    assert_eq!(plain.len(), 1 + 5, "the socket that asks, and one for each age");
+    for at in &plain[..5] {
+        answered(&mut classifier, *at, [203, 0, 113, 7]);
+    }
+    for (now, asked, given_up) in [
+        (11, [true, false, false, false, false], false),
+        (1_009, [true, false, false, false, false], false),
+        (1_010, [true, false, false, false, false], true),
+        (5_010, [true, false, false, false, false], true),
+        (5_011, [true, true, false, false, false], true),
+        (10_010, [true, true, false, false, false], true),
+        (10_011, [true, true, true, false, false], true),
+    ] {
+        // What became of the younger ones does not matter here.
+        classifier.extras.ages.result = None;
+        classifier.lifetime_tests(MS(now));
+        let ages = &classifier.extras.ages.ages;
+        let found: Vec<_> = ages.iter().map(|age| age.pair.is_some()).collect();
+        assert_eq!((&found[..], ages[4].shown == Shown::GaveUp), (&asked[..], given_up), "after {now} ms");
+    }
+}
+
+/// RESPONSE-PORT names a port of the address that asks: of a pool it may be another one than that of the mapping.
+#[test]
+fn only_a_socket_with_the_same_external_address_can_ask() {
+    let own = [203, 0, 113, 7];
+    for (name, asks, closed, from, asked, given_up) in [
+        ("the same", Some(own), false, 11, true, false),
+        ("another", Some([203, 0, 113, 8]), false, 11, false, true),
+        ("not known yet", None, false, 1_010, false, false),
+        ("never known", None, false, 1_011, false, true),
+        ("its socket was refused", None, true, 11, false, true),
+    ] {
+        let mut classifier = begins(3);
+        let plain = plain(&classifier);
+        plain[1..].iter().for_each(|at| answered(&mut classifier, *at, own));
+        if let Some(asks) = asks {
+            answered(&mut classifier, plain[0], asks);
+        }
+        classifier.probes[plain[0]].closed |= closed;
+        let mut control = classifier.extras.ages.ages[0];
+        control.used = Some([MS(10), MS(11)]);
+        classifier.test_age(0, &mut control, MS(from));
+        assert_eq!((control.pair.is_some(), control.shown == Shown::GaveUp), (asked, given_up), "{name}");
+    }
+}
+
+#[test]
+fn what_becomes_of_a_request_to_answer_to_a_mapping() {
+    let own = [203, 0, 113, 7];
+    let answer = |probe: &mut Probe, external: [u8; 4]| {
+        let (mapped, addresses) = ((external, 50_000).into(), Addresses::default());
+        assert!(probe.answer(0, Answer { at: MS(31), from: probe.to, mapped, addresses }));
+    };
+    type Row<'a> = (&'a str, &'a dyn Fn(&mut Probe, &mut Probe), u64, Shown);
+    let rows: [Row; 7] = [
+        ("nothing yet", &|_, _| (), 1_010, Shown::Open),
+        ("nothing at all", &|_, _| (), 1_011, Shown::GaveUp),
+        ("the server answers", &|plain, _| answer(plain, own), 31, Shown::Open),
+        ("another address asks", &|plain, _| answer(plain, [203, 0, 113, 8]), 31, Shown::GaveUp),
+        ("an error", &|_, change| change.error = Some(420), 31, Shown::GaveUp),
+        ("an answer", &|_, change| answer(change, own), 31, Shown::Alive(MS(0))),
+        (
+            "an answer to a later one",
+            &|_, change| {
+                change.sends[0] = MS(25);
+                answer(change, own);
+            },
+            31,
+            Shown::Alive(MS(14)),
+        ),
+    ];
+    for (name, happens, now, want) in rows {
+        let mut classifier = begins(3);
+        plain(&classifier).into_iter().for_each(|at| answered(&mut classifier, at, own));
+        let mut control = classifier.extras.ages.ages[0];
+        classifier.test_age(0, &mut control, MS(11));
+        let pair = control.pair.expect("it is asked for");
+        let opens = classifier.probes[usize::from(control.opens)].socket;
+        let [mut plain, mut change] =
+            [pair.plain, pair.change].map(|p| classifier.probes[usize::from(p)].clone());
+        assert_eq!((change.answers_at, change.change_request.response_port), (opens, Some(40_000)));
+        assert!(!plain.by_itself && !change.by_itself);
+        happens(&mut plain, &mut change);
+        classifier.probes[usize::from(pair.plain)] = plain;
+        classifier.probes[usize::from(pair.change)] = change;
+        classifier.test_age(0, &mut control, MS(now));
+        assert_eq!(control.shown, want, "{name}");
+    }
+}
+
 /// Sends, which of them were answered, when an answer arrived last; then between when and when the mapping was used last.
 #[test]
 fn a_send_that_was_not_answered_may_have_passed_as_late_as_an_answer_could_come() {
-    let ms = Duration::from_millis;
     for (sends, answered, heard, want) in [
         (&[10][..], 0, 30, [10, 30]),
         (&[10, 90], 1, 100, [90, 100]),
@@ -77,11 +208,11 @@ fn a_send_that_was_not_answered_may_have_passed_as_late_as_an_answer_could_come(
     ] {
         let (mut classifier, _) = begun();
         let opens = &mut classifier.probes[0];
-        opens.sends = sends.iter().copied().map(ms).collect();
+        opens.sends = sends.iter().copied().map(MS).collect();
         let (from, addresses) = (opens.to, Addresses::default());
-        assert!(opens.answer(answered, Answer { at: ms(heard), from, mapped: from, addresses }));
+        assert!(opens.answer(answered, Answer { at: MS(heard), from, mapped: from, addresses }));
         let found = classifier.last_used(&classifier.probes[0]);
-        assert_eq!(found, want.map(ms), "{sends:?}, {answered} answered");
+        assert_eq!(found, want.map(MS), "{sends:?}, {answered} answered");
     }
 }
 
@@ -94,7 +225,7 @@ fn the_next_age_is_that_of_a_mapping_whose_time_has_not_come() {
     };
     let list = vec![
         age(1, None, None, Shown::Open),
-        age(5, Some(1), None, Shown::GaveUp),
+        age(5, Some(1), Some(pair), Shown::GaveUp),
         age(10, Some(1), Some(pair), Shown::Open),
         age(12, Some(1), Some(pair), Shown::Alive(SECONDS(12))),
         age(20, Some(5), None, Shown::Open),
