@@ -48,3 +48,20 @@ fn mapping_tests_end_after_their_time_whatever_is_open() {
     assert!(!classifier.mapping_is_over(MS(1_001)));
     assert!(classifier.mapping_is_over(MS(1_002)));
 }
+
+/// A hundred requests to the server were answered, so that few lost ones say that an address is silent.
+#[test]
+fn a_silent_address_is_waited_for_after_the_last_of_enough_requests() {
+    for (requests, now, closed) in [(5, 399, false), (5, 400, true), (4, 400, false)] {
+        let mut classifier = heard();
+        classifier.probes[0].sends = vec![MS(0); 100];
+        classifier.probes[0].answered = u128::MAX >> 28;
+        let mut probe = Probe::new(Test::Mapping3, 0, 0, address("192.0.2.2:3479"), MS(0));
+        probe.sends = (0..requests).map(|n| MS(n * 80)).collect();
+        let at = classifier.add(probe);
+        classifier.mapping_began = Some(MS(0));
+        classifier.mapping.push(at);
+        classifier.mapping_tests(MS(now));
+        assert_eq!(classifier.probes[usize::from(at)].closed, closed, "{requests} requests, {now} ms");
+    }
+}
