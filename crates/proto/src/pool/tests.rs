@@ -340,7 +340,7 @@ fn both(made: &[Made], first_route: u32, base: (bool, u128)) -> (Pool, Vec<Item>
 /// Checks everything that one pool says against its items; `base` and `size` are where to ask for others.
 fn check(pool: &Pool, items: &[Item], (ipv6, base): (bool, u128), size: u32) {
     assert_eq!(pool.size(), items.len() as u128);
-    assert_eq!(pool.is_empty(), items.is_empty());
+    assert_eq!((pool.is_ipv6(), pool.is_empty()), (ipv6, items.is_empty()));
     for (k, item) in items.iter().enumerate() {
         assert_eq!(pool.at(k as u128), Some(*item), "item {k}");
         assert_eq!(pool.index_of(item.external), Some(k as u128), "{}", item.external);

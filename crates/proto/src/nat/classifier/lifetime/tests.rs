@@ -141,7 +141,9 @@ fn only_a_socket_with_the_same_external_address_can_ask() {
     ] {
         let mut classifier = begins(3);
         let plain = plain(&classifier);
-        plain[1..].iter().for_each(|at| answered(&mut classifier, *at, own));
+        for at in &plain[1..] {
+            answered(&mut classifier, *at, own);
+        }
         if let Some(asks) = asks {
             answered(&mut classifier, plain[0], asks);
         }
@@ -155,12 +157,12 @@ fn only_a_socket_with_the_same_external_address_can_ask() {
 
 #[test]
 fn what_becomes_of_a_request_to_answer_to_a_mapping() {
+    type Row<'a> = (&'a str, &'a dyn Fn(&mut Probe, &mut Probe), u64, Shown);
     let own = [203, 0, 113, 7];
     let answer = |probe: &mut Probe, external: [u8; 4]| {
         let (mapped, addresses) = ((external, 50_000).into(), Addresses::default());
         assert!(probe.answer(0, Answer { at: MS(31), from: probe.to, mapped, addresses }));
     };
-    type Row<'a> = (&'a str, &'a dyn Fn(&mut Probe, &mut Probe), u64, Shown);
     let rows: [Row; 7] = [
         ("nothing yet", &|_, _| (), 1_010, Shown::Open),
         ("nothing at all", &|_, _| (), 1_011, Shown::GaveUp),
@@ -180,7 +182,9 @@ fn what_becomes_of_a_request_to_answer_to_a_mapping() {
     ];
     for (name, happens, now, want) in rows {
         let mut classifier = begins(3);
-        plain(&classifier).into_iter().for_each(|at| answered(&mut classifier, at, own));
+        for at in plain(&classifier) {
+            answered(&mut classifier, at, own);
+        }
         let mut control = classifier.extras.ages.ages[0];
         classifier.test_age(0, &mut control, MS(11));
         let pair = control.pair.expect("it is asked for");
