@@ -199,6 +199,16 @@ fn samples_of_a_large_block_are_cut_out_of_it() {
 }
 
 #[test]
+fn what_dense_addresses_leave_is_one_piece_and_what_sparse_ones_leave_is_a_list() {
+    for (share, last_piece, why) in [(2, 1, "a bitmap, and the last address"), (4_096, 15, "16 gaps")] {
+        let run = run(vec![block("10.0.0.0/16")], None, |i| i.is_multiple_of(share));
+        let left = pool("10.0.0.0/16").difference(&Pool::new(false, vec![Part::proven(1, &run)]));
+        assert_eq!(left.size(), 65_536 - u128::from(run.1.len()));
+        assert_eq!(left.segments.place(u128::MAX), Some(last_piece), "{why}");
+    }
+}
+
+#[test]
 fn gaps_reach_to_the_ends_of_what_is_cut() {
     let usable = block("10.0.0.0/16").with_hosts(HostPolicy::No0And255);
     let own = Pool::new(false, vec![Part::block(0, &usable, Local::Same)]);
