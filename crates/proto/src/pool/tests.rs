@@ -199,6 +199,15 @@ fn samples_of_a_large_block_are_cut_out_of_it() {
 }
 
 #[test]
+fn a_run_is_cut_up_to_the_last_address_of_all() {
+    let run = run(vec![block("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00/120")], None, |_| true);
+    let proven = Pool::new(true, vec![Part::proven(1, &run)]);
+    let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    let end = pool(&format!("{last}:ff80-{last}:ffff"));
+    assert!(proven.slice(16, u128::MAX).intersection(&end).set_eq(&end));
+}
+
+#[test]
 fn what_dense_addresses_leave_is_one_piece_and_what_sparse_ones_leave_is_a_list() {
     for (share, last_piece, why) in [(2, 1, "a bitmap, and the last address"), (4_096, 15, "16 gaps")] {
         let run = run(vec![block("10.0.0.0/16")], None, |i| i.is_multiple_of(share));
