@@ -272,7 +272,7 @@ impl Discovery {
 
     fn again(&mut self, now: Duration, transaction: u32, requests: &mut Vec<Request>) {
         let at = transaction as usize;
-        let Transaction { ended, started, attempts, .. } = self.transactions[at];
+        let Transaction { ended, started, .. } = self.transactions[at];
         let (source, _) = self.pair(at);
         let started = started.unwrap_or(now);
         if ended {
@@ -280,7 +280,8 @@ impl Discovery {
         }
         if self.settled[source] || now >= started + self.schedule.give_up {
             self.end(at);
-        } else if usize::from(attempts) < self.schedule.sends.len() {
+        } else {
+            // After the last send it is due when it is given up.
             self.send(now, transaction, requests);
         }
     }

@@ -165,7 +165,9 @@ mod tests {
         }
         let count = |blocks| plan(blocks, Auto, true).expect("few enough").len();
         assert_eq!((count("10.0.0.0-10.0.0.63"), count("10.0.0.0-10.0.0.64")), (64, 1));
-        assert!(plan("10.0.0.0/8", PerAddress, true).is_err());
+        let each = |blocks| plan(blocks, PerAddress, true).map(|sockets| sockets.len());
+        assert_eq!(each("10.0.0.0/13"), Ok(524_288));
+        assert_eq!(each("10.0.0.0/13 11.0.0.0"), Err(TooMany { count: 524_289, most: 524_288 }));
         assert!(plan("::/0", Auto, false).is_err());
     }
 

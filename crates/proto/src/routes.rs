@@ -98,8 +98,8 @@ fn whole_or_single<S: BuildHasher>(
     let all_as_themselves = known.iter().all(|(ip, external)| ip == external);
     let all_as_one = known.windows(2).all(|pair| pair[0].1 == pair[1].1);
     let unsure = asked.iter().any(|ip| seen.get(ip).is_some_and(|c| c.certainty == Certainty::Unsure));
-    let one_word_for_many = known.len() == 1 && asked.len() > 1;
-    if block.len() == 1 || (!unsure && !one_word_for_many && (all_as_themselves || all_as_one)) {
+    let one_word = known.len() == 1;
+    if block.len() == 1 || (!unsure && !one_word && (all_as_themselves || all_as_one)) {
         return vec![(*block, asked.to_vec())];
     }
     asked.iter().filter_map(|ip| Some((IpBlock::from_range(*ip, *ip).ok()?, vec![*ip]))).collect()
@@ -260,6 +260,12 @@ mod tests {
     #[test]
     fn samples_are_ends_and_some_between_without_doubles() {
         assert_eq!(sample(&block("10.0.0.0/30"), || 0).len(), 4);
+        let six = sample(&block("10.0.0.0-10.0.0.5"), || 6 * 7 + 3);
+        assert_eq!(
+            six,
+            [0, 1, 3, 4, 5].map(|n| IpAddr::from([10, 0, 0, n])),
+            "of numbers beyond it the rest"
+        );
         let mut n = 0;
         let hosts = sample(&block("10.0.0.0/24"), || {
             n += 1;

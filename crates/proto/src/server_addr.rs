@@ -209,10 +209,28 @@ mod tests {
             ("ff02::1", "not the address of one host"),
             ("ho st", "not a host name"),
             ("-host", "not a host name"),
+            ("host-", "not a host name"),
             ("a..b", "not a host name"),
+            (".", "not a host name"),
         ] {
             let error = text.parse::<ServerAddr>().expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    /// RFC 1035, section 2.3.4: 63 octets in a label, and 255 in a name with the lengths and the root.
+    #[test]
+    fn names_are_as_long_as_they_can_be_and_no_longer() {
+        let label = |len| "a".repeat(len);
+        let name = |last| [label(63), label(63), label(63), label(last)].join(".");
+        for (name, fits) in [
+            (label(63), true),
+            (label(64), false),
+            (name(61), true),
+            (name(61) + ".", true),
+            (name(62), false),
+        ] {
+            assert_eq!(name.parse::<ServerAddr>().is_ok(), fits, "{} octets: {name}", name.len());
         }
     }
 

@@ -234,11 +234,10 @@ impl Targets {
                     let hosts = u128::from(self.sample.map_or(1, |s| s.hosts));
                     let offset = number.checked_sub(*first)?;
                     let within = offset & ((1 << host_bits) - 1);
-                    (offset >> host_bits) * hosts + (within / stride).min(hosts - 1)
+                    (offset >> host_bits) * hosts + within / stride
                 }
             };
-            let index = u32::try_from(k).ok().filter(|k| *k < part.len)? + part.start;
-            let index = index.checked_sub(self.offset)?;
+            let index = u32::try_from(k).ok()?.checked_add(part.start)?.checked_sub(self.offset)?;
             return (self.source(index) == Some(ip)).then_some(index);
         }
         None
@@ -252,11 +251,8 @@ impl Targets {
         low & ((1 << bits) - 1)
     }
 
-    /// A random number below `stride`, always the same for an index.
+    /// A random number below `stride`, which is at least 1, always the same for an index.
     fn pick(&self, index: u32, stride: u128) -> u128 {
-        if stride <= 1 {
-            return 0;
-        }
         let low = u128::from(self.hasher.hash(&index.to_le_bytes()));
         let high = u128::from(self.hasher.hash(&[&index.to_le_bytes()[..], &[1]].concat()));
         (high << 64 | low) % stride
@@ -270,7 +266,7 @@ impl Targets {
 fn plain(block: &IpBlock) -> Result<(u128, Sequence), TargetsError> {
     let first = block.nth(0).ok_or(TargetsError::Empty { block: *block })?;
     let len = block.len();
-    let gaps = block.hosts() == HostPolicy::No0And255 && !block.is_ipv6();
+    let gaps = block.hosts() == HostPolicy::No0And255;
     Ok((len, if gaps { Sequence::Block(*block) } else { Sequence::Run(number(first)) }))
 }
 
@@ -305,119 +301,4 @@ fn strides(block: &IpBlock, sample: Sample) -> Result<(u128, Sequence), TargetsE
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn targets(blocks: &[&str], sample: Option<(u8, u32)>) -> Result<Targets, TargetsError> {
-        let blocks = blocks.iter().map(|b| b.parse().expect("a block")).collect();
-        Targets::new(blocks, sample.map(|(per_prefix, hosts)| Sample { per_prefix, hosts }), 1)
-    }
-
-    #[test]
-    fn lays_blocks_end_to_end() {
-        let all = targets(&["10.0.1.0/30", "10.0.0.0-10.0.0.2", "10.9.9.9"], None).expect("targets");
-        let ips: Vec<_> = (0..all.len()).filter_map(|i| all.source(i)).map(|ip| ip.to_string()).collect();
-        assert_eq!(
-            ips,
-            ["10.0.1.0", "10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.0.0", "10.0.0.1", "10.0.0.2", "10.9.9.9"]
-        );
-        assert_eq!((all.source(8), all.index_of("10.0.0.3".parse().expect("ip"))), (None, None));
-        assert_eq!(all.total_addresses(), 8);
-    }
-
-    #[test]
-    fn says_what_does_not_go_together() {
-        for (blocks, sample, part) in [
-            (vec![], None, "at least one block"),
-            (vec!["fd00::/120", "10.0.0.0/24"], None, "10.0.0.0/24 is IPv4 and fd00::/120 is IPv6"),
-            (vec!["10.0.0.0/24", "10.0.0.7"], None, "10.0.0.0/24 and 10.0.0.7 overlap"),
-            (vec!["fd00::/64"], None, "ask a sample (`sample`), for example one host per /80"),
-            (vec!["fd00::/48"], None, "one host per /64"),
-            (vec!["::/0"], None, "one host per /16"),
-            (vec!["0.0.0.0/0"], None, "one host per /24"),
-            (vec!["::/0"], None, "too many"),
-            (vec!["0.0.0.0/3"], None, "536870912 sources are too many"),
-            (vec!["fd00::/64"], Some((48, 1)), "from 64 to 128"),
-            (vec!["10.0.0.0/24"], Some((33, 1)), "from 24 to 32"),
-            (vec!["10.0.0.1-10.0.0.9"], Some((32, 1)), "range"),
-            (vec!["10.0.0.0/24"], Some((30, 0)), "1 to 4 hosts"),
-            (vec!["10.0.0.0/24"], Some((30, 5)), "1 to 4 hosts"),
-            (vec!["::/0"], Some((128, 1)), "too many"),
-        ] {
-            let error = targets(&blocks, sample).expect_err("must be refused").to_string();
-            assert!(error.contains(part), "{blocks:?}: {error}");
-        }
-        let nothing = "10.0.0.0".parse::<IpBlock>().expect("a block").with_hosts(HostPolicy::No0And255);
-        assert!(Targets::new(vec![nothing], None, 1).is_err());
-    }
-
-    #[test]
-    fn a_sample_takes_hosts_of_each_sub_prefix() {
-        let all = targets(&["2001:db8::/48"], Some((64, 3))).expect("targets");
-        assert_eq!(all.len(), 65_536 * 3);
-        assert_eq!(all.total_addresses(), 1 << 80);
-        for index in [0, 1, 2, 3, 100_000, 196_607] {
-            let ip = all.source(index).expect("a source");
-            let IpAddr::V6(v6) = ip else { panic!("IPv6") };
-            assert_eq!(v6.segments()[3], (index / 3) as u16, "the sub-prefix of {index}");
-            assert_eq!(all.index_of(ip), Some(index));
-        }
-        assert_ne!(all.source(0), targets(&["2001:db8::/48"], Some((64, 1))).expect("targets").source(0));
-        let whole = targets(&["10.0.0.0/28"], Some((30, 4))).expect("targets");
-        let ips: Vec<_> = (0..16).filter_map(|i| whole.source(i)).collect();
-        assert_eq!(
-            ips,
-            (0..16).map(|n| IpAddr::from([10, 0, 0, n])).collect::<Vec<_>>(),
-            "as many hosts as there are"
-        );
-    }
-
-    #[test]
-    fn a_part_has_indices_of_its_own() {
-        let all = targets(&["10.0.0.0/24", "10.0.5.0/24"], None).expect("targets");
-        let part = all.part(250, 100);
-        assert_eq!((part.len(), part.source(0), part.source(100)), (100, all.source(250), None));
-        for index in 0..100 {
-            let ip = part.source(index).expect("a source");
-            assert_eq!(part.index_of(ip), Some(index));
-        }
-        assert_eq!(part.index_of("10.0.0.1".parse().expect("ip")), None, "before the part");
-        assert_eq!(part.index_of("10.0.5.200".parse().expect("ip")), None, "behind it");
-        assert_eq!((all.part(500, 100).len(), all.part(600, 1).len()), (12, 0));
-        assert_eq!(
-            part.spans().collect::<Vec<_>>(),
-            [0..6, 6..100],
-            "the end of one block, the start of the next"
-        );
-        assert_eq!(all.part(256, 9).spans().next(), Some(0..9), "nothing of the first block");
-    }
-
-    #[test]
-    fn samples_keep_off_network_and_broadcast() {
-        let all = targets(&["10.0.0.0/16"], Some((24, 2))).expect("targets");
-        for index in 0..all.len() {
-            let IpAddr::V4(ip) = all.source(index).expect("a source") else { panic!("IPv4") };
-            assert!(!matches!(ip.octets()[3], 0 | 255), "{ip}");
-            assert_eq!(all.index_of(ip.into()), Some(index));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn index_of_is_the_inverse(lens in prop::collection::vec(24_u8..=32, 1..6), policy in prop::sample::select(vec![HostPolicy::All, HostPolicy::Subnet, HostPolicy::No0And255])) {
-            let blocks: Vec<_> = lens.iter().enumerate()
-                .map(|(n, len)| IpBlock::from_prefix([10, 0, n as u8, 0].into(), *len).expect("a block").with_hosts(policy))
-                .filter(|b| !b.is_empty()).collect();
-            if blocks.is_empty() { return Ok(()); }
-            let all = Targets::new(blocks.clone(), None, 1).expect("targets");
-            let plain: Vec<_> = blocks.iter().flat_map(|b| (0..b.len()).filter_map(|k| b.nth(k))).collect();
-            prop_assert_eq!(all.len() as usize, plain.len());
-            for (index, ip) in plain.iter().enumerate() {
-                prop_assert_eq!(all.source(index as u32), Some(*ip));
-                prop_assert_eq!(all.index_of(*ip), Some(index as u32));
-            }
-        }
-    }
-}
+mod tests;

@@ -117,8 +117,9 @@ fn a_dead_server_of_three_costs_no_time_and_a_liar_is_outvoted() {
 fn further_servers_are_asked_only_while_there_is_no_agreement() {
     let five = servers(5);
     let discovery = Discovery::new(vec![ip("10.0.0.1")], five.clone(), schedule(), [7; 16]);
-    let (_, _, sends) = run(discovery, |r, _| Some(itself(r)));
+    let (found, _, sends) = run(discovery, |r, _| Some(itself(r)));
     assert_eq!(sends.len(), 3, "three agree, the others are left in peace");
+    assert_eq!(found[0].answers.len(), 3, "who was not asked has not been silent");
     let discovery = Discovery::new(vec![ip("10.0.0.1")], five.clone(), schedule(), [7; 16]);
     let (found, took, sends) =
         run(discovery, |r, _| (r.server == five[2] || r.server == five[4]).then(|| itself(r)));
@@ -194,4 +195,23 @@ fn a_refused_send_is_told_apart_from_silence() {
 fn nothing_to_ask_is_done_at_once() {
     assert!(Discovery::new(vec![], servers(2), schedule(), [7; 16]).is_done());
     assert!(Discovery::new(vec![ip("10.0.0.1")], vec![], schedule(), [7; 16]).is_done());
+}
+
+#[test]
+fn an_error_is_an_answer_that_nobody_waits_for_any_longer() {
+    let two = servers(2);
+    let mut discovery = Discovery::new(vec![ip("10.0.0.1")], two.clone(), schedule(), [7; 16]);
+    let mut requests = Vec::new();
+    discovery.poll(Duration::ZERO, &mut requests);
+    let mut out = [0; MAX_RESPONSE_LEN];
+    let len = respond(&requests[0].bytes, itself(&requests[0]), &mut out).expect("a request");
+    let error = [&[1, 0x11, 0, 8], &requests[1].bytes[4..20], &[0, 9, 0, 4, 0, 0, 4, 20]].concat();
+    let now = Duration::from_millis(20);
+    discovery.on_receive(now, two[0], requests[0].source, PORT, &out[..len]);
+    assert!(!discovery.is_done());
+    discovery.on_receive(now, two[1], requests[1].source, PORT, &error);
+    assert!(discovery.is_done());
+    let (found, _) = discovery.finish();
+    assert_eq!(found[0].conclusion.certainty, Certainty::SingleServer);
+    assert_eq!(found[0].answers[1].error_code, Some(420));
 }

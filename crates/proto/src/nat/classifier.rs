@@ -251,6 +251,7 @@ impl Classifier {
         {
             sooner(started + self.settings.give_up);
             sooner(started + self.settings.patience);
+            sooner(started + self.settings.next_server_after);
         }
         self.targets.iter().filter_map(|t| self.connected_probe_due(t)).for_each(&mut sooner);
         if let Some(age) = self.extras.ages.next() {

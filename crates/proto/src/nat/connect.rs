@@ -81,7 +81,8 @@ pub fn can_connect(a: &Behaviour, b: &Behaviour) -> Match {
         Verdict::Direct
     } else if sure(punch) {
         Verdict::Punch
-    } else if open(direct) || open(reverse) || open(punch) {
+    } else if open(punch) {
+        // Where it is not known whether one side can reach the other, it is not known whether both can punch.
         Verdict::Unknown
     } else if open(predict) {
         Verdict::Predict
@@ -236,6 +237,31 @@ mod tests {
     }
 
     #[test]
+    #[rustfmt::skip]
+    fn each_way_by_who_is_let_in_and_whose_port_changes() {
+        use Allocation::{Independent, Random};
+        use Filtering::{AddressAndPortDependent as Port, AddressDependent as Address, EndpointIndependent as All, Unknown};
+        use Works::{Maybe, No, Yes};
+        let fixed = |filtering, allocation| nat(Mapping::EndpointIndependent, filtering, allocation);
+        let changing = |filtering| nat(Mapping::AddressAndPortDependent, filtering, Independent(1));
+        // Direct, reverse, punch, predict.
+        for (name, a, b, want) in [
+            ("it is not known whom B lets in", fixed(Port, Random), fixed(Unknown, Random), [Maybe, No, Yes, Yes]),
+            ("B lets all in, A the other port", changing(Address), changing(All), [Yes, No, Yes, Yes]),
+            ("B lets all in, A no other port", changing(Port), changing(All), [No, No, No, Maybe]),
+            ("neither lets all in", changing(Address), changing(Address), [No, No, No, Maybe]),
+            ("it is not known whom B lets in, A the other port", changing(Address), changing(Unknown), [Maybe, No, Maybe, Maybe]),
+            ("A keeps the port that it has drawn", fixed(Port, Random), changing(Port), [No, No, No, Maybe]),
+            ("both ports are drawn", fixed(Port, Random), nat(Mapping::AddressDependent, Port, Random), [No, No, No, No]),
+        ] {
+            let found = |a, b| can_connect(a, b).techniques.map(|(_, works, _)| works);
+            let [direct, reverse, punch, predict] = want;
+            assert_eq!(found(&a, &b), [direct, reverse, punch, predict, Yes], "{name}");
+            assert_eq!(found(&b, &a), [reverse, direct, punch, predict, Yes], "{name}, seen from B");
+        }
+    }
+
+    #[test]
     fn it_is_symmetric_and_a_relay_is_never_refused() {
         let mut all = Vec::new();
         for mapping in
@@ -254,6 +280,9 @@ mod tests {
                 assert_eq!(there.verdict, back.verdict);
                 assert_eq!(there.techniques[0].1, back.techniques[1].1);
                 assert_eq!(there.techniques[4].1, Works::Yes);
+                let [direct, reverse, punch, ..] = there.techniques.map(|(_, works, _)| works);
+                let open = direct == Works::Maybe || reverse == Works::Maybe;
+                assert!(!open || punch != Works::No, "what is not known leaves punching open: {a:?} {b:?}");
             }
         }
     }

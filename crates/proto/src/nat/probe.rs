@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::report::Test;
 use crate::stun::behavior::{Addresses, ChangeRequest};
 
-/// Sends of one request that can be told apart.
+/// Sends of one request that can be told apart: each has its bit in [`Probe::answered`].
 pub(super) const MOST_SENDS: usize = 128;
 
 /// Sources of answers that are kept of a request.
@@ -102,7 +102,7 @@ impl Probe {
     }
 
     pub(super) fn was_answered(&self, attempt: usize) -> bool {
-        attempt < MOST_SENDS && self.answered & (1 << attempt) != 0
+        self.answered & (1 << attempt) != 0
     }
 
     pub(super) fn answers(&self) -> u32 {
@@ -130,5 +130,62 @@ impl Probe {
         let last = self.sends.last()?;
         let gap = gaps.get(self.sends.len() - 1).or(gaps.last()).copied().unwrap_or_default();
         Some(*last + gap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    /// A request that was sent at these times.
+    fn sent(times: &[u64]) -> Probe {
+        let mut probe = Probe::new(Test::Mapping1, 0, 0, address("192.0.2.1:3478"), MS(0));
+        probe.sends = times.iter().copied().map(MS).collect();
+        probe
+    }
+
+    fn answer(from: &str, at: u64) -> Answer {
+        let mapped = address("203.0.113.7:40000");
+        Answer { at: MS(at), from: address(from), mapped, addresses: Addresses::default() }
+    }
+
+    #[test]
+    fn sources_are_kept_once_each_and_only_some_of_them() {
+        let mut probe = sent(&[0; MOST_SENDS]);
+        for (attempt, port) in [1, 2, 1, 2, 3, 4, 5, 6].into_iter().enumerate() {
+            assert!(probe.answer(attempt, answer(&format!("192.0.2.1:{port}"), 1)));
+        }
+        let ports: Vec<_> = probe.sources.iter().map(SocketAddr::port).collect();
+        assert_eq!(ports, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn the_last_send_that_was_answered_is_not_the_last_answer() {
+        let mut probe = sent(&[10, 20, 30]);
+        assert_eq!(probe.last_answered(), None);
+        assert!(probe.answer(1, answer("192.0.2.1:3478", 40)));
+        assert!(probe.answer(0, answer("192.0.2.1:3478", 50)));
+        assert!(!probe.answer(1, answer("192.0.2.1:3478", 60)), "a copy");
+        assert_eq!((probe.last_answered(), probe.heard), (Some(MS(20)), Some(MS(60))));
+    }
+
+    #[test]
+    fn the_last_gap_repeats() {
+        let gaps = [100, 200, 400].map(MS);
+        for (times, want) in [
+            (&[][..], None),
+            (&[7], Some(107)),
+            (&[7, 107], Some(307)),
+            (&[7, 107, 307], Some(707)),
+            (&[7, 107, 307, 707], Some(1_107)),
+        ] {
+            assert_eq!(sent(times).due(&gaps), want.map(MS), "sent at {times:?}");
+        }
     }
 }

@@ -218,3 +218,17 @@ fn last_true(wrong: u32, test: impl Fn(u32) -> bool) -> u32 {
     }
     low
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_true_number_is_found_wherever_it_is() {
+        for wrong in 1..40 {
+            for last in 0..wrong {
+                assert_eq!(last_true(wrong, |number| number <= last), last, "below {wrong}");
+            }
+        }
+    }
+}

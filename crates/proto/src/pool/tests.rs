@@ -199,6 +199,25 @@ fn samples_of_a_large_block_are_cut_out_of_it() {
 }
 
 #[test]
+fn a_run_is_cut_up_to_the_last_address_of_all() {
+    let run = run(vec![block("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00/120")], None, |_| true);
+    let proven = Pool::new(true, vec![Part::proven(1, &run)]);
+    let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    let end = pool(&format!("{last}:ff80-{last}:ffff"));
+    assert!(proven.slice(16, u128::MAX).intersection(&end).set_eq(&end));
+}
+
+#[test]
+fn what_dense_addresses_leave_is_one_piece_and_what_sparse_ones_leave_is_a_list() {
+    for (share, last_piece, why) in [(2, 1, "a bitmap, and the last address"), (4_096, 15, "16 gaps")] {
+        let run = run(vec![block("10.0.0.0/16")], None, |i| i.is_multiple_of(share));
+        let left = pool("10.0.0.0/16").difference(&Pool::new(false, vec![Part::proven(1, &run)]));
+        assert_eq!(left.size(), 65_536 - u128::from(run.1.len()));
+        assert_eq!(left.segments.place(u128::MAX), Some(last_piece), "{why}");
+    }
+}
+
+#[test]
 fn gaps_reach_to_the_ends_of_what_is_cut() {
     let usable = block("10.0.0.0/16").with_hosts(HostPolicy::No0And255);
     let own = Pool::new(false, vec![Part::block(0, &usable, Local::Same)]);
@@ -340,7 +359,7 @@ fn both(made: &[Made], first_route: u32, base: (bool, u128)) -> (Pool, Vec<Item>
 /// Checks everything that one pool says against its items; `base` and `size` are where to ask for others.
 fn check(pool: &Pool, items: &[Item], (ipv6, base): (bool, u128), size: u32) {
     assert_eq!(pool.size(), items.len() as u128);
-    assert_eq!(pool.is_empty(), items.is_empty());
+    assert_eq!((pool.is_ipv6(), pool.is_empty()), (ipv6, items.is_empty()));
     for (k, item) in items.iter().enumerate() {
         assert_eq!(pool.at(k as u128), Some(*item), "item {k}");
         assert_eq!(pool.index_of(item.external), Some(k as u128), "{}", item.external);

@@ -116,6 +116,26 @@ fn every_row_says_where_it_is_written() {
     assert_eq!(source("8.8.8.8".parse().expect("an address")), None);
 }
 
+#[test]
+fn a_server_beyond_the_link_is_not_asked_about_addresses_of_the_link() {
+    for (text, want) in [
+        ("8.8.8.8", true),
+        ("10.0.0.1", true),
+        ("100.64.0.1", true),
+        ("192.0.2.1", true),
+        ("198.18.0.1", true),
+        ("fd00::1", true),
+        ("127.0.0.1", false),
+        ("169.254.0.1", false),
+        ("fe80::1", false),
+        ("0.0.0.0", false),
+        ("224.0.0.1", false),
+        ("255.255.255.255", false),
+    ] {
+        assert_eq!(scope(text.parse().expect("an address")).can_be_probed(), want, "{text}");
+    }
+}
+
 /// The registries of IANA as of 2026-07: block, where it is written, and what the column "globally reachable" says (`None`: not
 /// applicable, or nothing any more).
 #[rustfmt::skip]

@@ -127,7 +127,7 @@ impl Classifier {
     }
 
     /// The other address must be another one in both halves, or the tests would test nothing; and as global as the server.
-    fn on_other(&mut self, server: usize, other: Option<SocketAddr>) {
+    pub(super) fn on_other(&mut self, server: usize, other: Option<SocketAddr>) {
         let target = &mut self.targets[server];
         let own = target.address;
         let cannot = match (other, target.other) {

@@ -260,31 +260,4 @@ impl Classifier {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_known_when_it_is_stopped() {
-        let seconds = Duration::from_secs;
-        for (known, want, why) in [
-            ((0, None), Lifetime::Unknown(Reason::Stopped), "at least no time says nothing"),
-            (
-                (0, Some(30)),
-                Lifetime::Measured { alive: seconds(0), gone: seconds(30) },
-                "gone at the first age",
-            ),
-            ((30, None), Lifetime::AtLeast(seconds(30)), "gone at none"),
-            (
-                (30, Some(60)),
-                Lifetime::Measured { alive: seconds(30), gone: seconds(60) },
-                "between two ages",
-            ),
-            ((60, Some(60)), Lifetime::Unknown(Reason::Stopped), "there and gone"),
-            ((90, Some(60)), Lifetime::Unknown(Reason::Stopped), "gone before it was there"),
-        ] {
-            let (alive, gone) = known;
-            let ages = Ages { known: (seconds(alive), gone.map(seconds)), ..Ages::new(Some(seconds(150))) };
-            assert_eq!(ages.so_far(), want, "{why}");
-        }
-    }
-}
+mod tests;

@@ -4,9 +4,14 @@ use rand::Rng;
 
 use super::*;
 use crate::nat::{
-    Allocation, Connectivity, Filtering, Finding, Mapping, Overloading, Pooling, Reason, ServerVerdict,
+    Allocation, Connectivity, Filtering, Finding, Hairpin, Lifetime, Mapping, Overloading, Pooling, Reason,
+    ServerVerdict,
 };
 
+mod answers;
+mod hairpin;
+mod mapping;
+mod servers;
 mod whole_runs;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -32,7 +37,7 @@ fn settings() -> Settings {
 }
 
 /// A classifier of one server, and what it sent first.
-fn begun() -> (Classifier, Vec<(u16, Vec<u8>)>) {
+pub(super) fn begun() -> (Classifier, Vec<(u16, Vec<u8>)>) {
     let server = Server { address: address("192.0.2.1:3478") };
     let mut classifier = Classifier::new([10, 0, 0, 2].into(), &[server], settings(), [7; 16]);
     let mut commands = Vec::new();
@@ -93,6 +98,8 @@ fn what_is_not_an_answer_of_the_server_to_the_socket_only_counts() {
     let whole = answer(&sent[0].1, MAPPED, None);
     let mut forged = whole.clone();
     forged[15] ^= 1;
+    // A success response without any address.
+    let empty = [&[1, 1, 0, 0], &whole[4..20]].concat();
     let six = {
         let mut six = answer(&sent[0].1, MAPPED, None);
         six.splice(
@@ -106,6 +113,7 @@ fn what_is_not_an_answer_of_the_server_to_the_socket_only_counts() {
         (0, SERVER, &b"HTTP/1.1 200 OK\r\n\r\n"[..]),
         (0, SERVER, &whole[..24]),
         (0, SERVER, &sent[0].1),
+        (0, SERVER, &empty),
         (0, SERVER, &forged),
         (0, "192.0.2.9:3478", &whole),
         (0, "192.0.2.1:3479", &whole),
@@ -117,7 +125,7 @@ fn what_is_not_an_answer_of_the_server_to_the_socket_only_counts() {
     assert!(!classifier.has_heard());
     assert_eq!(
         classifier.ignored,
-        Ignored { garbage: 3, forged: 1, misdirected: 3, duplicates: 0, other_family: 1 }
+        Ignored { garbage: 4, forged: 1, misdirected: 3, duplicates: 0, other_family: 1 }
     );
     classifier.on_receive(MS(2), 0, address(SERVER), &whole);
     classifier.on_receive(MS(3), 0, address(SERVER), &whole);
@@ -269,6 +277,12 @@ fn refused_sends_and_sockets_end_it_at_once() {
         (Connectivity::NoRoute, Some(Reason::NoRoute))
     );
     assert!(report.evidence.iter().all(|e| e.errno == Some(101)));
+
+    // A single send may be refused, for want of memory for instance: whoever has answered can be reached.
+    let (mut classifier, sent) = begun();
+    classifier.on_receive(MS(1), 0, address(SERVER), &answer(&sent[0].1, MAPPED, Some("192.0.2.2:3479")));
+    classifier.on_send_error(0, 105);
+    assert!(classifier.targets[0].can_test());
 }
 
 /// A refusal by ICMP reaches connected sockets only, so a silent server is asked from one as well.
@@ -331,10 +345,14 @@ fn one_server_that_refuses_leaves_the_others() {
 #[test]
 fn a_silent_server_is_asked_from_connected_sockets_at_growing_distances_and_one_that_refuses_no_more() {
     let servers = ["192.0.2.1:3478", "198.51.100.1:3478"].map(|text| Server { address: address(text) });
-    for (refuses, want) in [(false, &[100, 200, 400, 800][..]), (true, &[])] {
-        let mut classifier = Classifier::new([10, 0, 0, 2].into(), &servers, settings(), [7; 16]);
+    // Nobody is asked any more when it is given up, after a second.
+    for (first_gap, refuses, want) in
+        [(100, false, &[100, 200, 400, 800][..]), (125, false, &[125, 250, 500]), (100, true, &[])]
+    {
+        let settings = Settings { first_gaps: vec![MS(first_gap)], ..settings() };
+        let mut classifier = Classifier::new([10, 0, 0, 2].into(), &servers, settings, [7; 16]);
         let mut asked = Vec::new();
-        for now in 0..1_000 {
+        for now in 0..=1_000 {
             let mut commands = Vec::new();
             classifier.poll(MS(now), &mut commands);
             if refuses && now == 1 {
@@ -344,7 +362,7 @@ fn a_silent_server_is_asked_from_connected_sockets_at_growing_distances_and_one_
                 |c: &&Command| matches!(c, Command::ConnectedProbe { to, .. } if *to == servers[0].address);
             asked.extend(commands.iter().filter(first).map(|_| now));
         }
-        assert_eq!(asked, want, "refuses: {refuses}");
+        assert_eq!(asked, want, "refuses: {refuses}, first after {first_gap} ms");
     }
 }
 

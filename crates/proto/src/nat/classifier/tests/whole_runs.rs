@@ -113,6 +113,47 @@ fn an_undecided_filter_was_stopped_before_it_was_given_up() {
     }
 }
 
+#[test]
+fn nobody_is_asked_any_more_once_silence_is_decided() {
+    let report = run(|_, _| false);
+    let asked = |test| report.evidence.iter().filter(move |e| e.test == test).map(|e| e.attempts);
+    for test in [Test::Filtering2, Test::Filtering3, Test::FilteringPlain] {
+        assert!(asked(test).all(|attempts| attempts == 5), "{test}: {:?}", asked(test).collect::<Vec<_>>());
+    }
+    // Five requests 80 ms apart, and the time that an answer to the last of them may take.
+    let mapping = report.evidence.iter().find(|e| e.test == Test::Mapping1).and_then(|e| e.sent_at);
+    assert_eq!(mapping, Some(MS(5 * 80)), "the next tests begin when silence is decided");
+}
+
+#[test]
+fn an_address_that_never_answers_is_asked_as_often_as_silence_takes() {
+    let report = course(&[SERVER], |ask| {
+        if ask.to == address("192.0.2.2:3478") { Vec::new() } else { ask.answer(MAPPED, OTHER) }
+    });
+    for (test, attempts) in
+        [(Test::Mapping1, 1), (Test::Mapping2, 6), (Test::Mapping3, 1), (Test::Mapping4, 1)]
+    {
+        let asked: Vec<_> = report.evidence.iter().filter(|e| e.test == test).map(|e| e.attempts).collect();
+        assert_eq!(asked, [attempts], "{test}");
+    }
+}
+
+#[test]
+fn where_packets_are_lost_silence_takes_more_requests() {
+    let mut plain = 0;
+    let report = course(&[SERVER], |ask| match ask.test {
+        Test::Filtering2 | Test::Filtering3 => Vec::new(),
+        Test::FilteringPlain => {
+            plain += 1;
+            if plain % 5 > 0 { ask.answer(MAPPED, OTHER) } else { Vec::new() }
+        }
+        _ => ask.answer(MAPPED, OTHER),
+    });
+    assert_eq!(report.servers[0].filtering, Finding::known(Filtering::AddressAndPortDependent));
+    let asked = |test| report.evidence.iter().filter(move |e| e.test == test).map(|e| e.attempts);
+    assert!(asked(Test::Filtering2).all(|attempts| attempts > 5), "{:?}", asked(Test::Filtering2).next());
+}
+
 /// One request of the mapping tests is answered twice, the second time as if the mapping had changed meanwhile.
 #[test]
 fn a_mapping_that_changes_while_it_is_looked_at_is_unknown() {
@@ -257,4 +298,36 @@ fn a_port_that_earlier_traffic_has_left_open_proves_no_open_filter() {
         asked.iter().position(|s| *s == socket).is_some_and(|at| at / 2 % 2 == 0)
     });
     assert_eq!(found.servers[0].filtering.reason, Some(Reason::Inconsistent));
+}
+
+#[test]
+fn silence_of_several_servers_is_blocked_udp_and_that_of_one_is_not() {
+    for (value, reason, blocked) in [
+        (Connectivity::Ok, None, false),
+        (Connectivity::NoReply, None, true),
+        (Connectivity::NoReply, Some(Reason::OneSilentServer), false),
+        (Connectivity::UdpBlocked, Some(Reason::UdpBlocked), true),
+    ] {
+        let (classifier, _) = begun();
+        let report = Report { connectivity: Finding { value, reason }, ..classifier.finish(MS(1)) };
+        assert_eq!(report.behaviour().blocked, blocked, "{value} {reason:?}");
+    }
+}
+
+#[test]
+fn why_hairpinning_and_lifetime_are_not_known() {
+    let extras = |servers: &[&str], asked: bool, ends: bool| {
+        let servers: Vec<_> = servers.iter().map(|text| Server { address: address(text) }).collect();
+        let settings = Settings { hairpin: asked, lifetime: asked.then_some(MS(20_000)), ..settings() };
+        let mut classifier = Classifier::new([10, 0, 0, 2].into(), &servers, settings, [7; 16]);
+        let end = if ends { 2_000 } else { 100 };
+        (0..end).for_each(|now| classifier.poll(MS(now), &mut Vec::new()));
+        let report = classifier.finish(MS(end));
+        (report.hairpin, report.lifetime)
+    };
+    let unknown = |why| (Finding::because(Hairpin::Unknown, why), Lifetime::Unknown(why));
+    assert_eq!(extras(&[SERVER], false, false), (Finding::known(Hairpin::NotAsked), Lifetime::NotAsked));
+    assert_eq!(extras(&[SERVER], true, false), unknown(Reason::Stopped));
+    assert_eq!(extras(&[SERVER], true, true), unknown(Reason::NoAnswer));
+    assert_eq!(extras(&[], true, true), unknown(Reason::NoServer));
 }
