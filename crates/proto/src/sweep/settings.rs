@@ -66,16 +66,15 @@ pub mod bounds {
     pub const POOR_SERVER_ONE_IN: u32 = 4;
     /// The longest, as long as controls are answered.
     pub const MAX_GAP: Duration = Duration::from_millis(250);
-    /// When single probes are sent, one after the other, once all others have been: so that a limit of a packet or two a second has
-    /// room for each.
+    /// The first two of the single probes that are sent once all others have been are so far apart, so that a limit of two packets
+    /// a second has room for each.
     pub const ISOLATED_EVERY: Duration = Duration::from_secs(1);
+    /// The others.
+    pub const ISOLATED_LATER: Duration = Duration::from_millis(500);
     /// How long after the first repeat of a silent source the second follows, from the same port: limits for each source usually
     /// let one packet a second pass.
     pub const REPEAT_AFTER: Duration = Duration::from_millis(1_050);
-    /// The same where packets are lost on other grounds; then two are sent to each of some sources, until all are lost by chance
-    /// this rarely.
-    pub const ISOLATED_EVERY_LOSSY: Duration = Duration::from_millis(1_200);
-    /// See [`ISOLATED_EVERY_LOSSY`].
+    /// Where packets are lost on other grounds, two are sent to each of some sources, until all are lost by chance this rarely.
     pub const ISOLATED_MISSED: f64 = 0.001;
     /// The most of those sources.
     pub const MAX_ISOLATED_PAIRS: u32 = 4;

@@ -100,16 +100,19 @@ impl Retry {
     /// When isolated probes are sent, by the sources that get them. The first source gets two by the same flow, since some devices
     /// drop the first packet of each, and with losses more of them do.
     fn isolated_times(&self, blocks: &[Range<u32>], states: &States) -> Vec<Vec<Duration>> {
-        let (every, pairs) = if self.losses.is_lossless() {
-            (bounds::ISOLATED_EVERY, 1)
+        let pairs = if self.losses.is_lossless() {
+            1
         } else {
             let loss = self.losses.overall().clamp(0.05, 0.99);
             let wanted = (bounds::ISOLATED_MISSED.ln() / loss.ln()).ceil() as u32;
-            (bounds::ISOLATED_EVERY_LOSSY, wanted.div_ceil(2).clamp(1, bounds::MAX_ISOLATED_PAIRS))
+            wanted.div_ceil(2).clamp(1, bounds::MAX_ISOLATED_PAIRS)
         };
         let sources = self.isolated_sources(blocks, states).max(pairs);
         let group = |n: u32| if n < pairs { 2 * n..2 * n + 2 } else { pairs + n..pairs + n + 1 };
-        let at = |probe: u32| every.mul_f64(f64::from(probe) + 0.9);
+        let at = |probe: u32| match probe {
+            0 | 1 => bounds::ISOLATED_EVERY.mul_f64(f64::from(probe) + 0.9),
+            _ => bounds::ISOLATED_EVERY.mul_f64(1.9) + bounds::ISOLATED_LATER * (probe - 1),
+        };
         (0..sources).map(|n| group(n).map(at).collect()).collect()
     }
 
