@@ -45,10 +45,8 @@ pub mod bounds {
     pub const SPARE_TIME_SLOW: Duration = Duration::from_secs(20);
     /// Silent sources probed together with one control.
     pub const CASES_PER_CONTROL: u32 = 3;
-    /// The same where the pace is limited, but not too slow: each control takes the place of a case.
+    /// The same where the pace is limited: each control takes the place of a case.
     pub const CASES_PER_CONTROL_LIMITED: u32 = 16;
-    /// Probes a second from which on.
-    pub const PACE_FOR_LARGE_SETS: f64 = 2.0;
     /// The same where there are few controls.
     pub const MAX_CASES_PER_CONTROL: u32 = 32;
     /// Sources for which one probe of the canary vouches.

@@ -212,8 +212,6 @@ impl Retry {
         let share = self.paces.share(at).filter(|_| limited);
         let most = if share.is_some_and(|share| share < bounds::PACE_FOR_SETS) {
             1
-        } else if share.is_some_and(|share| share < bounds::PACE_FOR_LARGE_SETS) {
-            bounds::CASES_PER_CONTROL
         } else if limited {
             bounds::CASES_PER_CONTROL_LIMITED
         } else {
@@ -221,15 +219,20 @@ impl Retry {
             let controls = view.states.judged_within(range.clone()).max(1);
             cases.div_ceil(controls).clamp(bounds::CASES_PER_CONTROL, bounds::MAX_CASES_PER_CONTROL)
         };
-        let (mut members, mut left) = (Vec::with_capacity(most as usize), Vec::new());
-        for (n, case) in place.todo.iter().copied().enumerate() {
-            let taken = n >= position && (members.len() as u32) < most && same(&case) && self.is_fresh(case);
+        // From the first on, and round again to those before it.
+        let todo = &self.places[at as usize].todo;
+        let (mut members, mut left, mut after) = (Vec::with_capacity(most as usize), Vec::new(), 0);
+        for (n, case) in todo.iter().enumerate().skip(position).chain(todo.iter().enumerate().take(position))
+        {
+            let taken = (members.len() as u32) < most && same(case) && self.is_fresh(*case);
             if !taken {
-                left.push(case);
-            } else if n == position || self.needs_probe(case, view.states) {
-                members.push(case);
+                left.push(*case);
+                after += usize::from(n >= position);
+            } else if n == position || self.needs_probe(*case, view.states) {
+                members.push(*case);
             }
         }
+        left.rotate_left(after);
         self.places[at as usize].todo = left;
         members
     }
