@@ -79,6 +79,15 @@ impl Retry {
                 let members = self.members(at, position, bits, limited, view);
                 self.probe_with_control(at, control, members, limited, view, out);
             }
+            Control::Canary if limited => {
+                // Its probes leave one by one, as those of any other set.
+                if self.sets.contains_key(&(CANARY, self.flow)) {
+                    self.wait_for_flow(at, view);
+                    return;
+                }
+                let members = self.members(at, position, u32::BITS - 1, limited, view);
+                self.probe_with_control(at, CANARY, members, limited, view, out);
+            }
             Control::Canary => {
                 let members = self.members(at, position, u32::BITS - 1, limited, view);
                 self.probe_with_canary(at, members, view, out);
@@ -376,9 +385,6 @@ impl Retry {
     /// The canary vouches where nobody else can: one probe of it for all sources probed by the same flow.
     fn probe_with_canary(&mut self, at: u32, members: Vec<u32>, view: &View<'_>, out: &mut Vec<RetryProbe>) {
         let key = (CANARY, self.flow);
-        let is_limited = self.paces.is_limited(at);
-        let most =
-            if is_limited { bounds::CASES_PER_CONTROL_LIMITED as usize } else { bounds::CASES_PER_CANARY };
         let flow = self.flow;
         let indices: Vec<u32> = members.iter().map(|case| self.cases[*case as usize].index).collect();
         let known = self.sets.get(&key).map(|set| (set.members.len(), set.closed, set.state));
@@ -386,7 +392,7 @@ impl Retry {
             self.cases[*case as usize].control = CANARY;
         }
         match known {
-            Some((len, ..)) if len >= most => {
+            Some((len, ..)) if len >= bounds::CASES_PER_CANARY => {
                 self.places[at as usize].todo.extend(members);
                 self.wait_for_flow(at, view);
                 return;
