@@ -249,9 +249,90 @@ mod tests {
         let mut flight = Flight::default();
         flight.on_sent(MS, 0, 0, 1);
         flight.on_reply(MS, 0);
-        flight.on_sent(50 * MS, 1, 1, 1);
-        assert_eq!(flight.expire(51 * MS), 0);
+        flight.on_sent(5 * MS, 1, 1, 1);
         assert_eq!(flight.oldest_position(), Some(1));
+        assert_eq!(flight.expire(6 * MS), 0);
+        assert_eq!(flight.oldest_position(), Some(1));
+        assert_eq!(flight.next_expiry(), Some(5 * MS + flight.times.rto()));
+        assert!(flight.overdue.is_empty(), "nothing is to be learned from it any more");
+    }
+
+    #[test]
+    fn no_more_is_answered_or_cancelled_than_was_sent() {
+        let mut flight = Flight::default();
+        flight.on_sent(MS, 0, 0, 1);
+        flight.on_sent(MS, 4, 7, 4);
+        assert!(flight.on_reply(2 * MS, 0).is_some());
+        assert_eq!(flight.on_reply(2 * MS, 0), None, "answered already");
+        for (position, left, why) in [
+            (0, 4, "answered already"),
+            (2, 4, "of no batch"),
+            (8, 4, "nor this"),
+            (4, 3, "the first of a batch"),
+            (7, 2, "the last"),
+        ] {
+            flight.cancel(position);
+            assert_eq!(flight.in_flight(), left, "{why}");
+        }
+    }
+
+    #[test]
+    fn late_replies_are_learned_from_if_a_batch_has_no_others_and_they_are_many() {
+        for (in_time, late, learned) in [(0, 7, false), (0, 8, true), (1, 20, false)] {
+            let mut flight = Flight::default();
+            flight.on_sent(MS, 0, 0, 1);
+            flight.on_reply(2 * MS, 0);
+            flight.on_sent(MS, 1, 100, 100);
+            (0..in_time).for_each(|at| assert!(flight.on_reply(2 * MS, 1 + at).is_some()));
+            flight.expire(100 * MS);
+            (0..late).for_each(|at| assert!(flight.on_reply(100 * MS, 50 + at).is_some()));
+            assert_eq!(flight.times.max() > 50 * MS, learned, "{in_time} in time, {late} late");
+        }
+    }
+
+    #[test]
+    fn batches_are_kept_for_late_replies_for_some_time() {
+        let mut flight = Flight::default();
+        flight.on_sent(MS, 0, 9, 10);
+        flight.expire(MS + OVERDUE_KEPT);
+        assert_eq!(flight.on_reply(MS + OVERDUE_KEPT, 0), Some((OVERDUE_KEPT, false)));
+        flight.expire(2 * MS + OVERDUE_KEPT);
+        assert_eq!(flight.on_reply(2 * MS + OVERDUE_KEPT, 1), None);
+    }
+
+    #[test]
+    fn nothing_is_in_flight_once_positions_start_anew() {
+        let mut flight = Flight::default();
+        flight.on_sent(MS, 0, 9, 10);
+        flight.expire(MS + INITIAL_RTO);
+        flight.on_sent(2 * INITIAL_RTO, 10, 19, 10);
+        flight.clear();
+        assert_eq!((flight.in_flight(), flight.next_expiry()), (0, None));
+        for position in [0, 10] {
+            assert_eq!(flight.on_reply(2 * INITIAL_RTO, position), None);
+        }
+    }
+
+    #[test]
+    fn the_timeout_follows_rfc_6298() {
+        let mut times = RoundTrips::default();
+        assert_eq!(times.rto(), INITIAL_RTO);
+        for (took, mean, deviation) in [(100, 100.0, 50.0), (180, 110.0, 57.5), (100, 108.75, 45.625)] {
+            times.record(took * MS);
+            let (got, want) = (times.rto().as_secs_f64() * 1_000.0, mean + 4.0 * deviation);
+            assert!((got - want).abs() < 0.001, "{got} ms, not {want}, after one of {took}");
+        }
+    }
+
+    #[test]
+    fn round_trips_of_several_sweeps_are_counted_together() {
+        let (mut times, mut other) = (RoundTrips::default(), RoundTrips::default());
+        times.record(10 * MS);
+        (0..3).for_each(|_| other.record(80 * MS));
+        times.merge(&other);
+        let quantiles = [0.25, 0.26, 1.0].map(|share| times.quantile(share).map(|d| d < 20 * MS));
+        assert_eq!(quantiles, [Some(true), Some(false), Some(false)], "one of four is short");
+        assert_eq!(times.max(), 80 * MS);
     }
 
     #[test]
@@ -267,5 +348,13 @@ mod tests {
         }
         assert_eq!(times.max(), 10 * MS);
         assert!(times.rto() >= MIN_RTO);
+        for micros in [1, 2, 3, 5, 7, 8, 15, 17, 31, 100, 1_000, 7_900, 1_000_000] {
+            let mut times = RoundTrips::default();
+            times.record(Duration::from_micros(micros));
+            times.record(Duration::from_secs(60));
+            let got = times.quantile(0.5).map_or(0.0, |d| d.as_micros() as f64);
+            let want = micros as f64;
+            assert!((want..=want * 1.125 + 1.0).contains(&got), "{got}, not {want}");
+        }
     }
 }

@@ -110,6 +110,12 @@ mod tests {
     }
 
     #[test]
+    fn mixes_as_murmur_hash_3_does() {
+        // A saved sweep goes on in the order that it began with.
+        assert_eq!([0, 1, u32::MAX].map(mix32), [0, 0x514e_28b7, 0x81f1_6f39]);
+    }
+
+    #[test]
     fn spreads_neighbours_apart() {
         // 4,096 consecutive positions of a /16 must touch nearly every /24, or a per-/24 limit would see a burst.
         let order = Order::new(65_536, 3);

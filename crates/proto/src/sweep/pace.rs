@@ -54,9 +54,9 @@ impl Pace {
     #[must_use]
     pub fn next_at(&self) -> Duration {
         match self.rate {
-            // Waiting for a whole burst, not for one token, halves no rate and saves wake-ups.
+            // Waiting for half a burst, not for one token, lowers no rate and saves wake-ups.
             Some(rate) => {
-                let wanted = if self.burst > 2.0 { self.burst / 2.0 } else { 1.0 };
+                let wanted = (self.burst / 2.0).max(1.0);
                 self.at + Duration::from_secs_f64((wanted - self.tokens).max(0.0) / rate)
             }
             None => self.at,
@@ -117,5 +117,15 @@ mod tests {
         assert_eq!(next, Duration::from_millis(20));
         assert_eq!(pace.available(next, 64), 1);
         assert_eq!(Pace::new(None, 64).available(Duration::ZERO, 64), 64);
+    }
+
+    #[test]
+    fn half_a_burst_is_waited_for_at_high_rates() {
+        let mut pace = Pace::new(Some(10_000.0), 64);
+        assert_eq!(pace.rate(), Some(10_000.0));
+        pace.take(1);
+        assert_eq!(pace.next_at(), Duration::from_micros(2_500), "25 probes, of the 50 of 5 ms");
+        pace.take(25);
+        assert_eq!(pace.next_at(), Duration::from_millis(5), "and a debt of 25");
     }
 }

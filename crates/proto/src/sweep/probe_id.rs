@@ -98,6 +98,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_number_of_a_flow_leaves_the_flag_of_controls_free() {
+        for (flow, pass) in [(0, 0), (0x7f, 0x7f), (0x80, 0), (0x185, 5), (u32::MAX, 0x7f)] {
+            assert_eq!(pass_of(flow), pass, "{flow}");
+        }
+    }
+
+    #[test]
     fn every_part_is_bound_into_the_id() {
         let ids = ProbeIds::new([1; 16]);
         let probe = ProbeId { position: 77, pass: 2, control: false };
@@ -118,5 +125,6 @@ mod tests {
         }
         assert_ne!(ProbeIds::new([2; 16]).encode(probe, source, server), id, "the key is part of the proof");
         assert_eq!(format!("{ids:?}"), "ProbeIds { .. }");
+        assert_eq!(ProbeIds::new([2; 16]).key(), [2; 16], "as it is saved");
     }
 }

@@ -284,5 +284,8 @@ mod tests {
         let sum = checksum(&bytes);
         bytes.extend(sum.to_le_bytes());
         assert_eq!(Saved::from_bytes(&bytes), Err(SavedError::Damaged));
+        let mut beyond = sample();
+        beyond.evidence[0].index = beyond.states.len();
+        assert_eq!(Saved::from_bytes(&beyond.to_bytes()), Err(SavedError::Damaged), "evidence of no source");
     }
 }

@@ -232,11 +232,22 @@ mod tests {
             prop_assert_eq!(states.next_open(from), find(|s| *s == State::Open));
             prop_assert_eq!(states.next_judged(from), find(|s| *s != State::Open));
             prop_assert_eq!(states.next_other(from), find(|s| *s == State::Other));
+            prop_assert_eq!(states.next_proven(from), find(|s| s.is_ok()));
+            prop_assert_eq!(states.ok() as usize, plain.iter().filter(|s| s.is_ok()).count());
+            prop_assert_eq!(states.judged(), states.judged_within(0..len));
+            prop_assert_eq!(states.is_empty(), plain.is_empty());
             let to = from.saturating_add(len / 2);
             let judged = plain.iter().take(to as usize).skip(from as usize).filter(|s| **s != State::Open);
             prop_assert_eq!(states.judged_within(from..to) as usize, judged.count());
             prop_assert_eq!(States::from_words(len, states.words().to_vec()), Some(states));
         });
+    }
+
+    #[test]
+    fn proven_is_with_and_without_another_port() {
+        let states = [State::Open, State::Ok, State::OkOtherPort, State::Other];
+        assert_eq!([0, 1, 2, 3].map(State::from_bits), states);
+        assert_eq!(states.map(State::is_ok), [false, true, true, false]);
     }
 
     #[test]

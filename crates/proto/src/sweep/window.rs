@@ -110,9 +110,7 @@ impl Window {
                 self.trial = Some(Trial { before: self.current, loss });
                 self.set(self.current / 2);
             }
-            None if loss < NOTABLE_LOSS && self.current < self.limit => {
-                self.set((self.current + self.current / 8).min(self.limit));
-            }
+            None if loss < NOTABLE_LOSS => self.set(self.current + self.current / 8),
             None => {}
         }
     }
@@ -174,6 +172,49 @@ mod tests {
             dead.on_lost(SAMPLE);
         }
         assert_eq!(dead.current(), 2_048, "and is not tried again and again");
+    }
+
+    /// What the window is after each of these losses, in percent of a sample.
+    fn after(window: &mut Window, losses: &[u32]) -> Vec<u32> {
+        let judged = losses.iter().map(|percent| {
+            let lost = SAMPLE * percent / 100;
+            window.on_lost(lost);
+            window.on_answered(SAMPLE - lost);
+            window.current()
+        });
+        judged.collect()
+    }
+
+    #[test]
+    fn a_loss_is_worth_a_trial_if_it_is_notable_and_larger_than_that_of_dead_sources() {
+        for (limit, losses, sizes, why) in [
+            (800, &[9, 11][..], &[800, 400][..], "a tenth"),
+            (800, &[50, 30, 5, 50], &[400, 400, 450, 225], "it helped: another trial may follow"),
+            (800, &[50, 40, 70, 80], &[400, 800, 800, 400], "it did not: the half of them are dead"),
+            (800, &[50, 60, 80, 90], &[400, 800, 800, 400], "more than half"),
+            (64, &[50], &[64], "too small for a trial"),
+            (66, &[50], &[33], "just large enough"),
+        ] {
+            assert_eq!(after(&mut Window::new(limit), losses), sizes, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_smaller_window_grows_while_nothing_is_lost() {
+        let mut window = Window::new(1_000);
+        assert_eq!(after(&mut window, &[50, 0]), [500, 500], "a trial that helped");
+        assert_eq!(after(&mut window, &[0, 5, 0, 0, 0, 0, 0]), [562, 632, 711, 799, 898, 1_000, 1_000]);
+        let mut window = Window::new(1_000);
+        assert_eq!(after(&mut window, &[50, 0, 30, 30]), [500, 500, 250, 500], "the second did not");
+        assert_eq!(after(&mut window, &[30, 30]), [500, 500], "where some are lost it stays");
+    }
+
+    #[test]
+    fn a_window_at_its_minimum_stays() {
+        let mut window = Window::new(1);
+        window.on_next_pass();
+        window.on_drops();
+        assert_eq!((window.current(), window.lowest()), (MIN_WINDOW, MIN_WINDOW));
     }
 
     #[test]

@@ -232,11 +232,42 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_known_once_it_was_seen_at_several_paces() {
+        let mut capacity = Capacity::default();
+        let before = capacity.limited(f64::INFINITY);
+        assert!((0.7..=LIMITED).contains(&before), "what is thought beforehand: {before}");
+        paces(&mut capacity, 10_000.0, |rate| (100.0 / rate).min(1.0), 0..40);
+        assert!(capacity.limited(10_000.0) > bounds::LIMIT_KNOWN);
+        assert!(capacity.limited(10.0) < 0.1);
+        // However much is seen at once.
+        let mut fast = Capacity::default();
+        fast.record(50_000.0, 5_000, 5_000, Duration::ZERO);
+        assert!((0.5..=1.0).contains(&fast.limited(50_000.0)), "{}", fast.limited(50_000.0));
+    }
+
+    #[test]
+    fn what_came_through_is_tried_first() {
+        let mut capacity = Capacity::default();
+        capacity.record(1_000.0, 18, 6, Duration::ZERO);
+        let trial = capacity.best_rate(1_000.0, 4_000.0);
+        assert_eq!(trial, Some(value(index(1_000.0 * 0.75 * SAFE_SHARE))));
+    }
+
+    #[test]
+    fn a_probe_is_worth_more_the_more_are_answered() {
+        let at_any_pace: Vec<_> = (0..ANSWERED.len()).map(|share| worth(share, 0)).collect();
+        assert!(at_any_pace.is_sorted_by(|more, less| more > less), "{at_any_pace:?}");
+        assert!(worth(0, STEPS) < worth(0, 0), "above a limit");
+    }
+
+    #[test]
     fn nothing_seen_is_no_limit() {
         let mut capacity = Capacity::default();
         assert!(capacity.limited(1_000.0) < 0.9);
         capacity.record(1_000.0, 24, 0, Duration::ZERO);
         assert_eq!(capacity.best_rate(1_000.0, 4_000.0), None);
+        assert_eq!(capacity.best_rate(1_000.0, 1_000.0), None, "the fastest is no limit");
+        assert_eq!(index(f64::INFINITY), RATES - 1, "the last of the grid stands for all that are faster");
         // Rates beyond the grid are no index beyond its end.
         capacity.record(f64::INFINITY, 1, 1, Duration::ZERO);
         capacity.record(0.0, 1, 1, Duration::ZERO);

@@ -98,6 +98,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_kept_of_earlier_ports() {
+        let mut resends = Resends::default();
+        assert!(resends.on_refused(probe(7), Duration::ZERO));
+        resends.next_flow();
+        assert!(!resends.attempts.is_empty(), "it is still to be sent");
+        assert_eq!(sent(&mut resends, bounds::RESEND_AFTER), [7]);
+        resends.next_flow();
+        assert!(resends.attempts.is_empty());
+    }
+
+    #[test]
     fn where_every_attempt_is_refused_few_are_made() {
         let mut resends = Resends::default();
         let mut made = 0;
