@@ -36,6 +36,8 @@ pub mod bounds {
     /// Where none of the 16 around a source has answered, but some of the 256 have, these count as so many: few losses are those
     /// of so small a prefix alone.
     pub const NARROW_WEIGHT: u32 = 4;
+    /// The share of the evidence that must come from controls with lower addresses, and from those with higher ones.
+    pub const LEAST_OF_A_SIDE: f64 = 0.2;
     /// Controls of a wider neighbourhood from which its loss is known well enough.
     pub const LOSS_SAMPLE: u32 = 20;
     /// Time that may be spent on probing silent sources more often than the loss seen demands, so that no guess at the loss is
@@ -68,7 +70,7 @@ pub mod bounds {
     /// a second has room for each.
     pub const ISOLATED_EVERY: Duration = Duration::from_secs(1);
     /// The others.
-    pub const ISOLATED_LATER: Duration = Duration::from_millis(500);
+    pub const ISOLATED_LATER: Duration = Duration::from_millis(250);
     /// How long after the first repeat of a silent source the second follows, from the same port: limits for each source usually
     /// let one packet a second pass.
     pub const REPEAT_AFTER: Duration = Duration::from_millis(1_050);
@@ -80,8 +82,10 @@ pub mod bounds {
     pub const ISOLATED_ALL_DEAD: f64 = 0.005;
     /// The most of them all.
     pub const MAX_ISOLATED_SOURCES: u32 = 8;
-    /// The fewest neighbours without an answer that get isolated probes.
-    pub const ISOLATED_BLOCK: u32 = 8;
+    /// The fewest silent sources beside each other that get isolated probes.
+    pub const ISOLATED_RUN: u32 = 3;
+    /// The same where nothing was lost.
+    pub const ISOLATED_RUN_LOSSLESS: u32 = 8;
     /// A probe that the system refuses to send is sent again so often: where three of four are refused, one in five then still is.
     pub const RESENDS: u8 = 5;
     /// So long after the refusal.

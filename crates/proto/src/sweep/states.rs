@@ -189,6 +189,23 @@ impl States {
         self.next_where(from, |low, high| low ^ high)
     }
 
+    /// The last source before `before` that is judged.
+    #[must_use]
+    pub fn last_judged(&self, before: u32) -> Option<u32> {
+        let before = before.min(self.len);
+        let mut at = (before / PER_WORD) as usize;
+        let mut mask = !(u64::MAX << (2 * (before % PER_WORD)));
+        loop {
+            let word = self.words.get(at).copied().unwrap_or(0);
+            let found = ((word | word >> 1) & LOW) & mask;
+            if found != 0 {
+                return Some(at as u32 * PER_WORD + found.ilog2() / 2);
+            }
+            at = at.checked_sub(1)?;
+            mask = u64::MAX;
+        }
+    }
+
     /// Finds the first source whose pair is selected; `select` gets the low and the high bits of 32 pairs.
     fn next_where(&self, from: u32, select: impl Fn(u64, u64) -> u64) -> Option<u32> {
         if from >= self.len {
@@ -233,6 +250,8 @@ mod tests {
             prop_assert_eq!(states.next_judged(from), find(|s| *s != State::Open));
             prop_assert_eq!(states.next_other(from), find(|s| *s == State::Other));
             prop_assert_eq!(states.next_proven(from), find(|s| s.is_ok()));
+            let before = plain.iter().take(from as usize).rposition(|s| *s != State::Open).map(|i| i as u32);
+            prop_assert_eq!(states.last_judged(from), before);
             prop_assert_eq!(states.ok() as usize, plain.iter().filter(|s| s.is_ok()).count());
             prop_assert_eq!(states.judged(), states.judged_within(0..len));
             prop_assert_eq!(states.is_empty(), plain.is_empty());

@@ -45,6 +45,14 @@ fn stopped(seed: u64) -> Network {
     network
 }
 
+/// A /22 of which some ranges share a limit of their replies, and every eighth source of the upper half is dead.
+fn unaligned(seed: u64, rate: f64, ranges: &[(u32, u32)], stops: u64) -> Network {
+    let mut network = Network::clean("", seed, 10);
+    network.kinds.iter_mut().skip(512).skip(4).step_by(8).for_each(|kind| *kind = Kind::Dead);
+    network.stops.long = (0..stops).map(|n| (1_200_000 + n * 700_000, 2_700_000)).collect();
+    network.with_part(on(Place::ranges(ranges), Direction::Replies, policer(rate, 4.0)))
+}
+
 const LOCAL_REFUSALS: &str = "the output hook's drop is EPERM to the sender, and says nothing of the source";
 const SAME_ORDER: &str = "who walks in the same order meets the empty bucket with the same sources";
 const LOCAL_LOSS: &str = "loss of a part is no loss of the whole";
@@ -304,10 +312,25 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
-        name: "a /24 is away for 4 s, and all lose 20 %",
+        name: "12/s for four ranges together",
+        why: "where a range ends within a /28, the neighbours do not share its limit",
+        network: |s| unaligned(s, 12.0, &[(33, 98), (513, 14), (529, 14), (769, 14)], 0),
+    },
+    Row {
+        name: "15/s for four larger ranges together",
+        why: "the same, and the sweep itself takes what the limit lets pass",
+        network: |s| unaligned(s, 15.0, &[(1, 78), (257, 46), (513, 30), (865, 30)], 0),
+    },
+    Row {
+        name: "12/s for a range, stopped again and again",
+        why: "the same, while the process does not run",
+        network: |s| unaligned(s, 12.0, &[(545, 98)], 6),
+    },
+    Row {
+        name: "a /24 is away for 15 s, and all lose 20 %",
         why: "who is silent beside a silent control says nothing",
         network: |s| {
-            let away = Impairment::Outage { from: SECOND / 5, to: SECOND / 5 + 4 * SECOND };
+            let away = Impairment::Outage { from: SECOND / 5, to: 15 * SECOND };
             block(s, 12).with_part(everywhere(Direction::Replies, loss(0.2))).with_part(on(
                 Place::prefix(5, 256),
                 Direction::Both,

@@ -29,13 +29,16 @@ impl Direction {
     }
 }
 
+/// The most ranges of one place.
+const RANGES: usize = 4;
+
 /// Whose packets: those of everybody, or of the sources of a prefix; perhaps only on the way to one server.
 ///
 /// Sources are numbered in address order and blocks are aligned, so a prefix is a range of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// First source and number of sources; `None` is everybody, the canary too.
-    prefix: Option<(u32, u32)>,
+    /// First source and number of sources of each range; `None` is everybody, the canary too.
+    ranges: Option<[(u32, u32); RANGES]>,
     server: Option<u8>,
     /// Each sub-prefix of so many sources has a state (bucket, queue, burst) of its own.
     each: Option<u32>,
@@ -43,12 +46,19 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn everywhere() -> Self {
-        Self { prefix: None, server: None, each: None }
+        Self { ranges: None, server: None, each: None }
     }
 
     /// The `number`-th prefix of `sources` sources (a power of two).
     pub(super) fn prefix(number: u32, sources: u32) -> Self {
-        Self { prefix: Some((number * sources, sources)), ..Self::everywhere() }
+        Self::ranges(&[(number * sources, sources)])
+    }
+
+    /// Some ranges, by their first source and their number of sources, which share what happens to them.
+    pub(super) fn ranges(some: &[(u32, u32)]) -> Self {
+        let mut ranges = [(0, 0); RANGES];
+        ranges[..some.len()].copy_from_slice(some);
+        Self { ranges: Some(ranges), ..Self::everywhere() }
     }
 
     pub(super) fn of_server(self, server: u8) -> Self {
@@ -60,13 +70,13 @@ impl Place {
     }
 
     pub(super) fn holds(&self, source: u32, server: u8) -> bool {
-        self.prefix.is_none_or(|(first, len)| source.wrapping_sub(first) < len)
+        self.ranges.is_none_or(|ranges| ranges.iter().any(|(first, len)| source.wrapping_sub(*first) < *len))
             && self.server.is_none_or(|only| only == server)
     }
 
     /// How many states there are, in a block of `sources`. The canary has the last one.
     pub(super) fn cells(&self, sources: u32) -> usize {
-        let len = self.prefix.map_or(sources, |(_, len)| len);
+        let len = self.ranges.map_or(sources, |ranges| ranges[0].1);
         self.each.map_or(1, |each| len.div_ceil(each) as usize + 1)
     }
 
@@ -76,15 +86,19 @@ impl Place {
         if source == CANARY {
             return cells - 1;
         }
-        ((source - self.prefix.map_or(0, |(first, _)| first)) / each) as usize
+        ((source - self.ranges.map_or(0, |ranges| ranges[0].0)) / each) as usize
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.prefix {
+        match self.ranges {
             None => write!(f, "everywhere")?,
-            Some((first, len)) => write!(f, "on sources {first}..{}", first + len)?,
+            Some(ranges) => {
+                let all = ranges.iter().filter(|(_, len)| *len > 0);
+                let all: Vec<_> = all.map(|(first, len)| format!("{first}..{}", first + len)).collect();
+                write!(f, "on sources {}", all.join(", "))?;
+            }
         }
         if let Some(server) = self.server {
             write!(f, " to server {server}")?;

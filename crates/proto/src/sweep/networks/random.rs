@@ -53,7 +53,32 @@ pub(super) fn network(seed: u64) -> Network {
             direction: Direction::Requests,
         });
     }
+    if rng.random_bool(0.15)
+        && let Some(part) = unaligned_limit(&network, rng)
+    {
+        network.parts.push(part);
+    }
     network
+}
+
+/// A limit that some ranges share, which end anywhere; `None` if too few sources in them answer.
+fn unaligned_limit(network: &Network, rng: &mut StdRng) -> Option<Part> {
+    let n = network.sources();
+    let mut ranges = Vec::new();
+    for _ in 0..rng.random_range(1..=4) {
+        let len = logarithmic(rng, 4.0, f64::from(n / 4)) as u32;
+        ranges.push((rng.random_range(0..n - len), len));
+    }
+    let place = Place::ranges(&ranges);
+    let held: Vec<_> = (0..).zip(&network.kinds).filter(|(s, _)| place.holds(*s, 0)).collect();
+    let witnesses = held.iter().filter(|(_, kind)| answers(**kind)).count() as u32;
+    if witnesses < WITNESSES {
+        return None;
+    }
+    let rate = rate(rng, held.len() as u32);
+    let burst = logarithmic(rng, 3.0, 3.0 + rate / 2.0).floor();
+    let direction = [Direction::Requests, Direction::Replies, Direction::Both][rng.random_range(0..3)];
+    Some(Part { impairment: Impairment::Policer { rate, burst }, place, direction })
 }
 
 fn sources(mut network: Network, rng: &mut StdRng) -> Network {

@@ -86,15 +86,17 @@ fn show(tally: &Tally) -> String {
     format!("{} runs with wrong verdicts, of which the first:\n{}", tally.failed, tally.failures.join("\n"))
 }
 
-/// Every named network with some seeds: not one wrong verdict. `ROUTEPOOL_NAMED=<part of a name>` runs those.
+/// Every named network with some seeds: not one wrong verdict. `ROUTEPOOL_NAMED=<part of a name>` runs those,
+/// `ROUTEPOOL_SEEDS` gives another number of seeds.
 #[test]
 fn named_networks_give_no_wrong_verdict() {
     let wanted = env::var("ROUTEPOOL_NAMED").unwrap_or_default();
+    let seeds = number("ROUTEPOOL_SEEDS").unwrap_or(SEEDS);
     let (mut table, mut failures) = (String::new(), String::new());
     for row in ROWS.iter().filter(|row| row.name.contains(&wanted)) {
         let begun = Instant::now();
         let named = |seed| Network { name: row.name.to_owned(), ..(row.network)(seed) };
-        let tally = judge((1..=SEEDS).map(named), unchanged);
+        let tally = judge((1..=seeds).map(named), unchanged);
         let all = &tally.all;
         let _ = writeln!(
             table,

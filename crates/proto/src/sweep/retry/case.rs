@@ -30,6 +30,10 @@ pub(super) struct Case {
     pub(super) evidence: f32,
     /// The sum of the chances.
     pub(super) expected: f32,
+    /// The evidence beside controls with lower and with higher addresses.
+    pub(super) sides: [f32; 2],
+    /// Sources on both sides of it have answered, in its neighbourhood.
+    pub(super) is_between: bool,
     /// The same number and evidence beside controls that are behind a NAT, if it may be behind it too.
     pub(super) behind_nat: (u8, f32),
     pub(super) may_be_behind_nat: bool,
@@ -183,6 +187,7 @@ impl Case {
     pub(super) fn forget(&mut self) {
         (self.counted, self.refused) = (0, 0);
         (self.evidence, self.expected, self.behind_nat) = (0.0, 0.0, (0, 0.0));
+        self.sides = [0.0; 2];
         self.repeated = false;
     }
 
@@ -200,6 +205,8 @@ impl Case {
             sent: 0,
             evidence: 0.0,
             expected: 0.0,
+            sides: [0.0; 2],
+            is_between: false,
             behind_nat: (0, 0.0),
             may_be_behind_nat: false,
             weight: 0.0,

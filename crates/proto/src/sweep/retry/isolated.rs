@@ -1,8 +1,8 @@
-//! Isolated probes: a last check of neighbourhoods in which nothing at all has answered.
+//! Isolated probes: a last check of runs of addresses of which none has answered.
 //!
-//! Who vouches for them is further away and may not share their path: a limit so low that it passes nothing but what comes
+//! Who vouches for them is outside of the run and may not share their path: a limit so low that it passes nothing but what comes
 //! alone looks as if all behind it were dead. So, while late answers are waited for anyway, some of their sources are probed
-//! when nothing else is under way. If one answers, the neighbourhood works and is begun anew.
+//! when nothing else is under way. If one answers, the run works and is begun anew.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -30,12 +30,7 @@ impl Retry {
         if self.fixed_passes || self.expired {
             return;
         }
-        let mut blocks = Vec::new();
-        for place in &self.places {
-            let first = self.cases[place.cases.start as usize].index;
-            let range = self.around(first, bounds::NEIGHBOURHOOD_BITS);
-            self.silent_blocks(range, bounds::NEIGHBOURHOOD_BITS, view.states, &mut blocks);
-        }
+        let blocks = self.silent_runs(view.states);
         let groups = if blocks.is_empty() { Vec::new() } else { self.isolated_times(&blocks, view.states) };
         let draw = self.rng.unit();
         for (n, group) in groups.iter().enumerate() {
@@ -181,21 +176,24 @@ impl Retry {
         self.cooldown_until = self.cooldown_until.max(view.now + (view.rto * 2).max(slow));
     }
 
-    /// The largest blocks within `range` in which nothing has answered.
-    fn silent_blocks(&self, range: Range<u32>, bits: u32, states: &States, blocks: &mut Vec<Range<u32>>) {
-        let open = range.end - range.start - states.judged_within(range.clone());
-        if range.is_empty() || open < bounds::ISOLATED_BLOCK {
-            return;
-        }
-        if open == range.end - range.start {
-            blocks.push(range);
-        } else if bits > 4 {
-            // Where the block that is swept ends within a neighbourhood, there is one half only.
-            let (low, high) = (self.around(range.start, bits - 1), self.around(range.end - 1, bits - 1));
-            self.silent_blocks(low.clone(), bits - 1, states, blocks);
-            if high != low {
-                self.silent_blocks(high, bits - 1, states, blocks);
+    /// The runs of silent sources beside each other, within a neighbourhood.
+    fn silent_runs(&self, states: &States) -> Vec<Range<u32>> {
+        let mut runs: Vec<Range<u32>> = Vec::new();
+        for place in &self.places {
+            let begun = runs.len();
+            for case in &self.cases[place.cases.start as usize..place.cases.end as usize] {
+                if !super::is_open(case, states) || case.has_answered {
+                    continue;
+                }
+                match runs[begun..].last_mut() {
+                    Some(run) if run.end == case.index => run.end += 1,
+                    _ => runs.push(case.index..case.index + 1),
+                }
             }
         }
+        let least =
+            if self.losses.is_lossless() { bounds::ISOLATED_RUN_LOSSLESS } else { bounds::ISOLATED_RUN };
+        runs.retain(|run| run.end - run.start >= least);
+        runs
     }
 }

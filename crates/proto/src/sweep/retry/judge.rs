@@ -43,12 +43,17 @@ impl Retry {
     /// Whether a case was silent so often, although its controls were answered, that loss cannot explain it: if so many probes under
     /// way count too. The product of the chances of its silences must be below [`bounds::MAX_EXPECTED_FALSE`] divided by the
     /// number of cases.
-    fn is_settled(&self, case: &Case, pending: u8) -> bool {
+    pub(super) fn is_settled(&self, case: &Case, pending: u8) -> bool {
         if case.has_answered {
             return case.probes >= u16::from(bounds::MIN_PROBES_ANSWERED) * self.servers.min(2) as u16;
         }
         // A source that works is behind a NAT or not: silence beside those that are, and beside those that are not.
         let own = (case.counted, case.evidence);
+        // Where a path ends between its neighbours, only those on one side share it.
+        let least = case.sides[0].min(case.sides[1]) + case.weight * f32::from(pending / 2);
+        if case.is_between && f64::from(least) < -self.threshold * bounds::LEAST_OF_A_SIDE {
+            return false;
+        }
         let is_enough = |(counted, evidence)| self.is_enough(case, counted, evidence, pending);
         is_enough(own) && (!case.may_be_behind_nat || is_enough(case.behind_nat))
     }
@@ -76,8 +81,12 @@ impl Retry {
             let case = &self.cases[at as usize];
             if super::is_open(case, states) && !case.has_answered {
                 let weight = -self.chance(place, case.index, states).ln() as f32;
+                let around = self.around(case.index, bounds::NEIGHBOURHOOD_BITS);
+                let below = states.judged_within(around.start..case.index);
+                let above = states.judged_within(case.index..around.end);
                 let case = &mut self.cases[at as usize];
                 (case.weight, case.far, case.may_be_behind_nat) = (weight, far, others);
+                case.is_between = !others && below > 0 && above > 0;
             }
         }
     }

@@ -102,6 +102,9 @@ impl Retry {
         }
         let counted = self.cases[at].counted;
         let first = !self.cases[at].has_answered;
+        if first && self.is_settled(&self.cases[at], 0) {
+            self.forget_run(at, states);
+        }
         self.last_answer = now;
         self.cases[at].has_answered = true;
         if flow > self.first_flow {
@@ -125,6 +128,22 @@ impl Retry {
                 self.cases[from..to].iter_mut().for_each(Case::forget);
             }
         }
+    }
+
+    /// A source has answered though its silence was as good as proven: who vouched for it does not share its path, nor that of the
+    /// silent ones beside it.
+    fn forget_run(&mut self, at: usize, states: &States) {
+        let silent = |case: &Case, beside: &Case| {
+            super::is_open(case, states) && !case.has_answered && case.index.abs_diff(beside.index) == 1
+        };
+        let (mut from, mut to) = (at, at);
+        while from > 0 && silent(&self.cases[from - 1], &self.cases[from]) {
+            from -= 1;
+        }
+        while to + 1 < self.cases.len() && silent(&self.cases[to + 1], &self.cases[to]) {
+            to += 1;
+        }
+        self.cases[from..=to].iter_mut().for_each(Case::forget);
     }
 
     /// The reply to the first pass came after all: `true` if the source had been taken for one that was not answered then.
@@ -242,6 +261,7 @@ impl Retry {
             case.refused = case.refused.saturating_add(u8::from(refused));
             (case.evidence, case.expected) =
                 (case.evidence - chance.ln() as f32, case.expected + chance as f32);
+            case.sides[usize::from(case.control > case.index)] -= chance.ln() as f32;
         }
         if vouches.behind_nat {
             if self.behind_nat.lost >= 2.0 {

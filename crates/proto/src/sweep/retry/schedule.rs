@@ -304,11 +304,35 @@ impl Retry {
                 return found.unwrap_or(nobody);
             }
         }
+        if let Some(control) = self.control_of_side(index, view) {
+            return control;
+        }
         // Beside one that is behind a NAT, silence says nothing of those that are not.
         let place = &self.places[at as usize];
         let direct = place.has_others && place.has_direct;
         let next = |from| if direct { view.states.next_proven(from) } else { view.states.next_judged(from) };
         self.nearest_control(at, index, |_, from| next(from)).unwrap_or(nobody)
+    }
+
+    /// The nearest source with a lower or with a higher address, whichever has vouched less: a path may end between the neighbours.
+    fn control_of_side(&self, index: u32, view: &View<'_>) -> Option<Control> {
+        let case = self.cases[self.case(index)?];
+        if !case.is_between {
+            return None;
+        }
+        let around = self.around(index, bounds::NEIGHBOURHOOD_BITS);
+        let (below, above) = (|i| view.states.last_judged(i), |i| view.states.next_judged(i + 1));
+        let found = if case.sides[0] < case.sides[1] {
+            std::iter::successors(below(index), |i| below(*i))
+                .take_while(|i| around.contains(i))
+                .find(|i| !self.used.contains(i))?
+        } else {
+            std::iter::successors(above(index), |i| above(*i))
+                .take_while(|i| around.contains(i))
+                .find(|i| !self.used.contains(i))?
+        };
+        let bits = (4..bounds::NEIGHBOURHOOD_BITS).find(|bits| index.abs_diff(found) <= 1 << bits);
+        Some(Control::Source(found, bits.unwrap_or(bounds::NEIGHBOURHOOD_BITS)))
     }
 
     /// One of the nearest sources that `next` gives from an index on.
@@ -435,9 +459,10 @@ impl Retry {
             self.rounds = self.rounds.max(super::to_u8(case.probes));
             #[cfg(test)]
             if self.broken(super::super::settings::Mutant::NoPairs) {
-                let weight = self.cases[number].weight;
-                self.cases[number].counted = self.cases[number].counted.saturating_add(1);
-                self.cases[number].evidence += weight;
+                let case = &mut self.cases[number];
+                case.counted = case.counted.saturating_add(1);
+                case.evidence += case.weight;
+                case.sides[usize::from(case.control > case.index)] += case.weight;
             }
         }
         if probe.control
