@@ -157,9 +157,14 @@ fn describe_limit(limit: &Limit, stopped: bool) -> String {
         120..=7_199 => format!(" To settle them would take about {} minutes.", seconds / 60),
         _ => format!(" To settle them would take about {} hours.", seconds / 3_600),
     };
-    let open = if stopped { "were still without a verdict when the run was stopped" } else { "are unknown" };
+    let open = match (*unknown, stopped) {
+        (1, true) => "1 source there was still without a verdict when the run was stopped".to_owned(),
+        (1, false) => "1 source there is unknown".to_owned(),
+        (n, true) => format!("{n} sources there were still without a verdict when the run was stopped"),
+        (n, false) => format!("{n} sources there are unknown"),
+    };
     format!(
-        "From {first} to {last} the network carries about {rate} probes a second; {unknown} sources there {open}.{needs} A policer, a NAT \
+        "From {first} to {last} the network carries about {rate} probes a second; {open}.{needs} A policer, a NAT \
          out of ports or a full flow table on the way can be the cause: look for it, or validate this part alone."
     )
 }
@@ -205,6 +210,14 @@ mod tests {
                 "From 198.18.0.0 to 198.18.0.255 the network carries about 5.0 probes a second; "
             ));
             assert!(text.contains(open) && text.contains(time), "{text}");
+        }
+        for (stopped, open) in [
+            (false, "second; 1 source there is unknown. A policer"),
+            (true, "second; 1 source there was still without"),
+        ] {
+            let one = Limit { first, last, rate: 4.96, unknown: 1, needs: Duration::ZERO };
+            let text = describe_limit(&one, stopped);
+            assert!(text.contains(open), "{text}");
         }
     }
 
