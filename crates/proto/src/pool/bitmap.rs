@@ -219,6 +219,18 @@ fn last_true(wrong: u32, test: impl Fn(u32) -> bool) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ip_block::HostPolicy;
+
+    #[test]
+    fn neighbours_are_one_run_up_to_a_gap_in_the_bits_or_in_the_addresses() {
+        let block: IpBlock = "10.0.0.0/23".parse().expect("a block");
+        let first = number(block.first());
+        let targets = Targets::new(vec![block.with_hosts(HostPolicy::No0And255)], None, 0).expect("targets");
+        let proven = Proven::from_runs(targets.len(), [(0, 9), (20, 300)].into_iter());
+        let runs = Bitmap::of_run(&Arc::new((targets, proven))).into_iter().flat_map(Bitmap::runs);
+        let offsets: Vec<_> = runs.map(|(low, high)| (low - first, high - first)).collect();
+        assert_eq!(offsets, [(1, 10), (21, 254), (257, 303)]);
+    }
 
     #[test]
     fn the_last_true_number_is_found_wherever_it_is() {
