@@ -150,11 +150,10 @@ impl Bitmap {
 
     /// Those in `spans`, which ascend and lie within runs of this one.
     pub(super) fn keep(&self, spans: impl Iterator<Item = Span>) -> Option<Self> {
-        let (start, end) = (self.index(self.from)?, self.index(self.to)?);
-        let index = |address| self.run.0.index_of(self.ip(address));
-        let indices =
-            spans.filter_map(|(low, high)| Some((index(low)?.checked_sub(start)?, index(high)? - start)));
-        let kept = Proven::from_runs(end - start + 1, indices);
+        let start = self.index(self.from)?;
+        let index = |address| self.run.0.index_of(self.ip(address))?.checked_sub(start);
+        let indices = spans.filter_map(|(low, high)| Some((index(low)?, index(high)?)));
+        let kept = Proven::from_runs(index(self.last)? + 1, indices);
         let to = kept.len().checked_sub(1)?;
         Self::window(&self.run, Some(Arc::new(kept)), start, 0, to)
     }
@@ -202,12 +201,10 @@ impl Iterator for BitmapRuns {
 /// The highest number at which `test` holds, which it does at 0 and up to some number below `wrong`. Gallops, as the number
 /// is mostly far below.
 fn last_true(wrong: u32, test: impl Fn(u32) -> bool) -> u32 {
-    let (mut low, mut step) = (0, 1);
-    while low + step < wrong && test(low + step) {
-        low += step;
-        step *= 2;
+    let (mut low, mut high) = (0, 1);
+    while test(high) {
+        (low, high) = (high, high.saturating_mul(2).min(wrong));
     }
-    let mut high = (low + step).min(wrong);
     while low + 1 < high {
         let middle = low + (high - low) / 2;
         if test(middle) {
@@ -222,6 +219,18 @@ fn last_true(wrong: u32, test: impl Fn(u32) -> bool) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ip_block::HostPolicy;
+
+    #[test]
+    fn neighbours_are_one_run_up_to_a_gap_in_the_bits_or_in_the_addresses() {
+        let block: IpBlock = "10.0.0.0/23".parse().expect("a block");
+        let first = number(block.first());
+        let targets = Targets::new(vec![block.with_hosts(HostPolicy::No0And255)], None, 0).expect("targets");
+        let proven = Proven::from_runs(targets.len(), [(0, 9), (20, 300)].into_iter());
+        let runs = Bitmap::of_run(&Arc::new((targets, proven))).into_iter().flat_map(Bitmap::runs);
+        let offsets: Vec<_> = runs.map(|(low, high)| (low - first, high - first)).collect();
+        assert_eq!(offsets, [(1, 10), (21, 254), (257, 303)]);
+    }
 
     #[test]
     fn the_last_true_number_is_found_wherever_it_is() {

@@ -60,7 +60,7 @@ fn within(set: &AddressSet, others: &[&AddressSet]) -> Vec<AddressSet> {
     let mut pieces = Vec::new();
     let mut from = 0;
     while let Some(first) = others.get(from) {
-        let (mut to, mut last) = (from + 1, first.last());
+        let (mut to, mut last) = (from, first.last());
         while let Some(next) = others.get(to).filter(|next| next.first() <= last) {
             last = last.max(next.last());
             to += 1;
@@ -129,10 +129,7 @@ impl Segments {
 
     /// Number of the segment that holds this index.
     pub(super) fn place(&self, index: u128) -> Option<usize> {
-        match self.starts.len() {
-            0 | 1 => self.starts.len().checked_sub(1),
-            _ => self.starts.partition_point(|start| *start <= index).checked_sub(1),
-        }
+        self.starts.partition_point(|start| *start <= index).checked_sub(1)
     }
 
     /// Those whose ends have addresses of `set` between them, ascending by first address.

@@ -28,6 +28,12 @@ fn pool(text: &str) -> Pool {
     Pool::new(part.is_ipv6(), vec![part])
 }
 
+/// A pool of a block without `.0` and `.255`.
+fn usable(text: &str) -> Pool {
+    let block = block(text).with_hosts(HostPolicy::No0And255);
+    Pool::new(false, vec![Part::block(0, &block, Local::Same)])
+}
+
 fn run(blocks: Vec<IpBlock>, sample: Option<Sample>, proven: impl Fn(u32) -> bool) -> Arc<(Targets, Proven)> {
     let targets = Targets::new(blocks, sample, 1).expect("targets");
     let mut states = States::new(targets.len());
@@ -218,9 +224,30 @@ fn what_dense_addresses_leave_is_one_piece_and_what_sparse_ones_leave_is_a_list(
 }
 
 #[test]
+fn what_lies_around_dense_addresses_stays_whole() {
+    let run = run(vec![block("10.128.0.0/24")], None, |i| i.is_multiple_of(2));
+    let left = pool("10.0.0.0/8").difference(&Pool::new(false, vec![Part::proven(1, &run)]));
+    assert_eq!(left.segments.place(u128::MAX), Some(2), "a range, a bitmap, a range");
+}
+
+#[test]
+fn a_block_without_the_edges_of_its_24s_has_their_usable_addresses() {
+    let (whole, usable) = (pool("10.0.0.0/16"), usable("10.0.0.0/16"));
+    let edges = whole.difference(&usable);
+    assert!(whole.difference(&edges).set_eq(&usable));
+    assert_eq!(usable.difference(&edges).segments.place(u128::MAX), Some(0), "nothing is cut out");
+}
+
+#[test]
+fn a_block_without_edges_has_none_in_common_with_proven_ones() {
+    let run = run(vec![block("10.0.0.0/16")], None, |_| true);
+    let (own, proven) = (usable("10.0.0.0/16"), Pool::new(false, vec![Part::proven(1, &run)]));
+    assert!(own.intersection(&proven).set_eq(&own) && proven.intersection(&own).set_eq(&own));
+}
+
+#[test]
 fn gaps_reach_to_the_ends_of_what_is_cut() {
-    let usable = block("10.0.0.0/16").with_hosts(HostPolicy::No0And255);
-    let own = Pool::new(false, vec![Part::block(0, &usable, Local::Same)]);
+    let own = usable("10.0.0.0/16");
     let ends = ["10.0.1.0", "10.0.1.9", "10.0.200.255"];
     let run = run(vec![block("10.0.0.0/16")], None, |i| {
         ends.iter().any(|end| number(ip(end)) & 0xffff == i.into())
