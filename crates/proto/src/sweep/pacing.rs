@@ -52,8 +52,6 @@ struct Epoch {
     sent: u32,
     answered: u32,
     lost: u32,
-    /// Replies of any source.
-    replies: u32,
 }
 
 impl Epoch {
@@ -178,15 +176,6 @@ impl Paces {
         let mut at = Some(leaf);
         while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
             node.active = if active { node.active + 1 } else { node.active.saturating_sub(1) };
-            at = node.parent;
-        }
-    }
-
-    /// A source of a leaf has answered, control or not.
-    pub(super) fn on_reply(&mut self, leaf: u32) {
-        let mut at = Some(leaf);
-        while let Some(node) = at.map(|at| &mut self.nodes[at as usize]) {
-            node.epoch.replies += 1;
             at = node.parent;
         }
     }

@@ -38,7 +38,7 @@ impl Paces {
         node.loss = epoch.loss();
         node.capacity.record(seen, epoch.answered, epoch.lost, now);
         let best = node.capacity.best_rate(node.free_rate, seen * bounds::FASTEST_STEP);
-        node.is_known |= node.capacity.limited(node.free_rate) > bounds::LIMIT_KNOWN;
+        node.is_known = node.is_known || node.capacity.limited(node.free_rate) > bounds::LIMIT_KNOWN;
         let leaves = node.leaves.clone();
         if best == node.rate || best.is_some_and(|best| best > seen) && !node.binds() {
             node.epoch = Epoch::at(now);
@@ -58,7 +58,7 @@ impl Paces {
     }
 
     /// The network was gone: that was no matter of pace, and what is under way says nothing.
-    pub(in super::super) fn cancel_trials(&mut self, now: Duration) {
+    pub(in super::super) fn begin_all(&mut self, now: Duration) {
         if let Some(all) = self.nodes.len().checked_sub(1) {
             self.begin(all as u32, now);
         }

@@ -27,7 +27,6 @@ impl Retry {
         self.last_answer = now;
         self.on_landed(probed_at);
         self.server_outcomes[(flow % self.servers) as usize][1] += 1;
-        self.paces.on_reply(place);
         match before {
             SetState::Waiting => {
                 // What it vouches for is counted once its companions have had their time too: answers come sooner than it is
@@ -109,7 +108,6 @@ impl Retry {
         self.cases[at].has_answered = true;
         if flow > self.first_flow {
             self.server_outcomes[(flow % self.servers) as usize][1] += 1;
-            self.paces.on_reply(self.place_of(at as u32));
         }
         if flow > self.first_flow && first {
             self.cases[at].late = true;
@@ -223,7 +221,7 @@ impl Retry {
 
     /// What is under way proves nothing: the program did not run, or the network was gone.
     pub(in super::super) fn void(&mut self, now: Duration) {
-        self.paces.cancel_trials(now);
+        self.paces.begin_all(now);
         for set in self.sets.values_mut().filter(|set| !set.closed && set.state != SetState::Void) {
             set.state = SetState::Void;
             for case in &set.members {

@@ -321,16 +321,10 @@ impl Retry {
             return None;
         }
         let around = self.around(index, bounds::NEIGHBOURHOOD_BITS);
-        let (below, above) = (|i| view.states.last_judged(i), |i| view.states.next_judged(i + 1));
-        let found = if case.sides[0] < case.sides[1] {
-            std::iter::successors(below(index), |i| below(*i))
-                .take_while(|i| around.contains(i))
-                .find(|i| !self.used.contains(i))?
-        } else {
-            std::iter::successors(above(index), |i| above(*i))
-                .take_while(|i| around.contains(i))
-                .find(|i| !self.used.contains(i))?
-        };
+        let below = case.sides[0] < case.sides[1];
+        let next = |i: &u32| if below { view.states.last_judged(*i) } else { view.states.next_judged(i + 1) };
+        let mut beside = std::iter::successors(next(&index), next).take_while(|i| around.contains(i));
+        let found = beside.find(|i| !self.used.contains(i))?;
         let bits = (4..bounds::NEIGHBOURHOOD_BITS).find(|bits| index.abs_diff(found) <= 1 << bits);
         Some(Control::Source(found, bits.unwrap_or(bounds::NEIGHBOURHOOD_BITS)))
     }
