@@ -17,6 +17,8 @@ mod parts;
 const NETWORKS: u64 = 300;
 /// Seeds of each named network.
 const SEEDS: u64 = 3;
+/// The same of networks in which a range ends between neighbours: without one of the rules for these, some of so many are wrong.
+const RANGE_SEEDS: u64 = 60;
 /// The share of `unknown` in networks in which nearly everything can be found out.
 const UNKNOWN: f64 = 0.01;
 /// Time over all networks, in times of the oracle's.
@@ -96,6 +98,8 @@ fn named_networks_give_no_wrong_verdict() {
     for row in ROWS.iter().filter(|row| row.name.contains(&wanted)) {
         let begun = Instant::now();
         let named = |seed| Network { name: row.name.to_owned(), ..(row.network)(seed) };
+        // What goes wrong where a range ends between neighbours, goes wrong in few seeds.
+        let seeds = if row.name.contains("range") { seeds.max(RANGE_SEEDS) } else { seeds };
         let tally = judge((1..=seeds).map(named), unchanged);
         let all = &tally.all;
         let _ = writeln!(
