@@ -115,6 +115,16 @@ pub const PIPE_RING: usize = 1 << 20;
 /// one sent.
 pub const UDP_RETRY: Duration = Duration::from_millis(1);
 
+/// Threads of the process's runtime. What runs there is short and waits most of the time, so that one would do; with the second,
+/// what computes for some milliseconds (5,000 addresses into routes) holds up nobody, and relays use two processors.
+pub const RUNTIME_THREADS: usize = 2;
+
+/// Threads at most for calls of the system that cannot be waited for, such as a dump of all addresses. They end when idle.
+pub const RUNTIME_BLOCKING_THREADS: usize = 4;
+
+/// How long the end of the runtime waits for its threads, which are never in a call that lasts so long.
+pub const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Threads that relay, for the whole process.
 pub const RELAY_THREADS: usize = 2;
 

@@ -14,6 +14,7 @@ pub mod job;
 mod lock;
 pub mod option_bounds;
 pub mod pipe;
+pub mod runtime;
 pub mod stun_server;
 pub mod system;
 pub mod validate;
