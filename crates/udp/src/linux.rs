@@ -111,6 +111,10 @@ impl Batched {
         })
     }
 
+    pub(crate) fn socket(&self) -> &socket2::Socket {
+        &self.socket
+    }
+
     pub(crate) fn descriptor(&self) -> libc::c_int {
         self.socket.as_raw_fd()
     }

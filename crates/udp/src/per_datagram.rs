@@ -43,6 +43,10 @@ struct Message {
 }
 
 impl PerDatagram {
+    pub(crate) fn socket(&self) -> &socket2::Socket {
+        &self.socket
+    }
+
     pub(crate) fn open(options: &Options) -> io::Result<Self> {
         if options.share_port {
             return Err(io::ErrorKind::Unsupported.into());

@@ -180,4 +180,19 @@ impl Socket {
     pub fn wait(&mut self, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
         each!(&mut self.0, s => s.wait(for_writing, timeout))
     }
+
+    /// Another handle of a socket for all sources, for another event loop to wait for; `None` with a socket for each source.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Option<std::net::UdpSocket>> {
+        let socket = match &self.0 {
+            #[cfg(target_os = "linux")]
+            Inner::Batched(socket) => socket.socket(),
+            #[cfg(per_datagram)]
+            Inner::PerDatagram(socket) => socket.socket(),
+            Inner::PerSource(_) => return Ok(None),
+        };
+        Ok(Some(socket.try_clone()?.into()))
+    }
 }
