@@ -234,11 +234,13 @@ impl Classify {
         if self.tcp {
             let unknown = |reason| (Finding::because(Mapping::Unknown, reason), Vec::new());
             let answered = report.connectivity.value == Connectivity::Ok;
-            let (finding, evidence) = tokio::select! {
-                biased;
-                () = cancel.cancelled() => unknown(Reason::Stopped),
-                found = tcp::mapping(local, bound, &report, began), if answered => found,
-                else => unknown(Reason::NoAnswer),
+            let (finding, evidence) = if cancel.is_cancelled() {
+                unknown(Reason::Stopped)
+            } else if answered {
+                let found = cancel.unless(tcp::mapping(local, bound, &report, began)).await;
+                found.unwrap_or_else(|| unknown(Reason::Stopped))
+            } else {
+                unknown(Reason::NoAnswer)
             };
             (tcp, tcp_evidence) = (Some(finding), evidence);
         }
