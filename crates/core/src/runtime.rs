@@ -17,7 +17,7 @@ use crate::defaults::{RUNTIME_BLOCKING_THREADS, RUNTIME_ENDS_WITHIN, RUNTIME_THR
 use crate::lock::lock;
 
 pub use cancel::Cancel;
-pub(crate) use readable::Readable;
+pub(crate) use readable::{Readable, receive_or_error};
 
 /// A share of the runtime. The first one starts it, and it ends with the last: tasks that are left are dropped then, so who needs
 /// the end of a task waits for it before.

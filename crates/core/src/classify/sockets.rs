@@ -1,7 +1,7 @@
 //! The sockets of a classification, all in one task.
 
 use std::future::poll_fn;
-use std::io::{self, Read};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use routepool_proto::nat::{Classifier, Command};
 use routepool_udp::errno;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -19,7 +18,7 @@ use tokio::task::JoinSet;
 use super::Course;
 use crate::Error;
 use crate::defaults::NAT_RUN_ATTEMPTS;
-use crate::runtime::Cancel;
+use crate::runtime::{Cancel, receive_or_error};
 use crate::system::bind::InterfaceBinding;
 use crate::system::bind::{BindRequest, prepare};
 
@@ -231,14 +230,13 @@ async fn listen_for_refusals(
     tell: mpsc::UnboundedSender<SocketAddr>,
 ) {
     let mut buffer = [0; DATAGRAM];
-    // An ICMP error alone does not make a socket readable; reading takes the error away, and then says that there is nothing.
-    while socket.ready(Interest::ERROR).await.is_ok() {
-        let read = socket.try_io(Interest::ERROR, || (&*SockRef::from(&*socket)).read(&mut buffer));
-        if read.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) && tell.send(to).is_err()
-        {
-            return;
+    loop {
+        match receive_or_error(&socket, &mut buffer).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && tell.send(to).is_err() => {
+                return;
+            }
+            _ => tokio::task::consume_budget().await,
         }
-        tokio::task::consume_budget().await;
     }
 }
 

@@ -1,9 +1,10 @@
-//! When a socket of `routepool-udp`, which tokio does not know, can be read.
+//! When sockets can be read: those of `routepool-udp`, which tokio does not know, and connected ones that learn of ICMP errors.
 
-use std::io;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use routepool_udp::Socket;
+use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -47,6 +48,21 @@ impl Readable {
                 Ok(())
             }
             Self::Asked => tokio::task::block_in_place(|| socket.wait(false, most.min(IDLE_WAIT))).map(drop),
+        }
+    }
+}
+
+/// Receives from a connected socket, also the ICMP error of what was sent before: that alone does not make it readable.
+///
+/// # Errors
+/// What the system says.
+pub(crate) async fn receive_or_error(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
+        let what = if ready.is_error() { Interest::ERROR } else { Interest::READABLE };
+        match socket.try_io(what, || (&*SockRef::from(socket)).read(buffer)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
         }
     }
 }
