@@ -28,6 +28,7 @@ mod per_datagram;
 mod set_int;
 mod socket;
 mod transmit;
+mod wait;
 
 pub use bind_device::bind_device;
 #[cfg(target_os = "linux")]

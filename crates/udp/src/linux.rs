@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::options::{Options, unbound};
 use crate::set_int::set_int;
 use crate::transmit::{Ready, Received, Refused, SendError, Transmit};
+use crate::wait::{Handle, handle, wait};
 
 /// Room for one `in6_pktinfo` with its header, aligned as `cmsghdr` wants it.
 #[repr(C, align(8))]
@@ -111,8 +112,8 @@ impl Batched {
         })
     }
 
-    pub(crate) fn descriptor(&self) -> libc::c_int {
-        self.socket.as_raw_fd()
+    pub(crate) fn handle(&self) -> Handle<'_> {
+        handle(&self.socket)
     }
 
     pub(crate) fn let_fragment(&self, fragment: bool) -> io::Result<()> {
@@ -236,16 +237,7 @@ impl Batched {
     }
 
     pub(crate) fn wait(&mut self, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
-        let events = libc::POLLIN | if for_writing { libc::POLLOUT } else { 0 };
-        let mut entry = [libc::pollfd { fd: self.socket.as_raw_fd(), events, revents: 0 }];
-        poll(&mut entry, timeout)?;
-        let [entry] = entry;
-        // An error condition is reported by the next call, so it counts as ready.
-        let failed = entry.revents & (libc::POLLERR | libc::POLLHUP) != 0;
-        Ok(Ready {
-            readable: failed || entry.revents & libc::POLLIN != 0,
-            writable: failed || entry.revents & libc::POLLOUT != 0,
-        })
+        wait(handle(&self.socket), for_writing, timeout)
     }
 }
 
@@ -266,26 +258,6 @@ pub(crate) fn drops(socket: &impl AsRawFd) -> u32 {
         )
     };
     if result == 0 && len as usize >= (SK_MEMINFO_DROPS + 1) * 4 { values[SK_MEMINFO_DROPS] } else { 0 }
-}
-
-/// Waits for the events of these descriptors; when interrupted there are none.
-pub(crate) fn poll(entries: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
-    let time = libc::timespec {
-        tv_sec: timeout.as_secs().min(3_600).cast_signed() as _,
-        tv_nsec: timeout.subsec_nanos().into(),
-    };
-    for entry in entries.iter_mut() {
-        entry.revents = 0;
-    }
-    // SAFETY: the entries and the time live through the call, and the number of entries is given; no signal mask is changed.
-    let result = unsafe {
-        libc::ppoll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, &raw const time, std::ptr::null())
-    };
-    if result < 0 {
-        let error = io::Error::last_os_error();
-        return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
-    }
-    Ok(())
 }
 
 /// Asks for larger buffers; gives the receive buffer that was granted.

@@ -10,6 +10,7 @@ use socket2::{MsgHdr, SockAddr};
 use crate::control::{Control, receive_option};
 use crate::options::{Options, unbound};
 use crate::transmit::{Ready, Received, Refused, SendError, Transmit};
+use crate::wait::{Handle, handle, wait};
 
 #[cfg(unix)]
 #[path = "per_datagram/unix.rs"]
@@ -69,6 +70,10 @@ impl PerDatagram {
             control: Control([0; 64]),
             payload: vec![0; options.datagram].into_boxed_slice(),
         })
+    }
+
+    pub(crate) fn handle(&self) -> Handle<'_> {
+        handle(&self.socket)
     }
 
     pub(crate) fn local_port(&self) -> u16 {
@@ -152,10 +157,7 @@ impl PerDatagram {
     }
 
     pub(crate) fn wait(&mut self, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
-        match platform::poll(&self.socket, for_writing, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Ready::default()),
-            ready => ready,
-        }
+        wait(handle(&self.socket), for_writing, timeout)
     }
 }
 
