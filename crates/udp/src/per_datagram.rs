@@ -9,6 +9,7 @@ use socket2::{MsgHdr, SockAddr};
 
 use crate::control::{Control, receive_option};
 use crate::options::{Options, unbound};
+use crate::set_int::set_int;
 use crate::transmit::{Ready, Received, Refused, SendError, Transmit};
 use crate::wait::{Handle, handle, wait};
 
@@ -56,7 +57,7 @@ impl PerDatagram {
         let packet_info = options.local.ip().is_unspecified();
         if packet_info {
             let (level, name) = receive_option(ipv6);
-            platform::set_int(&socket, level, name, 1)?;
+            set_int(&socket, level, name, 1)?;
         }
         socket.bind(&options.local.into())?;
         let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::InvalidData)?;
@@ -67,7 +68,7 @@ impl PerDatagram {
             receive_buffer: socket.recv_buffer_size()?,
             socket,
             packet_info,
-            control: Control([0; 64]),
+            control: Control::default(),
             payload: vec![0; options.datagram].into_boxed_slice(),
         })
     }

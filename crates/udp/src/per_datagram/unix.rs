@@ -8,8 +8,6 @@ use socket2::{MaybeUninitSlice, MsgHdrMut, SockAddr, Socket};
 use super::Message;
 use crate::control::Control;
 
-pub(super) use crate::set_int::set_int;
-
 /// All that is needed is there from the start.
 #[derive(Debug)]
 pub(super) struct Calls;

@@ -8,7 +8,7 @@ use std::ptr::null_mut;
 use socket2::{SockAddr, Socket};
 use windows_sys::Win32::Networking::WinSock::{
     LPFN_WSARECVMSG, SIO_GET_EXTENSION_FUNCTION_POINTER, SIO_UDP_CONNRESET, SOCKET, WSABUF, WSAID_WSARECVMSG,
-    WSAIoctl, WSAMSG, setsockopt,
+    WSAIoctl, WSAMSG,
 };
 
 use super::Message;
@@ -100,16 +100,6 @@ impl Calls {
     }
 }
 
-/// Length of an option.
-const INT: i32 = 4;
-
 fn raw(socket: &Socket) -> SOCKET {
     socket.as_raw_socket() as SOCKET
-}
-
-pub(super) fn set_int(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
-    let value = value.to_ne_bytes();
-    // SAFETY: `value` lives through the call and its length is given.
-    let result = unsafe { setsockopt(raw(socket), level, name, value.as_ptr(), INT) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
