@@ -58,8 +58,9 @@ impl DatagramBatch {
 
     /// A batch whose datagrams have so many bytes in a small buffer, and so many more in a large one.
     pub(crate) fn of(len: usize, small_len: usize, large_len: usize) -> Self {
-        let parts = if large_len == 0 { 1 } else { 2 };
+        let parts: u8 = if large_len == 0 { 1 } else { 2 };
         let mut headers = Headers::new(len, parts);
+        let parts = usize::from(parts);
         let mut small = vec![0; len * small_len].into_boxed_slice();
         // Zeroed memory of this size comes from the kernel untouched: it costs nothing until a datagram reaches it.
         let mut large = vec![0; if large_len == 0 { 0 } else { len * (large_len + GAP) }].into_boxed_slice();

@@ -21,21 +21,20 @@ unsafe impl Send for Headers {}
 
 impl Headers {
     /// Headers of `len` messages of `parts` pieces each. Names and control data have their places; the pieces are nothing yet.
-    pub(crate) fn new(len: usize, parts: usize) -> Self {
+    pub(crate) fn new(len: usize, parts: u8) -> Self {
         // SAFETY: a plain C structure of integers and pointers, for which zero is a valid value.
         let message = unsafe { zeroed::<libc::mmsghdr>() };
         let nothing = libc::iovec { iov_base: null_mut(), iov_len: 0 };
         let mut headers = Self {
             messages: vec![message; len].into_boxed_slice(),
-            vectors: vec![nothing; len * parts].into_boxed_slice(),
+            vectors: vec![nothing; len * usize::from(parts)].into_boxed_slice(),
             names: vec![Name::default(); len].into_boxed_slice(),
             controls: vec![Control::default(); len].into_boxed_slice(),
         };
         for at in 0..len {
             let header = &mut headers.messages[at].msg_hdr;
-            header.msg_iov = headers.vectors[at * parts..].as_mut_ptr();
-            // The lengths and flags of messages have other types in musl than in glibc: `as _` takes the one there is.
-            header.msg_iovlen = parts as _;
+            header.msg_iov = headers.vectors[at * usize::from(parts)..].as_mut_ptr();
+            header.msg_iovlen = parts.into();
             header.msg_name = (&raw mut headers.names[at]).cast();
             header.msg_control = (&raw mut headers.controls[at]).cast();
         }
