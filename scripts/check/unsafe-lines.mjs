@@ -21,7 +21,7 @@ function count(code) {
   const lines = code.split('\n').map((line) => line.trim() !== '');
   const inside = new Set();
   let blocks = 0;
-  // A type of functions has no braces: it is not called there.
+  // A type of functions has no braces: nothing is done there.
   for (const { index, 0: head } of code.matchAll(/\bunsafe\b[^{};,=]*(?:\([^{};]*\)[^{};,=]*)?\{/g)) {
     blocks += 1;
     let end = index + head.length;
@@ -36,7 +36,7 @@ function count(code) {
 
 for (const crate of crates) {
   const sum = { blocks: 0, lines: 0 };
-  for (const name of readdirSync(join(crate, 'src'), { recursive: true }).sort()) {
+  for (const name of readdirSync(join(crate, 'src'), { recursive: true }).toSorted()) {
     if (!name.endsWith('.rs')) continue;
     const found = count(bare(readFileSync(join(crate, 'src', name), 'utf8')));
     if (found.blocks === 0) continue;
