@@ -31,8 +31,10 @@ pub(crate) fn set_int(
 ) -> io::Result<()> {
     use windows_sys::Win32::Networking::WinSock::{SOCKET, setsockopt};
 
+    /// Length of the option.
+    const LEN: i32 = 4;
     let (socket, value) = (socket.as_raw_socket() as SOCKET, value.to_ne_bytes());
     // SAFETY: `value` lives through the call and its length is given.
-    let result = unsafe { setsockopt(socket, level, name, value.as_ptr(), value.len() as i32) };
+    let result = unsafe { setsockopt(socket, level, name, value.as_ptr(), LEN) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

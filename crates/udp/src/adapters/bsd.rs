@@ -42,18 +42,18 @@ const MEDIA_WIRELESS: libc::c_int = 0x80;
 const _: () = assert!(libc::SIOCGIFAFLAG_IN6 == 0xc120_6949);
 const _: () = assert!(GET_MEDIA == if cfg!(target_os = "macos") { 0xc02c_6938 } else { 0xc030_6938 });
 // What the dump is read by is the same on both.
-const _: () = assert!(route_dump::INET as libc::c_int == libc::AF_INET);
-const _: () = assert!(route_dump::GET as libc::c_int == libc::RTM_GET);
-const _: () = assert!(route_dump::VERSION as libc::c_int == libc::RTM_VERSION);
-const _: () = assert!(route_dump::UP.cast_signed() == libc::RTF_UP);
-const _: () = assert!(route_dump::HOST.cast_signed() == libc::RTF_HOST);
-const _: () = assert!(route_dump::REJECT.cast_signed() == libc::RTF_REJECT);
-const _: () = assert!(route_dump::BLACKHOLE.cast_signed() == libc::RTF_BLACKHOLE);
+const _: () = assert!(route_dump::INET == libc::AF_INET as u8);
+const _: () = assert!(route_dump::GET == libc::RTM_GET as u8);
+const _: () = assert!(route_dump::VERSION == libc::RTM_VERSION as u8);
+const _: () = assert!(route_dump::UP == libc::RTF_UP.cast_unsigned());
+const _: () = assert!(route_dump::HOST == libc::RTF_HOST.cast_unsigned());
+const _: () = assert!(route_dump::REJECT == libc::RTF_REJECT.cast_unsigned());
+const _: () = assert!(route_dump::BLACKHOLE == libc::RTF_BLACKHOLE.cast_unsigned());
 #[cfg(target_os = "macos")]
-const _: () = assert!(route_dump::SCOPED.cast_signed() == libc::RTF_IFSCOPE);
-const _: () = assert!(route_dump::DESTINATION as libc::c_int == libc::RTAX_DST);
-const _: () = assert!(route_dump::GATEWAY as libc::c_int == libc::RTAX_GATEWAY);
-const _: () = assert!(route_dump::NETMASK as libc::c_int == libc::RTAX_NETMASK);
+const _: () = assert!(route_dump::SCOPED == libc::RTF_IFSCOPE.cast_unsigned());
+const _: () = assert!(route_dump::DESTINATION == libc::RTAX_DST as usize);
+const _: () = assert!(route_dump::GATEWAY == libc::RTAX_GATEWAY as usize);
+const _: () = assert!(route_dump::NETMASK == libc::RTAX_NETMASK as usize);
 const _: () = assert!(LAYOUT.header == if cfg!(target_os = "macos") { 92 } else { 152 });
 
 /// The list of `getifaddrs`, freed when it goes.
