@@ -61,8 +61,7 @@ pub(super) fn enumerate() -> io::Result<Vec<Facts>> {
     Ok(all)
 }
 
-/// `RT_TABLE_MAIN` of linux/rtnetlink.h.
-const MAIN_TABLE: u32 = 254;
+const MAIN_TABLE: u32 = libc::RT_TABLE_MAIN as u32;
 
 fn links(kernel: &mut Kernel) -> io::Result<Vec<Facts>> {
     let request = RouteNetlinkMessage::GetLink(LinkMessage::default());

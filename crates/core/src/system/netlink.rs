@@ -10,6 +10,10 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use routepool_proto::ip_number::bits;
 
+/// Types of messages about addresses, routes and rules.
+#[allow(unused_imports, reason = "the route monitor names those that it wants")]
+pub(crate) use libc::{RTM_DELADDR, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE};
+
 /// Dumps come in messages of up to 32 KiB (the kernel's `NLMSG_GOODSIZE` doubled for large receivers).
 const RECEIVE: usize = 1 << 16;
 
@@ -98,8 +102,7 @@ pub(crate) struct Message<'a> {
     pub payload: &'a [u8],
 }
 
-/// `sizeof(struct nlmsghdr)`.
-const HEAD: usize = 16;
+const HEAD: usize = size_of::<libc::nlmsghdr>();
 
 /// The messages of a datagram (`struct nlmsghdr`, netlink(7)). They are cut apart here and read by those who want them: of
 /// hundreds of thousands of routes hardly one is wanted. After an error there are no more.
@@ -124,8 +127,8 @@ pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = io::Result<Mess
 /// The attributes of a message (`struct rtattr`, rtnetlink(7)) after its own head: number and value of each. What is cut off
 /// ends them.
 pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    /// `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER` of linux/netlink.h stand above the number.
-    const NUMBER: u16 = 0x3fff;
+    // `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER` stand above the number.
+    const NUMBER: u16 = libc::NLA_TYPE_MASK as u16;
     std::iter::from_fn(move || {
         let [a, b, c, d, ..] = *bytes else { return None };
         let length = usize::from(u16::from_ne_bytes([a, b]));
@@ -155,13 +158,6 @@ pub(crate) struct RouteHead {
 }
 
 impl RouteHead {
-    /// `RTN_UNICAST` of linux/rtnetlink.h.
-    const UNICAST: u8 = 1;
-    /// `RTN_LOCAL` of linux/rtnetlink.h.
-    const LOCAL: u8 = 2;
-    /// `AF_INET6`.
-    const INET6: u8 = 10;
-
     /// `sizeof(struct rtmsg)`: the attributes follow.
     pub const SIZE: usize = 12;
 
@@ -172,17 +168,17 @@ impl RouteHead {
     }
 
     pub fn is_ipv6(self) -> bool {
-        self.family == Self::INET6
+        i32::from(self.family) == libc::AF_INET6
     }
 
     /// Whether it makes addresses local.
     pub fn is_local(self) -> bool {
-        self.kind == Self::LOCAL
+        self.kind == libc::RTN_LOCAL
     }
 
     /// Whether it is for all that no other route takes.
     pub fn is_default(self) -> bool {
-        self.len == 0 && self.kind == Self::UNICAST
+        self.len == 0 && self.kind == libc::RTN_UNICAST
     }
 
     /// Whether it makes more than one address local.

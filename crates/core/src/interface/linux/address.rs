@@ -4,17 +4,12 @@
 
 use std::net::IpAddr;
 
+use libc::{IFA_ADDRESS, IFA_FLAGS, IFA_LABEL, IFA_LOCAL};
 use netlink_packet_route::address::AddressFlags;
 use routepool_proto::scope::{Scope, scope};
 
 use super::Address;
 use crate::system::netlink::{attributes, number};
-
-/// Attributes of `linux/if_addr.h`.
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-const IFA_LABEL: u16 = 3;
-const IFA_FLAGS: u16 = 8;
 
 /// An address of an interface, as a message has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,21 +3,11 @@
 use std::io;
 use std::net::IpAddr;
 
+use libc::{RT_TABLE_LOCAL, RTA_DST, RTA_OIF, RTA_TABLE};
 use netlink_packet_route::route::{RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::system::netlink::{Kernel, RouteHead, attributes, number};
-
-/// `RT_TABLE_LOCAL` of linux/rtnetlink.h.
-const LOCAL_TABLE: u32 = 255;
-
-/// Attributes of linux/rtnetlink.h.
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const RTA_TABLE: u16 = 15;
-
-/// Errno of a table that there is not: no address was ever given to this network namespace, or loopback was never up in it.
-const ENOENT: i32 = 2;
 
 /// The prefixes of all local routes of a family.
 pub(super) fn local_prefixes(ipv6: bool) -> io::Result<Vec<(IpAddr, u8)>> {
@@ -53,7 +43,8 @@ fn local_routes(
         Ok(head.and_then(|head| local(head, payload)))
     });
     match found {
-        Err(error) if error.raw_os_error() == Some(ENOENT) => Ok(Vec::new()),
+        // There is no such table: no address was ever given to this network namespace, or loopback was never up in it.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
         found => found,
     }
 }
@@ -61,7 +52,7 @@ fn local_routes(
 fn request(ipv6: bool) -> RouteNetlinkMessage {
     let mut request = RouteMessage::default();
     request.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    request.header.table = LOCAL_TABLE as u8;
+    request.header.table = RT_TABLE_LOCAL;
     request.header.kind = RouteType::Local;
     RouteNetlinkMessage::GetRoute(request)
 }
@@ -80,7 +71,7 @@ fn local(head: RouteHead, payload: &[u8]) -> Option<LocalRoute> {
             _ => {}
         }
     }
-    (table == LOCAL_TABLE).then_some(LocalRoute { prefix, len: head.len, interface })
+    (table == u32::from(RT_TABLE_LOCAL)).then_some(LocalRoute { prefix, len: head.len, interface })
 }
 
 /// A message read as a local route.
