@@ -6,6 +6,7 @@
 //! Linux for their interfaces. Besides `routepool-uv` this is the only crate of
 //! routepool with `unsafe` code.
 
+mod accept;
 pub mod adapters;
 mod bind_device;
 #[cfg(per_datagram)]
@@ -29,6 +30,7 @@ mod set_int;
 mod socket;
 mod transmit;
 
+pub use accept::accept;
 pub use bind_device::bind_device;
 #[cfg(target_os = "linux")]
 pub use datagrams::{Datagram, DatagramBatch, send_from};
