@@ -69,12 +69,21 @@ impl Reader for Portable {
     ) -> io::Result<u32> {
         let id = table.insert(|id| Slot::new(id, socket, state, settings)).ok_or_else(full)?;
         let Some(slot) = table.get_mut(id) else { return Err(full()) };
-        match Registration::new(&slot.socket, self.runtime.handle()) {
+        let waker = Waker::from(Arc::new(SocketWaker { shared: Arc::clone(&self.shared), id }));
+        match Registration::new(&slot.socket, waker, self.runtime.handle()) {
             Ok(registration) => {
-                let registration = slot.registration.insert(Arc::new(registration));
-                let waker = Waker::from(Arc::new(SocketWaker { shared: Arc::clone(&self.shared), id }));
-                let registration = Arc::clone(registration);
-                self.shared.command(Command::Add(Entry::new(slot, &registration, waker)));
+                let registration = Arc::new(registration);
+                self.shared.leave(Command::Add(Entry::new(slot, &registration)));
+                // The task has nothing to do before something happens to the socket.
+                let happened = if state == State::Connecting {
+                    registration.poll_write()
+                } else {
+                    registration.poll_read()
+                };
+                if happened {
+                    self.shared.tell(id);
+                }
+                slot.registration = Some(registration);
                 Ok(id)
             }
             Err(error) => {
@@ -89,7 +98,7 @@ impl Reader for Portable {
     }
 
     fn remove(&mut self, slot: Slot) {
-        self.shared.command(Command::Remove(slot.watched.id));
+        self.shared.leave(Command::Remove(slot.watched.id));
         slot.registration.map(unshare);
         Socket::close(slot.socket);
     }
@@ -120,5 +129,48 @@ impl Reader for Portable {
 impl Drop for Portable {
     fn drop(&mut self) {
         self.shared.command(Command::Stop);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc;
+
+    use super::super::open::Kind;
+    use super::super::record::{Event, HEAD};
+    use super::super::sockets::Sockets;
+    use super::*;
+
+    #[test]
+    fn after_a_panic_of_the_task_its_sockets_are_told_dead_and_the_table_ends_as_usual() {
+        let (tell, told) = mpsc::channel();
+        let first = AtomicBool::new(true);
+        let mut sockets = Sockets::portable(move || {
+            let _ = tell.send(());
+            assert!(!first.swap(false, Ordering::Relaxed), "as a test");
+        })
+        .expect("threads");
+        let settings = || Settings { local: "127.0.0.1:0".parse().ok(), ..Settings::new(Kind::Udp) };
+        let opened = sockets.open(settings()).expect("a socket");
+        let peer = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        peer.send_to(b"x", opened.local).expect("sent");
+        told.recv().expect("the task has come so far");
+        let mut bytes = [0; 1_024];
+        let mut at = 0;
+        // It is the last that is told.
+        while at < HEAD || bytes[at - HEAD + 4] != Event::Error as u8 {
+            at = sockets.drain(&mut bytes, at).0;
+            std::thread::yield_now();
+        }
+        let error = &bytes[at - HEAD..at];
+        assert_eq!((&error[..4], error[8]), (&opened.id.to_le_bytes()[..], crate::errno::EIO as u8));
+        // Nobody reads it; it opens and closes as before.
+        let later = sockets.open(settings()).expect("a socket");
+        sockets.close(later.id, false);
+        UdpSocket::bind(later.local).expect("the port is free");
+        drop(sockets);
+        UdpSocket::bind(opened.local).expect("the port is free");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Waker};
 
 use routepool_udp::Interest;
 
@@ -25,7 +24,6 @@ pub(super) struct Entry {
     /// What a listener takes a place of before it accepts, and whether it waits for one.
     pub(super) limit: Option<Arc<ConnectionLimit>>,
     pub(super) parked: bool,
-    waker: Waker,
 }
 
 /// How a look at a socket went on.
@@ -40,7 +38,7 @@ pub(super) enum Look {
 }
 
 impl Entry {
-    pub(super) fn new(slot: &Slot, registration: &Arc<Registration>, waker: Waker) -> Self {
+    pub(super) fn new(slot: &Slot, registration: &Arc<Registration>) -> Self {
         Self {
             registration: Arc::downgrade(registration),
             watched: slot.watched,
@@ -48,17 +46,12 @@ impl Entry {
             queued: false,
             limit: slot.accept.as_ref().and_then(|settings| settings.limit.clone()),
             parked: false,
-            waker,
         }
     }
 
     /// The registration, for the length of a look; `None` if the socket is closed.
     pub(super) fn registration(&self) -> Option<Arc<Registration>> {
         self.registration.upgrade()
-    }
-
-    pub(super) fn context(&self) -> Context<'_> {
-        Context::from_waker(&self.waker)
     }
 
     pub(super) fn is_datagram(&self) -> bool {
@@ -69,18 +62,18 @@ impl Entry {
     pub(super) fn open(&mut self, receiver: &mut Receiver, out: &mut Out<'_>) -> Look {
         let Some(own) = self.registration() else { return Look::Wait };
         let mut look = Look::Wait;
-        if self.interest.read && own.poll_read(&mut self.context()) {
+        if self.interest.read && own.poll_read() {
             let read = own.read(|| match receiver.read(&self.watched, own.socket(), out) {
                 Outcome::Empty => Err(io::ErrorKind::WouldBlock.into()),
                 outcome => Ok(outcome),
             });
             if let Ok(Outcome::Over) = read {
                 self.interest.read = false;
-            } else if read.is_ok() || own.poll_read(&mut self.context()) {
+            } else if read.is_ok() || own.poll_read() {
                 look = Look::Again;
             }
         }
-        if self.interest.write && own.poll_write(&mut self.context()) {
+        if self.interest.write && own.poll_write() {
             own.forget_room();
             self.interest.write = false;
             out.push(self.watched.id, Event::Writable, 0, &[], &[]);
@@ -92,7 +85,7 @@ impl Entry {
     pub(super) fn connected(&mut self, out: &mut Out<'_>) -> Look {
         let Some(own) = self.registration() else { return Look::Wait };
         let Socket::Stream(stream) = own.socket() else { return Look::Wait };
-        if !own.poll_write(&mut self.context()) {
+        if !own.poll_write() {
             return Look::Wait;
         }
         let id = self.watched.id;
@@ -107,7 +100,7 @@ impl Entry {
                 // Not yet. A system that says so of an end that it has told would be asked without a pause.
                 (Err(error), _) if error.kind() == io::ErrorKind::NotConnected => {
                     own.forget_room();
-                    return if own.poll_write(&mut self.context()) { Look::Later } else { Look::Wait };
+                    return if own.poll_write() { Look::Later } else { Look::Wait };
                 }
                 (Err(error), _) | (_, Err(error)) => error,
             },

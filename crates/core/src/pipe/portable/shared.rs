@@ -14,6 +14,9 @@ use super::super::ring::Ring;
 use super::entry::Entry;
 use crate::lock::lock;
 
+/// Commands that wait at most for something else to wake the task.
+const COMMANDS: usize = 256;
+
 #[derive(Debug)]
 pub(super) struct Shared {
     /// `None` once the task has ended.
@@ -59,12 +62,32 @@ impl Shared {
         }
     }
 
-    /// Nothing once the task has ended.
+    /// A command that the task obeys now. Nothing once it has ended.
     pub(super) fn command(&self, command: Command) {
-        if let Some(commands) = &mut *lock(&self.commands) {
-            commands.push(command);
-        }
+        self.leave(command);
         self.wake.notify_one();
+    }
+
+    /// A command that the task obeys when something else wakes it, or when many have come together.
+    pub(super) fn leave(&self, command: Command) {
+        let mut commands = lock(&self.commands);
+        let Some(commands) = &mut *commands else { return };
+        commands.push(command);
+        if commands.len() == COMMANDS {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Something has happened to a socket.
+    pub(super) fn tell(&self, id: u32) {
+        let mut told = lock(&self.told);
+        let first = told.is_empty();
+        told.push(id);
+        drop(told);
+        // Who comes later is found by the task with the first.
+        if first {
+            self.wake.notify_one();
+        }
     }
 
     pub(super) fn take_commands(&self) -> Vec<Command> {
@@ -96,13 +119,6 @@ impl Wake for SocketWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let mut told = lock(&self.shared.told);
-        let first = told.is_empty();
-        told.push(self.id);
-        drop(told);
-        // Who comes later is found by the task with the first.
-        if first {
-            self.shared.wake.notify_one();
-        }
+        self.shared.tell(self.id);
     }
 }

@@ -22,6 +22,9 @@ use crate::lock::lock;
 /// Bytes of records that the task makes before it hands them over.
 const BATCH_BYTES: usize = 4 * PIPE_READ;
 
+/// Turns that the task takes before it gives way to others: to give way wakes another thread of the runtime.
+const TURNS: usize = 16;
+
 pub(super) struct Task {
     shared: Arc<Shared>,
     entries: HashMap<u32, Entry>,
@@ -51,17 +54,26 @@ impl Task {
     pub(super) async fn run(mut self) {
         loop {
             self.pause().await;
-            match catch_unwind(AssertUnwindSafe(|| self.turn())) {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(_) => return self.give_up(),
+            for _ in 0..TURNS {
+                match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(_) => return self.give_up(),
+                }
+                if !self.can_go_on() {
+                    break;
+                }
             }
         }
     }
 
+    fn can_go_on(&self) -> bool {
+        !self.ready.is_empty() && !self.shared.stalled.load(Ordering::Acquire)
+    }
+
     async fn pause(&mut self) {
         let woken = self.shared.wake.notified();
-        if !self.ready.is_empty() && !self.shared.stalled.load(Ordering::Acquire) {
+        if self.can_go_on() {
             yield_now().await;
         } else if self.later.is_empty() {
             woken.await;
@@ -80,12 +92,9 @@ impl Task {
     }
 
     fn turn_into(&mut self, out: &mut Out<'_>) -> bool {
+        // Before the commands: what is told of a socket comes after the command that adds it.
         let mut told = std::mem::take(&mut self.told);
         self.shared.take_told(&mut told);
-        for id in told.drain(..) {
-            self.queue(id);
-        }
-        self.told = told;
         for id in std::mem::take(&mut self.later) {
             let Some(entry) = self.entries.get(&id) else { continue };
             if entry.watched.state == State::Connecting {
@@ -103,6 +112,10 @@ impl Task {
             self.make_room(out);
             self.obey(command, out);
         }
+        for id in told.drain(..) {
+            self.queue(id);
+        }
+        self.told = told;
         self.work(out);
         self.hand_over(out);
         true
@@ -144,9 +157,7 @@ impl Task {
     fn obey(&mut self, command: Command, out: &mut Out<'_>) {
         match command {
             Command::Add(entry) => {
-                let id = entry.watched.id;
-                self.entries.insert(id, entry);
-                self.queue(id);
+                self.entries.insert(entry.watched.id, entry);
             }
             Command::Watch(id, interest) => {
                 let Some(entry) = self.entries.get_mut(&id) else { return };
@@ -207,7 +218,7 @@ impl Task {
         let Some(own) = entry.registration() else { return Look::Wait };
         let Socket::Listener(listener) = own.socket() else { return Look::Wait };
         let (mut waiting, mut look) = (Vec::new(), Look::Wait);
-        while entry.interest.read && !entry.parked && own.poll_read(&mut entry.context()) {
+        while entry.interest.read && !entry.parked && own.poll_read() {
             let mut accepted = lock(&self.shared.accepted);
             if accepted.len() >= ACCEPTS {
                 self.shared.stalled.store(true, Ordering::Release);

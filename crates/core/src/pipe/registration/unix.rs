@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -12,10 +12,13 @@ use super::super::socket::Socket;
 
 /// Says when a socket can be read or written. It ends when it is dropped; the socket cannot be closed before.
 #[derive(Debug)]
-pub(crate) struct Registration(AsyncFd<Arc<Socket>>);
+pub(crate) struct Registration {
+    descriptor: AsyncFd<Arc<Socket>>,
+    waker: Waker,
+}
 
 impl Registration {
-    pub(crate) fn new(socket: &Arc<Socket>, runtime: &Handle) -> io::Result<Self> {
+    pub(crate) fn new(socket: &Arc<Socket>, waker: Waker, runtime: &Handle) -> io::Result<Self> {
         let interest = match &**socket {
             // Both: a stream that is never full is never told writable, so this costs nothing.
             Socket::Stream(_) => Interest::READABLE | Interest::WRITABLE,
@@ -28,32 +31,34 @@ impl Registration {
             deprecated,
             reason = "its successor is `unsafe` because the descriptor must stay open: it does, it is owned by what is handed over"
         )]
-        AsyncFd::with_interest(Arc::clone(socket), interest).map(Self)
+        let descriptor = AsyncFd::with_interest(Arc::clone(socket), interest)?;
+        Ok(Self { descriptor, waker })
     }
 
     pub(crate) fn socket(&self) -> &Socket {
-        self.0.get_ref()
+        self.descriptor.get_ref()
     }
 
-    /// Whether there may be something to read; if not, the context's task is woken when there is.
-    pub(crate) fn poll_read(&self, context: &mut Context<'_>) -> bool {
-        matches!(self.0.poll_read_ready(context), Poll::Ready(Ok(_)))
+    /// Whether there may be something to read; if not, the waker is called once there is.
+    pub(crate) fn poll_read(&self) -> bool {
+        matches!(self.descriptor.poll_read_ready(&mut Context::from_waker(&self.waker)), Poll::Ready(Ok(_)))
     }
 
     /// The same for room to write, or the end of connecting.
-    pub(crate) fn poll_write(&self, context: &mut Context<'_>) -> bool {
-        matches!(self.0.poll_write_ready(context), Poll::Ready(Ok(_)))
+    pub(crate) fn poll_write(&self) -> bool {
+        matches!(self.descriptor.poll_write_ready(&mut Context::from_waker(&self.waker)), Poll::Ready(Ok(_)))
     }
 
     /// Reads with a call that says "would block" when it has found nothing: only then the system is waited for again.
     pub(crate) fn read<T>(&self, read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        self.0.try_io(Interest::READABLE, |_| read())
+        self.descriptor.try_io(Interest::READABLE, |_| read())
     }
 
     /// Forgets that there was room to write: the next time the system has to say it.
     pub(crate) fn forget_room(&self) {
-        let _ =
-            self.0.try_io(Interest::WRITABLE, |_| io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
+        let _ = self
+            .descriptor
+            .try_io(Interest::WRITABLE, |_| io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -17,28 +17,30 @@ pub(crate) struct Registration {
     /// Of any kind: the system tells of listeners and datagrams in the same way, and all calls are made by the socket.
     second: TcpStream,
     socket: Arc<Socket>,
+    waker: Waker,
 }
 
 impl Registration {
-    pub(crate) fn new(socket: &Arc<Socket>, runtime: &Handle) -> io::Result<Self> {
+    pub(crate) fn new(socket: &Arc<Socket>, waker: Waker, runtime: &Handle) -> io::Result<Self> {
         let second = SockRef::from(&**socket).try_clone()?;
         second.set_nonblocking(true)?;
         let _context = runtime.enter();
-        Ok(Self { second: TcpStream::from_std(second.into())?, socket: Arc::clone(socket) })
+        let second = TcpStream::from_std(second.into())?;
+        Ok(Self { second, socket: Arc::clone(socket), waker })
     }
 
     pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }
 
-    /// Whether there may be something to read; if not, the context's task is woken when there is.
-    pub(crate) fn poll_read(&self, context: &mut Context<'_>) -> bool {
-        matches!(self.second.poll_read_ready(context), Poll::Ready(Ok(())))
+    /// Whether there may be something to read; if not, the waker is called once there is.
+    pub(crate) fn poll_read(&self) -> bool {
+        matches!(self.second.poll_read_ready(&mut Context::from_waker(&self.waker)), Poll::Ready(Ok(())))
     }
 
     /// The same for room to write, or the end of connecting.
-    pub(crate) fn poll_write(&self, context: &mut Context<'_>) -> bool {
-        matches!(self.second.poll_write_ready(context), Poll::Ready(Ok(())))
+    pub(crate) fn poll_write(&self) -> bool {
+        matches!(self.second.poll_write_ready(&mut Context::from_waker(&self.waker)), Poll::Ready(Ok(())))
     }
 
     /// Reads with a call that says "would block" when it has found nothing: only then the system is waited for again.
