@@ -82,7 +82,9 @@ fn relayed(sockets: &mut Sockets) -> (TcpStream, TcpStream) {
             left.is_empty()
         });
         if then {
-            ids.iter().for_each(|id| sockets.detach(*id));
+            for id in ids {
+                sockets.detach(id);
+            }
         }
     }
     sockets.relay(ids[0], ids[1]).expect("a relay");
