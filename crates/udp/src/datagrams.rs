@@ -43,6 +43,10 @@ pub struct Datagram<'a> {
     pub tail: &'a [u8],
 }
 
+// SAFETY: all pointers inside point to the boxes of the same value, whose memory does not move when the value does, and whatever
+// uses them takes `&mut self`.
+unsafe impl Send for DatagramBatch {}
+
 impl std::fmt::Debug for DatagramBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DatagramBatch").field("received", &self.received).finish_non_exhaustive()

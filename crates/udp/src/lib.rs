@@ -6,6 +6,7 @@
 //! Linux for their interfaces. Besides `routepool-uv` this is the only crate of
 //! routepool with `unsafe` code.
 
+mod accept;
 pub mod adapters;
 mod bind_device;
 #[cfg(per_datagram)]
@@ -32,6 +33,7 @@ mod socket;
 mod transmit;
 mod wait;
 
+pub use accept::accept;
 pub use bind_device::bind_device;
 #[cfg(target_os = "linux")]
 pub use datagrams::{Datagram, DatagramBatch, send_from};

@@ -8,6 +8,7 @@ use routepool_udp::Interest;
 
 use super::connection_limit::ConnectionLimit;
 use super::open::Settings;
+use super::registration::Registration;
 use super::socket::{Socket, State};
 
 /// Bits of a number that say the place.
@@ -17,10 +18,9 @@ pub(crate) const PLACE_BITS: u32 = 20;
 const KEPT_FREE: usize = 64;
 
 /// What a reader has to know of a socket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Watched {
     pub(crate) id: u32,
-    pub(crate) socket: Arc<Socket>,
     pub(crate) state: State,
     /// Whether datagrams come from more than one peer.
     pub(crate) names: bool,
@@ -33,6 +33,9 @@ pub(crate) struct Watched {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) watched: Watched,
+    pub(crate) socket: Arc<Socket>,
+    /// Where the runtime waits for it: of the portable reader.
+    pub(crate) registration: Option<Arc<Registration>>,
     /// What the owner wants to hear of.
     pub(crate) interest: Interest,
     /// What the reader listens to: the owner's wish, or the connection's end being made.
@@ -49,7 +52,6 @@ impl Slot {
     pub(crate) fn new(id: u32, socket: Socket, state: State, settings: &Arc<Settings>) -> Self {
         let watched = Watched {
             id,
-            socket: Arc::new(socket),
             state,
             names: settings.remote.is_none() || settings.packet_info,
             packet_info: settings.packet_info,
@@ -58,6 +60,8 @@ impl Slot {
         let accept = (state == State::Listening).then(|| Arc::clone(settings));
         Self {
             watched,
+            socket: Arc::new(socket),
+            registration: None,
             interest: Interest::READ,
             watching: Interest::NONE,
             accept,
