@@ -2,11 +2,10 @@
 
 use std::io;
 
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+use libc::{
+    AF_INET, AF_INET6, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP,
+    RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE,
 };
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use routepool_proto::ip_number::bits;
 
@@ -41,10 +40,10 @@ impl Kernel {
     /// something changed meanwhile.
     pub(crate) fn dump<T>(
         &mut self,
-        request: RouteNetlinkMessage,
+        question: Question,
         mut pick: impl FnMut(&[u8]) -> io::Result<Option<T>>,
     ) -> io::Result<Vec<T>> {
-        let request = encode(request, NLM_F_REQUEST | NLM_F_DUMP);
+        let request = question.request();
         let mut found = Vec::new();
         for _ in 0..TRIES {
             found.clear();
@@ -65,10 +64,10 @@ impl Kernel {
             self.socket.recv(&mut self.buffer, 0)?;
             for message in messages(&self.buffer) {
                 let Message { kind, flags, payload } = message?;
-                disturbed |= flags & NLM_F_DUMP_INTR != 0;
-                match kind {
+                disturbed |= i32::from(flags) & NLM_F_DUMP_INTR != 0;
+                match i32::from(kind) {
                     // Both begin with an error number, which is 0 for none.
-                    NLMSG_DONE | NLMSG_ERROR => match number(payload).map(i32::from_ne_bytes) {
+                    kind @ (NLMSG_DONE | NLMSG_ERROR) => match number(payload).map(i32::from_ne_bytes) {
                         Some(errno) if errno < 0 => return Err(io::Error::from_raw_os_error(-errno)),
                         _ if kind == NLMSG_DONE => return Ok(disturbed),
                         _ => {}
@@ -81,14 +80,38 @@ impl Kernel {
     }
 }
 
-fn encode(request: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
-    let mut header = NetlinkHeader::default();
-    header.flags = flags;
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    bytes
+/// What the kernel is asked for, of a kind all that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Interfaces.
+    Links,
+    /// Their addresses.
+    Addresses,
+    /// Routes of a family and a kind (`RTN_…`), in a table or, with `RT_TABLE_UNSPEC`, in all.
+    Routes { ipv6: bool, kind: u8, table: u8 },
+}
+
+impl Question {
+    /// The message: `struct nlmsghdr`, then `ifinfomsg`, `ifaddrmsg` or `rtmsg` (rtnetlink(7)).
+    fn request(self) -> Vec<u8> {
+        let (kind, body) = match self {
+            Self::Links => (RTM_GETLINK, vec![0; 16]),
+            Self::Addresses => (RTM_GETADDR, vec![0; 8]),
+            Self::Routes { ipv6, kind, table } => {
+                let mut body = vec![0; RouteHead::SIZE];
+                body[0] = if ipv6 { AF_INET6 } else { AF_INET } as u8;
+                (body[4], body[7]) = (table, kind);
+                (RTM_GETROUTE, body)
+            }
+        };
+        let mut bytes = ((HEAD + body.len()) as u32).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(((NLM_F_REQUEST | NLM_F_DUMP) as u16).to_ne_bytes());
+        // A number and an address of ours, of which neither is needed: one question is asked at a time.
+        bytes.extend([0; 8]);
+        bytes.extend(body);
+        bytes
+    }
 }
 
 /// A message, not yet understood.
@@ -168,7 +191,7 @@ impl RouteHead {
     }
 
     pub fn is_ipv6(self) -> bool {
-        i32::from(self.family) == libc::AF_INET6
+        i32::from(self.family) == AF_INET6
     }
 
     /// Whether it makes addresses local.

@@ -4,10 +4,8 @@ use std::io;
 use std::net::IpAddr;
 
 use libc::{RT_TABLE_LOCAL, RTA_DST, RTA_OIF, RTA_TABLE};
-use netlink_packet_route::route::{RouteMessage, RouteType};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::system::netlink::{Kernel, RouteHead, attributes, number};
+use crate::system::netlink::{Kernel, Question, RouteHead, attributes, number};
 
 /// The prefixes of all local routes of a family.
 pub(super) fn local_prefixes(ipv6: bool) -> io::Result<Vec<(IpAddr, u8)>> {
@@ -38,7 +36,8 @@ fn local_routes(
     ipv6: bool,
     wanted: impl Fn(RouteHead) -> bool,
 ) -> io::Result<Vec<LocalRoute>> {
-    let found = kernel.dump(request(ipv6), |payload| {
+    let question = Question::Routes { ipv6, kind: libc::RTN_LOCAL, table: RT_TABLE_LOCAL };
+    let found = kernel.dump(question, |payload| {
         let head = RouteHead::of(payload).filter(|head| head.is_ipv6() == ipv6 && wanted(*head));
         Ok(head.and_then(|head| local(head, payload)))
     });
@@ -47,14 +46,6 @@ fn local_routes(
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
         found => found,
     }
-}
-
-fn request(ipv6: bool) -> RouteNetlinkMessage {
-    let mut request = RouteMessage::default();
-    request.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    request.header.table = RT_TABLE_LOCAL;
-    request.header.kind = RouteType::Local;
-    RouteNetlinkMessage::GetRoute(request)
 }
 
 fn local(head: RouteHead, payload: &[u8]) -> Option<LocalRoute> {
@@ -83,7 +74,8 @@ pub(crate) fn local_route(payload: &[u8]) -> Option<LocalRoute> {
 #[cfg(test)]
 mod tests {
     use netlink_packet_core::Emitable;
-    use netlink_packet_route::route::{RouteAddress, RouteAttribute};
+    use netlink_packet_route::AddressFamily;
+    use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 
     use super::*;
 
