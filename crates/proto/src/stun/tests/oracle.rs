@@ -12,7 +12,7 @@ use super::*;
 use crate::stun::behavior::{self, ChangeRequest};
 
 /// Messages from RFC 5769, from coturn, and broken ones.
-const CORPUS: [(&str, &str); 12] = [
+pub(super) const CORPUS: [(&str, &str); 12] = [
     ("rfc5769-2.1-request", include_str!("corpus/rfc5769-2.1-request.hex")),
     ("rfc5769-2.2-response-ipv4", include_str!("corpus/rfc5769-2.2-response-ipv4.hex")),
     ("rfc5769-2.3-response-ipv6", include_str!("corpus/rfc5769-2.3-response-ipv6.hex")),
