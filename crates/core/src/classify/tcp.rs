@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use routepool_proto::nat::{Evidence, Finding, Mapping, Reason, Report, Test};
+use routepool_proto::stun::behavior::{self, ChangeRequest};
 use routepool_proto::stun::{self, ReplyBody};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -101,14 +102,17 @@ fn ask(socket: &Socket, to: SocketAddr) -> io::Result<SocketAddr> {
     let mut stream: TcpStream = socket.try_clone()?.into();
     stream.set_write_timeout(Some(NAT_TCP_WITHIN))?;
     let id = rand::random();
-    stream.write_all(&stun::binding_request(&id))?;
+    stream.write_all(&behavior::request(&id, ChangeRequest::default()))?;
     let mut message = vec![0; HEADER_LEN];
     read_until(&mut stream, &mut message, deadline)?;
     let body = usize::from(u16::from_be_bytes([message[2], message[3]]));
     message.resize(HEADER_LEN + body, 0);
     read_until(&mut stream, &mut message[HEADER_LEN..], deadline)?;
-    match stun::read_reply(&message) {
-        Ok(reply) if reply.id == id => match reply.body {
+    if stun::response_id(&message) != Some(id) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    match behavior::read(&message) {
+        Ok(response) => match response.reply.body {
             ReplyBody::Mapped(mapped) => Ok(mapped),
             _ => Err(io::ErrorKind::InvalidData.into()),
         },

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use routepool_proto::stun::behavior::{self, ChangeRequest};
 use routepool_proto::stun::{self, TransactionId};
 use socket2::{Domain, Protocol, Type};
 
@@ -92,7 +93,7 @@ fn connect(to: SocketAddr, interface: Option<&str>, source: Option<IpAddr>) -> i
 
 fn send(query: &mut Query) {
     let (Some(socket), Answer::Silent) = (&query.socket, &query.answer) else { return };
-    if let Err(error) = socket.send(&stun::binding_request(&query.id)) {
+    if let Err(error) = socket.send(&behavior::request(&query.id, ChangeRequest::default())) {
         match error.kind() {
             io::ErrorKind::WouldBlock => {}
             io::ErrorKind::ConnectionRefused => query.answer = Answer::Refused(error),
@@ -108,7 +109,8 @@ fn receive(query: &mut Query) -> bool {
     match socket.recv(&mut buffer) {
         // Any genuine response will do, also an error response: the server is there and answers.
         Ok(len) => {
-            if stun::read_reply(&buffer[..len]).is_ok_and(|reply| reply.id == query.id)
+            if stun::response_id(&buffer[..len]) == Some(query.id)
+                && behavior::read(&buffer[..len]).is_ok()
                 && let Ok(local) = socket.local_addr()
             {
                 query.answer = Answer::Yes(local.ip());

@@ -10,6 +10,7 @@ use stun_rs::{
 
 use super::*;
 
+mod both;
 mod mutations;
 mod oracle;
 mod registry;

@@ -66,7 +66,7 @@ fn everything(class: MessageClass) -> Vec<u8> {
 }
 
 /// Messages to begin with: the corpus, what routepool sends and answers, and all that `stun-rs` knows.
-fn seeds() -> Vec<Vec<u8>> {
+pub(super) fn seeds() -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = CORPUS.iter().map(|(_, hex)| bytes(hex)).collect();
     for class in [
         MessageClass::Request,
@@ -119,7 +119,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Changes a message: bytes, lengths, cuts, what is added; and mostly makes it one again that a decoder looks into.
-fn change(message: &mut Vec<u8>, random: &mut StdRng) {
+pub(super) fn change(message: &mut Vec<u8>, random: &mut StdRng) {
     match random.random_range(0..6) {
         0 | 1 => mutate(message, random),
         // The type or the length of an attribute, or its first bytes.
