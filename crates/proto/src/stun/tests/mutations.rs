@@ -53,7 +53,7 @@ fn everything(class: MessageClass) -> Vec<u8> {
             .with_attribute(ErrorCode::from(code))
             .with_attribute(unknown)
             .with_attribute(Software::new("a server, é").expect("short"))
-            .with_attribute(UserName::new("マトリックス").expect("a name"))
+            .with_attribute(UserName::new("a user").expect("a name"))
             .with_attribute(UserHash::new("user", "realm").expect("a name"))
             .with_attribute(Realm::new("example.org").expect("a realm"))
             .with_attribute(Nonce::new("f//499k954d6OL34oL9FSTvy64sA").expect("a nonce"))
