@@ -97,11 +97,8 @@ impl BehaviorServer {
             attributes.splice(0..0, code.ok().map(|code| ErrorCode::from(code).into()));
             return vec![(to, from, respond(MessageClass::ErrorResponse, &request, attributes))];
         }
-        let (ip, port) = if alone {
-            (ip, port)
-        } else {
-            (ip ^ usize::from(change_ip), port ^ usize::from(change_port))
-        };
+        let (ip, port) =
+            if alone { (ip, port) } else { (ip ^ usize::from(change_ip), port ^ usize::from(change_port)) };
         if self.fault == Some(Fault::OtherDead) && (ip, port) != (0, 0) {
             return Vec::new();
         }
@@ -152,8 +149,8 @@ fn respond(class: MessageClass, request: &StunMessage, attributes: Vec<StunAttri
     message::answer(class, *request.transaction_id(), attributes)
 }
 
-/// What a server must understand of a request.
+/// What a server must understand of a request (RFC 8489, section 14).
 fn required(request: &StunMessage) -> Vec<u16> {
     let kinds = request.attributes().iter().map(StunAttribute::attribute_type);
-    kinds.filter(|kind| kind.is_comprehension_required()).map(|kind| kind.as_u16()).collect()
+    kinds.map(|kind| kind.as_u16()).filter(|kind| *kind < 0x8000).collect()
 }

@@ -23,6 +23,8 @@ impl QuotedStringParser {
                 input.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
             }
         };
-        text.is_some_and(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte)))
+        text.is_some_and(|text| {
+            text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte))
+        })
     }
 }

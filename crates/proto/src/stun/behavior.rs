@@ -7,7 +7,9 @@ use stun_rs::attributes::discovery::{self, ChangeRequestFlags, ResponsePort};
 use stun_rs::{MessageClass, StunAttribute};
 
 use super::message::{self, Value};
-use super::{BINDING_REQUEST_LEN, NotAReply, Reply, ReplyBody, TransactionId, attribute, binding_request, envelope};
+use super::{
+    BINDING_REQUEST_LEN, NotAReply, Reply, ReplyBody, TransactionId, attribute, binding_request, envelope,
+};
 
 /// What a Binding request asks the server to do beyond answering.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -66,7 +66,7 @@ pub(super) struct Attribute<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Any attribute with an address, with the mask of the XORed ones taken away.
+    /// Any attribute with an address, unmasked where it was XOR-MAPPED-ADDRESS.
     Address(SocketAddr),
     ErrorCode(u16),
     /// CHANGE-REQUEST: 1 is the port, 2 the address.

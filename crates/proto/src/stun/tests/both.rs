@@ -54,7 +54,8 @@ fn both_readers_accept_and_read_the_same() {
 }
 
 fn service(number: usize, six: bool) -> Service {
-    let text = if six { ["[2001:db8::1]:3478", "[2001:db8::2]:3479"] } else { ["192.0.2.1:3478", "192.0.2.2:3479"] };
+    let text =
+        if six { ["[2001:db8::1]:3478", "[2001:db8::2]:3479"] } else { ["192.0.2.1:3478", "192.0.2.2:3479"] };
     let [primary, other] = text.map(|text| text.parse().expect("an address"));
     match number {
         0 => Service::minimal(),
@@ -148,10 +149,20 @@ fn where_stun_rs_is_stricter_or_laxer_the_message_is_read_as_before() {
         ("REALM that is no quoted string", message(0x0101, &[(0x14, b"\""), (0x20, xor)]), false, mapped),
         ("MESSAGE-INTEGRITY of 4 bytes", message(0x0101, &[(8, &[0; 4]), (0x20, xor)]), false, mapped),
         ("an odd ALTERNATE-SERVER", message(0x0101, &[(0x8023, &[0; 8]), (0x20, xor)]), false, mapped),
-        ("an odd MAPPED-ADDRESS after the other", message(0x0101, &[(0x20, xor), (1, &[0; 8])]), false, mapped),
+        (
+            "an odd MAPPED-ADDRESS after the other",
+            message(0x0101, &[(0x20, xor), (1, &[0; 8])]),
+            false,
+            mapped,
+        ),
         ("class 7", message(0x0111, &[(9, &[0, 0, 7, 1])]), false, Ok(ReplyBody::Error(701))),
         ("number 120", message(0x0111, &[(9, &[0, 0, 4, 120])]), false, Ok(ReplyBody::Error(520))),
-        ("a reason that is no UTF-8", message(0x0111, &[(9, &[0, 0, 4, 20, 0xff])]), false, Ok(ReplyBody::Error(420))),
+        (
+            "a reason that is no UTF-8",
+            message(0x0111, &[(9, &[0, 0, 4, 20, 0xff])]),
+            false,
+            Ok(ReplyBody::Error(420)),
+        ),
         ("bytes other than zero as padding", padded, true, mapped),
         ("no FINGERPRINT", message(0x0101, &[(0x20, xor)]), true, mapped),
         ("an address that is too long", message(0x0101, &[(0x20, &long)]), true, Err(NotAReply::BadAddress)),
@@ -160,7 +171,12 @@ fn where_stun_rs_is_stricter_or_laxer_the_message_is_read_as_before() {
         ("more bytes than its length says", more, true, Err(NotAReply::WrongLength)),
         ("after MESSAGE-INTEGRITY", message(0x0101, &[(8, &[0; 20]), (0x20, xor)]), true, mapped),
         ("a foreign method", message(0x0103, &[(0x20, xor)]), true, Err(NotAReply::NotAResponse)),
-        ("an unknown one", message(0x0101, &[(0x7abc, b""), (0x20, xor)]), true, Err(NotAReply::UnknownRequired(0x7abc))),
+        (
+            "an unknown one",
+            message(0x0101, &[(0x7abc, b""), (0x20, xor)]),
+            true,
+            Err(NotAReply::UnknownRequired(0x7abc)),
+        ),
     ] {
         assert_eq!(decoder.decode(&message).is_ok(), theirs, "{name}: stun-rs");
         assert_eq!(behavior::read(&message).map(|r| r.reply.body), ours, "{name}");

@@ -36,8 +36,7 @@ fn key() -> HMACKey {
 /// A message with every attribute that `stun-rs` can write.
 fn everything(class: MessageClass) -> Vec<u8> {
     encode(class, *b"abcdefghijkl", |b| {
-        let mut unknown = UnknownAttributes::default();
-        [3, 0x27, 0x7abc].into_iter().for_each(|kind| unknown.add(kind));
+        let unknown = UnknownAttributes::from(&[3, 0x27, 0x7abc][..]);
         let mut algorithms = PasswordAlgorithms::default();
         algorithms.add(PasswordAlgorithm::new(Algorithm::from(AlgorithmId::MD5)));
         algorithms.add(PasswordAlgorithm::new(Algorithm::new(AlgorithmId::SHA256, [1, 2, 3].as_ref())));
@@ -146,7 +145,8 @@ pub(super) fn change(message: &mut Vec<u8>, random: &mut StdRng) {
             };
             attribute.extend((0..usize::next_multiple_of(len, 4)).map(|_| byte(random)));
             let starts = starts(message);
-            let at = starts.get(random.random_range(0..starts.len().max(1))).copied().unwrap_or(message.len());
+            let at =
+                starts.get(random.random_range(0..starts.len().max(1))).copied().unwrap_or(message.len());
             message.splice(at..at, attribute);
         }
         _ => {
@@ -195,12 +195,13 @@ fn run(decoders: &[MessageDecoder], message: &[u8]) -> usize {
 
 /// Writes it again, into room that is enough and into room that is not.
 fn again(theirs: &StunMessage, len: usize) {
-    let mut builder =
-        StunMessageBuilder::new(theirs.method(), theirs.class()).with_transaction_id(*theirs.transaction_id());
+    let mut builder = StunMessageBuilder::new(theirs.method(), theirs.class())
+        .with_transaction_id(*theirs.transaction_id());
     for attribute in theirs.attributes() {
         let writable = match attribute {
-            StunAttribute::Unknown(_) | StunAttribute::MessageIntegrity(_) => continue,
-            StunAttribute::MessageIntegritySha256(_) => continue,
+            StunAttribute::Unknown(_)
+            | StunAttribute::MessageIntegrity(_)
+            | StunAttribute::MessageIntegritySha256(_) => continue,
             StunAttribute::Fingerprint(_) => Fingerprint::default().into(),
             other => other.clone(),
         };
@@ -244,8 +245,7 @@ fn report(count: u64, seed: u64) {
     let (panics, decoded) = mutations(count, seed);
     println!("{count} messages, {decoded} decoded, {} panics", panics.len());
     for message in panics.iter().take(PRINTED) {
-        let hex: String = message.iter().map(|byte| format!("{byte:02x}")).collect();
-        println!("{hex}");
+        println!("{message:02x?}");
     }
     assert!(decoded > count / 10, "most of them must be looked into: {decoded} of {count}");
     assert!(panics.is_empty(), "{} panics", panics.len());
