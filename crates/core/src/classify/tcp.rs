@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use routepool_proto::nat::{Evidence, Finding, Mapping, Reason, Report, Test};
+use routepool_proto::stun::behavior::{self, ChangeRequest};
 use routepool_proto::stun::{self, ReplyBody};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -118,14 +119,17 @@ fn bound(own: SocketAddr, interface: Option<&str>, shared: bool) -> io::Result<T
 async fn ask(socket: TcpSocket, to: SocketAddr) -> io::Result<SocketAddr> {
     let mut stream = socket.connect(to).await?;
     let id = rand::random();
-    stream.write_all(&stun::binding_request(&id)).await?;
+    stream.write_all(&behavior::request(&id, ChangeRequest::default())).await?;
     let mut message = vec![0; HEADER_LEN];
     stream.read_exact(&mut message).await?;
     let body = usize::from(u16::from_be_bytes([message[2], message[3]]));
     message.resize(HEADER_LEN + body, 0);
     stream.read_exact(&mut message[HEADER_LEN..]).await?;
-    match stun::read_reply(&message) {
-        Ok(reply) if reply.id == id => match reply.body {
+    if stun::response_id(&message) != Some(id) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    match behavior::read(&message) {
+        Ok(response) => match response.reply.body {
             ReplyBody::Mapped(mapped) => Ok(mapped),
             _ => Err(io::ErrorKind::InvalidData.into()),
         },

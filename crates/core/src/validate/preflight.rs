@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use routepool_proto::stun;
+use routepool_proto::stun::behavior::{self, ChangeRequest};
 use socket2::{Domain, Protocol, Type};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -77,7 +78,7 @@ async fn ask(socket: UdpSocket, began: Instant) -> Answer {
         Err(error) => return Answer::NoRoute(error),
     };
     let id = rand::random();
-    let request = stun::binding_request(&id);
+    let request = behavior::request(&id, ChangeRequest::default());
     let send = async {
         for at in PREFLIGHT_SENDS {
             sleep_until(began + at).await;
@@ -97,7 +98,8 @@ async fn ask(socket: UdpSocket, began: Instant) -> Answer {
             match receive_or_error(&socket, &mut buffer).await {
                 // Any genuine response will do, also an error response: the server is there and answers.
                 Ok(len) => {
-                    if stun::read_reply(&buffer[..len]).is_ok_and(|reply| reply.id == id)
+                    if stun::response_id(&buffer[..len]) == Some(id)
+                        && behavior::read(&buffer[..len]).is_ok()
                         && let Ok(local) = socket.local_addr()
                     {
                         return Answer::Yes(local.ip());
