@@ -10,7 +10,6 @@ pub mod defaults;
 pub mod discovery;
 pub mod error;
 pub mod interface;
-pub mod job;
 mod lock;
 pub mod option_bounds;
 pub mod pipe;

@@ -4,6 +4,7 @@
 //! for 64 probes at a time, and the direct reader of pipes works within the loop of the program that reads (`pipe/direct.rs`).
 
 mod cancel;
+mod readable;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, Weak};
@@ -16,6 +17,7 @@ use crate::defaults::{RUNTIME_BLOCKING_THREADS, RUNTIME_ENDS_WITHIN, RUNTIME_THR
 use crate::lock::lock;
 
 pub use cancel::Cancel;
+pub(crate) use readable::{Readable, receive_or_error};
 
 /// A share of the runtime. The first one starts it, and it ends with the last: tasks that are left are dropped then, so who needs
 /// the end of a task waits for it before.

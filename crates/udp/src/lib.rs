@@ -18,6 +18,8 @@ mod endpoints;
 mod epoll;
 pub mod errno;
 mod fallback;
+#[cfg(target_os = "linux")]
+mod headers;
 mod interest;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -25,10 +27,11 @@ pub mod option;
 mod options;
 #[cfg(per_datagram)]
 mod per_datagram;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod set_int;
 mod socket;
 mod transmit;
+mod wait;
 
 pub use accept::accept;
 pub use bind_device::bind_device;

@@ -27,11 +27,7 @@ pub fn bind_address_no_port(_: &Socket) -> io::Result<()> {
 /// What the system says; [`io::ErrorKind::Unsupported`] where it is not available.
 #[cfg(target_os = "linux")]
 pub fn packet_info(socket: &Socket, ipv6: bool) -> io::Result<()> {
-    let (level, name) = if ipv6 {
-        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
-    } else {
-        (libc::IPPROTO_IP, libc::IP_PKTINFO)
-    };
+    let (level, name) = crate::control::receive_option(ipv6);
     crate::set_int::set_int(socket, level, name, 1)
 }
 

@@ -1,5 +1,7 @@
 //! How work is told to end.
 
+use std::future::Future;
+
 use tokio::sync::watch;
 
 /// Says once that some work shall end; clones say it together. Work that is told so ends as soon as it waits for anything.
@@ -28,5 +30,12 @@ impl Cancel {
     pub async fn cancelled(&self) {
         // It fails only if the sender is gone, which is held here.
         let _ = self.0.subscribe().wait_for(|told| *told).await;
+    }
+    /// What comes of `work`, or `None` if it is told before: then the work is dropped.
+    pub async fn unless<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            () = self.cancelled() => None,
+            done = work => Some(done),
+        }
     }
 }
