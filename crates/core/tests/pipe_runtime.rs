@@ -212,3 +212,27 @@ fn each_refused_datagram_is_told() {
         }
     }
 }
+
+#[test]
+fn what_comes_behind_urgent_data_is_read_at_once() {
+    let _alone = alone();
+    let source = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    for mut sockets in [direct(), portable()] {
+        let id = sockets.open(settings(Kind::Tcp, source.local_addr().ok())).expect("under way").id;
+        let peer = socket2::Socket::from(source.accept().expect("a connection").0);
+        until("connected", || drain(&mut sockets).contains(&(id, CONNECTED)));
+        for time in 0..50 {
+            // A read stops at the urgent byte, which is not read itself (tcp(7)).
+            peer.send(b"before").expect("sent");
+            peer.send_out_of_band(b"!").expect("sent");
+            peer.send(b"behind").expect("sent");
+            let mut bytes = vec![0; 1 << 16];
+            let mut got = 0;
+            until(&format!("all of round {time}"), || {
+                let (end, _) = sockets.drain(&mut bytes, 0);
+                got += bytes[..end].iter().filter(|byte| byte.is_ascii_lowercase()).count();
+                got == 12
+            });
+        }
+    }
+}

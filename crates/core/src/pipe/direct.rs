@@ -67,7 +67,7 @@ impl Direct {
         let Some(slot) = table.get(self.last.get()).filter(|_| self.watched.get() == 1) else { return false };
         slot.watched.state == State::Open
             && slot.watching == Interest::READ
-            && self.receiver.read(&slot.watched, &slot.socket, out) == Outcome::More
+            && matches!(self.receiver.read(&slot.watched, &slot.socket, out), Outcome::More | Outcome::Short)
     }
 
     /// Looks away from a socket for good.
@@ -87,7 +87,7 @@ impl Direct {
                     slot.interest.read = false;
                     let _ = self.look(slot);
                 }
-                Outcome::More | Outcome::Empty => {}
+                Outcome::More | Outcome::Short | Outcome::Empty => {}
             }
         }
         if writable && slot.watching.write {

@@ -16,6 +16,8 @@ use crate::defaults::PIPE_BATCH;
 pub(crate) enum Outcome {
     /// There may be more.
     More,
+    /// The call could have given more than there was.
+    Short,
     /// There is nothing now.
     Empty,
     /// There will never be anything again: the peer's end, or an error. It is in the records.
@@ -66,7 +68,8 @@ impl Receiver {
             Ok(0) => Outcome::Empty,
             Ok(count) => {
                 self.left = Some((watched.id, 0, count));
-                if self.flush(out) { Outcome::More } else { Outcome::Full }
+                let got = if count < PIPE_BATCH { Outcome::Short } else { Outcome::More };
+                if self.flush(out) { got } else { Outcome::Full }
             }
             Err(error) => datagram_error(watched.id, &error, out),
         }
@@ -154,6 +157,7 @@ fn read_stream(watched: &Watched, socket: &Socket, out: &mut Out<'_>) -> Outcome
     if body.is_empty() {
         return Outcome::Full;
     }
+    let most = body.len();
     match socket.read(body) {
         Ok(0) => {
             out.push(watched.id, Event::End, 0, &[], &[]);
@@ -161,7 +165,7 @@ fn read_stream(watched: &Watched, socket: &Socket, out: &mut Out<'_>) -> Outcome
         }
         Ok(len) => {
             out.commit(watched.id, len);
-            Outcome::More
+            if len < most { Outcome::Short } else { Outcome::More }
         }
         Err(error) => match error.kind() {
             io::ErrorKind::WouldBlock => Outcome::Empty,

@@ -25,6 +25,7 @@ pub(crate) struct Watched {
     /// Whether datagrams come from more than one peer.
     pub(crate) names: bool,
     /// Whether the socket tells where a datagram was delivered to.
+    #[cfg(target_os = "linux")]
     pub(crate) packet_info: bool,
     /// Bytes of a stream that are read at a time, at most.
     pub(crate) largest: usize,
@@ -38,7 +39,8 @@ pub(crate) struct Slot {
     pub(crate) registration: Option<Arc<Registration>>,
     /// What the owner wants to hear of.
     pub(crate) interest: Interest,
-    /// What the reader listens to: the owner's wish, or the connection's end being made.
+    /// What the direct reader listens to: the owner's wish, or the connection's end being made.
+    #[cfg(target_os = "linux")]
     pub(crate) watching: Interest,
     /// How connections of a listener are set.
     pub(crate) accept: Option<Arc<Settings>>,
@@ -54,6 +56,7 @@ impl Slot {
             id,
             state,
             names: settings.remote.is_none() || settings.packet_info,
+            #[cfg(target_os = "linux")]
             packet_info: settings.packet_info,
             largest: settings.largest,
         };
@@ -63,6 +66,7 @@ impl Slot {
             socket: Arc::new(socket),
             registration: None,
             interest: Interest::READ,
+            #[cfg(target_os = "linux")]
             watching: Interest::NONE,
             accept,
             #[cfg(target_os = "linux")]

@@ -13,7 +13,7 @@ use libc::{
 use super::super::{Facts, Kind};
 use crate::system::netlink::{attributes, number};
 
-/// `ARPHRD_RAWIP` of linux/if_arp.h.
+/// `ARPHRD_RAWIP` of `linux/if_arp.h`.
 const ARPHRD_RAWIP: u16 = 519;
 
 /// Names by which the kernel knows kinds of tunnels (`rtnl_link_ops`).

@@ -65,6 +65,8 @@ impl Entry {
         if self.interest.read && own.poll_read() {
             let read = own.read(|| match receiver.read(&self.watched, own.socket(), out) {
                 Outcome::Empty => Err(io::ErrorKind::WouldBlock.into()),
+                // As good as having asked once more.
+                Outcome::Short if own.short_is_all() => Err(io::ErrorKind::WouldBlock.into()),
                 outcome => Ok(outcome),
             });
             if let Ok(Outcome::Over) = read {

@@ -23,9 +23,9 @@ impl Registration {
             // Both: a stream that is never full is never told writable, so this costs nothing.
             Socket::Stream(_) => Interest::READABLE | Interest::WRITABLE,
             // Only reading: a socket for datagrams would be told writable after each one that was sent.
-            Socket::Datagram(socket) => readable_or_error(socket),
-            Socket::Listener(_) => Interest::READABLE,
+            Socket::Datagram(_) | Socket::Listener(_) => Interest::READABLE,
         };
+        let interest = exceptions(socket, interest);
         let _context = runtime.enter();
         #[allow(
             deprecated,
@@ -54,6 +54,24 @@ impl Registration {
         self.descriptor.try_io(Interest::READABLE, |_| read())
     }
 
+    /// Whether a read that gave less than it asked for has left nothing: unless it stopped at something that was told of apart.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn short_is_all(&self) -> bool {
+        let mut told = false;
+        let _ = self.descriptor.try_io(Interest::PRIORITY, |_| {
+            told = true;
+            io::Result::<()>::Err(io::ErrorKind::WouldBlock.into())
+        });
+        !told
+    }
+
+    /// Nothing tells what a short read stopped at.
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unused_self, reason = "the same call as on Linux")]
+    pub(crate) fn short_is_all(&self) -> bool {
+        false
+    }
+
     /// Forgets that there was room to write: the next time the system has to say it.
     pub(crate) fn forget_room(&self) {
         let _ = self
@@ -62,16 +80,18 @@ impl Registration {
     }
 }
 
-/// An error of a datagram that was sent is read as well. Where the system cannot be asked to wake for it, it is told with the next
-/// datagram.
+/// Linux tells apart what a read stops at: urgent data of a stream (tcp(7)), the error of a datagram that was sent. Where the system
+/// cannot be asked to wake for such an error it is told with the next datagram.
 #[cfg(target_os = "linux")]
-fn readable_or_error(socket: &std::net::UdpSocket) -> Interest {
-    let _ = routepool_udp::option::errors_wake(socket);
-    Interest::READABLE | Interest::PRIORITY
+fn exceptions(socket: &Socket, interest: Interest) -> Interest {
+    if let Socket::Datagram(socket) = socket {
+        let _ = routepool_udp::option::errors_wake(socket);
+    }
+    interest | Interest::PRIORITY
 }
 
-/// An error of a datagram that was sent is told as something to read.
+/// Elsewhere an error of a datagram that was sent is told as something to read.
 #[cfg(not(target_os = "linux"))]
-fn readable_or_error(_: &std::net::UdpSocket) -> Interest {
-    Interest::READABLE
+fn exceptions(_: &Socket, interest: Interest) -> Interest {
+    interest
 }

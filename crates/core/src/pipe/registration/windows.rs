@@ -48,6 +48,12 @@ impl Registration {
         self.second.try_io(Interest::READABLE, read)
     }
 
+    /// Nothing tells what a short read stopped at.
+    #[allow(clippy::unused_self, reason = "the same call as on Linux")]
+    pub(crate) fn short_is_all(&self) -> bool {
+        false
+    }
+
     /// Forgets that there was room to write: the next time the system has to say it.
     pub(crate) fn forget_room(&self) {
         let _ = self
