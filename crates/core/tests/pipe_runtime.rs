@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use routepool_core::defaults::RUNTIME_THREADS;
 use routepool_core::pipe::{Kind, Settings, Sockets};
 use routepool_core::stun_server::{Config, StunServer};
 
@@ -105,7 +106,7 @@ fn sockets_of_the_direct_reader_need_no_runtime_until_they_relay() {
     until("an answer", || drain(&mut sockets).iter().any(|(id, _)| *id == opened.id));
     assert_eq!(runtime_threads(), 0);
     let (mut one, mut other) = relayed(&mut sockets);
-    assert!(runtime_threads() > 0);
+    until("the relay has threads", || runtime_threads() == RUNTIME_THREADS);
     one.write_all(b"through").expect("written");
     other.read_exact(&mut [0; 7]).expect("relayed");
     drop(sockets);
@@ -121,11 +122,11 @@ fn the_runtime_ends_with_the_last_user_of_any_kind() {
     assert_eq!(runtime_threads(), 0, "datagrams have threads of their own");
     let mut server = StunServer::listen(&Config { tcp: true, ..config }).expect("a server");
     let (one, two) = (portable(), portable());
-    let threads = runtime_threads();
-    assert!(threads > 0);
+    // A thread names itself, once it runs.
+    until("it has started", || runtime_threads() == RUNTIME_THREADS);
     drop(one);
     server.stop();
-    assert_eq!(runtime_threads(), threads, "one user is left");
+    assert_eq!(runtime_threads(), RUNTIME_THREADS, "one user is left");
     drop(two);
     until("the threads end", || runtime_threads() == 0);
     drop((plain, server));
