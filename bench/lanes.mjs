@@ -2,7 +2,7 @@
 // reached, with a state, and with a STUN server in another network namespace, each beside the bare C loop with as many
 // threads. With --against FILE the other build of which that is the dist/index.js runs in turn with this one. Ratios
 // are taken inside each round; processor time is that of the sweep's process, the embedded server in it.
-// usage: node bench/lanes.mjs [--against FILE] [--rounds N] [--only TEXT] [--smoke]
+// usage: node bench/lanes.mjs [--against FILE] [--rounds N] [--only TEXT] [--length 12] [--smoke]
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -18,6 +18,7 @@ const { values, positionals } = parseArgs({
     against: { type: 'string' },
     rounds: { type: 'string' },
     only: { type: 'string', default: '' },
+    length: { type: 'string' },
     smoke: { type: 'boolean', default: false },
   },
 });
@@ -25,7 +26,7 @@ const self = fileURLToPath(import.meta.url);
 const own = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 const command = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const rounds = Number(values.rounds ?? (values.smoke ? 1 : 7));
-const length = values.smoke ? 18 : 12;
+const length = Number(values.length ?? (values.smoke ? 18 : 12));
 const threads = availableParallelism();
 const SERVER = '203.0.113.1';
 

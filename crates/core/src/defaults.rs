@@ -16,7 +16,7 @@ pub const RETRY_BATCH: usize = 16;
 /// 768 for a small one on loopback, and never less than its own bookkeeping.
 pub const LEAST_CHARGE: usize = 512;
 
-/// Verdicts that wait for a slow receiver. Must be well above the largest window (2,048); 48 bytes each.
+/// Verdicts that wait for a slow receiver. Must be well above the largest window ([`MAX_WINDOW`]); 48 bytes each.
 pub const RING_RECORDS: usize = 16_384;
 
 /// The receiver is woken once this many verdicts wait for it. One wake-up costs some 15 µs of its time, a record 0.1 µs.

@@ -265,3 +265,21 @@ impl<'a> SweepWorker<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_fails_inside_stops_the_others_and_one_that_ends_does_not() {
+        for (fails, stopped) in [(false, false), (true, true)] {
+            let shared = Shared::default();
+            let run = || {
+                let _guard = StopOnPanic(&shared);
+                assert!(!fails, "on purpose");
+            };
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+            assert_eq!((result.is_err(), shared.stopped()), (fails, stopped));
+        }
+    }
+}

@@ -21,7 +21,7 @@ impl VerdictBuffer {
     /// Room in the ring. It is asked for again only when it may have become short, to keep the lock cold.
     pub(super) fn room(&mut self, shared: &Shared) -> usize {
         match self.room {
-            Some(room) if room > RING_RECORDS / 2 => room,
+            Some(room) if room > RING_RECORDS / 4 * 3 => room,
             _ => *self.room.insert(shared.ring.room()),
         }
     }

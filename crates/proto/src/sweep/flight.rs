@@ -197,15 +197,6 @@ impl RoundTrips {
         Some(self.max)
     }
 
-    /// Adds the histogram of another sweep over the same path.
-    pub fn merge(&mut self, other: &Self) {
-        for (sum, count) in self.histogram.iter_mut().zip(&other.histogram) {
-            *sum += count;
-        }
-        self.count += other.count;
-        self.max = self.max.max(other.max);
-    }
-
     /// The longest round-trip time.
     #[must_use]
     pub fn max(&self) -> Duration {
@@ -336,17 +327,6 @@ mod tests {
             let (got, want) = (times.rto().as_secs_f64() * 1_000.0, mean + 4.0 * deviation);
             assert!((got - want).abs() < 0.001, "{got} ms, not {want}, after one of {took}");
         }
-    }
-
-    #[test]
-    fn round_trips_of_several_sweeps_are_counted_together() {
-        let (mut times, mut other) = (RoundTrips::default(), RoundTrips::default());
-        times.record(10 * MS);
-        (0..3).for_each(|_| other.record(80 * MS));
-        times.merge(&other);
-        let quantiles = [0.25, 0.26, 1.0].map(|share| times.quantile(share).map(|d| d < 20 * MS));
-        assert_eq!(quantiles, [Some(true), Some(false), Some(false)], "one of four is short");
-        assert_eq!(times.max(), 80 * MS);
     }
 
     #[test]

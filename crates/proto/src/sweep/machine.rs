@@ -106,22 +106,6 @@ pub struct Counters {
     pub outages: u32,
 }
 
-impl Counters {
-    /// The sum of both.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            probes: self.probes + other.probes,
-            received: self.received + other.received,
-            duplicates: self.duplicates + other.duplicates,
-            garbage: self.garbage + other.garbage,
-            forged: self.forged + other.forged,
-            misdirected: self.misdirected + other.misdirected,
-            outages: self.outages + other.outages,
-        }
-    }
-}
-
 /// A sweep over all targets.
 ///
 /// Time is passed in, as the time since the start. Memory: two bits a source, one entry a batch in flight, and one
