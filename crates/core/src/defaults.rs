@@ -72,7 +72,8 @@ pub const WORKER_SOURCES: u32 = 4_096;
 pub const WORKER_RATE: f64 = 100_000.0;
 
 /// The longest time that a worker sleeps while others send: it has to see the end of the first pass, and what it has not read
-/// holds up what the others may conclude. At two milliseconds this takes half a percent of a processor.
+/// holds up what the others may conclude. A worker that has nothing to do then takes below 1 % of a processor (measured: 1.4 % at
+/// one millisecond).
 pub const WORKER_WAIT: Duration = Duration::from_millis(2);
 
 /// Probes in flight at most, however many workers: half of [`RING_RECORDS`], so that a receiver which keeps up is never waited for.
