@@ -6,7 +6,10 @@
  * It is written as one would write it for speed and plainly: batches, poll when there is nothing to do, buffers raised. It
  * does not spin, pin threads or raise priorities; neither does routepool.
  *
- * usage: c-loop FIRST COUNT [BATCH [WINDOW]]   prints {"sources","answered","seconds","cpuSeconds"}
+ * With THREADS above 1 each of so many probers has a socket and an equal part of the sources, and on loopback a responder of
+ * its own. With SERVER there is no responder: that address is asked, at PORT.
+ *
+ * usage: c-loop FIRST COUNT [BATCH [WINDOW [THREADS [SERVER PORT]]]]   prints {"sources","answered","seconds","cpuSeconds"}
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -23,6 +26,7 @@
 #include <time.h>
 
 #define MAX_BATCH 256
+#define MAX_THREADS 64
 #define COOKIE 0x2112a442u
 
 static int batch = 64;
@@ -47,10 +51,10 @@ static int udp_socket(const char *ip, int buffer) {
 
 static void *responder(void *argument) {
     int fd = *(int *)argument;
-    static uint8_t in[MAX_BATCH][128], out[MAX_BATCH][32];
-    static struct sockaddr_in names[MAX_BATCH];
-    static struct iovec in_vec[MAX_BATCH], out_vec[MAX_BATCH];
-    static struct mmsghdr in_msg[MAX_BATCH], out_msg[MAX_BATCH];
+    static _Thread_local uint8_t in[MAX_BATCH][128], out[MAX_BATCH][32];
+    static _Thread_local struct sockaddr_in names[MAX_BATCH];
+    static _Thread_local struct iovec in_vec[MAX_BATCH], out_vec[MAX_BATCH];
+    static _Thread_local struct mmsghdr in_msg[MAX_BATCH], out_msg[MAX_BATCH];
     for (int i = 0; i < batch; i++) {
         in_vec[i] = (struct iovec){in[i], sizeof in[i]};
         out_vec[i] = (struct iovec){out[i], 32};
@@ -98,32 +102,36 @@ static double cpu_seconds(void) {
     return used.ru_utime.tv_sec + used.ru_stime.tv_sec + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
-int main(int argc, char **argv) {
-    if (argc < 3) {
-        fprintf(stderr, "usage: c-loop FIRST COUNT [BATCH [WINDOW]]\n");
-        return 2;
-    }
-    struct in_addr first_address;
-    if (inet_pton(AF_INET, argv[1], &first_address) != 1) return 2;
-    uint32_t first = ntohl(first_address.s_addr), count = strtoul(argv[2], NULL, 10);
-    if (argc > 3) batch = atoi(argv[3]);
-    if (batch < 1 || batch > MAX_BATCH) batch = 64;
-    uint32_t window = argc > 4 ? strtoul(argv[4], NULL, 10) : 2048;
+/* The part of one thread. */
+struct prober {
+    uint32_t first, count, answered;
+    int responder;
+    struct sockaddr_in server; /* port 0: a responder of its own */
+    pthread_t thread;
+};
 
-    int server = udp_socket("127.0.0.1", 4 << 20), fd = udp_socket("0.0.0.0", 4 << 20);
+static uint32_t window = 2048;
+
+static void *probe(void *argument) {
+    struct prober *me = argument;
+    uint32_t first = me->first, count = me->count;
+    int fd = udp_socket("0.0.0.0", 4 << 20);
     int on = 1;
     if (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) < 0) die("IP_PKTINFO");
-    struct sockaddr_in to;
-    socklen_t length = sizeof to;
-    getsockname(server, (struct sockaddr *)&to, &length);
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, responder, &server)) die("pthread_create");
+    struct sockaddr_in to = me->server;
+    if (!to.sin_port) {
+        socklen_t length = sizeof to;
+        me->responder = udp_socket("127.0.0.1", 4 << 20);
+        getsockname(me->responder, (struct sockaddr *)&to, &length);
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, responder, &me->responder)) die("pthread_create");
+    }
 
-    static uint8_t out[MAX_BATCH][20], in[MAX_BATCH][128];
-    static union { struct cmsghdr header; uint8_t bytes[CMSG_SPACE(sizeof(struct in_pktinfo))]; } out_control[MAX_BATCH], in_control[MAX_BATCH];
-    static struct sockaddr_in names[MAX_BATCH];
-    static struct iovec out_vec[MAX_BATCH], in_vec[MAX_BATCH];
-    static struct mmsghdr out_msg[MAX_BATCH], in_msg[MAX_BATCH];
+    static _Thread_local uint8_t out[MAX_BATCH][20], in[MAX_BATCH][128];
+    static _Thread_local union { struct cmsghdr header; uint8_t bytes[CMSG_SPACE(sizeof(struct in_pktinfo))]; } out_control[MAX_BATCH], in_control[MAX_BATCH];
+    static _Thread_local struct sockaddr_in names[MAX_BATCH];
+    static _Thread_local struct iovec out_vec[MAX_BATCH], in_vec[MAX_BATCH];
+    static _Thread_local struct mmsghdr out_msg[MAX_BATCH], in_msg[MAX_BATCH];
     for (int i = 0; i < batch; i++) {
         static const uint8_t head[] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42};
         memcpy(out[i], head, 8);
@@ -136,7 +144,7 @@ int main(int argc, char **argv) {
     }
     uint64_t *seen = calloc(count / 64 + 1, 8);
     uint32_t answered = 0, next = 0, in_flight = 0;
-    double start = now(), last = start, cpu_start = cpu_seconds();
+    double last = now();
     while (answered < count) {
         int progressed = 0;
         if (next < count && in_flight + batch <= window) {
@@ -182,6 +190,41 @@ int main(int argc, char **argv) {
             struct pollfd wait = {.fd = fd, .events = POLLIN};
             poll(&wait, 1, 20);
         }
+    }
+    me->answered = answered;
+    free(seen);
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 3) {
+        fprintf(stderr, "usage: c-loop FIRST COUNT [BATCH [WINDOW [THREADS [SERVER PORT]]]]\n");
+        return 2;
+    }
+    struct in_addr first_address;
+    if (inet_pton(AF_INET, argv[1], &first_address) != 1) return 2;
+    uint32_t first = ntohl(first_address.s_addr), count = strtoul(argv[2], NULL, 10);
+    if (argc > 3) batch = atoi(argv[3]);
+    if (batch < 1 || batch > MAX_BATCH) batch = 64;
+    if (argc > 4) window = strtoul(argv[4], NULL, 10);
+    int threads = argc > 5 ? atoi(argv[5]) : 1;
+    if (threads < 1 || threads > MAX_THREADS) return 2;
+    struct sockaddr_in server = {.sin_family = AF_INET};
+    if (argc > 7) {
+        if (inet_pton(AF_INET, argv[6], &server.sin_addr) != 1) return 2;
+        server.sin_port = htons(atoi(argv[7]));
+    }
+    static struct prober probers[MAX_THREADS];
+    double start = now(), cpu_start = cpu_seconds();
+    uint32_t answered = 0;
+    for (int i = 0; i < threads; i++) {
+        uint32_t from = (uint64_t)count * i / threads, to = (uint64_t)count * (i + 1) / threads;
+        probers[i] = (struct prober){.first = first + from, .count = to - from, .server = server};
+        if (pthread_create(&probers[i].thread, NULL, probe, &probers[i])) die("pthread_create");
+    }
+    for (int i = 0; i < threads; i++) {
+        pthread_join(probers[i].thread, NULL);
+        answered += probers[i].answered;
     }
     double seconds = now() - start;
     double cpu = cpu_seconds() - cpu_start;

@@ -9,6 +9,7 @@ const BENCHES = [
   ['nat'],
   ['stun-server'],
   ['gateway'],
+  ['lanes'],
   ['silence'],
   ['pipes', '--portable'],
   ['connections'],

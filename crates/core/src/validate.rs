@@ -12,6 +12,7 @@ mod preflight;
 mod ring;
 mod run;
 mod shared;
+mod shared_sweep;
 mod state_file;
 mod state_lock;
 mod summary;

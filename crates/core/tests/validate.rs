@@ -1,10 +1,11 @@
 //! Whole runs on loopback, against the embedded responder and against servers that misbehave.
 #![cfg(target_os = "linux")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::num::NonZero;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use routepool_core::Error;
@@ -175,6 +176,56 @@ fn a_stopped_run_ends_at_once_and_goes_on_from_its_state() {
     let other =
         Plan::new(Request { state: Some(state), ..request("127.23.0.0/20") }).expect_err("another block");
     assert_eq!(other.code(), "ERR_ROUTEPOOL_STATE");
+}
+
+#[test]
+fn a_sweep_with_a_rate_and_a_state_is_sent_from_a_port_for_each_processor() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ports = Arc::new(Mutex::new(HashSet::new()));
+    let seen = Arc::clone(&ports);
+    let server = ScriptedServer::start(loopback(), move |_, from| {
+        if from.ip() != loopback().ip() {
+            seen.lock().expect("not poisoned").insert(from.port());
+        }
+        Answer::True
+    })
+    .expect("a server");
+    let asked = Request {
+        servers: vec![server.address().to_string()],
+        rate: Some(1e6),
+        state: Some(folder.path().join("state")),
+        ..request("127.28.0.0/18")
+    };
+    let (records, summary) = start(asked).finish();
+    let summary = summary.expect("a result");
+    assert_eq!((counts(&records, Status::Ok), summary.untested), (16_384, 0));
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get).min(4);
+    let ports = ports.lock().expect("not poisoned").len();
+    // What the server was too slow for is probed again, each time from a new port.
+    let lost = summary.counters.probes > 16_384;
+    assert!(ports == processors || (lost && ports > processors), "{ports} ports for {processors} processors");
+}
+
+#[test]
+fn a_large_run_that_is_stopped_in_the_middle_goes_on_with_what_is_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let asked = || Request { state: Some(folder.path().join("state")), ..request("127.48.0.0/14") };
+    let first = start(asked());
+    while first.run.progress().ok < 10_000 {
+        std::thread::yield_now();
+    }
+    first.run.stop();
+    let (some, summary) = first.finish();
+    let summary = summary.expect("a partial result");
+    assert!(summary.stopped && summary.untested > 0);
+    assert_eq!(some.len() as u32 + summary.untested, 262_144, "each verdict was handed on");
+    let asked_before = summary.counters.probes;
+    drop(first);
+    let (all, summary) = start(asked()).finish();
+    let summary = summary.expect("a result");
+    assert_eq!((all.len(), counts(&all, Status::Ok), summary.resumed), (262_144, 262_144, true));
+    let again = summary.counters.probes - 262_144;
+    assert!(summary.counters.probes > asked_before && again < 20_000, "{again} were probed again");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod settings;
 mod states;
 mod verdict;
 mod window;
+mod workers;
 
 pub use evidence::Failure;
 pub use flight::RoundTrips;

@@ -1,11 +1,11 @@
-//! The sweep's threads: opens what is needed, runs the workers, adds up what they found.
+//! The sweep's threads: opens what is needed, runs the workers, says what they found.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use routepool_proto::sweep::{Counters, EndReason, Phase, Proven, Settings, Status, Sweep, Window, bounds};
+use routepool_proto::sweep::{EndReason, Phase, Proven, Settings, Status, Sweep, Window, bounds};
 use routepool_udp::{Backend, Options};
 
 use super::flows::Flows;
@@ -13,12 +13,13 @@ use super::notes;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::preflight::{Preflight, describe, preflight};
-use super::shared::{Outcome, Progress, Shared};
+use super::shared::{Outcome, Shared};
+use super::shared_sweep::SharedSweep;
 use super::summary::Summary;
-use super::sweep_worker::{Embedded, SweepWorker};
-use super::verdict_buffer::{Meter, VerdictBuffer};
+use super::sweep_worker::{Clerk, Embedded, SweepWorker};
+use super::verdict_buffer::Meter;
 use crate::Error;
-use crate::defaults::{BATCH, EXTERNALS_NAMED, MAX_SWEEP_WORKERS, WORKER_SOURCES};
+use crate::defaults::{BATCH, EXTERNALS_NAMED, MAX_SWEEP_WORKERS, MAX_WINDOW, WORKER_RATE, WORKER_SOURCES};
 use crate::discovery::servers::{Choice, Origin, Resolved};
 use crate::interface;
 use crate::lock::lock;
@@ -30,108 +31,140 @@ use crate::waker::Waker;
 pub(super) struct Driver {
     plan: Plan,
     servers: Vec<Resolved>,
-    ends: Vec<(Flows, Embedded)>,
+    ends: Vec<End>,
+    notes: Vec<String>,
 }
+
+/// What a worker sends through, and its server if that is this process.
+type End = (Flows, Embedded);
 
 impl Driver {
     /// Opens the sockets, so that what the system refuses is reported at once.
     pub(super) fn open(plan: Plan, mut servers: Vec<Resolved>) -> Result<Self, Error> {
-        let ipv6 = plan.targets.is_ipv6();
-        let options = Options {
-            // Every source was found in the local table, so freebind cannot put a foreign address on the wire.
-            freebind: ipv6,
-            interface: plan.interface.clone(),
-            receive_buffer: plan.receive_buffer,
-            batch: BATCH,
-            ..Options::wildcard(ipv6)
-        };
-        let workers = workers(&plan);
-        let mut ends = Vec::with_capacity(workers);
-        for _ in 0..workers {
-            let flows = Flows::open(plan.backend, options.clone()).map_err(|source| {
-                match (&plan.interface, source.raw_os_error()) {
-                    (Some(interface), Some(_)) => refused_interface(interface, &source),
-                    _ => Error::System { syscall: "bind", address: Some(options.local), source },
-                }
-            })?;
-            let mut embedded = Embedded::No;
-            if plan.choice.origin == Origin::Embedded {
-                let ip: IpAddr = if ipv6 {
-                    std::net::Ipv6Addr::LOCALHOST.into()
-                } else {
-                    std::net::Ipv4Addr::LOCALHOST.into()
-                };
-                let any_port = SocketAddr::new(ip, 0);
-                let (address, end) = if workers > 1 {
-                    let server = StunWorker::minimal(any_port, plan.receive_buffer)?;
-                    (server.local(0), Embedded::Inline(Box::new(server)))
-                } else {
-                    let server = StunServer::start_with(any_port, plan.receive_buffer)?;
-                    (server.address(), Embedded::Thread(server))
-                };
-                servers.push(Resolved { name: "embedded".into(), address });
-                embedded = end;
-            }
-            ends.push((flows, embedded));
+        let wanted = workers(&plan);
+        let (ends, notes) = open_ends(wanted, |worker| open_end(&plan, worker, wanted > 1))?;
+        for (_, embedded) in &ends {
+            let address = match embedded {
+                Embedded::No => continue,
+                Embedded::Thread(server) => server.address(),
+                Embedded::Inline(own) => own[0].local(0),
+            };
+            servers.push(Resolved { name: "embedded".into(), address });
         }
-        Ok(Self { plan, servers, ends })
+        Ok(Self { plan, servers, ends, notes })
     }
 
     /// Runs the sweep to its end.
     pub(super) fn run(self, shared: &Shared, waker: &dyn Waker) -> Result<Outcome, Error> {
-        let Self { mut plan, servers, ends } = self;
-        let found = find_servers(&plan, servers, shared)?;
-        let start = Instant::now();
-        let count = ends.len();
-        // Borders between words of the bitmap, so that the workers' bitmaps can be put together.
-        let share = plan.targets.len().div_ceil(count as u32).next_multiple_of(64);
-        let part = Progress { sources: share, phase: "preflight", ..Progress::default() };
-        *lock(&shared.progress) = vec![part; count];
-        let mut workers = Vec::with_capacity(count);
-        for (number, (flows, embedded)) in ends.into_iter().enumerate() {
-            let own = match &embedded {
-                Embedded::No => found.servers.iter().map(|s| s.address).collect(),
-                _ => vec![found.servers[number].address],
-            };
-            let first = share * number as u32;
-            let mut sweep = Sweep::new(
-                plan.targets.part(first, share),
-                plan.seed.wrapping_add(number as u64),
-                rand::random(),
-                settings(&plan, &own, found.canary, &flows, &embedded),
-                plan.identity.to_string(),
-            );
-            if let Some(saved) = plan.saved.take()
-                && !sweep.restore(saved)
-            {
-                return Err(Error::State(
-                    "the state file does not fit these blocks: delete it to begin anew".into(),
-                ));
-            }
-            // Without servers there is nothing to add to the saved state, and its evidence names servers by number.
-            let state_file = plan.state_file.take().filter(|_| !own.is_empty());
-            workers.push(SweepWorker {
-                number,
-                sweep,
-                flows,
-                servers: own,
-                embedded,
-                shared,
-                waker,
-                state_file,
-                start,
-                out: VerdictBuffer::new(first, count),
-                refused: Vec::new(),
-                drops: 0,
-                drops_at: Duration::ZERO,
-                progress: Meter::default(),
-            });
+        let Self { mut plan, servers, ends, mut notes } = self;
+        let mut found = find_servers(&plan, servers, shared)?;
+        notes.append(&mut found.notes);
+        found.notes = notes;
+        let addresses: Vec<_> = found.servers.iter().map(|s| s.address).collect();
+        let mut sweep = Sweep::new(
+            plan.targets.clone(),
+            plan.seed,
+            rand::random(),
+            settings(&plan, &addresses, found.canary, &ends),
+            plan.identity.to_string(),
+        );
+        if let Some(saved) = plan.saved.take()
+            && !sweep.restore(saved)
+        {
+            return Err(Error::State(
+                "the state file does not fit these blocks: delete it to begin anew".into(),
+            ));
         }
-        if run_all(&mut workers)?.contains(&EndReason::Silent) {
+        let start = Instant::now();
+        // Without servers there is nothing to add to the saved state, and its evidence names servers by number.
+        let state_file = plan.state_file.take().filter(|_| !addresses.is_empty());
+        let mut clerk = Some(Clerk { progress: Meter::default(), state_file });
+        let count = ends.len();
+        let shared_sweep = Mutex::new(SharedSweep::new(sweep, count));
+        let workers = ends.into_iter().enumerate().map(|(number, (flows, embedded))| SweepWorker {
+            number: number as u16,
+            workers: count,
+            sweep: &shared_sweep,
+            flows,
+            servers: &addresses,
+            embedded,
+            shared,
+            waker,
+            start,
+            drops_at: Duration::ZERO,
+            clerk: clerk.take(),
+        });
+        let mut workers: Vec<_> = workers.collect();
+        let others = workers.split_off(1);
+        let mut first = workers.pop().ok_or_else(|| Error::Internal("a sweep without workers".into()))?;
+        first.save(false, true)?;
+        if !others.is_empty() {
+            let others = run_first_pass(&mut first, others)?;
+            first.absorb(others);
+        }
+        if first.run()? == EndReason::Silent {
             return Err(silent(&found.servers, plan.targets.len()));
         }
-        Ok(outcome(&plan, &workers, found))
+        let receive_buffer = first.flows.receive_buffer();
+        let meter = first.clerk.take().map(|clerk| clerk.progress).unwrap_or_default();
+        drop(first);
+        let sweep = shared_sweep.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *lock(&shared.progress) = meter.figures(start.elapsed(), &sweep.sweep);
+        Ok(outcome(&plan, &sweep, start, receive_buffer, found))
     }
+}
+
+/// Opens what the workers need. Without the first there is no sweep; without others there are fewer.
+fn open_ends(
+    count: usize,
+    mut open: impl FnMut(u16) -> Result<End, Error>,
+) -> Result<(Vec<End>, Vec<String>), Error> {
+    let mut ends = vec![open(0)?];
+    let mut notes = Vec::new();
+    for worker in 1..count {
+        match open(worker as u16) {
+            Ok(end) => ends.push(end),
+            Err(error) => {
+                notes.push(format!(
+                    "The sweep ran on {} of {count} processors, since no more sockets could be opened: {error}",
+                    ends.len()
+                ));
+                break;
+            }
+        }
+    }
+    Ok((ends, notes))
+}
+
+/// Opens the socket of a worker, and the embedded server if that is queried: on a thread of its own, or `inline`.
+fn open_end(plan: &Plan, worker: u16, inline: bool) -> Result<End, Error> {
+    let ipv6 = plan.targets.is_ipv6();
+    let options = Options {
+        // Every source was found in the local table, so freebind cannot put a foreign address on the wire.
+        freebind: ipv6,
+        interface: plan.interface.clone(),
+        receive_buffer: plan.receive_buffer,
+        batch: BATCH,
+        ..Options::wildcard(ipv6)
+    };
+    let flows = Flows::open(worker, plan.backend, options.clone()).map_err(|source| {
+        match (&plan.interface, source.raw_os_error()) {
+            (Some(interface), Some(_)) => refused_interface(interface, &source),
+            _ => Error::System { syscall: "bind", address: Some(options.local), source },
+        }
+    })?;
+    if plan.choice.origin != Origin::Embedded {
+        return Ok((flows, Embedded::No));
+    }
+    let ip: IpAddr =
+        if ipv6 { std::net::Ipv6Addr::LOCALHOST.into() } else { std::net::Ipv4Addr::LOCALHOST.into() };
+    let any_port = SocketAddr::new(ip, 0);
+    let embedded = if inline {
+        Embedded::Inline(vec![StunWorker::minimal(any_port, plan.receive_buffer)?])
+    } else {
+        Embedded::Thread(StunServer::start_with(any_port, plan.receive_buffer)?)
+    };
+    Ok((flows, embedded))
 }
 
 /// Why sending through an interface was refused: most often there is none of that name.
@@ -145,19 +178,15 @@ fn refused_interface(wanted: &str, refusal: &std::io::Error) -> Error {
     Error::option_error("interface", message)
 }
 
-/// How many workers. More than one only where every packet stays on this machine and its processors are the limit: then each
-/// worker has a server of its own. A rate limit, a saved state or a server elsewhere is one worker's business.
+/// How many workers: as many as there are processors, but only as many as the block and the rate are worth.
 fn workers(plan: &Plan) -> usize {
-    let splits = plan.choice.origin == Origin::Embedded
-        && plan.rate.is_none()
-        && plan.state_file.is_none()
-        && plan.backend == Backend::Batched;
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    if splits {
-        cores.min(MAX_SWEEP_WORKERS).min((plan.targets.len() / WORKER_SOURCES) as usize).max(1)
-    } else {
-        1
+    if plan.backend != Backend::Batched {
+        return 1;
     }
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let by_rate = plan.rate.map_or(usize::MAX, |rate| (rate / WORKER_RATE).ceil() as usize);
+    let by_size = (plan.targets.len() / WORKER_SOURCES) as usize;
+    cores.min(MAX_SWEEP_WORKERS).min(by_size).min(by_rate).max(1)
 }
 
 fn find_servers(plan: &Plan, servers: Vec<Resolved>, shared: &Shared) -> Result<Preflight, Error> {
@@ -190,59 +219,53 @@ fn unresolved(choice: &Choice, resolved: &[Resolved]) -> Vec<String> {
         .collect()
 }
 
-fn settings(
-    plan: &Plan,
-    servers: &[SocketAddr],
-    canary: Option<IpAddr>,
-    flows: &Flows,
-    embedded: &Embedded,
-) -> Settings {
-    let theirs = match embedded {
-        Embedded::No => usize::MAX,
-        Embedded::Thread(server) => server.receive_buffer(),
-        Embedded::Inline(server) => server.receive_buffer(),
-    };
+fn settings(plan: &Plan, servers: &[SocketAddr], canary: Option<IpAddr>, ends: &[End]) -> Settings {
+    let workers = ends.len() as u16;
+    let buffers = ends.iter().map(|(flows, embedded)| flows.receive_buffer().min(embedded.receive_buffer()));
+    let of_one = Window::limit_for_buffer(buffers.min().unwrap_or(0));
+    let most = ends.iter().filter_map(|(flows, _)| flows.most_sources()).min();
     Settings {
         servers: servers.to_vec(),
         canary,
         passes: plan.passes,
         timeout: plan.timeout,
         rate: plan.rate,
-        window: Window::limit_for_buffer(theirs.min(flows.receive_buffer()))
-            .min(flows.most_sources().unwrap_or(u32::MAX)),
+        window: (of_one * u32::from(workers)).min(MAX_WINDOW).min(most.unwrap_or(u32::MAX)),
+        workers,
+        server_per_worker: matches!(ends, [(_, Embedded::Inline(_)), ..]),
         batch: BATCH,
         keep_evidence: plan.state_file.is_some(),
     }
 }
 
-/// Runs the first worker here and the others on threads; the first error stops them all.
-fn run_all(workers: &mut [SweepWorker<'_>]) -> Result<Vec<EndReason>, Error> {
+/// Runs the first pass on all workers, the first of them here; gives the others back. The first error stops them all.
+fn run_first_pass<'a>(
+    first: &mut SweepWorker<'a>,
+    others: Vec<SweepWorker<'a>>,
+) -> Result<Vec<SweepWorker<'a>>, Error> {
+    let shared = first.shared;
     std::thread::scope(|scope| {
-        let mut results: Vec<Result<EndReason, Error>> = Vec::with_capacity(workers.len());
-        let Some((first, others)) = workers.split_first_mut() else { return Ok(Vec::new()) };
+        let mut failed = Ok(());
         let mut threads = Vec::with_capacity(others.len());
-        for worker in others {
+        for mut worker in others {
             let name = format!("routepool-swp{}", worker.number);
-            let shared = worker.shared;
-            let run = move || worker.run().inspect_err(|_| shared.stop());
+            let run = move || worker.run_first_pass().map(|()| worker);
             match std::thread::Builder::new().name(name).spawn_scoped(scope, run) {
                 Ok(thread) => threads.push(thread),
                 Err(source) => {
-                    first.shared.stop();
-                    results.push(Err(Error::System { syscall: "pthread_create", address: None, source }));
+                    shared.stop();
+                    failed = Err(Error::System { syscall: "pthread_create", address: None, source });
+                    break;
                 }
             }
         }
-        let shared = first.shared;
-        results.push(first.run().inspect_err(|_| shared.stop()));
-        for thread in threads {
-            results.push(
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(Error::Internal("a worker of the sweep failed inside".into()))),
-            );
-        }
-        results.into_iter().collect()
+        failed = failed.and(first.run_first_pass());
+        let results = threads.into_iter().map(|thread| {
+            let failed_inside = || Err(Error::Internal("a worker of the sweep failed inside".into()));
+            thread.join().unwrap_or_else(|_| failed_inside())
+        });
+        let others: Result<Vec<_>, _> = results.collect();
+        failed.and(others)
     })
 }
 
@@ -256,27 +279,15 @@ fn silent(servers: &[Resolved], sources: u32) -> Error {
     ))
 }
 
-/// Adds up what the workers found.
-fn outcome(plan: &Plan, workers: &[SweepWorker<'_>], found: Preflight) -> Outcome {
-    let first = &workers[0];
-    let sum = |of: fn(&Sweep) -> u32| workers.iter().map(|worker| of(&worker.sweep)).sum();
-    let mut times = first.sweep.round_trips().clone();
-    let mut states = first.sweep.states().clone();
-    let (mut refused, mut reasons) = (first.refused.clone(), first.sweep.reasons().to_vec());
-    let mut externals = first.sweep.externals(EXTERNALS_NAMED);
-    for worker in &workers[1..] {
-        times.merge(worker.sweep.round_trips());
-        states.append(worker.sweep.states());
-        for (syscall, number, count) in &worker.refused {
-            add(&mut refused, (*syscall, *number, *count), |a, b| (a.0, a.1) == (b.0, b.1), |e| &mut e.2);
-        }
-        for reason in worker.sweep.reasons() {
-            add(&mut reasons, *reason, |a, b| (a.0, a.1) == (b.0, b.1), |e| &mut e.2);
-        }
-        for external in worker.sweep.externals(EXTERNALS_NAMED) {
-            add(&mut externals, external, |a, b| a.0 == b.0, |e| &mut e.1);
-        }
-    }
+fn outcome(
+    plan: &Plan,
+    shared_sweep: &SharedSweep,
+    start: Instant,
+    receive_buffer: usize,
+    found: Preflight,
+) -> Outcome {
+    let sweep = &shared_sweep.sweep;
+    let times = sweep.round_trips();
     let servers =
         if plan.choice.origin == Origin::Embedded { found.servers[..1].to_vec() } else { found.servers };
     let mut summary = Summary {
@@ -285,48 +296,103 @@ fn outcome(plan: &Plan, workers: &[SweepWorker<'_>], found: Preflight) -> Outcom
         sources: plan.targets.len(),
         total_addresses: plan.targets.total_addresses(),
         sample: plan.targets.sample(),
-        counts: Status::ALL.map(|status| workers.iter().map(|worker| worker.sweep.judged(status)).sum()),
-        untested: sum(Sweep::untested),
-        port_rewritten: sum(Sweep::port_rewritten),
-        stopped: workers.iter().any(|worker| worker.sweep.phase() != Phase::Done(EndReason::Complete)),
-        resumed: first.sweep.is_resumed(),
-        passes: workers.iter().map(|worker| worker.sweep.pass()).max().unwrap_or(0),
+        counts: Status::ALL.map(|status| sweep.judged(status)),
+        untested: sweep.untested(),
+        port_rewritten: sweep.port_rewritten(),
+        stopped: sweep.phase() != Phase::Done(EndReason::Complete),
+        resumed: sweep.is_resumed(),
+        passes: sweep.pass(),
         seed: plan.seed,
-        elapsed: first.start.elapsed(),
+        elapsed: start.elapsed(),
         origin: plan.choice.origin,
         servers,
         rate: plan.rate,
-        counters: workers.iter().fold(Counters::default(), |sum, worker| sum.plus(*worker.sweep.counters())),
-        drops: workers.iter().map(|worker| worker.drops).sum(),
-        loss: workers.iter().map(|worker| worker.sweep.loss()).fold(0.0, f64::max),
+        counters: *sweep.counters(),
+        drops: shared_sweep.drops(),
+        loss: sweep.loss(),
         round_trips: [times.quantile(0.5), times.quantile(0.99), times.quantile(1.0)],
-        receive_buffer: first.flows.receive_buffer(),
-        window: (
-            first.sweep.window().0,
-            workers.iter().map(|worker| worker.sweep.window().1).min().unwrap_or(0),
-        ),
+        receive_buffer,
+        window: sweep.window(),
         batched: plan.backend != Backend::PerSource,
-        externals,
-        errors: refused,
-        reasons,
-        limits: workers.iter().flat_map(|worker| worker.sweep.limits()).collect(),
+        externals: sweep.externals(EXTERNALS_NAMED),
+        errors: shared_sweep.refused.clone(),
+        reasons: sweep.reasons().to_vec(),
+        limits: sweep.limits(),
         notes: Vec::new(),
     };
     summary.notes = notes::notes(&summary, &plan.local, plan.passes, found.notes);
-    for worker in workers {
-        worker.report(worker.progress.figures(worker.start.elapsed(), &worker.sweep));
-    }
     Outcome {
         summary: Arc::new(summary),
-        pool: Arc::new(Pool::new(plan.targets.clone(), Proven::new(&states))),
+        pool: Arc::new(Pool::new(plan.targets.clone(), Proven::new(sweep.states()))),
     }
 }
 
-/// Adds the count of an entry to its like, or the entry itself.
-fn add<T>(entries: &mut Vec<T>, entry: T, same: impl Fn(&T, &T) -> bool, count: impl Fn(&mut T) -> &mut u32) {
-    let mut entry = entry;
-    match entries.iter_mut().find(|e| same(e, &entry)) {
-        Some(found) => *count(found) += *count(&mut entry),
-        None => entries.push(entry),
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::validate::Request;
+
+    fn plan(block: &str, request: Request) -> Plan {
+        Plan::new(Request { blocks: vec![block.into()], ..request }).expect("a plan")
+    }
+
+    #[test]
+    fn workers_follow_processors_and_what_there_is_to_send() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_SWEEP_WORKERS);
+        let server = || vec!["127.0.0.1:3478".to_owned()];
+        for (block, request, want, why) in [
+            ("127.16.0.0/16", Request::default(), cores, "on loopback"),
+            (
+                "127.16.0.0/16",
+                Request { servers: server(), ..Request::default() },
+                cores,
+                "a server elsewhere",
+            ),
+            (
+                "127.16.0.0/16",
+                Request { rate: Some(1e7), ..Request::default() },
+                cores,
+                "a rate out of reach",
+            ),
+            (
+                "127.16.0.0/16",
+                Request { rate: Some(50_000.0), ..Request::default() },
+                1,
+                "a rate that one keeps",
+            ),
+            (
+                "127.16.0.0/16",
+                Request { rate: Some(150_000.0), ..Request::default() },
+                cores.min(2),
+                "by two",
+            ),
+            ("127.16.0.0/20", Request::default(), 1, "a small block"),
+            (
+                "127.16.0.0/16",
+                Request { backend: Some(Backend::PerSource), ..Request::default() },
+                1,
+                "a socket for each source",
+            ),
+        ] {
+            assert_eq!(workers(&plan(block, request)), want, "{why}");
+        }
+    }
+
+    #[test]
+    fn sockets_that_cannot_be_opened_are_done_without_but_for_the_first() {
+        let plan = plan("127.16.0.0/16", Request::default());
+        let none =
+            || Error::System { syscall: "socket", address: None, source: io::Error::from_raw_os_error(24) };
+        let (ends, notes) =
+            open_ends(4, |worker| if worker < 2 { open_end(&plan, worker, true) } else { Err(none()) })
+                .expect("two are enough");
+        assert_eq!((ends.len(), notes.len()), (2, 1));
+        assert!(notes[0].starts_with("The sweep ran on 2 of 4 processors"), "{}", notes[0]);
+        let settings = settings(&plan, &[], None, &ends);
+        assert_eq!((settings.workers, settings.server_per_worker), (2, true));
+        assert!(open_ends(4, |_| Err(none())).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The sockets of a worker: one for each flow, so that what is probed again comes from a new port.
+//! The sockets of a worker: one for each flow, so that what is probed again comes from a new port; in the end those of all workers.
 
 use std::io;
 use std::time::Duration;
@@ -7,11 +7,14 @@ use routepool_udp::{Backend, Options, Received, Socket, errno};
 
 use crate::defaults::{BATCH, LEAST_CHARGE, RETRY_BATCH};
 
-/// The sockets by the number of their flow, oldest first. Flow 0 is the first pass.
+/// A flow, and the worker that opened its port.
+pub(super) type Port = (u32, u16);
+
+/// The sockets by their port, oldest first. Flow 0 is the first pass.
 pub(super) struct Flows {
     backend: Backend,
     options: Options,
-    sockets: Vec<(u32, Socket)>,
+    sockets: Vec<(Port, Socket)>,
     readable: Vec<bool>,
     /// Datagrams dropped at sockets that are closed.
     dropped: u32,
@@ -20,22 +23,14 @@ pub(super) struct Flows {
     since: Duration,
 }
 
-/// What was read.
-pub(super) struct Reading {
-    /// Datagrams.
-    pub(super) count: usize,
-    /// All that had arrived by then has been read.
-    pub(super) drained: Option<Duration>,
-}
-
 impl Flows {
-    /// Opens the socket of flow 0.
-    pub(super) fn open(backend: Backend, options: Options) -> io::Result<Self> {
+    /// Opens a worker's socket of flow 0.
+    pub(super) fn open(worker: u16, backend: Backend, options: Options) -> io::Result<Self> {
         let first = Socket::open(backend, &options)?;
         Ok(Self {
             backend,
             options: Options { batch: RETRY_BATCH, ..options },
-            sockets: vec![(0, first)],
+            sockets: vec![((0, worker), first)],
             readable: Vec::new(),
             dropped: 0,
             read: 0,
@@ -43,9 +38,9 @@ impl Flows {
         })
     }
 
-    /// The socket of a flow, opened if need be; then those that `listens` no longer wants are closed.
-    pub(super) fn socket(&mut self, flow: u32, listens: impl Fn(u32) -> bool) -> io::Result<&mut Socket> {
-        if !self.sockets.iter().any(|(number, _)| *number == flow) {
+    /// The socket of a port, opened if need be; then those of flows that `listens` no longer wants are closed.
+    pub(super) fn socket(&mut self, port: Port, listens: impl Fn(u32) -> bool) -> io::Result<&mut Socket> {
+        if !self.sockets.iter().any(|(open, _)| *open == port) {
             self.close(|number| !listens(number));
             let opened = match Socket::open(self.backend, &self.options) {
                 Err(error) if errno::is_out_of_descriptors(&error) => {
@@ -55,17 +50,17 @@ impl Flows {
                 }
                 opened => opened,
             };
-            self.sockets.push((flow, opened?));
+            self.sockets.push((port, opened?));
         }
-        let found = self.sockets.iter_mut().rev().find(|(number, _)| *number == flow);
+        let found = self.sockets.iter_mut().rev().find(|(open, _)| *open == port);
         found.map(|(_, socket)| socket).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Closes those of these flows that are neither the first nor the newest.
     fn close(&mut self, unwanted: impl Fn(u32) -> bool) {
-        let newest = self.sockets.last().map_or(0, |(flow, _)| *flow);
+        let newest = self.sockets.last().map_or(0, |((flow, _), _)| *flow);
         let dropped = &mut self.dropped;
-        self.sockets.retain(|(flow, socket)| {
+        self.sockets.retain(|((flow, _), socket)| {
             let keep = *flow == 0 || *flow == newest || !unwanted(*flow);
             if !keep {
                 *dropped += socket.drops();
@@ -74,12 +69,20 @@ impl Flows {
         });
     }
 
-    /// Receives what is there, at most one batch of each socket, without waiting. `now` is the time of the call.
+    /// Takes the sockets of another worker; those of its own that were opened last stay the newest.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.sockets.splice(0..0, other.sockets);
+        self.dropped += other.dropped;
+        self.read = 0;
+    }
+
+    /// Receives what is there, at most one batch of each socket, without waiting. `now` is the time of the call; gives up to when
+    /// all that had arrived has been read.
     pub(super) fn receive(
         &mut self,
         now: Duration,
-        mut take: impl FnMut(u32, Received<'_>),
-    ) -> io::Result<Reading> {
+        mut take: impl FnMut(Port, Received<'_>),
+    ) -> io::Result<Option<Duration>> {
         if self.sockets.len() > 1 {
             let sockets = self.sockets.iter_mut().map(|(_, socket)| socket);
             Socket::wait_any(sockets, Duration::ZERO, &mut self.readable)?;
@@ -87,12 +90,12 @@ impl Flows {
             self.readable.clear();
         }
         let (mut count, mut more) = (0, false);
-        for (at, (flow, socket)) in self.sockets.iter_mut().enumerate() {
+        for (at, (port, socket)) in self.sockets.iter_mut().enumerate() {
             if !self.readable.get(at).is_none_or(|readable| *readable) {
                 continue;
             }
-            let batch = if *flow == 0 { BATCH } else { RETRY_BATCH };
-            match socket.receive(|datagram| take(*flow, datagram)) {
+            let batch = if port.0 == 0 { BATCH } else { RETRY_BATCH };
+            match socket.receive(|datagram| take(*port, datagram)) {
                 Ok(received) => {
                     count += received;
                     // A batch that was not full was the last one.
@@ -103,7 +106,7 @@ impl Flows {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Reading { count, drained: self.note_read(now, count, more) })
+        Ok(self.note_read(now, count, more))
     }
 
     /// Up to when everything has been read: to the time of this call if nothing was left over. Where datagrams come faster than
@@ -159,7 +162,7 @@ mod tests {
     use routepool_udp::Transmit;
 
     fn flows() -> Flows {
-        Flows::open(Backend::best(), Options::wildcard(false)).expect("a socket")
+        Flows::open(0, Backend::best(), Options::wildcard(false)).expect("a socket")
     }
 
     #[test]
@@ -170,7 +173,7 @@ mod tests {
         let mut ports = std::collections::HashSet::new();
         let mut peers: Vec<SocketAddr> = Vec::new();
         for flow in 0..4 {
-            let socket = flows.socket(flow, |_| true).expect("a socket");
+            let socket = flows.socket((flow, 0), |_| true).expect("a socket");
             let destination = server.local_addr().expect("bound");
             let transmit =
                 Transmit { source: Some(Ipv4Addr::LOCALHOST.into()), destination, bytes: b"question" };
@@ -185,16 +188,36 @@ mod tests {
         let mut heard = Vec::new();
         for _ in 0..100 {
             flows.wait(Duration::from_millis(50)).expect("waited");
-            flows.receive(Duration::ZERO, |flow, datagram| heard.push((flow, datagram.port))).expect("read");
+            flows
+                .receive(Duration::ZERO, |(flow, _), datagram| heard.push((flow, datagram.port)))
+                .expect("read");
             if heard.len() == 3 {
                 break;
             }
         }
         heard.sort_unstable();
         assert_eq!(heard, [(0, peers[0].port()), (1, peers[1].port()), (3, peers[3].port())]);
-        flows.socket(4, |flow| flow >= 3).expect("a socket");
-        let open: Vec<_> = flows.sockets.iter().map(|(flow, _)| *flow).collect();
+        flows.socket((4, 0), |flow| flow >= 3).expect("a socket");
+        let open: Vec<_> = flows.sockets.iter().map(|((flow, _), _)| *flow).collect();
         assert_eq!(open, [0, 3, 4]);
+    }
+
+    #[test]
+    fn the_ports_of_another_worker_are_kept_and_sent_from() {
+        let open = |worker| Flows::open(worker, Backend::best(), Options::wildcard(false)).expect("a socket");
+        let (mut flows, other) = (open(0), open(1));
+        let theirs = other.sockets[0].1.local_port();
+        flows.socket((3, 0), |_| true).expect("a socket");
+        flows.absorb(other);
+        flows.socket((5, 0), |_| false).expect("a socket");
+        let open: Vec<_> = flows.sockets.iter().map(|(port, _)| *port).collect();
+        assert_eq!(
+            open,
+            [(0, 1), (0, 0), (3, 0), (5, 0)],
+            "those of the first pass, the newest, and the one that was"
+        );
+        assert_eq!(flows.socket((0, 1), |_| false).expect("a socket").local_port(), theirs);
+        assert_eq!(flows.count(), 4);
     }
 
     #[test]

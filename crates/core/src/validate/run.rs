@@ -71,7 +71,7 @@ impl Run {
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
         let before = Progress { sources: plan.targets.len(), phase: "preflight", ..Progress::default() };
-        lock(&shared.progress).push(before);
+        *lock(&shared.progress) = before;
         let driver = Driver::open(plan, servers)?;
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
@@ -102,8 +102,7 @@ impl Run {
     /// Figures of now.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        let workers = lock(&self.shared.progress);
-        workers.iter().copied().reduce(Progress::plus).unwrap_or_default()
+        *lock(&self.shared.progress)
     }
 
     /// The result, once there is one. All verdicts are in the ring by then.
@@ -158,7 +157,7 @@ fn run_thread(driver: Driver, shared: &Shared, waker: &dyn Waker) {
             panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(Error::Internal(format!("routepool failed inside: {}", text.unwrap_or("no message"))))
     });
-    lock(&shared.progress).iter_mut().for_each(|p| p.phase = "done");
+    lock(&shared.progress).phase = "done";
     *lock(&shared.result) = Some(result.map_err(Arc::new));
     shared.wake(waker);
 }

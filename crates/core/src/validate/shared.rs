@@ -36,25 +36,6 @@ pub struct Progress {
     pub phase: &'static str,
 }
 
-impl Progress {
-    /// The figures of two workers together.
-    pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            sources: self.sources + other.sources,
-            decided: self.decided + other.decided,
-            ok: self.ok + other.ok,
-            probes: self.probes + other.probes,
-            pass: self.pass.max(other.pass),
-            rate: self.rate + other.rate,
-            elapsed: self.elapsed.max(other.elapsed),
-            eta: self.eta.max(other.eta),
-            paused: self.paused || other.paused,
-            // The worker that has the most left to do says what is being done.
-            phase: if self.phase == "done" { other.phase } else { self.phase },
-        }
-    }
-}
-
 /// What a run and its thread share.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -63,8 +44,7 @@ pub(super) struct Shared {
     stop: AtomicBool,
     /// Tells tasks the same that `stop` tells the sweep's threads, which look at it before each batch.
     pub(super) cancel: Cancel,
-    /// By worker.
-    pub(super) progress: Mutex<Vec<Progress>>,
+    pub(super) progress: Mutex<Progress>,
     pub(super) result: Mutex<Option<Result<Outcome, Arc<Error>>>>,
 }
 

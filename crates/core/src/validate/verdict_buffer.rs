@@ -1,4 +1,4 @@
-//! What a worker hands on: verdicts to the ring, figures for progress.
+//! What a sweep hands on: verdicts to the ring, figures for progress.
 
 use std::time::Duration;
 
@@ -11,10 +11,6 @@ use crate::waker::Waker;
 /// Verdicts gathered by the thread, handed to the ring a batch at a time.
 #[derive(Default)]
 pub(super) struct VerdictBuffer {
-    /// Index of the worker's first source.
-    first: u32,
-    /// How many workers share the ring.
-    workers: usize,
     bytes: Vec<u8>,
     room: Option<usize>,
     unannounced: usize,
@@ -22,17 +18,12 @@ pub(super) struct VerdictBuffer {
 }
 
 impl VerdictBuffer {
-    pub(super) fn new(first: u32, workers: usize) -> Self {
-        Self { first, workers, ..Self::default() }
-    }
-
     /// Room in the ring. It is asked for again only when it may have become short, to keep the lock cold.
     pub(super) fn room(&mut self, shared: &Shared) -> usize {
-        let room = match self.room {
-            Some(room) if room > RING_RECORDS / 2 => room,
+        match self.room {
+            Some(room) if room > RING_RECORDS / 4 * 3 => room,
             _ => *self.room.insert(shared.ring.room()),
-        };
-        room / self.workers.max(1)
+        }
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -59,7 +50,6 @@ impl VerdictBuffer {
 
 impl VerdictSink for VerdictBuffer {
     fn verdict(&mut self, verdict: &Verdict) {
-        let verdict = Verdict { index: verdict.index + self.first, ..*verdict };
         self.bytes.extend_from_slice(&verdict.to_record());
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Flight {
     overdue: VecDeque<Batch>,
     late_in_a_row: u32,
     in_flight: u32,
+    /// The same by worker.
+    by_worker: Vec<u32>,
     pub(super) times: RoundTrips,
 }
 
@@ -27,19 +29,27 @@ struct Batch {
     last: u32,
     sent_at: Duration,
     open: u32,
+    worker: u16,
     /// In the usual time.
     answered: bool,
 }
 
 impl Flight {
-    /// A batch of `count` probes at positions `first..=last` (rising from batch to batch within a pass) was handed out.
-    pub(super) fn on_sent(&mut self, now: Duration, first: u32, last: u32, count: u32) {
-        self.batches.push_back(Batch { first, last, sent_at: now, open: count, answered: false });
+    /// A batch of `count` probes at positions `first..=last` (rising from batch to batch within a pass) was handed out to a worker.
+    pub(super) fn on_sent(&mut self, now: Duration, worker: u16, first: u32, last: u32, count: u32) {
+        self.batches.push_back(Batch { first, last, sent_at: now, open: count, worker, answered: false });
         self.in_flight += count;
+        let of = usize::from(worker);
+        self.by_worker.resize(self.by_worker.len().max(of + 1), 0);
+        self.by_worker[of] += count;
     }
 
     pub(super) fn in_flight(&self) -> u32 {
         self.in_flight
+    }
+
+    pub(super) fn in_flight_of(&self, worker: u16) -> u32 {
+        self.by_worker.get(usize::from(worker)).copied().unwrap_or(0)
     }
 
     /// A first reply to the probe at `position` came; gives the round-trip time, and whether the probe still held a place.
@@ -53,6 +63,7 @@ impl Flight {
             batch.answered |= held;
             let took = now.saturating_sub(batch.sent_at);
             self.in_flight -= u32::from(held);
+            self.by_worker[usize::from(batch.worker)] -= u32::from(held);
             self.late_in_a_row = if held { 0 } else { self.late_in_a_row + 1 };
             // A straggler says little of how long replies take, unless all are.
             let all_late = !held && !batch.answered && self.late_in_a_row >= LATE_IN_A_ROW;
@@ -70,6 +81,7 @@ impl Flight {
         if let Some(batch) = self.batches.get_mut(at).filter(|b| b.first <= position && b.open > 0) {
             batch.open -= 1;
             self.in_flight -= 1;
+            self.by_worker[usize::from(batch.worker)] -= 1;
         }
     }
 
@@ -83,6 +95,7 @@ impl Flight {
             }
             lost += batch.open;
             self.in_flight -= batch.open;
+            self.by_worker[usize::from(batch.worker)] -= batch.open;
             if batch.open > 0 {
                 self.overdue.push_back(*batch);
             }
@@ -109,6 +122,7 @@ impl Flight {
         self.batches.clear();
         self.overdue.clear();
         self.in_flight = 0;
+        self.by_worker.clear();
     }
 }
 
@@ -183,15 +197,6 @@ impl RoundTrips {
         Some(self.max)
     }
 
-    /// Adds the histogram of another sweep over the same path.
-    pub fn merge(&mut self, other: &Self) {
-        for (sum, count) in self.histogram.iter_mut().zip(&other.histogram) {
-            *sum += count;
-        }
-        self.count += other.count;
-        self.max = self.max.max(other.max);
-    }
-
     /// The longest round-trip time.
     #[must_use]
     pub fn max(&self) -> Duration {
@@ -208,8 +213,8 @@ mod tests {
     #[test]
     fn counts_what_is_in_flight() {
         let mut flight = Flight::default();
-        flight.on_sent(MS, 0, 63, 64);
-        flight.on_sent(2 * MS, 64, 200, 10);
+        flight.on_sent(MS, 0, 0, 63, 64);
+        flight.on_sent(2 * MS, 0, 64, 200, 10);
         assert_eq!(flight.in_flight(), 74);
         assert_eq!(flight.on_reply(3 * MS, 5), Some((2 * MS, true)));
         assert_eq!(flight.on_reply(3 * MS, 150), Some((MS, true)));
@@ -229,14 +234,14 @@ mod tests {
     fn a_path_that_takes_longer_than_was_guessed_is_measured() {
         let mut flight = Flight::default();
         let (guess, took) = (flight.times.rto(), 700 * MS);
-        flight.on_sent(MS, 0, 99, 100);
+        flight.on_sent(MS, 0, 0, 99, 100);
         assert_eq!(flight.expire(MS + guess), 100);
         assert_eq!(flight.on_reply(MS + took, 50), Some((took, false)));
         assert!(flight.times.rto() > took, "{:?}", flight.times.rto());
         assert_eq!(flight.in_flight(), 0);
         // And so is one that takes longer from some time on.
         let longer = flight.times.rto() + 100 * MS;
-        flight.on_sent(took, 100, 199, 100);
+        flight.on_sent(took, 0, 100, 199, 100);
         flight.expire(took + longer);
         for position in 100..120 {
             assert_eq!(flight.on_reply(took + longer, position), Some((longer, false)));
@@ -247,9 +252,9 @@ mod tests {
     #[test]
     fn an_answered_batch_does_not_hold_up_the_next() {
         let mut flight = Flight::default();
-        flight.on_sent(MS, 0, 0, 1);
+        flight.on_sent(MS, 0, 0, 0, 1);
         flight.on_reply(MS, 0);
-        flight.on_sent(5 * MS, 1, 1, 1);
+        flight.on_sent(5 * MS, 0, 1, 1, 1);
         assert_eq!(flight.oldest_position(), Some(1));
         assert_eq!(flight.expire(6 * MS), 0);
         assert_eq!(flight.oldest_position(), Some(1));
@@ -260,8 +265,8 @@ mod tests {
     #[test]
     fn no_more_is_answered_or_cancelled_than_was_sent() {
         let mut flight = Flight::default();
-        flight.on_sent(MS, 0, 0, 1);
-        flight.on_sent(MS, 4, 7, 4);
+        flight.on_sent(MS, 0, 0, 0, 1);
+        flight.on_sent(MS, 0, 4, 7, 4);
         assert!(flight.on_reply(2 * MS, 0).is_some());
         assert_eq!(flight.on_reply(2 * MS, 0), None, "answered already");
         for (position, left, why) in [
@@ -280,9 +285,9 @@ mod tests {
     fn late_replies_are_learned_from_if_a_batch_has_no_others_and_they_are_many() {
         for (in_time, late, learned) in [(0, 7, false), (0, 8, true), (1, 20, false)] {
             let mut flight = Flight::default();
-            flight.on_sent(MS, 0, 0, 1);
+            flight.on_sent(MS, 0, 0, 0, 1);
             flight.on_reply(2 * MS, 0);
-            flight.on_sent(MS, 1, 100, 100);
+            flight.on_sent(MS, 0, 1, 100, 100);
             (0..in_time).for_each(|at| assert!(flight.on_reply(2 * MS, 1 + at).is_some()));
             flight.expire(100 * MS);
             (0..late).for_each(|at| assert!(flight.on_reply(100 * MS, 50 + at).is_some()));
@@ -293,7 +298,7 @@ mod tests {
     #[test]
     fn batches_are_kept_for_late_replies_for_some_time() {
         let mut flight = Flight::default();
-        flight.on_sent(MS, 0, 9, 10);
+        flight.on_sent(MS, 0, 0, 9, 10);
         flight.expire(MS + OVERDUE_KEPT);
         assert_eq!(flight.on_reply(MS + OVERDUE_KEPT, 0), Some((OVERDUE_KEPT, false)));
         flight.expire(2 * MS + OVERDUE_KEPT);
@@ -303,9 +308,9 @@ mod tests {
     #[test]
     fn nothing_is_in_flight_once_positions_start_anew() {
         let mut flight = Flight::default();
-        flight.on_sent(MS, 0, 9, 10);
+        flight.on_sent(MS, 0, 0, 9, 10);
         flight.expire(MS + INITIAL_RTO);
-        flight.on_sent(2 * INITIAL_RTO, 10, 19, 10);
+        flight.on_sent(2 * INITIAL_RTO, 0, 10, 19, 10);
         flight.clear();
         assert_eq!((flight.in_flight(), flight.next_expiry()), (0, None));
         for position in [0, 10] {
@@ -322,17 +327,6 @@ mod tests {
             let (got, want) = (times.rto().as_secs_f64() * 1_000.0, mean + 4.0 * deviation);
             assert!((got - want).abs() < 0.001, "{got} ms, not {want}, after one of {took}");
         }
-    }
-
-    #[test]
-    fn round_trips_of_several_sweeps_are_counted_together() {
-        let (mut times, mut other) = (RoundTrips::default(), RoundTrips::default());
-        times.record(10 * MS);
-        (0..3).for_each(|_| other.record(80 * MS));
-        times.merge(&other);
-        let quantiles = [0.25, 0.26, 1.0].map(|share| times.quantile(share).map(|d| d < 20 * MS));
-        assert_eq!(quantiles, [Some(true), Some(false), Some(false)], "one of four is short");
-        assert_eq!(times.max(), 80 * MS);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::settings::{Settings, bounds};
 use super::states::{State, States};
 use super::verdict::{Reason, Status};
 use super::window::Window;
+use super::workers::Workers;
 use crate::stun::TransactionId;
 use crate::targets::Targets;
 
@@ -38,6 +39,9 @@ pub struct Probe {
     /// Number of the local port to send from. Each number is another port, opened when it first comes up, and kept for as long as
     /// [`Sweep::listens_to`] says.
     pub flow: u32,
+    /// The worker that sends it, from its port of that flow. After the first pass it is the first one, except for probes that repeat
+    /// an earlier flow: these leave from the port of that one.
+    pub worker: u16,
 }
 
 /// What the driver has to do next.
@@ -102,22 +106,6 @@ pub struct Counters {
     pub outages: u32,
 }
 
-impl Counters {
-    /// The sum of both.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            probes: self.probes + other.probes,
-            received: self.received + other.received,
-            duplicates: self.duplicates + other.duplicates,
-            garbage: self.garbage + other.garbage,
-            forged: self.forged + other.forged,
-            misdirected: self.misdirected + other.misdirected,
-            outages: self.outages + other.outages,
-        }
-    }
-}
-
 /// A sweep over all targets.
 ///
 /// Time is passed in, as the time since the start. Memory: two bits a source, one entry a batch in flight, and one
@@ -146,6 +134,7 @@ pub struct Sweep {
     retry: Option<Box<Retry>>,
     retry_probes: Vec<super::retry::RetryProbe>,
     window: Window,
+    workers: Workers,
     pace: Pace,
     flight: Flight,
     /// Sources that answered anything at all in this run or the saved one.
@@ -190,6 +179,7 @@ impl Sweep {
             retry: None,
             retry_probes: Vec::new(),
             window: Window::new(settings.window),
+            workers: Workers::new(settings.workers),
             pace: Pace::new(settings.rate, settings.batch),
             flight: Flight::default(),
             responsive: 0,
@@ -297,6 +287,13 @@ impl Sweep {
         self.retry.as_ref().map_or(Vec::new(), |retry| retry.limits(&self.states, &self.targets))
     }
 
+    /// Whether the first pass is under way: then each worker may ask for probes, later only the first one.
+    #[must_use]
+    pub fn is_first_pass(&self) -> bool {
+        let begun = matches!(self.phase, Phase::Replay(_) | Phase::Pass | Phase::Gap | Phase::Paused(_));
+        begun && self.retry.is_none()
+    }
+
     /// Whether answers may still come by this flow; the port of another can be closed.
     #[must_use]
     pub fn listens_to(&self, flow: u32) -> bool {
@@ -338,8 +335,12 @@ impl Sweep {
 
     /// The server that is queried: in the first pass in turn, so that a NAT's ports per server are used evenly; later one
     /// for each flow, so that sources and their controls query the same one.
-    fn server_for(&self, position: u32, flow: u32) -> u16 {
-        let slot = if flow <= self.first_flow { position.wrapping_add(flow) } else { flow };
+    fn server_for(&self, position: u32, flow: u32, worker: u16) -> u16 {
+        let slot = match flow <= self.first_flow {
+            true if self.settings.server_per_worker => u32::from(worker),
+            true => position.wrapping_add(flow),
+            false => flow,
+        };
         (slot as usize % self.settings.servers.len().max(1)) as u16
     }
 

@@ -199,8 +199,12 @@ pub struct Settings {
     pub timeout: Duration,
     /// Probes a second; `None`: as fast as the window allows.
     pub rate: Option<f64>,
-    /// Probes in flight at most, from the granted receive buffer.
+    /// Probes in flight at most, from the granted receive buffers. Each worker has an equal share.
     pub window: u32,
+    /// The driver's workers: threads that send the first pass together, each from a port of its own. At least one.
+    pub workers: u16,
+    /// In the first pass each worker queries the server of its own number, of which there is one.
+    pub server_per_worker: bool,
     /// Probes handed out at a time.
     pub batch: usize,
     /// Keep the evidence of judged sources, for a saved state.

@@ -74,18 +74,6 @@ impl States {
         Some(Self { words, len, counts })
     }
 
-    /// Appends the states of the sources that follow. The length so far must be a multiple of 32, or nothing is appended.
-    pub fn append(&mut self, next: &Self) {
-        if !self.len.is_multiple_of(PER_WORD) {
-            return;
-        }
-        self.words.extend(&next.words);
-        self.len += next.len;
-        for (sum, count) in self.counts.iter_mut().zip(next.counts) {
-            *sum += count;
-        }
-    }
-
     /// Number of sources.
     #[must_use]
     pub fn len(&self) -> u32 {
@@ -267,17 +255,6 @@ mod tests {
         let states = [State::Open, State::Ok, State::OkOtherPort, State::Other];
         assert_eq!([0, 1, 2, 3].map(State::from_bits), states);
         assert_eq!(states.map(State::is_ok), [false, true, true, false]);
-    }
-
-    #[test]
-    fn appended_states_follow() {
-        let (mut first, mut second) = (States::new(64), States::new(5));
-        first.set(63, State::Other);
-        second.set(4, State::Ok);
-        first.append(&second);
-        assert_eq!((first.len(), first.at(63), first.at(68), first.ok()), (69, State::Other, State::Ok, 1));
-        first.append(&second);
-        assert_eq!(first.len(), 69, "69 is no border of a word");
     }
 
     #[test]

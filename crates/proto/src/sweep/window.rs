@@ -68,9 +68,9 @@ impl Window {
         self.set(self.limit);
     }
 
-    /// A further pass begins: half the window, so that a loss is not repeated.
-    pub fn on_next_pass(&mut self) {
-        self.limit = (self.limit / 2).max(MIN_WINDOW * 2).min(self.limit);
+    /// The first pass is over: half the window, so that a loss is not repeated, and of one worker, since from now on only one sends.
+    pub fn on_next_pass(&mut self, workers: u16) {
+        self.limit = (self.limit / u32::from(workers.max(1)) / 2).max(MIN_WINDOW * 2).min(self.limit);
         self.trial = None;
         self.baseline_loss = None;
         (self.answered, self.lost) = (0, 0);
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_window_at_its_minimum_stays() {
         let mut window = Window::new(1);
-        window.on_next_pass();
+        window.on_next_pass(1);
         window.on_drops();
         assert_eq!((window.current(), window.lowest()), (MIN_WINDOW, MIN_WINDOW));
     }
@@ -222,10 +222,13 @@ mod tests {
         let mut window = Window::new(256);
         let sizes: Vec<_> = (0..5)
             .map(|_| {
-                window.on_next_pass();
+                window.on_next_pass(1);
                 window.current()
             })
             .collect();
         assert_eq!(sizes, [128, 64, 32, 32, 32]);
+        let mut window = Window::new(4 * 256);
+        window.on_next_pass(4);
+        assert_eq!(window.current(), 128, "as many as with one socket");
     }
 }

@@ -120,7 +120,7 @@ impl Sweep {
                 None => break,
             };
             // By the flow of the first pass: this tests whether the network is there, not whether it takes new flows.
-            self.push(position, self.first_flow, true, probes);
+            self.push(position, self.first_flow, self.workers.of(position), true, probes);
         }
         self.counters.probes += (probes.len() - before) as u64;
         self.pace.take(probes.len() - before);

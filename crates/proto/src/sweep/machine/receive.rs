@@ -22,6 +22,8 @@ pub struct Datagram<'a> {
     pub port: u16,
     /// The flow that has this port: see [`super::Probe::flow`].
     pub flow: u32,
+    /// The worker that has this port.
+    pub worker: u16,
     /// Its bytes.
     pub bytes: &'a [u8],
 }
@@ -41,7 +43,7 @@ impl Sweep {
             self.counters.forged += 1;
             return;
         };
-        let number = self.server_for(probe.position, flow);
+        let number = self.server_for(probe.position, flow, datagram.worker);
         let server = self.server(number);
         if probe.pass != pass_of(flow) || self.probe_ids.encode(probe, source, server) != reply.id {
             self.counters.forged += 1;

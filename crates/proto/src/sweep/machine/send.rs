@@ -12,16 +12,18 @@ use super::{EndReason, Next, Phase, Probe, Sweep};
 
 impl Sweep {
     /// Says what to do now. Probes to send are appended to `probes`, verdicts go to `sink`; `room` is how many
-    /// verdicts the receiver still has room for (those of the probes in flight not counted off).
+    /// verdicts the receiver still has room for (those of the probes in flight not counted off). `worker` asks; most probes are
+    /// its own, but some may be another's (see [`Probe::worker`]).
     pub fn step(
         &mut self,
+        worker: u16,
         now: Duration,
         room: usize,
         probes: &mut Vec<Probe>,
         sink: &mut impl VerdictSink,
     ) -> Next {
         self.detect_suspension(now);
-        let next = self.next(now, room, probes, sink);
+        let next = self.next(worker, now, room, probes, sink);
         if let Next::Wait(until) = next {
             self.expected_by = self.expected_by.max(until);
         }
@@ -30,6 +32,7 @@ impl Sweep {
 
     fn next(
         &mut self,
+        worker: u16,
         now: Duration,
         room: usize,
         probes: &mut Vec<Probe>,
@@ -50,7 +53,7 @@ impl Sweep {
                 }
                 _ if self.states.count(State::Open) == 0 => self.conclude_all(),
                 Phase::Pass => {
-                    if let Some(next) = self.step_pass(now, room, probes) {
+                    if let Some(next) = self.step_pass(worker, now, room, probes) {
                         return next;
                     }
                 }
@@ -101,15 +104,22 @@ impl Sweep {
         }
     }
 
-    /// How many probes may leave now, or what to wait for.
-    fn allowance(&mut self, now: Duration, room: usize, in_flight: u32) -> Result<usize, Next> {
-        let window = self.window.current();
+    /// How many probes may leave now, or what to wait for. `window` is the share of one worker if there are others, and
+    /// `in_flight` what it has under way; `all_in_flight` is of all of them.
+    fn allowance(
+        &mut self,
+        now: Duration,
+        room: usize,
+        window: u32,
+        in_flight: u32,
+        all_in_flight: u32,
+    ) -> Result<usize, Next> {
         let space = (window.saturating_sub(in_flight) as usize).min(self.settings.batch);
         // Small remainders of the window are left to grow: a batch is cheaper than its probes one by one.
         if space == 0 || (in_flight > 0 && space < self.settings.batch.min(window as usize / 2)) {
             return Ok(0);
         }
-        if room.saturating_sub(in_flight as usize) < space {
+        if room.saturating_sub(all_in_flight as usize) < space {
             return Err(Next::Full);
         }
         match self.pace.available(now, space) {
@@ -118,7 +128,13 @@ impl Sweep {
         }
     }
 
-    fn step_pass(&mut self, now: Duration, room: usize, probes: &mut Vec<Probe>) -> Option<Next> {
+    fn step_pass(
+        &mut self,
+        worker: u16,
+        now: Duration,
+        room: usize,
+        probes: &mut Vec<Probe>,
+    ) -> Option<Next> {
         let lost = self.flight.expire(self.drained_until);
         if lost > 0 {
             self.window.on_lost(lost);
@@ -128,10 +144,12 @@ impl Sweep {
             return Some(Next::Send);
         }
         let end = self.pass_end();
-        let wake = match self.allowance(now, room, self.flight.in_flight()) {
+        let share = (self.window.current() / u32::from(self.workers.count())).max(1);
+        let (own, all) = (self.flight.in_flight_of(worker), self.flight.in_flight());
+        let wake = match self.allowance(now, room, share, own, all) {
             Ok(0) => self.flight.next_expiry().unwrap_or(now),
             Ok(allowed) => {
-                self.fill(now, allowed, end, probes);
+                self.fill(worker, now, allowed, end, probes);
                 now
             }
             Err(Next::Wait(until)) => until,
@@ -151,7 +169,7 @@ impl Sweep {
     }
 
     /// Appends up to `allowed` probes to open sources, in the permuted order.
-    fn fill(&mut self, now: Duration, allowed: usize, end: u32, probes: &mut Vec<Probe>) {
+    fn fill(&mut self, worker: u16, now: Duration, allowed: usize, end: u32, probes: &mut Vec<Probe>) {
         let (mut first, mut last, mut count) = (None, 0, 0);
         while count < allowed && self.cursor < end {
             let position = self.cursor;
@@ -159,13 +177,16 @@ impl Sweep {
             if self.states.at(self.order.nth(position)) != State::Open {
                 continue;
             }
-            self.push(position, self.first_flow, false, probes);
-            first = first.or(Some(position));
+            if first.is_none() {
+                first = Some(position);
+                self.workers.on_sent(position, worker);
+            }
+            self.push(position, self.first_flow, worker, false, probes);
             last = position;
             count += 1;
         }
         if let Some(first) = first {
-            self.flight.on_sent(now, first, last, count as u32);
+            self.flight.on_sent(now, worker, first, last, count as u32);
             self.record_sent(now, count);
         }
     }
@@ -177,15 +198,23 @@ impl Sweep {
     }
 
     /// `number`: a position in the first pass, an index later.
-    pub(super) fn push(&mut self, number: u32, flow: u32, control: bool, probes: &mut Vec<Probe>) {
+    pub(super) fn push(
+        &mut self,
+        number: u32,
+        flow: u32,
+        worker: u16,
+        control: bool,
+        probes: &mut Vec<Probe>,
+    ) {
         let Some((_, source)) = self.source_at(number, flow) else { return };
-        let server = self.server_for(number, flow);
+        let server = self.server_for(number, flow, worker);
         let probe_id = ProbeId { position: number, pass: pass_of(flow), control };
         probes.push(Probe {
             id: self.probe_ids.encode(probe_id, source, self.server(server)),
             source,
             server,
             flow,
+            worker,
         });
     }
 
@@ -221,7 +250,7 @@ impl Sweep {
             self.phase = Phase::Pass;
             return None;
         }
-        self.window.on_next_pass();
+        self.window.on_next_pass(self.workers.count());
         let took = self.last_sent.saturating_sub(self.began).as_secs_f64().max(0.01);
         let speed = f64::from(self.targets.len()) / took;
         self.retry = Some(Box::new(Retry::new(
@@ -254,7 +283,7 @@ impl Sweep {
         };
         let mut retry_probes = std::mem::take(&mut self.retry_probes);
         let in_flight = retry.in_flight(&self.view(now));
-        let allowance = self.allowance(now, room, in_flight);
+        let allowance = self.allowance(now, room, self.window.current(), in_flight, in_flight);
         let allowed = *allowance.as_ref().unwrap_or(&0);
         let wake = retry.poll(&self.view(now), allowed, &mut retry_probes);
         let next_expiry = retry.next_expiry(&self.view(now));
@@ -290,7 +319,7 @@ impl Sweep {
             return None;
         };
         let in_flight = retry.in_flight(&self.view(now));
-        let allowance = self.allowance(now, room, in_flight);
+        let allowance = self.allowance(now, room, self.window.current(), in_flight, in_flight);
         let allowed = *allowance.as_ref().unwrap_or(&0);
         let view = self.view(now);
         let mut retry_probes = Vec::new();
@@ -331,12 +360,15 @@ impl Sweep {
         probes: &mut Vec<Probe>,
     ) {
         for retry_probe in retry_probes.drain(..) {
-            let number = match retry_probe.index {
-                CANARY => u32::MAX,
-                index if retry_probe.flow <= self.first_flow => self.order.position(index),
-                index => index,
+            let (number, worker) = match retry_probe.index {
+                CANARY => (u32::MAX, 0),
+                index if retry_probe.flow <= self.first_flow => {
+                    let position = self.order.position(index);
+                    (position, self.workers.of(position))
+                }
+                index => (index, 0),
             };
-            self.push(number, retry_probe.flow, retry_probe.control, probes);
+            self.push(number, retry_probe.flow, worker, retry_probe.control, probes);
             self.record_sent(now, 1);
         }
     }

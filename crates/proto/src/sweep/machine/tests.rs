@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::super::{Failure, Reason, Saved, Settings, Status, Verdict};
+use super::super::{Failure, ProbeId, Reason, Saved, Settings, Status, Verdict};
 use super::*;
 use crate::stun::{self, MAX_RESPONSE_LEN};
 
@@ -15,6 +15,7 @@ mod outages;
 mod replies;
 mod resume;
 mod verdicts;
+mod workers;
 
 const MS: Duration = Duration::from_millis(1);
 const PORT: u16 = 40_000;
@@ -36,8 +37,8 @@ enum Path {
     DropsFirst,
 }
 
-/// From, to, by which flow, and what.
-type Arrival = (SocketAddr, IpAddr, u32, Vec<u8>);
+/// From, to, by which flow of which worker, and what.
+type Arrival = (SocketAddr, IpAddr, (u32, u16), Vec<u8>);
 
 struct Net {
     rng: StdRng,
@@ -48,9 +49,13 @@ struct Net {
     outage: Option<(Duration, Duration)>,
     /// Mapped sources are given a port each until there are none left.
     nat_ports: usize,
-    nat: std::collections::HashSet<(IpAddr, u32)>,
+    nat: std::collections::HashSet<(IpAddr, u16)>,
     /// Flows of which a packet has come by.
-    met: std::collections::HashSet<(IpAddr, u32)>,
+    met: std::collections::HashSet<(IpAddr, u16)>,
+    /// By source, the worker that probed it last by the flow of the first pass.
+    first_by: std::collections::HashMap<IpAddr, u16>,
+    /// What was sent, in order: source, flow, worker and server.
+    sent: Vec<(IpAddr, u32, u16, u16)>,
     canary_works: bool,
     path: Box<dyn Fn(IpAddr) -> Path>,
     queue: BTreeMap<(Duration, u64), Arrival>,
@@ -68,6 +73,8 @@ impl Net {
             nat_ports: usize::MAX,
             nat: std::collections::HashSet::new(),
             met: std::collections::HashSet::new(),
+            first_by: std::collections::HashMap::new(),
+            sent: Vec::new(),
             canary_works: true,
             path: Box::new(path),
             queue: BTreeMap::new(),
@@ -76,6 +83,15 @@ impl Net {
     }
 
     fn send(&mut self, now: Duration, probe: &Probe, server: SocketAddr) -> Result<(), Failure> {
+        let port = port_of(probe.flow, probe.worker);
+        self.sent.push((probe.source, probe.flow, probe.worker, probe.server));
+        if probe.flow == 0 && !ProbeId::decode(&probe.id).control {
+            self.first_by.insert(probe.source, probe.worker);
+        } else if let Some(worker) = self.first_by.get(&probe.source).filter(|_| probe.flow == 0) {
+            assert_eq!(probe.worker, *worker, "a flow that began earlier goes on from its port");
+        } else if probe.flow > 0 && probe.source != ip("127.0.0.1") {
+            assert_eq!(probe.worker, 0, "what is probed again is the first worker's");
+        }
         let path = if probe.source == ip("127.0.0.1") {
             if self.canary_works { Path::Works } else { Path::Dead }
         } else {
@@ -88,18 +104,18 @@ impl Net {
         if out || path == Path::Dead || self.rng.random_bool(self.loss) || self.rng.random_bool(self.loss) {
             return Ok(());
         }
-        if path == Path::DropsFirst && self.met.insert((probe.source, probe.flow)) {
+        if path == Path::DropsFirst && self.met.insert((probe.source, port)) {
             return Ok(());
         }
         let request = stun::binding_request(&probe.id);
-        let mut seen = SocketAddr::new(probe.source, PORT + probe.flow as u16);
+        let mut seen = SocketAddr::new(probe.source, port);
         let (mut from, mut to) = (server, probe.source);
         match path {
             Path::Mapped(external) => {
-                if self.nat.len() >= self.nat_ports && !self.nat.contains(&(probe.source, probe.flow)) {
+                if self.nat.len() >= self.nat_ports && !self.nat.contains(&(probe.source, port)) {
                     return Ok(());
                 }
-                self.nat.insert((probe.source, probe.flow));
+                self.nat.insert((probe.source, port));
                 seen = SocketAddr::new(ip(external), 1_024);
             }
             Path::ProxyAtSecond if server.ip() == ip("192.0.2.2") => {
@@ -119,10 +135,15 @@ impl Net {
         };
         for _ in 0..=u8::from(self.duplicate) {
             self.serial += 1;
-            self.queue.insert((now + self.latency * 2, self.serial), (from, to, probe.flow, bytes.clone()));
+            let via = (probe.flow, probe.worker);
+            self.queue.insert((now + self.latency * 2, self.serial), (from, to, via, bytes.clone()));
         }
         Ok(())
     }
+}
+
+fn port_of(flow: u32, worker: u16) -> u16 {
+    PORT + flow as u16 + worker * 4_000
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -137,6 +158,8 @@ fn settings() -> Settings {
         timeout: 500 * MS,
         rate: None,
         window: 256,
+        workers: 1,
+        server_per_worker: false,
         batch: 64,
         keep_evidence: false,
         mutant: None,
@@ -162,17 +185,18 @@ fn run_until(
     stop: impl Fn(&Sweep) -> bool,
 ) -> (Option<EndReason>, Duration) {
     let mut probes = Vec::new();
-    for _ in 0..3_000_000 {
+    for turn in (0..u16::MAX).cycle().take(3_000_000) {
         if stop(sweep) {
             return (None, now);
         }
         while let Some(entry) = net.queue.first_entry().filter(|e| e.key().0 <= now) {
-            let (from, to, flow, bytes) = entry.remove();
-            let port = PORT + flow as u16;
-            sweep.on_datagram(now, &Datagram { from, to, port, flow, bytes: &bytes }, verdicts);
+            let (from, to, (flow, worker), bytes) = entry.remove();
+            let port = port_of(flow, worker);
+            sweep.on_datagram(now, &Datagram { from, to, port, flow, worker, bytes: &bytes }, verdicts);
         }
         sweep.on_drained(now);
-        match sweep.step(now, 10_000, &mut probes, verdicts) {
+        let worker = if sweep.is_first_pass() { turn % sweep.workers.count() } else { 0 };
+        match sweep.step(worker, now, 10_000, &mut probes, verdicts) {
             Next::Send => {
                 for probe in probes.drain(..) {
                     let server = sweep.server(probe.server);

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use super::network::{Network, Stops};
 use super::part::{Micros, SECOND, mix};
 use super::wire::Wire;
-use crate::sweep::{Datagram, EndReason, Next, Settings, Sweep, Verdict};
+use crate::sweep::{Datagram, EndReason, Next, Probe, Settings, Sweep, Verdict};
 use crate::targets::Targets;
 
 /// What sending and reading a datagram costs, and how late a waiting thread wakes.
@@ -21,6 +21,8 @@ const NAP: Micros = SECOND / 50;
 const DROPS_EVERY: Micros = 2_000;
 /// A sweep that is not done by then does not end. The oracle needs half an hour at most.
 const TOO_LONG: Micros = 4 * 3_600 * SECOND;
+/// The wire knows the port of a worker's flow by the number of the flow, with the worker's in these bits.
+const WORKER_BITS: u32 = 24;
 /// So often may the driver go round without sending, reading or waiting.
 const IDLE_ROUNDS: u32 = 100_000;
 
@@ -75,6 +77,7 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> RunResult {
     let block = network.block();
     let blocks = vec![block.parse().expect("a block")];
     let targets = Targets::new(blocks, None, network.seed).expect("a block makes targets");
+    let workers = u32::from(settings.workers);
     // The engine's seed and key have nothing to do with the network's generator.
     let seed = mix(network.seed ^ 0x656e_6769_6e65);
     let mut sweep =
@@ -83,19 +86,23 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> RunResult {
     let mut clock = Clock::new(&network.stops, network.rng(2));
     let (mut probes, mut verdicts) = (Vec::new(), Vec::new());
     let (mut drops, mut drops_at, mut idle) = (0, 0, 0);
+    let mut turn = 0;
     let end_reason = loop {
         let now = clock.now;
+        turn = if sweep.is_first_pass() { (turn + 1) % workers } else { 0 };
         if now > TOO_LONG || idle > IDLE_ROUNDS {
             break None;
         }
         idle += 1;
         let mut wait = None;
-        match sweep.step(Duration::from_micros(now), usize::MAX >> 1, &mut probes, &mut verdicts) {
+        match sweep.step(turn as u16, Duration::from_micros(now), usize::MAX >> 1, &mut probes, &mut verdicts)
+        {
             Next::Send => {
                 for probe in probes.drain(..) {
                     clock.advance(clock.now + SEND);
                     idle = 0;
-                    if let Err(failure) = wire.send(clock.now, &probe) {
+                    let port = probe.flow | u32::from(probe.worker) << WORKER_BITS;
+                    if let Err(failure) = wire.send(clock.now, &Probe { flow: port, ..probe }) {
                         sweep.on_send_failure(&probe, failure);
                     }
                 }
@@ -109,8 +116,10 @@ pub(super) fn sweep(network: &Network, settings: Settings) -> RunResult {
         let at = Duration::from_micros(before);
         let mut received = false;
         while let Some(arrived) = wire.read() {
-            let (from, to, port, flow) = (arrived.from, arrived.to, arrived.port, arrived.flow);
-            sweep.on_datagram(at, &Datagram { from, to, port, flow, bytes: arrived.bytes() }, &mut verdicts);
+            let (from, to, port) = (arrived.from, arrived.to, arrived.port);
+            let (flow, worker) = (arrived.flow % (1 << WORKER_BITS), (arrived.flow >> WORKER_BITS) as u16);
+            let datagram = Datagram { from, to, port, flow, worker, bytes: arrived.bytes() };
+            sweep.on_datagram(at, &datagram, &mut verdicts);
             clock.advance(clock.now + READ);
             received = true;
         }

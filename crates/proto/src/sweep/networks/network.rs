@@ -163,6 +163,8 @@ impl Network {
             timeout: Duration::from_micros(self.timeout),
             rate: self.rate,
             window: self.window,
+            workers: 1,
+            server_per_worker: false,
             batch: 64,
             keep_evidence: false,
             mutant: None,

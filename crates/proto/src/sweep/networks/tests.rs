@@ -126,6 +126,20 @@ fn named_networks_give_no_wrong_verdict() {
     assert!(failures.is_empty(), "{failures}");
 }
 
+/// As above, with three workers that send the first pass in turns, each from a port of its own.
+#[test]
+fn named_networks_give_no_wrong_verdict_with_several_workers() {
+    let mut failures = String::new();
+    for row in ROWS {
+        let named = |seed| Network { name: row.name.to_owned(), ..(row.network)(seed) };
+        let tally = judge((1..=1).map(named), |settings| Settings { workers: 3, ..settings });
+        for failure in &tally.failures {
+            let _ = writeln!(failures, "{}: {failure}", row.why);
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
 /// A change of the settings of the sweep.
 type Change = fn(Settings) -> Settings;
 

@@ -38,7 +38,7 @@ fn a_forger_who_does_not_see_the_probes_achieves_nothing() {
     let mut sweep = sweep("10.0.0.0/24", settings());
     let mut verdicts = Vec::new();
     let mut probes = Vec::new();
-    sweep.step(Duration::ZERO, 1_000, &mut probes, &mut verdicts);
+    sweep.step(0, Duration::ZERO, 1_000, &mut probes, &mut verdicts);
     let server = sweep.server(0);
     let mut rng = StdRng::seed_from_u64(9);
     for round in 0..20_000_u32 {
@@ -51,7 +51,7 @@ fn a_forger_who_does_not_see_the_probes_achieves_nothing() {
         let len = stun::respond(&stun::binding_request(&id), seen, &mut out).expect("a request");
         sweep.on_datagram(
             MS,
-            &Datagram { from: server, to: probe.source, port: PORT, flow: 0, bytes: &out[..len] },
+            &Datagram { from: server, to: probe.source, port: PORT, flow: 0, worker: 0, bytes: &out[..len] },
             &mut verdicts,
         );
     }
@@ -81,7 +81,7 @@ fn an_address_that_is_not_protected_proves_nothing() {
         let mut now = Duration::ZERO;
         let mut end = None;
         while end.is_none() {
-            match sweep.step(now, 10_000, &mut probes, &mut verdicts) {
+            match sweep.step(0, now, 10_000, &mut probes, &mut verdicts) {
                 Next::Send => {
                     for probe in std::mem::take(&mut probes) {
                         let from = sweep.server(probe.server);
@@ -96,7 +96,7 @@ fn an_address_that_is_not_protected_proves_nothing() {
                             out[..len].to_vec()
                         };
                         let (to, flow) = (probe.source, probe.flow);
-                        let datagram = Datagram { from, to, port, flow, bytes: &bytes };
+                        let datagram = Datagram { from, to, port, flow, worker: 0, bytes: &bytes };
                         sweep.on_datagram(now, &datagram, &mut verdicts);
                     }
                 }

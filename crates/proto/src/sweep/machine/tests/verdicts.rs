@@ -125,12 +125,13 @@ fn a_slow_receiver_holds_the_sweep_back() {
     for n in 0..10_000 {
         let now = MS * n;
         while let Some(entry) = net.queue.first_entry() {
-            let (from, to, flow, bytes) = entry.remove();
-            sweep.on_datagram(now, &Datagram { from, to, port: PORT, flow, bytes: &bytes }, &mut verdicts);
+            let (from, to, (flow, _), bytes) = entry.remove();
+            let datagram = Datagram { from, to, port: PORT, flow, worker: 0, bytes: &bytes };
+            sweep.on_datagram(now, &datagram, &mut verdicts);
         }
         sweep.on_drained(now);
         let room = 100_usize.saturating_sub(verdicts.len());
-        if sweep.step(now, room, &mut probes, &mut verdicts) == Next::Send {
+        if sweep.step(0, now, room, &mut probes, &mut verdicts) == Next::Send {
             for probe in probes.drain(..) {
                 let server = sweep.server(probe.server);
                 net.send(now, &probe, server).expect("sent");
