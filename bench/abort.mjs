@@ -57,8 +57,8 @@ if (values.measure === undefined) {
       return sweep.summary();
     },
     'pipe recv, abort': async (signal) => {
-      await using pipe = await pipeOpen(UDP, ['127.0.0.1', silent.address().port]);
-      await pipe.recv({ signal });
+      const pipe = await pipeOpen(UDP, ['127.0.0.1', silent.address().port]);
+      await pipe.recv({ signal }).finally(() => pipe.close());
     },
   };
   const count = () => {
