@@ -41,6 +41,15 @@ export declare class AddressPool {
   runs(most: number): Array<PoolRun>
 }
 
+/** Tells work that is under way to end. */
+export declare class Cancel {
+  /** For one call or several. */
+  constructor()
+  /** Tells it. Idempotent. */
+  cancel(): void
+}
+export type CancelWork = Cancel
+
 /** Which address is connected to when (RFC 8305). */
 export declare class ConnectAttempts {
   /** Attempts to addresses, packed one after the other, in the order of the resolver. */
@@ -55,12 +64,10 @@ export declare class ConnectAttempts {
   onConnected(attempt: number): boolean
 }
 
-/** A load under way. */
+/** A load that is over. */
 export declare class InterfaceLoad {
-  /** Ends it soon. Idempotent. */
-  stop(): void
-  /** What was found, once it is over. */
-  result(): LoadedInterface | Failure | null
+  /** What was found. */
+  found(): LoadedInterface
 }
 
 /** A watch on its own thread. */
@@ -81,19 +88,8 @@ export declare class InterfaceWatch {
 export declare class LoadPlan {
   /** What it is about to do. */
   facts(): LoadFacts
-  /**
-   * Asks the servers, on a thread of its own; `waker` is called once, when the result is there, and does not keep the process
-   * alive.
-   */
-  start(servers: Array<ResolvedServer>, public: boolean, waker: () => void): InterfaceLoad | Failure
-}
-
-/** A classification under way. */
-export declare class NatJob {
-  /** Ends it soon, with what is known. Idempotent. */
-  stop(): void
-  /** What was found, once it is over. */
-  result(): NatReport | Failure | null
+  /** Asks the servers. */
+  load(servers: Array<ResolvedServer>, public: boolean, cancel: CancelWork): Promise<InterfaceLoad | Failure>
 }
 
 /** A NAT at work. Endpoints are `ip:port`; times are in ms and never go back. What is no endpoint is dropped. */
@@ -104,14 +100,6 @@ export declare class NatRules {
   inbound(nowMs: number, from: string, to: string): string | null
   /** A packet from inside to an external endpoint of this NAT, if such are let back in. */
   hairpin(nowMs: number, from: string, to: string): Hairpinned | null
-}
-
-/** Addresses being asked for. */
-export declare class Observation {
-  /** Ends it soon. Idempotent. */
-  stop(): void
-  /** What was seen, once it is over. */
-  result(): Array<AddressSeen> | Failure | null
 }
 
 /** The proven sources of a finished sweep, in the order of the blocks. */
@@ -314,8 +302,8 @@ export declare function checkBind(options: BindOptions): BoundAddress | Failure
 /** Reads the names of servers; without any, the public ones. */
 export declare function chooseServers(named: Array<string>): ServerChoice | Failure
 
-/** Finds it out, on a thread of its own; `waker` as in `LoadPlan.start`. */
-export declare function classifyNat(options: NatOptions, servers: Array<ResolvedServer>, waker: () => void): NatJob | Failure
+/** Finds it out. When `cancel` is told, the promise comes with what is known by then. */
+export declare function classifyNat(options: NatOptions, servers: Array<ResolvedServer>, cancel: CancelWork): Promise<NatReport | Failure>
 
 /** Where traffic goes that no other route takes. */
 export interface DefaultRouteFacts {
@@ -778,8 +766,8 @@ export interface NatTechnique {
   why: string
 }
 
-/** Asks what addresses leave as, on a thread of its own; `waker` as in `LoadPlan.start`. */
-export declare function observe(options: ObserveOptions, servers: Array<ResolvedServer>, waker: () => void): Observation | Failure
+/** Asks what addresses leave as. */
+export declare function observe(options: ObserveOptions, servers: Array<ResolvedServer>, cancel: CancelWork): Promise<Array<AddressSeen> | Failure>
 
 /** What to ask some addresses for. */
 export interface ObserveOptions {

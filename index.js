@@ -773,15 +773,15 @@ if (
   }
 }
 
-const { AddressPool, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatJob, NatRules, Observation, ProvenPool, Sockets, StunRules, StunServer, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, interfaceNames, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, optionBounds, planListeners, planLoad, planSweep, simulateNat, socketClose, socketDrain, socketOpen, socketSend, socketSendTo, socketWatch, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
+const { AddressPool, Cancel, CancelWork, ConnectAttempts, InterfaceLoad, InterfaceWatch, LoadPlan, NatRules, ProvenPool, Sockets, StunRules, StunServer, Sweep, SweepPlan, behaviourOfType, canConnect, checkBind, chooseServers, classifyNat, interfaceNames, listCapabilities, listInterfaces, makePool, natNumbers, observe, openSockets, optionBounds, planListeners, planLoad, planSweep, simulateNat, socketClose, socketDrain, socketOpen, socketSend, socketSendTo, socketWatch, startStunServer, startWatch, stunIgnoredReasons } = nativeBinding
 export { AddressPool }
+export { Cancel }
+export { CancelWork }
 export { ConnectAttempts }
 export { InterfaceLoad }
 export { InterfaceWatch }
 export { LoadPlan }
-export { NatJob }
 export { NatRules }
-export { Observation }
 export { ProvenPool }
 export { Sockets }
 export { StunRules }

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { misuse, RoutePoolError } from '../errors/errors.ts';
 import { planLoad, type LoadedFamily, type LoadedInterface, type NativeLoad } from '../native/binding.ts';
 import { callSite, type CallSite } from '../errors/call-site.ts';
-import { isFailure, unwrap } from '../native/failure.ts';
+import { unwrap } from '../native/failure.ts';
 import { FAMILIES, type Family } from '../address/family.ts';
 import { DIALECTS, readDict, writeDict, type Dialect, type InterfaceData } from './dict.ts';
 import type { RouteData } from '../routes/data.ts';
@@ -13,7 +13,7 @@ import { checkLoadOptions, type CheckedLoadOptions, type LoadOptions } from '../
 import { measureNat } from '../nat/measure.ts';
 import { Nat, NAT_NOT_LOOKED_AT } from '../nat/nat.ts';
 import { checkNatOptions, type LoadNatOptions } from '../nat/options.ts';
-import { awaitJob } from '../native/job.ts';
+import { awaitWork } from '../native/await-work.ts';
 import { defineLocalSide, sideOf } from '../pipe/local-side.ts';
 import { probed } from '../diagnostics.ts';
 import { resolveAll } from '../servers/resolve.ts';
@@ -88,16 +88,16 @@ export class Interface {
     which: string,
     options: CheckedLoadOptions,
     origin: CallSite,
-    onJob: (job: NativeLoad) => void,
+    onLoad: (load: NativeLoad) => void,
   ): Promise<Interface> {
-    return Interface.#load(which, options, origin, onJob);
+    return Interface.#load(which, options, origin, onLoad);
   }
 
   static async #load(
     which: string | undefined,
     options: CheckedLoadOptions,
     origin: CallSite,
-    onJob?: (job: NativeLoad) => void,
+    onLoad?: (load: NativeLoad) => void,
   ): Promise<Interface> {
     const plan = unwrap(
       planLoad({
@@ -106,22 +106,21 @@ export class Interface {
       }),
       Interface.load,
     );
+    const holds = onLoad === undefined;
     const { asksIpv4, asksIpv6 } = plan.facts();
     const families = FAMILIES.filter((family) => (family === 4 ? asksIpv4 : asksIpv6));
     const { servers, isPublic, unresolved } = await resolveAll(
-      { ...options, holds: onJob === undefined },
+      { ...options, holds },
       families,
       origin,
     );
-    const start = (wake: () => void) => {
-      const job = plan.start(servers, isPublic, wake);
-      if (!isFailure(job)) onJob?.(job);
-      return job;
-    };
-    const loaded = await probed('load', which, () => awaitJob(start, options.signal, origin, onJob === undefined));
+    const load = await probed('load', which, () =>
+      awaitWork((cancel) => plan.load(servers, isPublic, cancel), { signal: options.signal, origin, holds }),
+    );
+    onLoad?.(load);
     const names = (family: Family) =>
       servers.filter((server) => server.address.includes(':') === (family === 6)).map((server) => server.name);
-    return Interface.#of(loaded, names, (family) =>
+    return Interface.#of(load.found(), names, (family) =>
       names(family).length === 0 && families.includes(family) ? unresolved : undefined,
     );
   }

@@ -8,7 +8,7 @@ import { FAMILIES, type Family } from '../address/family.ts';
 import type { InterfaceFacts } from '../interface/facts.ts';
 import type { AddressScope } from '../address/range.ts';
 import { isIP } from '../address/is-ip.ts';
-import { awaitJob } from '../native/job.ts';
+import { awaitWork } from '../native/await-work.ts';
 import { probed } from '../diagnostics.ts';
 import { natOf, type Nat } from './nat.ts';
 import { toBehaviour } from './behaviour.ts';
@@ -49,7 +49,7 @@ export async function measureNat(
     ...omitUndefined({ profile, lifetime, lifetimeMaxMs, hairpin, tcp, portal }),
   };
   const report = await probed('nat', facts.name, () =>
-    awaitJob((wake) => classifyNat(question, servers, wake), signal, origin, true, stop),
+    awaitWork((cancel) => classifyNat(question, servers, cancel), { signal, stop, origin }),
   );
   const behaviours = report.families.map((found) => ({
     family: found.family === 6 ? (6 as const) : (4 as const),

@@ -15,7 +15,7 @@ import type { RouteData } from './data.ts';
 import type { AddressRange } from '../address/range.ts';
 import { checkLoadOptions, type LoadOptions } from '../servers/options.ts';
 import { defineLocalSide } from '../pipe/local-side.ts';
-import { awaitJob } from '../native/job.ts';
+import { awaitWork } from '../native/await-work.ts';
 import { toObservation, type Certainty, type Evidence, type Observation } from './observation.ts';
 import { probed } from '../diagnostics.ts';
 import { resolveAll } from '../servers/resolve.ts';
@@ -185,7 +185,7 @@ export class Route {
       ...(checked.timeoutMs === undefined ? {} : { timeoutMs: checked.timeoutMs }),
     };
     const seen = await probed('observe', this, () =>
-      awaitJob((wake) => observe(question, servers, wake), checked.signal, origin),
+      awaitWork((cancel) => observe(question, servers, cancel), { signal: checked.signal, origin }),
     );
     const names = servers.map((server) => server.name);
     const first = seen[0];

@@ -117,12 +117,12 @@ export class ExternalCheck {
   }
 
   async #checkOne(name: string): Promise<ExternalChange[]> {
-    let job: NativeLoad | undefined;
+    let load: NativeLoad | undefined;
     try {
       const options = { ...this.#options.load, signal: this.#abort.signal };
-      const nic = await Interface.loadFor(name, options, this.#origin, (started) => (job = started));
-      if (job === undefined || this.#abort.signal.aborted) return [];
-      return this.#listener.compare(job).flatMap((found) => {
+      const nic = await Interface.loadFor(name, options, this.#origin, (found) => (load = found));
+      if (load === undefined || this.#abort.signal.aborted) return [];
+      return this.#listener.compare(load).flatMap((found) => {
         const family = found.family === 6 ? 6 : 4;
         const route = nic.rp[family].routes[found.route];
         if (route === undefined) return [];

@@ -1,23 +1,20 @@
 //! Loading an interface.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Either, Function};
+use napi::bindgen_prelude::{Either, Unknown};
 use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::defaults::DISCOVERY_TIMEOUT;
 use routepool_core::discovery::load::{Load, Loaded, choose};
 use routepool_core::interface::Facts;
-use routepool_core::job::Job;
 use routepool_core::option_bounds::TIMEOUT_MS;
 
 use crate::failure::Failure;
 use crate::interface::{InterfaceFacts, interfaces};
-use crate::job::stop_with_environment;
 use crate::loaded::LoadedInterface;
-use crate::node_waker::NodeWaker;
+use crate::promise::{CancelWork, promise};
 use crate::servers::ResolvedServer;
 use crate::units::duration;
 
@@ -75,61 +72,45 @@ impl LoadPlan {
         }
     }
 
-    /// Asks the servers, on a thread of its own; `waker` is called once, when the result is there, and does not keep the process
-    /// alive.
-    #[napi(catch_unwind)]
-    pub fn start(
+    /// Asks the servers.
+    #[napi(catch_unwind, ts_return_type = "Promise<InterfaceLoad | Failure>")]
+    pub fn load(
         &self,
         env: Env,
         servers: Vec<ResolvedServer>,
         public: bool,
-        waker: Function<'_, (), ()>,
-    ) -> napi::Result<Either<InterfaceLoad, Failure>> {
-        let waker = NodeWaker::new(waker)?;
-        let resolved = servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<Vec<_>, _>>();
-        let started = resolved.and_then(|all| {
+        cancel: &CancelWork,
+    ) -> napi::Result<Unknown<'static>> {
+        let (facts, timeout) = (self.facts.clone(), self.timeout);
+        let cancel = cancel.inner();
+        promise(env, cancel.clone(), async move {
+            let all =
+                servers.into_iter().map(ResolvedServer::into_resolved).collect::<Result<Vec<_>, _>>()?;
             let (servers_ipv6, servers_ipv4) = all.into_iter().partition(|s| s.address.is_ipv6());
-            let load =
-                Load { facts: self.facts.clone(), servers_ipv4, servers_ipv6, timeout: self.timeout, public };
-            Job::start(Arc::new(waker), move |stop| load.run(stop))
-        });
-        Ok(match started {
-            Ok(job) => {
-                stop_with_environment(env, &job)?;
-                Either::A(InterfaceLoad { job })
-            }
-            Err(error) => Either::B(Failure::from(&error)),
+            let load = Load { facts, servers_ipv4, servers_ipv6, timeout, public };
+            Ok(InterfaceLoad { loaded: load.run(cancel).await? })
         })
     }
 }
 
-/// A load under way.
+/// A load that is over.
 #[napi]
 pub struct InterfaceLoad {
-    job: Arc<Job<Loaded>>,
+    loaded: Loaded,
 }
 
 #[napi]
 impl InterfaceLoad {
-    /// Ends it soon. Idempotent.
+    /// What was found.
     #[napi(catch_unwind)]
-    pub fn stop(&self) {
-        self.job.stop();
-    }
-
-    /// What was found, once it is over.
-    #[napi(catch_unwind)]
-    pub fn result(&self) -> Option<Either<LoadedInterface, Failure>> {
-        self.job.result().map(|result| match &*result {
-            Ok(loaded) => Either::A(LoadedInterface::from(loaded)),
-            Err(error) => Either::B(Failure::from(error)),
-        })
+    pub fn found(&self) -> LoadedInterface {
+        LoadedInterface::from(&self.loaded)
     }
 }
 
 impl InterfaceLoad {
-    /// What was found, once it is over.
-    pub(crate) fn loaded(&self) -> Option<Arc<Result<Loaded, Error>>> {
-        self.job.result()
+    /// What was found.
+    pub(crate) fn loaded(&self) -> &Loaded {
+        &self.loaded
     }
 }

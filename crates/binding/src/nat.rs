@@ -1,28 +1,24 @@
 //! What kind of NAT is on the way.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Either, Function};
+use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 use routepool_core::Error;
-use routepool_core::classify::{Classified, Classify, Portal, Profile};
+use routepool_core::classify::{Classify, Portal, Profile};
 use routepool_core::defaults::NAT_LIFETIME;
-use routepool_core::job::Job;
 use routepool_core::system::own_address::read_address;
 use routepool_proto::nat::{self, Allocation, Behaviour, Filtering, Hairpin, Mapping, Pooling};
 
-use crate::failure::Failure;
-use crate::job::stop_with_environment;
-use crate::node_waker::NodeWaker;
+use crate::promise::{CancelWork, promise};
 use crate::servers::ResolvedServer;
 use crate::units::duration;
 
 mod report;
 
-use report::{NatReport, report_of};
+use report::report_of;
 
 /// A page that answers 204, to tell a captive portal.
 #[napi(object, object_to_js = false)]
@@ -100,52 +96,20 @@ impl NatOptions {
     }
 }
 
-/// Finds it out, on a thread of its own; `waker` as in `LoadPlan.start`.
-#[napi(catch_unwind)]
+/// Finds it out. When `cancel` is told, the promise comes with what is known by then.
+#[napi(catch_unwind, ts_return_type = "Promise<NatReport | Failure>")]
 pub fn classify_nat(
     env: Env,
     options: NatOptions,
     servers: Vec<ResolvedServer>,
-    waker: Function<'_, (), ()>,
-) -> napi::Result<Either<NatJob, Failure>> {
-    let waker = NodeWaker::new(waker)?;
-    let started = options.into_classify(servers).and_then(|classify| {
-        let names = classify.servers.iter().map(|s| (s.address, s.name.clone())).collect();
-        let job = Job::start(Arc::new(waker), move |stop| classify.run(stop))?;
-        Ok((job, names))
-    });
-    Ok(match started {
-        Ok((job, names)) => {
-            stop_with_environment(env, &job)?;
-            Either::A(NatJob { job, names })
-        }
-        Err(error) => Either::B(Failure::from(&error)),
+    cancel: &CancelWork,
+) -> napi::Result<Unknown<'static>> {
+    let cancel = cancel.inner();
+    promise(env, cancel.clone(), async move {
+        let classify = options.into_classify(servers)?;
+        let names: Vec<_> = classify.servers.iter().map(|s| (s.address, s.name.clone())).collect();
+        Ok(report_of(&classify.run(cancel).await?, &names))
     })
-}
-
-/// A classification under way.
-#[napi]
-pub struct NatJob {
-    job: Arc<Job<Classified>>,
-    names: Vec<(SocketAddr, String)>,
-}
-
-#[napi]
-impl NatJob {
-    /// Ends it soon, with what is known. Idempotent.
-    #[napi(catch_unwind)]
-    pub fn stop(&self) {
-        self.job.stop();
-    }
-
-    /// What was found, once it is over.
-    #[napi(catch_unwind)]
-    pub fn result(&self) -> Option<Either<NatReport, Failure>> {
-        self.job.result().map(|result| match &*result {
-            Ok(found) => Either::A(report_of(found, &self.names)),
-            Err(error) => Either::B(Failure::from(error)),
-        })
-    }
 }
 
 /// The axes of a NAT.

@@ -1,22 +1,16 @@
 //! What some addresses are seen as.
 
-use std::sync::Arc;
-
 use napi::Env;
-use napi::bindgen_prelude::{Either, Function};
+use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 use routepool_core::Error;
 use routepool_core::defaults::DISCOVERY_TIMEOUT;
-use routepool_core::discovery::discover::Seen;
 use routepool_core::discovery::load::Observe;
 use routepool_core::errno;
-use routepool_core::job::Job;
 use routepool_core::option_bounds::TIMEOUT_MS;
 use routepool_proto::discovery::{Answer, Observation as Observed};
 
-use crate::failure::Failure;
-use crate::job::stop_with_environment;
-use crate::node_waker::NodeWaker;
+use crate::promise::{CancelWork, promise};
 use crate::servers::ResolvedServer;
 use crate::units::{duration, ms};
 
@@ -33,27 +27,22 @@ pub struct ObserveOptions {
     pub public: bool,
 }
 
-/// Asks what addresses leave as, on a thread of its own; `waker` as in `LoadPlan.start`.
-#[napi(catch_unwind)]
+/// Asks what addresses leave as.
+#[napi(catch_unwind, ts_return_type = "Promise<Array<AddressSeen> | Failure>")]
 pub fn observe(
     env: Env,
     options: ObserveOptions,
     servers: Vec<ResolvedServer>,
-    waker: Function<'_, (), ()>,
-) -> napi::Result<Either<Observation, Failure>> {
-    let waker = NodeWaker::new(waker)?;
-    let started = start_observe(options, servers)
-        .and_then(|ask| Job::start(Arc::new(waker), move |stop| ask.run(stop)));
-    Ok(match started {
-        Ok(job) => {
-            stop_with_environment(env, &job)?;
-            Either::A(Observation { job })
-        }
-        Err(error) => Either::B(Failure::from(&error)),
+    cancel: &CancelWork,
+) -> napi::Result<Unknown<'static>> {
+    let cancel = cancel.inner();
+    promise(env, cancel.clone(), async move {
+        let seen = checked(options, servers)?.run(cancel).await?;
+        Ok(seen.observations.iter().map(AddressSeen::from).collect::<Vec<_>>())
     })
 }
 
-fn start_observe(options: ObserveOptions, servers: Vec<ResolvedServer>) -> Result<Observe, Error> {
+fn checked(options: ObserveOptions, servers: Vec<ResolvedServer>) -> Result<Observe, Error> {
     let address =
         |text: &String| text.parse().map_err(|_| Error::Block(format!("'{text}' is not an IP address")));
     let timeout = options.timeout_ms.map(|ms| TIMEOUT_MS.check(ms)).transpose()?.and_then(duration);
@@ -64,30 +53,6 @@ fn start_observe(options: ObserveOptions, servers: Vec<ResolvedServer>) -> Resul
         timeout: timeout.unwrap_or(DISCOVERY_TIMEOUT),
         public: options.public,
     })
-}
-
-/// Addresses being asked for.
-#[napi]
-pub struct Observation {
-    job: Arc<Job<Seen>>,
-}
-
-#[napi]
-impl Observation {
-    /// Ends it soon. Idempotent.
-    #[napi(catch_unwind)]
-    pub fn stop(&self) {
-        self.job.stop();
-    }
-
-    /// What was seen, once it is over.
-    #[napi(catch_unwind)]
-    pub fn result(&self) -> Option<Either<Vec<AddressSeen>, Failure>> {
-        self.job.result().map(|result| match &*result {
-            Ok(seen) => Either::A(seen.observations.iter().map(AddressSeen::from).collect()),
-            Err(error) => Either::B(Failure::from(error)),
-        })
-    }
 }
 
 /// What one server did with the requests of one address.

@@ -143,9 +143,7 @@ impl InterfaceWatch {
     /// Compares what a loaded interface leaves as with what was known, and learns. Nothing if the load is not over.
     #[napi(catch_unwind)]
     pub fn externals(&self, load: &InterfaceLoad) -> Vec<ExternalFacts> {
-        let result = load.loaded();
-        let Some(Ok(loaded)) = result.as_deref() else { return Vec::new() };
-        self.watch.externals(loaded).iter().map(ExternalFacts::from).collect()
+        self.watch.externals(load.loaded()).iter().map(ExternalFacts::from).collect()
     }
 
     /// What it has done so far.

@@ -2,13 +2,15 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use routepool_proto::ip_block::IpBlock;
 use routepool_proto::nat::{
     Classifier, Connectivity, Evidence, Finding, Mapping, Numbers, Reason, Report, Server, Settings, numbers,
 };
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::Error;
 use crate::defaults::{
@@ -18,6 +20,7 @@ use crate::defaults::{
 };
 use crate::discovery::servers::Resolved;
 use crate::option_bounds;
+use crate::runtime::{Cancel, settle};
 use crate::system::bind::InterfaceBinding;
 use crate::system::local_table::LocalTable;
 use crate::system::own_address::unusable;
@@ -178,30 +181,33 @@ impl Classify {
         Ok(())
     }
 
-    /// Finds it out; both families at once. `stop` is looked at every 20 ms, and then what is known is given.
+    /// Finds it out; both families at once. When `cancel` says so, what is known is given.
     ///
     /// # Errors
     /// As [`Classify::check`]; system errors of opening the first socket.
-    pub fn run(self, stop: impl Fn() -> bool + Sync) -> Result<Classified, Error> {
+    pub async fn run(self, cancel: Cancel) -> Result<Classified, Error> {
         self.check()?;
         let began = Instant::now();
+        let profile = self.profile;
         let mut locals = self.locals.clone();
         locals.sort_by_key(IpAddr::is_ipv6);
-        let reports = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                locals.iter().map(|local| scope.spawn(|| self.family(*local, &stop))).collect();
-            threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
-        });
-        let mut families = Vec::new();
-        for report in reports {
-            families.push(
-                report.map_err(|_| Error::Internal("a thread of a NAT test has panicked".to_owned()))??,
-            );
-        }
-        Ok(Classified { profile: self.profile, families, elapsed: began.elapsed() })
+        let own = Arc::new(self);
+        let family = |local: Option<IpAddr>| {
+            let (own, cancel) = (Arc::clone(&own), cancel.clone());
+            async move {
+                match local {
+                    Some(local) => Some(settle(async move { own.family(local, &cancel).await }).await),
+                    None => None,
+                }
+            }
+        };
+        // One, or one of each family.
+        let (first, second) = tokio::join!(family(locals.first().copied()), family(locals.get(1).copied()));
+        let families = [first, second].into_iter().flatten().collect::<Result<_, _>>()?;
+        Ok(Classified { profile, families, elapsed: began.elapsed() })
     }
 
-    fn family(&self, local: IpAddr, stop: &(impl Fn() -> bool + Sync)) -> Result<FamilyReport, Error> {
+    async fn family(&self, local: IpAddr, cancel: &Cancel) -> Result<FamilyReport, Error> {
         let servers: Vec<Server> = self
             .servers
             .iter()
@@ -216,58 +222,65 @@ impl Classify {
         let mut sockets = Sockets::new(local, interface)?;
         let binding = sockets.binding();
         let bound = interface.filter(|_| binding == InterfaceBinding::Bound);
-        let course = Course::default();
-        let (driven, cause) = std::thread::scope(|scope| {
-            let cause = scope.spawn(|| self.cause(local, bound, &servers, &course));
-            let driven = sockets.drive(&mut classifier, began, stop, &course);
-            course.over.store(true, Ordering::Relaxed);
-            (driven, cause.join().unwrap_or(None))
-        });
-        driven?;
+        let (tell, course) = watch::channel(Course::default());
+        let driven = async {
+            sockets.drive(&mut classifier, began, cancel, &tell).await;
+            tell.send_modify(|course| course.over = true);
+        };
+        let cause = cancel.unless(self.cause(local, bound, &servers, course));
+        let ((), cause) = tokio::join!(driven, cause);
         let mut report = classifier.finish(began.elapsed());
         let (mut tcp, mut tcp_evidence) = (None, Vec::new());
         if self.tcp {
+            let unknown = |reason| (Finding::because(Mapping::Unknown, reason), Vec::new());
             let answered = report.connectivity.value == Connectivity::Ok;
-            let (finding, evidence) = if stop() {
-                (Finding::because(Mapping::Unknown, Reason::Stopped), Vec::new())
+            let (finding, evidence) = if cancel.is_cancelled() {
+                unknown(Reason::Stopped)
             } else if answered {
-                tcp::mapping(local, bound, &report, began)
+                let found = cancel.unless(tcp::mapping(local, bound, &report, began)).await;
+                found.unwrap_or_else(|| unknown(Reason::Stopped))
             } else {
-                (Finding::because(Mapping::Unknown, Reason::NoAnswer), Vec::new())
+                unknown(Reason::NoAnswer)
             };
             (tcp, tcp_evidence) = (Some(finding), evidence);
         }
-        self.diagnose(&mut report, cause);
+        self.diagnose(&mut report, cause.flatten());
         let numbers = numbers(&report.behaviour());
         Ok(FamilyReport { report, numbers, tcp, tcp_evidence, binding })
     }
 
     /// Why no server answers, looked for beside the UDP tests once these have been silent for a while.
-    fn cause(
+    async fn cause(
         &self,
         local: IpAddr,
         bound: Option<&str>,
         servers: &[Server],
-        course: &Course,
+        mut course: watch::Receiver<Course>,
     ) -> Option<(Connectivity, Reason)> {
-        let began = Instant::now();
         // A refusal has causes too: a firewall that lets TCP pass, or a portal.
-        while began.elapsed() < NAT_PATIENCE && !course.refused.load(Ordering::Relaxed) {
-            if course.over.load(Ordering::Relaxed) || course.heard.load(Ordering::Relaxed) {
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        let told = course.wait_for(|course| course.refused || course.over || course.heard);
+        let told = timeout(NAT_PATIENCE, told).await;
+        if told.is_ok_and(|told| told.is_ok_and(|course| !course.refused)) {
+            return None;
         }
         let portal = self.portal.as_ref().filter(|p| p.address.is_ipv6() == local.is_ipv6());
         let addresses: Vec<SocketAddr> = servers.iter().map(|s| s.address).collect();
-        if bound.is_some() && no_route(local, &addresses) {
-            Some((Connectivity::NoRoute, Reason::NoRoute))
-        } else if portal.is_some_and(|portal| portal.is_captive(local, bound)) {
-            Some((Connectivity::CaptivePortal, Reason::CaptivePortal))
-        } else if tcp::reaches_one(local, bound, &addresses) {
-            Some((Connectivity::UdpBlocked, Reason::UdpBlocked))
-        } else {
-            None
+        let look = async {
+            if bound.is_some() && no_route(local, &addresses) {
+                return Some((Connectivity::NoRoute, Reason::NoRoute));
+            }
+            if let Some(portal) = portal
+                && portal.is_captive(local, bound).await
+            {
+                return Some((Connectivity::CaptivePortal, Reason::CaptivePortal));
+            }
+            let reached = tcp::reaches_one(local, bound, &addresses).await;
+            reached.then_some((Connectivity::UdpBlocked, Reason::UdpBlocked))
+        };
+        tokio::select! {
+            cause = look => cause,
+            // Who has answered meanwhile needs no cause.
+            Ok(_) = course.wait_for(|course| course.heard) => None,
         }
     }
 
@@ -304,11 +317,11 @@ fn no_route(local: IpAddr, servers: &[SocketAddr]) -> bool {
     !servers.is_empty() && servers.iter().all(unreachable)
 }
 
-/// What the thread of the UDP tests tells the other one.
-#[derive(Debug, Default)]
+/// What the UDP tests tell the search for a cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Course {
-    heard: AtomicBool,
+    heard: bool,
     /// By all servers.
-    refused: AtomicBool,
-    over: AtomicBool,
+    refused: bool,
+    over: bool,
 }

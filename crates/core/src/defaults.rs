@@ -119,15 +119,22 @@ pub const ACCEPTS: usize = 64;
 /// Connections that wait to be accepted: as Node's own servers ask for (the system may allow fewer, Linux: `net.core.somaxconn`).
 pub const BACKLOG: i32 = 511;
 
-/// Bytes that wait between the reading thread and a slow receiver, in the portable reader; then the thread stops reading.
+/// Bytes that wait between the reading task and a slow receiver, in the portable reader; then the task stops reading.
 pub const PIPE_RING: usize = 1 << 20;
 
 /// When a datagram that found the kernel's queue full is tried again, where waiting for room would cost a wake-up for each
 /// one sent.
 pub const UDP_RETRY: Duration = Duration::from_millis(1);
 
-/// Threads that relay, for the whole process.
-pub const RELAY_THREADS: usize = 2;
+/// Threads of the process's runtime. What runs there is short and waits most of the time, so that one would do; with the second,
+/// what computes for some milliseconds (5,000 addresses into routes) holds up nobody, and relays use two processors.
+pub const RUNTIME_THREADS: usize = 2;
+
+/// Threads at most for calls of the system that cannot be waited for, such as a dump of all addresses. They end when idle.
+pub const RUNTIME_BLOCKING_THREADS: usize = 4;
+
+/// How long the end of the runtime waits for its threads, which are never in a call that lasts so long.
+pub const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Bytes of each direction of a relay: enough for the fastest loopback, and little for 10,000 of them.
 pub const RELAY_BUFFER: usize = 64 << 10;

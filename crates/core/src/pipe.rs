@@ -2,8 +2,8 @@
 //!
 //! [`Sockets`] is a table of all sockets of one environment. What happens to them comes out of [`Sockets::drain`] as packed
 //! [`record`]s, announced by a [`Waker`](crate::waker::Waker). There are two readers: the direct one ([`Sockets::direct`], Linux) makes its system calls in the
-//! thread that drains, whose own loop waits for one descriptor; the portable one ([`Sockets::portable`]) has a thread that
-//! reads into a ring.
+//! thread that drains, whose own loop waits for one descriptor; the portable one ([`Sockets::portable`]) has a task of the
+//! process's runtime that reads into a ring.
 
 mod connection_limit;
 #[cfg(target_os = "linux")]
@@ -14,6 +14,7 @@ mod reader;
 mod reader_choice;
 mod receive;
 pub mod record;
+mod registration;
 mod relay;
 mod request;
 mod ring;

@@ -1,8 +1,9 @@
-//! A STUN server on threads of its own: what loopback blocks are validated against, and a server for other machines, with one
+//! A STUN server: what loopback blocks are validated against, and a server for other machines, with one
 //! address or with two and all of RFC 5780.
 //!
 //! What is answered is decided by [`routepool_proto::stun::server`]. A worker is a thread with a socket for each endpoint; with
 //! several workers each has sockets of its own at the same ports, and the kernel gives each client's flow to one of them.
+//! Connections are served by the process's runtime.
 
 mod config;
 mod counters;
@@ -22,8 +23,6 @@ use counters::Published;
 use open::{Opened, Plan};
 pub(crate) use stun_worker::StunWorker;
 
-use tokio::sync::Notify;
-
 use crate::Error;
 use crate::defaults::RECEIVE_BUFFER;
 
@@ -36,13 +35,13 @@ pub struct Endpoint {
     pub seen: SocketAddr,
 }
 
-/// A running server. Dropping it stops the threads and closes the sockets.
+/// A running server. Dropping it stops it as [`StunServer::stop`] does.
 #[derive(Debug)]
 pub struct StunServer {
     endpoints: Vec<Endpoint>,
     receive_buffer: usize,
     stop: Arc<AtomicBool>,
-    stop_tcp: Arc<Notify>,
+    tcp: Option<tcp::Server>,
     published: Vec<Arc<Published>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -75,27 +74,31 @@ impl StunServer {
             endpoints: plan.endpoints(&workers[0]),
             receive_buffer: workers[0].receive_buffer(),
             stop: Arc::new(AtomicBool::new(false)),
-            stop_tcp: Arc::new(Notify::new()),
+            tcp: None,
             published: Vec::new(),
             threads: Vec::new(),
         };
         for mut worker in workers {
             let stop = Arc::clone(&server.stop);
-            server.spawn("routepool-stun", move |published| worker.run(&stop, &published))?;
+            server.spawn(move |published| worker.run(&stop, &published))?;
         }
         if !listeners.is_empty() {
-            let failed = |source| Error::System { syscall: "epoll_create", address: None, source };
-            let tcp = tcp::Server::new(listeners, guard, start).map_err(failed)?;
-            let stop = Arc::clone(&server.stop_tcp);
-            server.spawn("routepool-stun-tcp", move |published| tcp.run(&stop, published))?;
+            let published = server.publish();
+            server.tcp = Some(tcp::Server::start(listeners, guard, start, published)?);
         }
         Ok(server)
     }
 
-    fn spawn(&mut self, name: &str, work: impl FnOnce(Arc<Published>) + Send + 'static) -> Result<(), Error> {
+    /// A place where something that serves shows what it has done.
+    fn publish(&mut self) -> Arc<Published> {
         let published = Arc::new(Published::default());
         self.published.push(Arc::clone(&published));
-        let thread = std::thread::Builder::new().name(name.into()).spawn(move || work(published));
+        published
+    }
+
+    fn spawn(&mut self, work: impl FnOnce(Arc<Published>) + Send + 'static) -> Result<(), Error> {
+        let published = self.publish();
+        let thread = std::thread::Builder::new().name("routepool-stun".into()).spawn(move || work(published));
         let failed = |source| Error::System { syscall: "pthread_create", address: None, source };
         self.threads.push(thread.map_err(failed)?);
         Ok(())
@@ -126,10 +129,9 @@ impl StunServer {
         self.published.iter().fold(Counters::default(), |sum, one| sum + one.read())
     }
 
-    /// Stops it: the threads end, within 20 ms, and the sockets are closed. Idempotent.
+    /// Stops it: the threads end, within 20 ms, and sockets and connections are closed. Idempotent.
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.stop_tcp.notify_one();
         if self.threads.len() == 1 {
             // An empty datagram wakes a lone thread; of several the kernel would pick one.
             let _ = wake(self.address());
@@ -138,6 +140,7 @@ impl StunServer {
             // A thread cannot panic on a datagram; if it did, there is nothing left to stop.
             let _ = thread.join();
         }
+        self.tcp = None;
     }
 }
 

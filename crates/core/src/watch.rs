@@ -1,4 +1,4 @@
-//! Watches the interfaces of this machine for changes: a thread that the system tells (Linux: netlink), or that looks now and
+//! Watches the interfaces of this machine for changes: a task that the system tells (Linux: netlink), or that looks now and
 //! then (everywhere). What to make of it is decided in `routepool_proto::watch`.
 
 mod clocks;
@@ -10,13 +10,12 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::{pending, poll_fn};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mio::{Events, Poll, Registry, Token};
 use routepool_proto::watch::{Backoff, Change, Debouncer, SleepDetector, Timing};
 
 use crate::Error;
@@ -27,6 +26,7 @@ use crate::defaults::{
 use crate::interface::{Facts, enumerate};
 use crate::lock::lock;
 use crate::option_bounds::POLL_MS;
+use crate::runtime::{Cancel, Lease, settle};
 use crate::waker::Waker;
 
 use clocks::Clock;
@@ -40,8 +40,7 @@ use snapshot::snapshot;
 /// # Errors
 /// Why not.
 pub fn reports_changes() -> io::Result<()> {
-    let poll = Poll::new()?;
-    route_monitor::open(poll.registry(), SYSTEM).map(drop)
+    route_monitor::check()
 }
 
 /// Whether the clocks tell that the machine was asleep.
@@ -107,9 +106,12 @@ pub struct Drained {
     pub paths: bool,
 }
 
-/// A watch on a thread of its own.
+/// A watch, a task of the runtime.
 pub struct Watch {
     shared: Arc<Shared>,
+    stop: Cancel,
+    /// While it lasts, so does the task.
+    _lease: Lease,
     known: Mutex<KnownExternals>,
 }
 
@@ -121,8 +123,6 @@ impl fmt::Debug for Watch {
 
 struct Shared {
     state: Mutex<State>,
-    stop: AtomicBool,
-    poll_waker: mio::Waker,
 }
 
 struct State {
@@ -141,12 +141,8 @@ impl Shared {
     }
 }
 
-/// What wakes the thread besides the system.
-const WAKE: Token = Token(0);
-const SYSTEM: Token = Token(1);
-
 impl Watch {
-    /// Begins to watch: changes from now on are told. `waker` is called from the thread, once until the next [`Watch::drain`].
+    /// Begins to watch: changes from now on are told. `waker` is called from a thread of the runtime, once until the next [`Watch::drain`].
     ///
     /// # Errors
     /// [`Error::Option`] for an interval out of bounds; what the system says when it does not tell its interfaces at all.
@@ -159,11 +155,14 @@ impl Watch {
 
     fn start_with(waker: Arc<dyn Waker>, options: Options, system: System) -> Result<Self, Error> {
         let failed = |syscall| move |source| Error::System { syscall, address: None, source };
-        let poll = Poll::new().map_err(failed("epoll_create"))?;
-        let poll_waker = mio::Waker::new(poll.registry(), WAKE).map_err(failed("eventfd"))?;
+        let lease = Lease::take()?;
         // It listens before the first look: what changes in between is told, and found to be known.
-        let monitor =
-            if options.every.is_none() { (system.open)(poll.registry(), SYSTEM).ok() } else { None };
+        let monitor = if options.every.is_none() {
+            let _within = lease.handle().enter();
+            (system.open)().ok()
+        } else {
+            None
+        };
         let every = if monitor.is_some() { None } else { Some(options.every.unwrap_or(WATCH_POLL)) };
         let first = snapshot(&(system.enumerate)().map_err(failed("netlink"))?);
         let timing = Timing {
@@ -191,15 +190,16 @@ impl Watch {
             counters,
             failed: None,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), stop: AtomicBool::new(false), poll_waker });
+        let shared = Arc::new(Shared { state: Mutex::new(state) });
+        let stop = Cancel::new();
         // Who asked for polling gets it; else the system is asked again to tell.
         let retries = REPORTS_CHANGES && monitor.is_none() && options.every.is_none();
         let sleep_detector = system.clock.read().map(SleepDetector::new);
         let watcher = Watcher {
             sleep_detector,
             shared: Arc::clone(&shared),
+            stop: stop.clone(),
             waker,
-            poll,
             monitor,
             reconnect: retries.then_some(system.retry_first),
             backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
@@ -207,9 +207,8 @@ impl Watch {
             scan_backoff: Backoff::new(system.retry_first, WATCH_RETRY_LONGEST),
             system,
         };
-        let thread = std::thread::Builder::new().name("routepool-watch".to_owned());
-        thread.spawn(move || watcher.run()).map_err(failed("pthread_create"))?;
-        Ok(Self { shared, known: Mutex::default() })
+        lease.spawn(watcher.run());
+        Ok(Self { shared, stop, _lease: lease, known: Mutex::default() })
     }
 
     /// At most `most` changes, oldest first; none means that the waker will be called for the next. What happens while changes
@@ -255,9 +254,7 @@ impl Watch {
 
     /// Ends it. Idempotent.
     pub fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        // Where the thread cannot be woken it has ended.
-        let _ = self.shared.poll_waker.wake();
+        self.stop.cancel();
     }
 }
 
@@ -267,13 +264,13 @@ impl Drop for Watch {
     }
 }
 
-/// The thread's side.
+/// The task's side.
 struct Watcher {
     /// `None` where the clocks do not tell.
     sleep_detector: Option<SleepDetector>,
     shared: Arc<Shared>,
+    stop: Cancel,
     waker: Arc<dyn Waker>,
-    poll: Poll,
     monitor: Option<Box<dyn RouteMonitor>>,
     /// When the system is asked again to tell, after the connection was lost.
     reconnect: Option<Duration>,
@@ -284,7 +281,7 @@ struct Watcher {
     system: System,
 }
 
-type Open = dyn Fn(&Registry, Token) -> io::Result<Box<dyn RouteMonitor>> + Send;
+type Open = dyn Fn() -> io::Result<Box<dyn RouteMonitor>> + Send;
 type Enumerate = dyn Fn() -> io::Result<Vec<Facts>> + Send;
 
 /// What a watch has of the system, so that tests can have it fail and sleep, and step its time.
@@ -307,22 +304,27 @@ impl Default for System {
 }
 
 impl Watcher {
-    fn run(mut self) {
-        let error = match catch_unwind(AssertUnwindSafe(|| self.watch())) {
-            Ok(Ok(())) => return,
-            Ok(Err(source)) => Error::System { syscall: "poll", address: None, source },
-            Err(_) => Error::Internal("the thread that watches interfaces has panicked".to_owned()),
+    async fn run(mut self) {
+        let (shared, waker) = (Arc::clone(&self.shared), Arc::clone(&self.waker));
+        let watch = async move {
+            self.watch().await;
+            Ok(())
         };
-        self.shared.lock().failed = Some(Arc::new(error));
-        self.waker.wake();
+        if let Err(error) = settle(watch).await {
+            shared.lock().failed = Some(Arc::new(error));
+            waker.wake();
+        }
     }
 
-    fn watch(&mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(8);
-        while !self.shared.stop.load(Ordering::Relaxed) {
-            match self.poll.poll(&mut events, Some(self.wait())) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
+    async fn watch(&mut self) {
+        let stop = self.stop.clone();
+        let mut stopped = pin!(stop.cancelled());
+        loop {
+            let wait = self.wait();
+            tokio::select! {
+                () = &mut stopped => return,
+                () = told(&mut self.monitor) => {}
+                () = tokio::time::sleep(wait) => {}
             }
             if let (Some(detector), Some(now)) = (&mut self.sleep_detector, self.system.clock.read())
                 && let Some(slept) = detector.look(now)
@@ -334,7 +336,6 @@ impl Watcher {
             self.scan();
             self.announce();
         }
-        Ok(())
     }
 
     fn now(&self) -> Duration {
@@ -376,9 +377,7 @@ impl Watcher {
             }
         });
         if result.is_err() {
-            if let Some(monitor) = self.monitor.take() {
-                monitor.close(self.poll.registry());
-            }
+            self.monitor = None;
             state.counters.disconnects += 1;
             state.counters.method = Method::Polling;
             state.debouncer.on_reconnect();
@@ -392,7 +391,7 @@ impl Watcher {
         if self.reconnect.is_none_or(|at| at > now) {
             return;
         }
-        if let Ok(monitor) = (self.system.open)(self.poll.registry(), SYSTEM) {
+        if let Ok(monitor) = (self.system.open)() {
             self.monitor = Some(monitor);
             self.reconnect = None;
             self.backoff.worked();
@@ -411,7 +410,8 @@ impl Watcher {
         if due.is_none_or(|at| at > now) {
             return;
         }
-        let seen = (self.system.enumerate)();
+        // Some milliseconds where there are thousands of addresses.
+        let seen = tokio::task::block_in_place(|| (self.system.enumerate)());
         let mut state = self.shared.lock();
         if let Ok(facts) = seen {
             self.retry_scan = None;
@@ -436,5 +436,13 @@ impl Watcher {
             drop(state);
             self.waker.wake();
         }
+    }
+}
+
+/// Waits until the system may have told something.
+async fn told(monitor: &mut Option<Box<dyn RouteMonitor>>) {
+    match monitor {
+        Some(monitor) => poll_fn(|context| monitor.poll_readable(context)).await,
+        None => pending().await,
     }
 }

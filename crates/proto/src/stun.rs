@@ -1,15 +1,21 @@
-//! STUN Binding messages (RFC 8489), read and written without allocation.
+//! STUN Binding messages (RFC 8489).
 //!
-//! The reader is on the sweep's hot path and in front of hostile input, so it is written here and compared with `stun-rs` in
-//! the tests; `stun-rs` is used nowhere else.
+//! They are composed and read by `stun-rs` ([`behavior`], [`server`]), with two exceptions, which are written here and compared
+//! with it in the tests:
+//! - what a sweep sends and reads, and a server's plain Binding success: hundreds of thousands a second, without allocation;
+//! - the envelope check, which stands before everything that comes from the network: length, cookie, type, id, and where the
+//!   attributes begin and end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub mod behavior;
 pub mod guard;
+mod message;
+mod rfc3489;
 pub mod server;
 mod write;
 
+pub use message::panics;
 pub use server::respond;
 
 /// The 96-bit transaction id.
@@ -137,7 +143,13 @@ fn id_of(header: &[u8; HEADER_LEN]) -> TransactionId {
     id
 }
 
-/// Reads a response (RFC 8489, sections 6.3 and 14).
+/// The id of what has the envelope of a response to a Binding request.
+#[must_use]
+pub fn response_id(bytes: &[u8]) -> Option<TransactionId> {
+    envelope(bytes).ok().map(|(id, _)| id)
+}
+
+/// Reads a response (RFC 8489, sections 6.3 and 14), as fast as a sweep needs it.
 ///
 /// XOR-MAPPED-ADDRESS counts before its old number 0x8020, and that before MAPPED-ADDRESS, which some NATs rewrite; of each
 /// only the first. The family is that of the attribute, not of the socket.
@@ -145,20 +157,9 @@ fn id_of(header: &[u8; HEADER_LEN]) -> TransactionId {
 /// # Errors
 /// [`NotAReply`]; it costs nothing to make, since floods of garbage must not either.
 pub fn read_reply(bytes: &[u8]) -> Result<Reply, NotAReply> {
-    let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(NotAReply::TooShort)?;
-    let id = transaction_id(bytes).ok_or(NotAReply::NotStun)?;
-    let attributes = &bytes[HEADER_LEN..];
-    let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    if length != attributes.len() || length % 4 != 0 {
-        return Err(NotAReply::WrongLength);
-    }
-    let success = match u16::from_be_bytes([header[0], header[1]]) {
-        kind::SUCCESS => true,
-        kind::ERROR => false,
-        _ => return Err(NotAReply::NotAResponse),
-    };
+    let (id, success) = envelope(bytes)?;
     let (mut mapped, mut rank, mut code, mut unknown) = (None, 0, None, None);
-    for attribute in Attributes(attributes) {
+    for attribute in Attributes(&bytes[HEADER_LEN..]) {
         let (kind, value) = attribute?;
         match kind {
             attribute::XOR_MAPPED_ADDRESS if rank < 3 => {
@@ -180,13 +181,43 @@ pub fn read_reply(bytes: &[u8]) -> Result<Reply, NotAReply> {
             other => unknown = unknown.or(Some(other)),
         }
     }
-    let body = match (success, unknown, mapped) {
-        (true, Some(unknown), _) => return Err(NotAReply::UnknownRequired(unknown)),
-        (true, None, Some(mapped)) => ReplyBody::Mapped(mapped),
-        (true, None, None) => ReplyBody::NoMappedAddress,
-        (false, ..) => ReplyBody::Error(code.unwrap_or(0)),
-    };
+    let body = ReplyBody::conclude(success, unknown, mapped, code)?;
     Ok(Reply { id, body, protected: rank > 1 })
+}
+
+/// What is looked at before anything else: that it is a response to a Binding request, as long as it says. Gives its id, and
+/// whether it is a success response.
+#[inline]
+fn envelope(bytes: &[u8]) -> Result<(TransactionId, bool), NotAReply> {
+    let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(NotAReply::TooShort)?;
+    let id = transaction_id(bytes).ok_or(NotAReply::NotStun)?;
+    let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if length != bytes.len() - HEADER_LEN || length % 4 != 0 {
+        return Err(NotAReply::WrongLength);
+    }
+    match u16::from_be_bytes([header[0], header[1]]) {
+        kind::SUCCESS => Ok((id, true)),
+        kind::ERROR => Ok((id, false)),
+        _ => Err(NotAReply::NotAResponse),
+    }
+}
+
+impl ReplyBody {
+    /// What the attributes amount to.
+    #[inline]
+    fn conclude(
+        success: bool,
+        unknown: Option<u16>,
+        mapped: Option<SocketAddr>,
+        code: Option<u16>,
+    ) -> Result<Self, NotAReply> {
+        match (success, unknown, mapped) {
+            (true, Some(unknown), _) => Err(NotAReply::UnknownRequired(unknown)),
+            (true, None, Some(mapped)) => Ok(Self::Mapped(mapped)),
+            (true, None, None) => Ok(Self::NoMappedAddress),
+            (false, ..) => Ok(Self::Error(code.unwrap_or(0))),
+        }
+    }
 }
 
 /// The attributes of a message: type and value, without the padding to four bytes.

@@ -3,6 +3,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use stun_rs::attributes::discovery::{ChangeRequestFlags, OtherAddress, ResponseOrigin};
+use stun_rs::attributes::stun::{ErrorCode, MappedAddress, UnknownAttributes, XorMappedAddress};
+use stun_rs::{MessageClass, StunAttribute, StunMessage};
+
+use crate::message;
+
 /// What is wrong with a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -46,8 +52,6 @@ pub struct BehaviorServer {
     pub fault: Option<Fault>,
 }
 
-const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
-
 impl BehaviorServer {
     /// The address and port where it is asked first.
     #[must_use]
@@ -70,37 +74,31 @@ impl BehaviorServer {
         let dead = self.fault == Some(Fault::Dead)
             || (matches!(self.fault, Some(Fault::OtherDead)) && (ip, port) != (0, 0))
             || (alone && (ip, port) != (0, 0));
-        if dead || request.len() < 20 || request[..2] != [0, 1] || request[4..8] != COOKIE {
-            return Vec::new();
-        }
-        let (mut change, mut response_port, mut unknown) = (0, None, Vec::new());
-        let mut rest = &request[20..];
-        while let [k0, k1, l0, l1, value @ ..] = rest {
-            let len = usize::from(u16::from_be_bytes([*l0, *l1]));
-            match u16::from_be_bytes([*k0, *k1]) {
-                3 if value.len() >= 4 => change = value[3],
-                0x27 if value.len() >= 2 => response_port = Some(u16::from_be_bytes([value[0], value[1]])),
+        let Some(request) = message::request(request).filter(|_| !dead) else { return Vec::new() };
+        let (mut change_ip, mut change_port, mut response_port) = (false, false, None);
+        for attribute in request.attributes() {
+            match attribute {
+                StunAttribute::ChangeRequest(change) => {
+                    change_ip = change.flags().contains(ChangeRequestFlags::ChangeIp);
+                    change_port = change.flags().contains(ChangeRequestFlags::ChangePort);
+                }
+                StunAttribute::ResponsePort(port) => response_port = Some(port.as_u16()),
                 _ => {}
             }
-            if *k0 < 0x80 {
-                unknown.extend([*k0, *k1]);
-            }
-            rest = value.get(len.next_multiple_of(4)..).unwrap_or(&[]);
         }
-        let id = &request[8..20];
-        if self.fault == Some(Fault::Plain) && !unknown.is_empty() {
-            let body = [attribute(9, &[0, 0, 4, 20]), attribute(10, &unknown)].concat();
-            return vec![(to, from, message(0x0111, id, &body))];
-        }
-        if self.fault == Some(Fault::NoResponsePort) && response_port.is_some() {
-            let body = [attribute(9, &[0, 0, 4, 20]), attribute(10, &[0, 0x27])].concat();
-            return vec![(to, from, message(0x0111, id, &body))];
-        }
-        let (ip, port) = if alone {
-            (ip, port)
-        } else {
-            (ip ^ usize::from(change & 4 != 0), port ^ usize::from(change & 2 != 0))
+        let unknown = match self.fault {
+            Some(Fault::Plain) => required(&request),
+            Some(Fault::NoResponsePort) if response_port.is_some() => vec![0x27],
+            _ => Vec::new(),
         };
+        if !unknown.is_empty() {
+            let mut attributes = vec![UnknownAttributes::from(&unknown[..]).into()];
+            let code = stun_rs::ErrorCode::new(420, "");
+            attributes.splice(0..0, code.ok().map(|code| ErrorCode::from(code).into()));
+            return vec![(to, from, respond(MessageClass::ErrorResponse, &request, attributes))];
+        }
+        let (ip, port) =
+            if alone { (ip, port) } else { (ip ^ usize::from(change_ip), port ^ usize::from(change_port)) };
         if self.fault == Some(Fault::OtherDead) && (ip, port) != (0, 0) {
             return Vec::new();
         }
@@ -116,7 +114,8 @@ impl BehaviorServer {
         } else {
             seen
         };
-        let mut body = [attribute(1, &plain(rewritten)), attribute(0x20, &xored(seen, id))].concat();
+        let mut attributes: Vec<StunAttribute> =
+            vec![MappedAddress::from(rewritten).into(), XorMappedAddress::from(seen).into()];
         if !alone {
             let index = (usize::from(to.ip() == self.addresses[0]), usize::from(to.port() == self.ports[0]));
             let mut other = SocketAddr::new(self.addresses[index.0], self.ports[index.1]);
@@ -125,10 +124,10 @@ impl BehaviorServer {
                 Some(Fault::OtherSameIp) => other.set_ip(to.ip()),
                 _ => {}
             }
-            body.extend(attribute(0x802c, &plain(other)));
-            body.extend(attribute(0x802b, &plain(answers_from)));
+            attributes.push(OtherAddress::from(other).into());
+            attributes.push(ResponseOrigin::from(answers_from).into());
         }
-        let whole = message(0x0101, id, &body);
+        let whole = respond(MessageClass::SuccessResponse, &request, attributes);
         let reply = (answers_from, answers_to, whole.clone());
         match self.fault {
             Some(Fault::WrongIdFirst) => {
@@ -146,31 +145,12 @@ impl BehaviorServer {
     }
 }
 
-fn message(kind: u16, id: &[u8], body: &[u8]) -> Vec<u8> {
-    [&kind.to_be_bytes()[..], &(body.len() as u16).to_be_bytes(), &COOKIE, id, body].concat()
+fn respond(class: MessageClass, request: &StunMessage, attributes: Vec<StunAttribute>) -> Vec<u8> {
+    message::answer(class, *request.transaction_id(), attributes)
 }
 
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let mut out = [&kind.to_be_bytes()[..], &(value.len() as u16).to_be_bytes(), value].concat();
-    out.resize(out.len().next_multiple_of(4), 0);
-    out
-}
-
-fn plain(address: SocketAddr) -> Vec<u8> {
-    let port = address.port().to_be_bytes();
-    match address.ip() {
-        IpAddr::V4(ip) => [&[0, 1][..], &port, &ip.octets()].concat(),
-        IpAddr::V6(ip) => [&[0, 2][..], &port, &ip.octets()].concat(),
-    }
-}
-
-fn xored(address: SocketAddr, id: &[u8]) -> Vec<u8> {
-    let mask = [&COOKIE, id].concat();
-    let mut out = plain(address);
-    out[2] ^= COOKIE[0];
-    out[3] ^= COOKIE[1];
-    for (byte, mask) in out[4..].iter_mut().zip(mask) {
-        *byte ^= mask;
-    }
-    out
+/// What a server must understand of a request (RFC 8489, section 14).
+fn required(request: &StunMessage) -> Vec<u16> {
+    let kinds = request.attributes().iter().map(StunAttribute::attribute_type);
+    kinds.map(|kind| kind.as_u16()).filter(|kind| *kind < 0x8000).collect()
 }

@@ -5,6 +5,7 @@ mod behavior_server;
 mod ipv6;
 mod loopback_server;
 pub mod matrix;
+mod message;
 mod nat;
 mod simulation;
 mod stun_server;

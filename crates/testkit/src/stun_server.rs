@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use routepool_proto::stun::{self, MAX_RESPONSE_LEN};
+use stun_rs::MessageClass;
+use stun_rs::attributes::stun::XorMappedAddress;
+
+use crate::message;
 
 /// What to answer to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,10 +93,11 @@ impl Drop for ScriptedServer {
 }
 
 fn answer(socket: &UdpSocket, other: &UdpSocket, request: &[u8], from: SocketAddr, answer: &Answer) {
-    let mut out = [0; MAX_RESPONSE_LEN];
+    let Some(request) = message::request(request) else { return };
     let seen = if let Answer::Mapped(address) = answer { *address } else { from };
-    let Some(len) = stun::respond(request, seen, &mut out) else { return };
-    let (mut bytes, mut times, mut via) = (out[..len].to_vec(), 1, socket);
+    let attributes = vec![XorMappedAddress::from(seen).into()];
+    let mut bytes = message::answer(MessageClass::SuccessResponse, *request.transaction_id(), attributes);
+    let (mut times, mut via) = (1, socket);
     match answer {
         Answer::True | Answer::Mapped(_) => {}
         Answer::Repeat(count) => times = *count,

@@ -50,20 +50,14 @@ mod platform {
 
 #[cfg(windows)]
 mod platform {
-    use std::os::windows::io::AsRawSocket;
-
     use windows_sys::Win32::NetworkManagement::IpHelper::{
         ConvertInterfaceAliasToLuid, ConvertInterfaceLuidToIndex,
     };
     use windows_sys::Win32::NetworkManagement::Ndis::NET_LUID_LH;
-    use windows_sys::Win32::Networking::WinSock::{
-        IP_UNICAST_IF, IPPROTO_IP, IPPROTO_IPV6, IPV6_UNICAST_IF, setsockopt,
-    };
+    use windows_sys::Win32::Networking::WinSock::{IP_UNICAST_IF, IPPROTO_IP, IPPROTO_IPV6, IPV6_UNICAST_IF};
 
     use super::{Socket, io};
-
-    /// Length of the option.
-    const LEN: i32 = 4;
+    use crate::set_int::set_int;
 
     pub(super) fn bind_device(socket: &Socket, ipv6: bool, interface: &str) -> io::Result<()> {
         let index = index_of(interface)?;
@@ -73,10 +67,7 @@ mod platform {
         } else {
             (IPPROTO_IP, IP_UNICAST_IF, index.to_be())
         };
-        let value = value.to_ne_bytes();
-        // SAFETY: the socket is open, and `value` lives through the call with its length given.
-        let result = unsafe { setsockopt(socket.as_raw_socket() as usize, level, name, value.as_ptr(), LEN) };
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        set_int(socket, level, name, value.cast_signed())
     }
 
     fn index_of(interface: &str) -> io::Result<u32> {

@@ -82,25 +82,33 @@ pub(crate) fn receive_option(ipv6: bool) -> (i32, i32) {
 /// Room for one message of each kind, aligned as the header wants it.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Control(pub(crate) [u8; 64]);
+pub(crate) struct Control(pub(crate) [u8; Self::ROOM]);
 
 const _: () =
     assert!(HEADER + V6.len.next_multiple_of(8) <= size_of::<Control>() && RECEIVE_V4.len <= V6.len);
 
+impl Default for Control {
+    fn default() -> Self {
+        Self([0; Self::ROOM])
+    }
+}
+
 impl Control {
+    pub(crate) const ROOM: usize = 64;
+
     /// Names the source of a datagram; gives the length of the control data.
+    #[inline]
     pub(crate) fn put_source(&mut self, source: IpAddr) -> usize {
-        let (kind, v4, v6);
-        let octets: &[u8] = match source {
-            IpAddr::V4(ip) => {
-                (kind, v4) = (&SEND_V4, ip.octets());
-                &v4
-            }
-            IpAddr::V6(ip) => {
-                (kind, v6) = (&V6, ip.octets());
-                &v6
-            }
-        };
+        match source {
+            IpAddr::V4(ip) => self.put_message::<false>(&ip.octets()),
+            IpAddr::V6(ip) => self.put_message::<true>(&ip.octets()),
+        }
+    }
+
+    // One function for each family, so that all lengths are constants: it is called for every datagram of a sweep.
+    #[inline]
+    fn put_message<const IPV6: bool>(&mut self, octets: &[u8]) -> usize {
+        let kind = if IPV6 { &V6 } else { &SEND_V4 };
         let end = HEADER + kind.len;
         let space = HEADER + kind.len.next_multiple_of(ALIGN);
         self.0[..space].fill(0);
@@ -115,12 +123,14 @@ impl Control {
         space
     }
 
+    #[inline]
     fn put(&mut self, at: usize, bytes: &[u8]) {
         self.0[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
     /// The address that a datagram was delivered to, of the first `len` bytes. It is the only message that is asked for, so
     /// it is the first.
+    #[inline]
     pub(crate) fn destination(&self, len: usize) -> Option<IpAddr> {
         let data = self.0.get(..len)?;
         let int = |at: usize| Some(i32::from_ne_bytes(data.get(at..at + 4)?.try_into().ok()?));

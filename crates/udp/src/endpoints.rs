@@ -1,15 +1,13 @@
 //! The sockets of a server: each bound to one address and port, read and waited for together.
 
-use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
-
-use mio::{Events, Interest, Poll, Token};
 
 use crate::options::{Options, unbound};
 use crate::socket::Backend;
 use crate::transmit::{Received, Refused, SendError, Transmit};
+use crate::wait::{Waiter, handle};
 
 /// Bound sockets with a number each, in the order in which they were named.
 #[derive(Debug)]
@@ -110,22 +108,20 @@ impl Endpoints {
 
 #[cfg(target_os = "linux")]
 mod batched {
-    use super::{Duration, Options, Received, SendError, SocketAddr, Transmit, io};
-    use crate::linux::{Batched, poll};
+    use super::{Duration, Options, Received, SendError, SocketAddr, Transmit, Waiter, io};
+    use crate::linux::Batched;
 
     #[derive(Debug)]
     pub(super) struct Endpoints {
         sockets: Vec<Batched>,
-        entries: Vec<libc::pollfd>,
+        waiter: Waiter,
     }
 
     impl Endpoints {
         pub(super) fn open(options: &[Options]) -> Result<Self, (usize, io::Error)> {
             let open = |(number, options): (usize, &Options)| Batched::open(options).map_err(|e| (number, e));
             let sockets = options.iter().enumerate().map(open).collect::<Result<Vec<_>, _>>()?;
-            let entry = |s: &Batched| libc::pollfd { fd: s.descriptor(), events: libc::POLLIN, revents: 0 };
-            let entries = sockets.iter().map(entry).collect();
-            Ok(Self { sockets, entries })
+            Ok(Self { sockets, waiter: Waiter::default() })
         }
 
         pub(super) fn local(&self, number: usize) -> SocketAddr {
@@ -157,11 +153,8 @@ mod batched {
         }
 
         pub(super) fn wait(&mut self, timeout: Duration, readable: &mut Vec<usize>) -> io::Result<()> {
-            poll(&mut self.entries, timeout)?;
-            // An error condition is reported by the next call, so it counts as readable.
-            let ready = self.entries.iter().enumerate().filter(|(_, entry)| entry.revents != 0);
-            readable.extend(ready.map(|(number, _)| number));
-            Ok(())
+            let sockets = self.sockets.iter().map(Batched::handle).enumerate();
+            self.waiter.wait(sockets, timeout, |number| readable.push(number))
         }
 
         pub(super) fn wait_writable(&mut self, number: usize, timeout: Duration) -> io::Result<()> {
@@ -173,11 +166,8 @@ mod batched {
 /// Everywhere: a datagram a call.
 #[derive(Debug)]
 struct Plain {
-    poll: Poll,
-    events: Events,
-    sockets: Vec<(mio::net::UdpSocket, SocketAddr)>,
-    /// Those that have not been read to their end since the poll told of them, which it does once.
-    unread: VecDeque<usize>,
+    sockets: Vec<(UdpSocket, SocketAddr)>,
+    waiter: Waiter,
     buffer: Box<[u8]>,
     batch: usize,
 }
@@ -187,24 +177,11 @@ const LEAST_BUFFER: usize = 212_992;
 
 impl Plain {
     fn open(options: &[Options]) -> Result<Self, (usize, io::Error)> {
-        let first = |error| (0, error);
-        let poll = Poll::new().map_err(first)?;
-        let mut sockets = Vec::with_capacity(options.len());
-        for (number, options) in options.iter().enumerate() {
-            let socket = open_plain(&poll, number, options).map_err(|e| (number, e))?;
-            let local = socket.local_addr().map_err(|e| (number, e))?;
-            sockets.push((socket, local));
-        }
+        let open = |(number, options): (usize, &Options)| open_plain(options).map_err(|e| (number, e));
+        let sockets = options.iter().enumerate().map(open).collect::<Result<Vec<_>, _>>()?;
         let largest = options.iter().map(|o| o.datagram).max().unwrap_or(0);
         let batch = options.iter().map(|o| o.batch).max().unwrap_or(1);
-        Ok(Self {
-            poll,
-            events: Events::with_capacity(options.len().max(1)),
-            sockets,
-            unread: (0..options.len()).collect(),
-            buffer: vec![0; largest].into_boxed_slice(),
-            batch,
-        })
+        Ok(Self { sockets, waiter: Waiter::default(), buffer: vec![0; largest].into_boxed_slice(), batch })
     }
 
     fn local(&self, number: usize) -> SocketAddr {
@@ -229,10 +206,7 @@ impl Plain {
                 Ok((len, from)) => {
                     take(Received { from, to: local.ip(), port: local.port(), bytes: &buffer[..len] });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.unread.retain(|unread| *unread != number);
-                    return Ok(received);
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(received),
                 // Windows reports the ICMP error of an earlier datagram here (WSAECONNRESET); others may do so too.
                 Err(error) if crate::errno::is_icmp(&error) || error.kind() == io::ErrorKind::Interrupted => {
                 }
@@ -259,18 +233,8 @@ impl Plain {
     }
 
     fn wait(&mut self, timeout: Duration, readable: &mut Vec<usize>) -> io::Result<()> {
-        let timeout = if self.unread.is_empty() { timeout } else { Duration::ZERO };
-        match self.poll.poll(&mut self.events, Some(timeout)) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
-        for Token(number) in self.events.iter().map(mio::event::Event::token) {
-            if !self.unread.contains(&number) {
-                self.unread.push_back(number);
-            }
-        }
-        readable.extend(&self.unread);
-        Ok(())
+        let sockets = self.sockets.iter().map(|(socket, _)| handle(socket)).enumerate();
+        self.waiter.wait(sockets, timeout, |number| readable.push(number))
     }
 
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same call as on Linux")]
@@ -281,7 +245,7 @@ impl Plain {
     }
 }
 
-fn open_plain(poll: &Poll, number: usize, options: &Options) -> io::Result<mio::net::UdpSocket> {
+fn open_plain(options: &Options) -> io::Result<(UdpSocket, SocketAddr)> {
     if options.share_port {
         return Err(io::ErrorKind::Unsupported.into());
     }
@@ -289,7 +253,7 @@ fn open_plain(poll: &Poll, number: usize, options: &Options) -> io::Result<mio::
     // A smaller buffer is no failure.
     let _ = socket.set_recv_buffer_size(options.receive_buffer);
     socket.bind(&options.local.into())?;
-    let mut socket = mio::net::UdpSocket::from_std(socket.into());
-    poll.registry().register(&mut socket, Token(number), Interest::READABLE)?;
-    Ok(socket)
+    let socket = UdpSocket::from(socket);
+    let local = socket.local_addr()?;
+    Ok((socket, local))
 }

@@ -1,10 +1,15 @@
 //! Readiness of many sockets behind one descriptor, which another event loop can wait for (epoll(7), eventfd(2)).
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+
 use crate::interest::Interest;
+use crate::wait::timespec;
 
 /// One socket that is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +23,15 @@ pub struct Event {
 }
 
 /// A level-triggered epoll instance.
-#[derive(Debug)]
 pub struct Poller {
     epoll: OwnedFd,
-    raw: Box<[libc::epoll_event]>,
+    raw: Box<[epoll::Event]>,
+}
+
+impl std::fmt::Debug for Poller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Poller").field("epoll", &self.epoll).finish_non_exhaustive()
+    }
 }
 
 impl Poller {
@@ -30,14 +40,11 @@ impl Poller {
     /// # Errors
     /// When the system has no descriptor left.
     pub fn new(most: usize) -> io::Result<Self> {
-        // SAFETY: no pointers; the result is checked.
-        let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if epoll < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a descriptor that was just made and that nobody else holds.
-        let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
-        Ok(Self { epoll, raw: vec![libc::epoll_event { events: 0, u64: 0 }; most.max(1)].into_boxed_slice() })
+        let none = epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) };
+        Ok(Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            raw: vec![none; most.max(1)].into_boxed_slice(),
+        })
     }
 
     /// Changes what a socket is watched for. From and to [`Interest::NONE`] it is added and taken off: a socket that is
@@ -46,18 +53,14 @@ impl Poller {
     /// # Errors
     /// What the system says, such as `ENOSPC` (`fs.epoll.max_user_watches`).
     pub fn change(&self, socket: impl AsFd, key: u64, from: Interest, to: Interest) -> io::Result<()> {
-        let operation = match (from == Interest::NONE, to == Interest::NONE) {
+        let (data, flags) = (EventData::new_u64(key), flags(to));
+        match (from == Interest::NONE, to == Interest::NONE) {
             _ if from == to => return Ok(()),
-            (true, _) => libc::EPOLL_CTL_ADD,
-            (_, true) => libc::EPOLL_CTL_DEL,
-            _ => libc::EPOLL_CTL_MOD,
-        };
-        let mut event = libc::epoll_event { events: bits(to), u64: key };
-        // SAFETY: both descriptors are open (one owned, one borrowed), and `event` lives through the call.
-        let result = unsafe {
-            libc::epoll_ctl(self.epoll.as_raw_fd(), operation, socket.as_fd().as_raw_fd(), &raw mut event)
-        };
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+            (true, _) => epoll::add(&self.epoll, socket, data, flags)?,
+            (_, true) => epoll::delete(&self.epoll, socket)?,
+            _ => epoll::modify(&self.epoll, socket, data, flags)?,
+        }
+        Ok(())
     }
 
     /// What is ready; waits at most `timeout`. Gives how many events [`Poller::event`] has.
@@ -65,34 +68,29 @@ impl Poller {
     /// # Errors
     /// What the system says; an interrupted wait is no error.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<usize> {
-        let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        let most = i32::try_from(self.raw.len()).unwrap_or(i32::MAX);
-        // SAFETY: `raw` is writable for its whole length and lives through the call.
-        let ready = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), self.raw.as_mut_ptr(), most, timeout) };
-        usize::try_from(ready).or_else(|_| {
-            let error = io::Error::last_os_error();
-            if error.kind() == io::ErrorKind::Interrupted { Ok(0) } else { Err(error) }
-        })
+        match epoll::wait(&self.epoll, &mut self.raw[..], Some(&timespec(timeout))) {
+            Err(Errno::INTR) => Ok(0),
+            ready => Ok(ready?),
+        }
     }
 
     /// One of the events of the last [`Poller::wait`].
     #[must_use]
     pub fn event(&self, at: usize) -> Event {
-        let libc::epoll_event { events, u64: key } = self.raw[at];
-        let has = |bits: i32| events & bits.cast_unsigned() != 0;
-        let failed = has(libc::EPOLLERR | libc::EPOLLHUP);
+        let epoll::Event { flags, data } = self.raw[at];
+        let failed = flags.intersects(EventFlags::ERR | EventFlags::HUP);
         Event {
-            key,
-            readable: failed || has(libc::EPOLLIN | libc::EPOLLRDHUP),
-            writable: failed || has(libc::EPOLLOUT),
+            key: data.u64(),
+            readable: failed || flags.intersects(EventFlags::IN | EventFlags::RDHUP),
+            writable: failed || flags.intersects(EventFlags::OUT),
         }
     }
 }
 
-fn bits(interest: Interest) -> u32 {
-    let read = if interest.read { libc::EPOLLIN | libc::EPOLLRDHUP } else { 0 };
-    let write = if interest.write { libc::EPOLLOUT } else { 0 };
-    (read | write).cast_unsigned()
+fn flags(interest: Interest) -> EventFlags {
+    let read = if interest.read { EventFlags::IN | EventFlags::RDHUP } else { EventFlags::empty() };
+    let write = if interest.write { EventFlags::OUT } else { EventFlags::empty() };
+    read | write
 }
 
 impl AsFd for Poller {
@@ -111,27 +109,19 @@ impl Wake {
     /// # Errors
     /// When the system has no descriptor left.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: no pointers; the result is checked.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a descriptor that was just made and that nobody else holds.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
     /// Makes it readable.
     pub fn wake(&self) {
-        let one = 1_u64;
-        // SAFETY: eight bytes are read from `one`. It fails only if 2^64 - 2 wakes are unread: then it is readable anyway.
-        let _ = unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
+        // It fails only if 2^64 - 2 wakes are unread: then it is readable anyway.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
     /// Makes it unreadable again.
     pub fn clear(&self) {
-        let mut count = 0_u64;
-        // SAFETY: eight bytes are written to `count`. It fails only if there is nothing to read.
-        let _ = unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+        // It fails only if there is nothing to read.
+        let _ = rustix::io::read(&self.0, &mut [0_u8; 8]);
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Type};
 
 use crate::options::Options;
 use crate::transmit::{Ready, Received, Refused, SendError, Transmit};
+use crate::wait::{Handle, Waiter, handle};
 
 /// Sockets kept open; the oldest that waits for nothing makes room. Below the usual limit of 1,024 descriptors, with room for the rest of the
 /// process.
@@ -27,21 +27,22 @@ const ANSWER_AWAITED: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct PerSource {
     options: Options,
-    poll: Poll,
-    events: Events,
-    sockets: HashMap<usize, Bound>,
-    by_source: HashMap<IpAddr, usize>,
-    age: VecDeque<usize>,
+    /// In the order in which they were opened, which is that of their numbers.
+    sockets: VecDeque<Bound>,
+    by_source: HashMap<IpAddr, u64>,
     /// Sockets kept open: fewer than [`MOST`] once the system had no more.
     most: usize,
-    readable: VecDeque<usize>,
-    next: usize,
+    next: u64,
+    waiter: Waiter,
+    /// Places of the sockets that can be read, within one call.
+    readable: Vec<usize>,
     buffer: Box<[u8; 1_500]>,
 }
 
 #[derive(Debug)]
 struct Bound {
-    socket: mio::net::UdpSocket,
+    number: u64,
+    socket: UdpSocket,
     local: SocketAddr,
     /// When it was last sent from, unless something has come since.
     asked: Option<Instant>,
@@ -57,14 +58,12 @@ impl PerSource {
     pub(crate) fn open(options: &Options) -> io::Result<Self> {
         let mut sockets = Self {
             options: options.clone(),
-            poll: Poll::new()?,
-            events: Events::with_capacity(MOST),
-            sockets: HashMap::new(),
+            sockets: VecDeque::new(),
             by_source: HashMap::new(),
-            age: VecDeque::new(),
             most: MOST,
-            readable: VecDeque::new(),
             next: 0,
+            waiter: Waiter::default(),
+            readable: Vec::new(),
             buffer: Box::new([0; 1_500]),
         };
         // A fixed local address is one socket, at once, so that a refusal shows here.
@@ -75,8 +74,17 @@ impl PerSource {
     }
 
     pub(crate) fn local_port(&self) -> u16 {
-        let fixed = self.by_source.get(&self.options.local.ip()).and_then(|at| self.sockets.get(at));
-        fixed.map_or(0, |bound| bound.local.port())
+        self.place(self.options.local.ip()).map_or(0, |at| self.sockets[at].local.port())
+    }
+
+    /// Where the socket of a source is among the others.
+    fn place(&self, source: IpAddr) -> Option<usize> {
+        let number = self.by_source.get(&source)?;
+        self.sockets.binary_search_by_key(number, |bound| bound.number).ok()
+    }
+
+    pub(crate) fn handles(&self) -> impl Iterator<Item = Handle<'_>> + Clone {
+        self.sockets.iter().map(|bound| handle(&bound.socket))
     }
 
     /// The least that systems give a socket; each source has one of its own.
@@ -93,6 +101,7 @@ impl PerSource {
         0
     }
 
+    /// Opens a socket; it is the last one then.
     fn bind(&mut self, local: SocketAddr) -> io::Result<usize> {
         let domain = if local.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
         let socket = self.new_socket(domain)?;
@@ -105,15 +114,13 @@ impl PerSource {
             socket.set_freebind_v6(true)?;
         }
         socket.bind(&local.into())?;
-        let mut socket = mio::net::UdpSocket::from_std(socket.into());
+        let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
-        let at = self.next;
+        let number = self.next;
         self.next += 1;
-        self.poll.registry().register(&mut socket, Token(at), Interest::READABLE)?;
-        self.sockets.insert(at, Bound { socket, local, asked: None });
-        self.by_source.insert(local.ip(), at);
-        self.age.push_back(at);
-        Ok(at)
+        self.by_source.insert(local.ip(), number);
+        self.sockets.push_back(Bound { number, socket, local, asked: None });
+        Ok(self.sockets.len() - 1)
     }
 
     /// A socket. That a process has no descriptor left says nothing of an address: older ones make room, and some for the rest
@@ -122,8 +129,8 @@ impl PerSource {
         loop {
             self.make_room()?;
             match socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP)) {
-                Err(error) if crate::errno::is_out_of_descriptors(&error) && !self.age.is_empty() => {
-                    self.most = (self.age.len() * 3 / 4).max(1);
+                Err(error) if crate::errno::is_out_of_descriptors(&error) && !self.sockets.is_empty() => {
+                    self.most = (self.sockets.len() * 3 / 4).max(1);
                 }
                 result => return result,
             }
@@ -132,16 +139,12 @@ impl PerSource {
 
     /// Closes sockets until there is room for one more; `WouldBlock` while all of them wait for an answer.
     fn make_room(&mut self) -> io::Result<()> {
-        while self.age.len() >= self.most {
-            let idle = |at: &usize| self.sockets.get(at).is_none_or(Bound::is_idle);
-            let Some(at) = self.age.iter().position(idle).and_then(|place| self.age.remove(place)) else {
+        while self.sockets.len() >= self.most {
+            let idle = self.sockets.iter().position(Bound::is_idle);
+            let Some(bound) = idle.and_then(|at| self.sockets.remove(at)) else {
                 return Err(io::ErrorKind::WouldBlock.into());
             };
-            if let Some(mut bound) = self.sockets.remove(&at) {
-                // Closing takes it off the poll anyway; a failure here changes nothing.
-                let _ = self.poll.registry().deregister(&mut bound.socket);
-                self.by_source.remove(&bound.local.ip());
-            }
+            self.by_source.remove(&bound.local.ip());
         }
         Ok(())
     }
@@ -149,15 +152,15 @@ impl PerSource {
     pub(crate) fn send(&mut self, transmits: &[Transmit<'_>]) -> (usize, Option<SendError>) {
         for (done, transmit) in transmits.iter().enumerate() {
             let source = transmit.source.unwrap_or(self.options.local.ip());
-            let at = match self.by_source.get(&source) {
-                Some(at) => Ok(*at),
+            let at = match self.place(source) {
+                Some(at) => Ok(at),
                 None => self.bind(SocketAddr::new(source, self.options.local.port())),
             };
             let at = match at {
                 Ok(at) => at,
                 Err(error) => return (done, Some(SendError { refused: Refused::Bind, error })),
             };
-            let Some(bound) = self.sockets.get_mut(&at) else { continue };
+            let bound = &mut self.sockets[at];
             bound.asked = Some(Instant::now());
             if let Err(error) = bound.socket.send_to(transmit.bytes, transmit.destination) {
                 return (done, Some(SendError { refused: Refused::Send, error }));
@@ -167,49 +170,47 @@ impl PerSource {
     }
 
     pub(crate) fn receive(&mut self, mut take: impl FnMut(Received<'_>)) -> io::Result<usize> {
-        if self.readable.is_empty() {
-            self.wait(false, Duration::ZERO)?;
-        }
+        // Looked for anew each time: what has arrived since a wait is among them.
+        self.look(Duration::ZERO)?;
+        let Self { options, sockets, readable, buffer, .. } = self;
         let mut received = 0;
-        while received < self.options.batch {
-            let Some(at) = self.readable.front().copied() else { break };
-            let Some(bound) = self.sockets.get_mut(&at) else {
-                self.readable.pop_front();
-                continue;
-            };
-            match bound.socket.recv_from(&mut self.buffer[..]) {
-                Ok((len, from)) => {
-                    bound.asked = None;
-                    let (to, port) = (bound.local.ip(), bound.local.port());
-                    take(Received { from, to, port, bytes: &self.buffer[..len] });
-                    received += 1;
+        for at in readable {
+            let bound = &mut sockets[*at];
+            while received < options.batch {
+                match bound.socket.recv_from(&mut buffer[..]) {
+                    Ok((len, from)) => {
+                        bound.asked = None;
+                        let (to, port) = (bound.local.ip(), bound.local.port());
+                        take(Received { from, to, port, bytes: &buffer[..len] });
+                        received += 1;
+                    }
+                    // Read to its end: a batch that was not full was the last one.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // Windows reports the ICMP error of an earlier datagram here (WSAECONNRESET), and others may do so
+                    // too; and it refuses a datagram that is longer than any answer.
+                    Err(error)
+                        if crate::errno::is_icmp(&error)
+                            || crate::errno::is_too_long(&error)
+                            || error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
                 }
-                // Read until it would block: the poll tells of a socket only once.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable.pop_front();
-                }
-                // Windows reports the ICMP error of an earlier datagram here (WSAECONNRESET), and others may do so too; and
-                // it refuses a datagram that is longer than any answer.
-                Err(error)
-                    if crate::errno::is_icmp(&error)
-                        || crate::errno::is_too_long(&error)
-                        || error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
             }
         }
         Ok(received)
     }
 
+    /// Waits until one of the sockets is readable, or the time is over.
+    fn look(&mut self, timeout: Duration) -> io::Result<()> {
+        let Self { sockets, waiter, readable, .. } = self;
+        readable.clear();
+        let named = sockets.iter().map(|bound| handle(&bound.socket)).enumerate();
+        waiter.wait(named, timeout, |at| readable.push(at))
+    }
+
     pub(crate) fn wait(&mut self, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
         // Sending on a UDP socket hardly ever blocks, and which of the sockets it was is not remembered: a short wait.
         let timeout = if for_writing { timeout.min(Duration::from_millis(1)) } else { timeout };
-        if self.readable.is_empty() {
-            match self.poll.poll(&mut self.events, Some(timeout)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
-            }
-            self.readable.extend(self.events.iter().map(|event| event.token().0));
-        }
+        self.look(timeout)?;
         Ok(Ready { readable: !self.readable.is_empty(), writable: for_writing })
     }
 }
@@ -251,5 +252,24 @@ mod tests {
             sockets.by_source.contains_key(&askers[0].ip())
                 && !sockets.by_source.contains_key(&askers[1].ip())
         );
+    }
+
+    #[test]
+    fn what_arrives_between_a_wait_and_a_read_is_read() {
+        let server = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let to = server.local_addr().expect("bound");
+        let mut sockets = PerSource::open(&Options::wildcard(false)).expect("a poll");
+        assert!(sockets.send(&[1, 2].map(|last| transmit(last, to))).1.is_none());
+        let askers = [(); 2].map(|()| server.recv_from(&mut [0; 8]).expect("sent").1);
+        server.send_to(b"answer", askers[1]).expect("loopback");
+        assert!(sockets.wait(false, Duration::from_secs(5)).expect("poll").readable, "no answer came");
+        server.send_to(b"answer", askers[0]).expect("loopback");
+        let mut heard = Vec::new();
+        assert_eq!(
+            sockets.receive(|r| heard.push(r.to)).expect("receive"),
+            2,
+            "a batch that is not full is the last"
+        );
+        assert_eq!(heard, askers.map(|asker| asker.ip()));
     }
 }

@@ -6,6 +6,7 @@
 //! Linux for their interfaces. Besides `routepool-uv` this is the only crate of
 //! routepool with `unsafe` code.
 
+mod accept;
 pub mod adapters;
 mod bind_device;
 #[cfg(per_datagram)]
@@ -17,6 +18,8 @@ mod endpoints;
 mod epoll;
 pub mod errno;
 mod fallback;
+#[cfg(target_os = "linux")]
+mod headers;
 mod interest;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -24,11 +27,13 @@ pub mod option;
 mod options;
 #[cfg(per_datagram)]
 mod per_datagram;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod set_int;
 mod socket;
 mod transmit;
+mod wait;
 
+pub use accept::accept;
 pub use bind_device::bind_device;
 #[cfg(target_os = "linux")]
 pub use datagrams::{Datagram, DatagramBatch, send_from};

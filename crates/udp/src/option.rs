@@ -27,11 +27,7 @@ pub fn bind_address_no_port(_: &Socket) -> io::Result<()> {
 /// What the system says; [`io::ErrorKind::Unsupported`] where it is not available.
 #[cfg(target_os = "linux")]
 pub fn packet_info(socket: &Socket, ipv6: bool) -> io::Result<()> {
-    let (level, name) = if ipv6 {
-        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
-    } else {
-        (libc::IPPROTO_IP, libc::IP_PKTINFO)
-    };
+    let (level, name) = crate::control::receive_option(ipv6);
     crate::set_int::set_int(socket, level, name, 1)
 }
 
@@ -39,6 +35,23 @@ pub fn packet_info(socket: &Socket, ipv6: bool) -> io::Result<()> {
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "the same call as on Linux, described there")]
 pub fn packet_info(_: &Socket, _: bool) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Lets an error that waits at the socket, such as the ICMP answer to a datagram, wake who waits for `EPOLLIN | EPOLLPRI`
+/// (`SO_SELECT_ERR_QUEUE`, socket(7)). Without it such an error comes as `EPOLLERR` alone, which is not taken for something to
+/// read. Does nothing where the system does not have it: other systems tell of it as of something to read.
+///
+/// # Errors
+/// What the system says.
+#[cfg(target_os = "linux")]
+pub fn errors_wake(socket: &impl std::os::fd::AsRawFd) -> io::Result<()> {
+    crate::set_int::set_int(socket, libc::SOL_SOCKET, libc::SO_SELECT_ERR_QUEUE, 1)
+}
+
+#[cfg(not(target_os = "linux"))]
+#[allow(missing_docs, clippy::missing_errors_doc, reason = "the same call as on Linux, described there")]
+pub fn errors_wake<T>(_: &T) -> io::Result<()> {
+    Ok(())
 }
 
 /// Received datagrams that the kernel has dropped because the buffer was full (`SO_MEMINFO`); `None` where it does not tell.

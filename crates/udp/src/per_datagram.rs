@@ -9,7 +9,9 @@ use socket2::{MsgHdr, SockAddr};
 
 use crate::control::{Control, receive_option};
 use crate::options::{Options, unbound};
+use crate::set_int::set_int;
 use crate::transmit::{Ready, Received, Refused, SendError, Transmit};
+use crate::wait::{Handle, handle, wait};
 
 #[cfg(unix)]
 #[path = "per_datagram/unix.rs"]
@@ -43,6 +45,10 @@ struct Message {
 }
 
 impl PerDatagram {
+    pub(crate) fn socket(&self) -> &socket2::Socket {
+        &self.socket
+    }
+
     pub(crate) fn open(options: &Options) -> io::Result<Self> {
         if options.share_port {
             return Err(io::ErrorKind::Unsupported.into());
@@ -55,7 +61,7 @@ impl PerDatagram {
         let packet_info = options.local.ip().is_unspecified();
         if packet_info {
             let (level, name) = receive_option(ipv6);
-            platform::set_int(&socket, level, name, 1)?;
+            set_int(&socket, level, name, 1)?;
         }
         socket.bind(&options.local.into())?;
         let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::InvalidData)?;
@@ -66,9 +72,13 @@ impl PerDatagram {
             receive_buffer: socket.recv_buffer_size()?,
             socket,
             packet_info,
-            control: Control([0; 64]),
+            control: Control::default(),
             payload: vec![0; options.datagram].into_boxed_slice(),
         })
+    }
+
+    pub(crate) fn handle(&self) -> Handle<'_> {
+        handle(&self.socket)
     }
 
     pub(crate) fn local_port(&self) -> u16 {
@@ -152,10 +162,7 @@ impl PerDatagram {
     }
 
     pub(crate) fn wait(&mut self, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
-        match platform::poll(&self.socket, for_writing, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Ready::default()),
-            ready => ready,
-        }
+        wait(handle(&self.socket), for_writing, timeout)
     }
 }
 

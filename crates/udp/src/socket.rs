@@ -6,9 +6,7 @@ use std::time::Duration;
 use crate::fallback::PerSource;
 use crate::options::Options;
 use crate::transmit::{Ready, Received, SendError, Transmit};
-
-/// How long one of several sockets is waited for where there is no call that waits for all.
-const SHORT_WAIT: Duration = Duration::from_millis(1);
+use crate::wait::{Handle, Waiter};
 
 /// The way datagrams are sent and received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,14 +126,16 @@ impl Socket {
         each!(&mut self.0, s => s.receive(take))
     }
 
-    #[cfg(target_os = "linux")]
-    fn poll_entry(&self) -> Option<libc::pollfd> {
-        match &self.0 {
-            Inner::Batched(socket) => {
-                Some(libc::pollfd { fd: socket.descriptor(), events: libc::POLLIN, revents: 0 })
-            }
-            _ => None,
-        }
+    /// All that has to be waited for.
+    fn handles(&self) -> impl Iterator<Item = Handle<'_>> + Clone {
+        let (one, many) = match &self.0 {
+            #[cfg(target_os = "linux")]
+            Inner::Batched(socket) => (Some(socket.handle()), None),
+            #[cfg(per_datagram)]
+            Inner::PerDatagram(socket) => (Some(socket.handle()), None),
+            Inner::PerSource(sockets) => (None, Some(sockets.handles())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
     }
 
     /// Waits until one of the sockets is readable or the time is over; gives for each whether it may be. With no time it only looks.
@@ -153,24 +153,10 @@ impl Socket {
             readable.push(only.wait(false, timeout)?.readable);
             return Ok(());
         }
-        #[cfg(target_os = "linux")]
-        if let Some(mut entries) =
-            sockets.iter().map(|socket| socket.poll_entry()).collect::<Option<Vec<_>>>()
-        {
-            crate::linux::poll(&mut entries, timeout)?;
-            readable.extend(entries.iter().map(|entry| entry.revents != 0));
-            return Ok(());
-        }
-        // No one call waits for all of them: the newest, which answers are most likely for, gets a short wait.
-        for socket in &mut sockets {
-            readable.push(socket.wait(false, Duration::ZERO)?.readable);
-        }
-        if let (Some(newest), false) = (sockets.last_mut(), readable.contains(&true)) {
-            let ready = newest.wait(false, timeout.min(SHORT_WAIT))?.readable;
-            readable.pop();
-            readable.push(ready);
-        }
-        Ok(())
+        readable.resize(sockets.len(), false);
+        let named =
+            sockets.iter().enumerate().flat_map(|(at, socket)| socket.handles().map(move |h| (at, h)));
+        Waiter::default().wait(named, timeout, |at| readable[at] = true)
     }
 
     /// Waits until the socket is readable, or writable if `for_writing`, or the time is over.
@@ -179,5 +165,20 @@ impl Socket {
     /// What the system says; an interrupted wait is no error.
     pub fn wait(&mut self, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
         each!(&mut self.0, s => s.wait(for_writing, timeout))
+    }
+
+    /// Another handle of a socket for all sources, for another event loop to wait for; `None` with a socket for each source.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Option<std::net::UdpSocket>> {
+        let socket = match &self.0 {
+            #[cfg(target_os = "linux")]
+            Inner::Batched(socket) => socket.socket(),
+            #[cfg(per_datagram)]
+            Inner::PerDatagram(socket) => socket.socket(),
+            Inner::PerSource(_) => return Ok(None),
+        };
+        Ok(Some(socket.try_clone()?.into()))
     }
 }

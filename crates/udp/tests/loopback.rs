@@ -123,6 +123,31 @@ fn nothing_to_receive_is_no_error_and_a_wait_ends() {
     }
 }
 
+/// Also where each of them is many.
+#[test]
+fn of_several_sockets_those_that_can_be_read_are_told() {
+    let (peer, address) = peer();
+    for backend in backends() {
+        let mut sockets = [(); 3].map(|()| Socket::open(backend, &Options::wildcard(false)).expect("open"));
+        let mut askers = Vec::new();
+        for socket in &mut sockets {
+            let source = Some(Ipv4Addr::LOCALHOST.into());
+            let (sent, refused) = socket.send(&[Transmit { source, destination: address, bytes: b"x" }]);
+            assert!(sent == 1 && refused.is_none(), "{backend:?}: {refused:?}");
+            askers.push(peer.recv_from(&mut [0; 8]).expect("a datagram").1);
+        }
+        let mut readable = Vec::new();
+        Socket::wait_any(&mut sockets, Duration::from_millis(1), &mut readable).expect("wait");
+        assert_eq!(readable, [false; 3], "{backend:?}");
+        peer.send_to(b"y", askers[1]).expect("loopback");
+        Socket::wait_any(&mut sockets, Duration::from_secs(5), &mut readable).expect("wait");
+        assert_eq!(readable, [false, true, false], "{backend:?}");
+        assert_eq!(sockets[1].receive(|_| ()).expect("receive"), 1, "{backend:?}");
+        Socket::wait_any(&mut sockets, Duration::ZERO, &mut readable).expect("wait");
+        assert_eq!(readable, [false; 3], "{backend:?}");
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn the_kernel_tells_what_it_granted_and_what_it_dropped() {

@@ -1,12 +1,14 @@
 //! The check for a captive portal: a page that answers 204 and nothing else. A portal answers something of its own.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
+use super::tcp;
 use crate::defaults::NAT_TCP_WITHIN;
-use crate::system::bind::{BindRequest, prepare};
 
 /// Whom to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,46 +22,45 @@ pub struct Portal {
 }
 
 /// As much of an answer as is read: a header and no body.
-const MOST: u64 = 4_096;
+const MOST: usize = 4_096;
 
 impl Portal {
     /// Whether something else than the page answers. No answer is none of a portal.
-    pub(super) fn is_captive(&self, local: IpAddr, interface: Option<&str>) -> bool {
+    pub(super) async fn is_captive(&self, local: IpAddr, interface: Option<&str>) -> bool {
         let challenge = format!("{:016x}", rand::random::<u64>());
-        self.fetch(local, interface, &challenge).is_ok_and(|answer| !is_genuine(&answer, &challenge))
+        self.fetch(local, interface, &challenge).await.is_ok_and(|answer| !is_genuine(&answer, &challenge))
     }
 
-    fn fetch(&self, local: IpAddr, interface: Option<&str>, challenge: &str) -> io::Result<Vec<u8>> {
-        let own = SocketAddr::new(local, 0);
-        let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
-        prepare(&socket, &BindRequest { local: own, interface, best_effort: true })?;
-        socket.bind(&own.into())?;
-        socket.connect_timeout(&self.address.into(), NAT_TCP_WITHIN)?;
-        let mut stream: TcpStream = socket.into();
-        stream.set_write_timeout(Some(NAT_TCP_WITHIN))?;
-        stream.set_read_timeout(Some(NAT_TCP_WITHIN))?;
+    async fn fetch(&self, local: IpAddr, interface: Option<&str>, challenge: &str) -> io::Result<Vec<u8>> {
+        let socket = tcp::open(local, interface)?;
+        let mut stream = timeout(NAT_TCP_WITHIN, socket.connect(self.address)).await??;
         // The challenge keeps caches from answering; a server that knows it gives it back.
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nX-Routepool-Challenge: {challenge}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
             self.path, self.host
         );
-        stream.write_all(request.as_bytes())?;
         let mut answer = Vec::new();
-        let mut chunk = [0; 512];
-        let deadline = std::time::Instant::now() + NAT_TCP_WITHIN;
-        while (answer.len() as u64) < MOST && std::time::Instant::now() < deadline {
-            match stream.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(len) => answer.extend(&chunk[..len]),
-                Err(_) if !answer.is_empty() => break,
-                Err(error) => return Err(error),
-            }
-            if answer.windows(4).any(|w| w == b"\r\n\r\n") {
-                break;
-            }
+        // What has come by then is looked at, whether or not it is all.
+        let exchanged = timeout(NAT_TCP_WITHIN, exchange(&mut stream, request.as_bytes(), &mut answer)).await;
+        match exchanged {
+            Ok(Err(error)) if answer.is_empty() => Err(error),
+            _ if answer.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(answer),
         }
-        if answer.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
     }
+}
+
+/// Reads up to the end of the header.
+async fn exchange(stream: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) -> io::Result<()> {
+    stream.write_all(request).await?;
+    let mut chunk = [0; 512];
+    while answer.len() < MOST && !answer.windows(4).any(|w| w == b"\r\n\r\n") {
+        match stream.read(&mut chunk).await? {
+            0 => break,
+            len => answer.extend(&chunk[..len]),
+        }
+    }
+    Ok(())
 }
 
 /// A 204; and where the answer has a header for the challenge, the right one.
@@ -77,9 +78,11 @@ fn is_genuine(answer: &[u8], challenge: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
+    use crate::runtime::Lease;
 
     #[test]
     fn a_page_of_its_own_is_a_portal_and_silence_is_none() {
@@ -102,11 +105,8 @@ mod tests {
                 stream.write_all(answer.replace("CHALLENGE", challenge).as_bytes()).expect("an answer");
             });
             let portal = Portal { address, host: "check.example".into(), path: "/generate_204".into() };
-            assert_eq!(
-                portal.is_captive("127.0.0.1".parse().expect("an address"), None),
-                captive,
-                "{answer}"
-            );
+            let found = portal.is_captive("127.0.0.1".parse().expect("an address"), None);
+            assert_eq!(Lease::take().expect("threads").block_on(found), captive, "{answer}");
             server.join().expect("no panic");
         }
     }

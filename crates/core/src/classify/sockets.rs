@@ -1,34 +1,39 @@
-//! The sockets of a classification, all on one thread.
+//! The sockets of a classification, all in one task.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Token};
 use routepool_proto::nat::{Classifier, Command};
 use routepool_udp::errno;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::Course;
 use crate::Error;
-use crate::defaults::{IDLE_WAIT, NAT_RUN_ATTEMPTS};
+use crate::defaults::NAT_RUN_ATTEMPTS;
+use crate::runtime::{Cancel, receive_or_error};
 use crate::system::bind::InterfaceBinding;
 use crate::system::bind::{BindRequest, prepare};
 
 pub(super) struct Sockets<'a> {
     local: IpAddr,
     interface: Option<&'a str>,
-    poll: Poll,
     sockets: Vec<Option<UdpSocket>>,
     /// Connected ones, which learn of refusals.
-    connected: Vec<(SocketAddr, UdpSocket)>,
+    connected: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    /// What waits for their refusals, and how these are told.
+    listeners: JoinSet<()>,
+    refused: mpsc::UnboundedSender<SocketAddr>,
+    refusals: mpsc::UnboundedReceiver<SocketAddr>,
     binding: InterfaceBinding,
 }
-
-/// Where the tokens of connected sockets begin.
-const KNOCKERS: usize = 1 << 20;
 
 /// Larger than any answer that is read.
 const DATAGRAM: usize = 1_500;
@@ -36,13 +41,15 @@ const DATAGRAM: usize = 1_500;
 impl<'a> Sockets<'a> {
     /// Opens one socket and closes it again, to see the system's refusal before anything is sent.
     pub(super) fn new(local: IpAddr, interface: Option<&'a str>) -> Result<Self, Error> {
-        let system = |source| Error::System { syscall: "poll", address: None, source };
+        let (refused, refusals) = mpsc::unbounded_channel();
         let mut sockets = Self {
             local,
             interface,
-            poll: Poll::new().map_err(system)?,
             sockets: Vec::new(),
             connected: Vec::new(),
+            listeners: JoinSet::new(),
+            refused,
+            refusals,
             binding: InterfaceBinding::NotAsked,
         };
         let local = SocketAddr::new(local, 0);
@@ -54,42 +61,50 @@ impl<'a> Sockets<'a> {
         self.binding.clone()
     }
 
-    /// Runs the classifier to its end, or until `stop` says so.
-    pub(super) fn drive(
+    /// Runs the classifier to its end, or until `cancel` says so.
+    pub(super) async fn drive(
         &mut self,
         classifier: &mut Classifier,
         began: Instant,
-        stop: &impl Fn() -> bool,
-        course: &Course,
-    ) -> Result<(), Error> {
-        let system = |source| Error::System { syscall: "poll", address: None, source };
-        let (mut commands, mut events) = (Vec::new(), Events::with_capacity(64));
-        while !stop() {
-            classifier.poll(began.elapsed(), &mut commands);
-            for command in commands.drain(..) {
-                self.command(classifier, command);
+        cancel: &Cancel,
+        course: &watch::Sender<Course>,
+    ) {
+        let mut commands = Vec::new();
+        let mut cancelled = pin!(cancel.cancelled());
+        while !cancel.is_cancelled() {
+            loop {
+                classifier.poll(began.elapsed(), &mut commands);
+                if commands.is_empty() {
+                    break;
+                }
+                // What comes of these, such as a refusal, may call for others at once.
+                for command in commands.drain(..) {
+                    self.command(classifier, command);
+                }
             }
             if classifier.is_done() {
                 break;
             }
             let now = began.elapsed();
-            let wake =
-                classifier.next_wake(now).map_or(IDLE_WAIT, |at| at.saturating_sub(now)).min(IDLE_WAIT);
-            match self.poll.poll(&mut events, Some(wake.max(Duration::from_micros(100)))) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(system(error)),
+            let wake = classifier.next_wake(now).map_or(Duration::MAX, |at| at.saturating_sub(now));
+            let sockets = &self.sockets;
+            tokio::select! {
+                () = &mut cancelled => break,
+                Some(server) = self.refusals.recv() => classifier.on_refused(server),
+                () = readable(sockets) => {}
+                () = tokio::time::sleep(wake) => {}
             }
-            for event in &events {
-                match event.token().0.checked_sub(KNOCKERS) {
-                    Some(number) => self.read_refusal(classifier, number),
-                    None => self.receive(classifier, event.token().0, began),
-                }
+            // The runtime remembers which of them have something; the others cost no call.
+            for at in 0..self.sockets.len() {
+                self.receive(classifier, at, began);
             }
-            course.heard.store(classifier.has_heard(), Ordering::Relaxed);
-            course.refused.store(classifier.is_refused(), Ordering::Relaxed);
+            let (heard, refused) = (classifier.has_heard(), classifier.is_refused());
+            course.send_if_modified(|course| {
+                let before = *course;
+                (course.heard, course.refused) = (heard, refused);
+                before != *course
+            });
         }
-        Ok(())
     }
 
     fn command(&mut self, classifier: &mut Classifier, command: Command) {
@@ -105,7 +120,7 @@ impl<'a> Sockets<'a> {
             }
             Command::Send { socket, to, bytes, probe } => {
                 let Some(Some(from)) = self.sockets.get(usize::from(socket)) else { return };
-                if let Err(error) = from.send_to(&bytes, to)
+                if let Err(error) = send_now(from, &bytes, Some(to))
                     && !errno::is_transient(&error)
                 {
                     classifier.on_send_error(probe, error.raw_os_error().unwrap_or(0));
@@ -119,37 +134,25 @@ impl<'a> Sockets<'a> {
     fn send_connected_probe(&mut self, classifier: &mut Classifier, to: SocketAddr, bytes: &[u8]) {
         let at = self.connected.iter().position(|(server, _)| *server == to);
         let Some(at) = at.or_else(|| self.connect(to).ok()) else { return };
-        if self.connected[at].1.send(bytes).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
+        let sent = send_now(&self.connected[at].1, bytes, None);
+        if sent.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
             classifier.on_refused(to);
         }
     }
 
     fn connect(&mut self, to: SocketAddr) -> io::Result<usize> {
-        let mut socket = self.bind(0)?;
-        socket.connect(to)?;
-        let at = self.connected.len();
-        self.poll.registry().register(&mut socket, Token(KNOCKERS + at), Interest::READABLE)?;
+        let socket = self.bind(0)?;
+        socket.connect(&to.into())?;
+        let socket = Arc::new(UdpSocket::from_std(socket.into())?);
+        self.listeners.spawn(listen_for_refusals(Arc::clone(&socket), to, self.refused.clone()));
         self.connected.push((to, socket));
-        Ok(at)
+        Ok(self.connected.len() - 1)
     }
 
-    fn read_refusal(&mut self, classifier: &mut Classifier, at: usize) {
-        let Some((to, socket)) = self.connected.get(at) else { return };
-        let mut buffer = [0; DATAGRAM];
-        loop {
-            match socket.recv(&mut buffer) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => classifier.on_refused(*to),
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn keep(&mut self, classifier: &mut Classifier, socket: u16, opened: io::Result<UdpSocket>) {
+    fn keep(&mut self, classifier: &mut Classifier, socket: u16, opened: io::Result<Socket>) {
         let at = usize::from(socket);
-        let registered = opened.and_then(|mut opened| {
-            self.poll.registry().register(&mut opened, Token(at), Interest::READABLE)?;
+        let registered = opened.and_then(|opened| {
+            let opened = UdpSocket::from_std(opened.into())?;
             let local = opened.local_addr()?;
             Ok((opened, local))
         });
@@ -169,7 +172,7 @@ impl<'a> Sockets<'a> {
         let Some(Some(socket)) = self.sockets.get(at) else { return };
         let mut buffer = [0; DATAGRAM];
         loop {
-            match socket.recv_from(&mut buffer) {
+            match socket.try_recv_from(&mut buffer) {
                 Ok((len, from)) => classifier.on_receive(began.elapsed(), at as u16, from, &buffer[..len]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Empty, or an ICMP error of an earlier send, which says nothing that silence does not.
@@ -178,21 +181,22 @@ impl<'a> Sockets<'a> {
         }
     }
 
-    fn bind(&mut self, port: u16) -> io::Result<UdpSocket> {
+    fn bind(&mut self, port: u16) -> io::Result<Socket> {
         let local = SocketAddr::new(self.local, port);
         let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         self.binding =
             prepare(&socket, &BindRequest { local, interface: self.interface, best_effort: true })?;
         socket.bind(&local.into())?;
-        Ok(UdpSocket::from_std(socket.into()))
+        Ok(socket)
     }
 
     /// Sockets on consecutive ports, beside one that the system chose; if that fails too often, on whatever ports.
-    fn bind_run(&mut self, count: u16) -> Vec<io::Result<UdpSocket>> {
+    fn bind_run(&mut self, count: u16) -> Vec<io::Result<Socket>> {
         for _ in 0..NAT_RUN_ATTEMPTS {
             let Ok(first) = self.bind(0) else { break };
-            let Ok(port) = first.local_addr().map(|a| a.port()) else { break };
+            let port = first.local_addr().ok().and_then(|local| local.as_socket()).map(|local| local.port());
+            let Some(port) = port else { break };
             let mut run = vec![Ok(first)];
             for next in 1..count {
                 let Some(opened) = port.checked_add(next).map(|port| self.bind(port)) else { break };
@@ -206,5 +210,41 @@ impl<'a> Sockets<'a> {
             }
         }
         (0..count).map(|_| self.bind(0)).collect()
+    }
+}
+
+/// Waits until one of them can be read.
+async fn readable(sockets: &[Option<UdpSocket>]) {
+    poll_fn(|context| {
+        // Each is asked, since only who was asked wakes this task.
+        let asked = sockets.iter().flatten().map(|socket| socket.poll_recv_ready(context));
+        if asked.filter(Poll::is_ready).count() > 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Tells of each refusal at a connected socket, until the task is dropped.
+async fn listen_for_refusals(
+    socket: Arc<UdpSocket>,
+    to: SocketAddr,
+    tell: mpsc::UnboundedSender<SocketAddr>,
+) {
+    let mut buffer = [0; DATAGRAM];
+    loop {
+        match receive_or_error(&socket, &mut buffer).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && tell.send(to).is_err() => {
+                return;
+            }
+            _ => tokio::task::consume_budget().await,
+        }
+    }
+}
+
+/// Sends without asking whether there is room first: a socket that was just made is not known to have any.
+fn send_now(socket: &UdpSocket, bytes: &[u8], to: Option<SocketAddr>) -> io::Result<usize> {
+    let raw = SockRef::from(socket);
+    match to {
+        Some(to) => raw.send_to(bytes, &to.into()),
+        None => raw.send(bytes),
     }
 }

@@ -1,13 +1,18 @@
 //! The mapping of TCP connections: several of them from one local port (RFC 5382, REQ-1), each asked by STUN over TCP
 //! (RFC 8489, section 6.2.2) what it leaves as.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use routepool_proto::nat::{Evidence, Finding, Mapping, Reason, Report, Test};
+use routepool_proto::stun::behavior::{self, ChangeRequest};
 use routepool_proto::stun::{self, ReplyBody};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::defaults::NAT_TCP_WITHIN;
 use crate::system::bind::{BindRequest, prepare};
@@ -15,7 +20,7 @@ use crate::system::bind::{BindRequest, prepare};
 const HEADER_LEN: usize = 20;
 
 /// Connects to the addresses of the first server that can test, all from one local port.
-pub(super) fn mapping(
+pub(super) async fn mapping(
     local: IpAddr,
     interface: Option<&str>,
     report: &Report,
@@ -31,20 +36,23 @@ pub(super) fn mapping(
         return (Finding::because(Mapping::Unknown, Reason::Refused), Vec::new());
     };
     // At once: one that is not answered costs its time only once.
-    let asked: Vec<_> = std::thread::scope(|scope| {
-        let each = sockets.into_iter().zip(to).map(|(socket, to)| {
-            scope.spawn(move || {
-                let sent_at = began.elapsed();
-                (sent_at, ask(&socket, to), began.elapsed())
-            })
+    let mut asking = JoinSet::new();
+    for (at, (socket, to)) in sockets.into_iter().zip(to).enumerate() {
+        asking.spawn(async move {
+            let sent_at = began.elapsed();
+            let answer =
+                timeout(NAT_TCP_WITHIN, ask(socket, to)).await.unwrap_or_else(|late| Err(late.into()));
+            (at, (sent_at, answer, began.elapsed()))
         });
-        let threads: Vec<_> = each.collect();
-        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
-    });
+    }
+    let mut asked = asking.join_all().await;
+    asked.sort_unstable_by_key(|(at, _)| *at);
     let tests = [Test::Tcp1, Test::Tcp2, Test::Tcp3];
     let mut evidence = Vec::new();
     let mut seen = Vec::new();
-    for ((test, to), (sent_at, answer, received_at)) in tests.into_iter().zip(to).zip(asked) {
+    for ((test, to), (sent_at, answer, received_at)) in
+        tests.into_iter().zip(to).zip(asked.into_iter().map(|(_, asked)| asked))
+    {
         let mapped = answer.as_ref().ok().copied();
         seen.push(mapped);
         evidence.push(Evidence {
@@ -79,36 +87,49 @@ fn judge(own: SocketAddr, seen: &[Option<SocketAddr>]) -> Finding<Mapping> {
 }
 
 /// Three sockets on one port, which all must allow before the first is bound.
-fn open_all(local: IpAddr, interface: Option<&str>) -> io::Result<(SocketAddr, Vec<Socket>)> {
+fn open_all(local: IpAddr, interface: Option<&str>) -> io::Result<(SocketAddr, Vec<TcpSocket>)> {
     let mut own = SocketAddr::new(local, 0);
     let mut sockets = Vec::new();
     for _ in 0..3 {
-        let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        #[cfg(unix)]
-        socket.set_reuse_port(true)?;
-        prepare(&socket, &BindRequest { local: own, interface, best_effort: true })?;
-        socket.bind(&own.into())?;
-        own = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+        let socket = bound(own, interface, true)?;
+        own = socket.local_addr()?;
         sockets.push(socket);
     }
     Ok((own, sockets))
 }
 
-fn ask(socket: &Socket, to: SocketAddr) -> io::Result<SocketAddr> {
-    let deadline = Instant::now() + NAT_TCP_WITHIN;
-    socket.connect_timeout(&to.into(), NAT_TCP_WITHIN)?;
-    let mut stream: TcpStream = socket.try_clone()?.into();
-    stream.set_write_timeout(Some(NAT_TCP_WITHIN))?;
+/// A socket to connect from an address by an interface.
+pub(super) fn open(local: IpAddr, interface: Option<&str>) -> io::Result<TcpSocket> {
+    bound(SocketAddr::new(local, 0), interface, false)
+}
+
+fn bound(own: SocketAddr, interface: Option<&str>, shared: bool) -> io::Result<TcpSocket> {
+    let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if shared {
+        socket.set_reuse_address(true)?;
+        #[cfg(unix)]
+        socket.set_reuse_port(true)?;
+    }
+    prepare(&socket, &BindRequest { local: own, interface, best_effort: true })?;
+    socket.bind(&own.into())?;
+    Ok(TcpSocket::from_std_stream(socket.into()))
+}
+
+async fn ask(socket: TcpSocket, to: SocketAddr) -> io::Result<SocketAddr> {
+    let mut stream = socket.connect(to).await?;
     let id = rand::random();
-    stream.write_all(&stun::binding_request(&id))?;
+    stream.write_all(&behavior::request(&id, ChangeRequest::default())).await?;
     let mut message = vec![0; HEADER_LEN];
-    read_until(&mut stream, &mut message, deadline)?;
+    stream.read_exact(&mut message).await?;
     let body = usize::from(u16::from_be_bytes([message[2], message[3]]));
     message.resize(HEADER_LEN + body, 0);
-    read_until(&mut stream, &mut message[HEADER_LEN..], deadline)?;
-    match stun::read_reply(&message) {
-        Ok(reply) if reply.id == id => match reply.body {
+    stream.read_exact(&mut message[HEADER_LEN..]).await?;
+    if stun::response_id(&message) != Some(id) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    match behavior::read(&message) {
+        Ok(response) => match response.reply.body {
             ReplyBody::Mapped(mapped) => Ok(mapped),
             _ => Err(io::ErrorKind::InvalidData.into()),
         },
@@ -116,36 +137,17 @@ fn ask(socket: &Socket, to: SocketAddr) -> io::Result<SocketAddr> {
     }
 }
 
-/// A server that sends a byte now and then must not hold the test.
-fn read_until(stream: &mut TcpStream, mut into: &mut [u8], deadline: Instant) -> io::Result<()> {
-    while !into.is_empty() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-        match stream.read(into)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            len => into = &mut into[len..],
+/// Whether TCP gets through to one of the servers, be it only to be refused: something answers there.
+pub(super) async fn reaches_one(local: IpAddr, interface: Option<&str>, servers: &[SocketAddr]) -> bool {
+    let mut asking = JoinSet::new();
+    for to in servers.iter().copied() {
+        let socket = open(local, interface);
+        asking.spawn(async move { timeout(NAT_TCP_WITHIN, socket?.connect(to)).await?.map(drop) });
+    }
+    while let Some(reached) = asking.join_next().await {
+        if matches!(reached, Ok(Ok(()))) {
+            return true;
         }
     }
-    Ok(())
-}
-
-/// Whether TCP gets through to one of the servers, be it only to be refused: something answers there.
-pub(super) fn reaches_one(local: IpAddr, interface: Option<&str>, servers: &[SocketAddr]) -> bool {
-    let reaches = |to: &SocketAddr| {
-        let own = SocketAddr::new(local, 0);
-        let connected =
-            Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP)).and_then(|socket| {
-                prepare(&socket, &BindRequest { local: own, interface, best_effort: true })?;
-                socket.bind(&own.into())?;
-                socket.connect_timeout(&(*to).into(), NAT_TCP_WITHIN)
-            });
-        connected.is_ok()
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = servers.iter().map(|to| scope.spawn(move || reaches(to))).collect();
-        threads.into_iter().any(|thread| thread.join().unwrap_or(false))
-    })
+    false
 }

@@ -7,6 +7,7 @@ use routepool_proto::nat::{Allocation, Connectivity, Filtering, Mapping, Reason}
 use routepool_testkit::{Fault, LoopbackServer};
 
 use super::*;
+use crate::runtime::Lease;
 
 fn named(address: SocketAddr) -> Resolved {
     Resolved { name: address.to_string(), address }
@@ -26,11 +27,17 @@ fn classify(servers: Vec<Resolved>) -> Classify {
     }
 }
 
+impl Classify {
+    fn found(self, cancel: &Cancel) -> Result<Classified, Error> {
+        Lease::take().expect("threads").block_on(self.run(cancel.clone()))
+    }
+}
+
 #[test]
 fn loopback_has_no_nat_and_no_filter() {
     let server = LoopbackServer::start(["127.0.0.41", "127.0.0.42"], None).expect("loopback");
     let found = Classify { hairpin: true, tcp: true, ..classify(vec![named(server.address())]) };
-    let found = found.run(|| false).expect("loopback");
+    let found = found.found(&Cancel::new()).expect("loopback");
     let FamilyReport { report, numbers, tcp, .. } = &found.families[0];
     assert_eq!(
         (report.mapping.value, report.filtering.value),
@@ -48,7 +55,7 @@ fn loopback_has_no_nat_and_no_filter() {
 #[test]
 fn a_plain_server_cannot_test_the_filter() {
     let server = LoopbackServer::start(["127.0.0.43", "127.0.0.44"], Some(Fault::Plain)).expect("loopback");
-    let found = classify(vec![named(server.address())]).run(|| false).expect("loopback");
+    let found = classify(vec![named(server.address())]).found(&Cancel::new()).expect("loopback");
     let report = &found.families[0].report;
     assert_eq!(report.mapping.value, Mapping::None);
     assert_eq!(
@@ -64,7 +71,7 @@ fn silence_dns_and_blocked_udp_are_told_apart() {
     let listener = TcpListener::bind("127.0.0.45:0").expect("loopback");
     let address = listener.local_addr().expect("bound");
     let _silent = UdpSocket::bind(address).expect("loopback");
-    let found = classify(vec![named(address)]).run(|| false).expect("loopback");
+    let found = classify(vec![named(address)]).found(&Cancel::new()).expect("loopback");
     let connectivity = found.families[0].report.connectivity;
     assert_eq!(
         (connectivity.value, connectivity.reason),
@@ -74,7 +81,7 @@ fn silence_dns_and_blocked_udp_are_told_apart() {
 
     let silent = UdpSocket::bind("127.0.0.46:0").expect("loopback");
     let servers = vec![named(silent.local_addr().expect("bound"))];
-    let found = classify(servers).run(|| false).expect("loopback");
+    let found = classify(servers).found(&Cancel::new()).expect("loopback");
     let connectivity = found.families[0].report.connectivity;
     assert_eq!(
         (connectivity.value, connectivity.reason),
@@ -84,13 +91,13 @@ fn silence_dns_and_blocked_udp_are_told_apart() {
 
     // Loopback reaches nothing beyond this machine: the kernel refuses at once.
     let began = Instant::now();
-    let found = classify(vec![named("203.0.113.1:3478".parse().expect("an address"))]).run(|| false);
+    let found = classify(vec![named("203.0.113.1:3478".parse().expect("an address"))]).found(&Cancel::new());
     let connectivity = found.expect("sockets of loopback").families[0].report.connectivity;
     assert_eq!((connectivity.value, connectivity.reason), (Connectivity::NoRoute, Some(Reason::NoRoute)));
     assert!(began.elapsed() < Duration::from_secs(1), "a refusal is not waited for");
 
     let nobody = Classify { unresolved: vec!["stun.example.net".into()], ..classify(Vec::new()) };
-    let found = nobody.run(|| false).expect("nothing is sent");
+    let found = nobody.found(&Cancel::new()).expect("nothing is sent");
     assert_eq!(found.families[0].report.connectivity.value, Connectivity::DnsFailed);
 }
 
@@ -98,7 +105,7 @@ fn silence_dns_and_blocked_udp_are_told_apart() {
 fn a_closed_port_is_a_refusal_and_no_silence() {
     // Bound and closed again.
     let closed = UdpSocket::bind("127.0.0.48:0").expect("loopback").local_addr().expect("bound");
-    let found = classify(vec![named(closed)]).run(|| false).expect("loopback");
+    let found = classify(vec![named(closed)]).found(&Cancel::new()).expect("loopback");
     let report = &found.families[0].report;
     assert_eq!(
         (report.connectivity.value, report.connectivity.reason),
@@ -107,7 +114,8 @@ fn a_closed_port_is_a_refusal_and_no_silence() {
     assert!(found.families[0].numbers.assumed);
 
     let server = LoopbackServer::start(["127.0.0.49", "127.0.0.50"], None).expect("loopback");
-    let found = classify(vec![named(closed), named(server.address())]).run(|| false).expect("loopback");
+    let found =
+        classify(vec![named(closed), named(server.address())]).found(&Cancel::new()).expect("loopback");
     let report = &found.families[0].report;
     assert_eq!((report.connectivity.value, report.mapping.value), (Connectivity::Ok, Mapping::None));
     assert!(
@@ -130,11 +138,11 @@ fn wrong_options_are_named_and_nothing_is_sent() {
         (at(&["::ffff:127.0.0.1"]), "ERR_ROUTEPOOL_OPTION"),
         (at(&["203.0.113.9"]), "ERR_ROUTEPOOL_NOT_LOCAL"),
     ] {
-        let error = Classify { locals, ..classify(Vec::new()) }.run(|| false).expect_err(code);
+        let error = Classify { locals, ..classify(Vec::new()) }.found(&Cancel::new()).expect_err(code);
         assert_eq!(error.code(), code, "{error}");
     }
     let short = Classify { lifetime: Some(Duration::from_millis(5)), ..classify(Vec::new()) };
-    assert_eq!(short.run(|| false).expect_err("too short").option(), Some("lifetimeMaxMs"));
+    assert_eq!(short.found(&Cancel::new()).expect_err("too short").option(), Some("lifetimeMaxMs"));
     assert_eq!(Profile::from_name("slow").expect_err("unknown").option(), Some("profile"));
     assert_eq!(Profile::from_name("patient").expect("known").as_str(), "patient");
 }
@@ -143,7 +151,9 @@ fn wrong_options_are_named_and_nothing_is_sent() {
 fn a_stop_ends_it_with_what_is_known() {
     let silent = UdpSocket::bind("127.0.0.47:0").expect("loopback");
     let servers = vec![named(silent.local_addr().expect("bound"))];
-    let found = classify(servers).run(|| true).expect("loopback");
+    let cancelled = Cancel::new();
+    cancelled.cancel();
+    let found = classify(servers).found(&cancelled).expect("loopback");
     let report = &found.families[0].report;
     assert_eq!(report.connectivity.value, Connectivity::Stopped);
     assert_eq!(report.mapping.reason, Some(Reason::Stopped));

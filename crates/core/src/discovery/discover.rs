@@ -2,15 +2,15 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use routepool_proto::discovery::{Discovery, Ignored, Observation, Request, Schedule};
 use routepool_udp::{Backend, Options, Socket, Transmit, errno};
 
-use crate::defaults::{
-    DISCOVERY_SENDS, IDLE_WAIT, NEXT_SERVER_AFTER, OUTSTANDING, OUTSTANDING_PUBLIC, SERVERS_AT_ONCE,
-};
+use crate::defaults::{DISCOVERY_SENDS, NEXT_SERVER_AFTER, OUTSTANDING, OUTSTANDING_PUBLIC, SERVERS_AT_ONCE};
 use crate::discovery::servers::Resolved;
+use crate::runtime::{Cancel, Readable};
 use crate::system::bind::InterfaceBinding;
 
 /// What to ask.
@@ -41,11 +41,11 @@ pub struct Seen {
     pub elapsed: Duration,
 }
 
-/// Asks until every address has its conclusion or time is over. `stop` is looked at every 20 ms.
+/// Asks until every address has its conclusion, time is over or `cancel` says so.
 ///
 /// # Errors
 /// What the system says of opening or reading the socket. A refused send is part of the evidence.
-pub fn discover(question: &Question<'_>, stop: impl Fn() -> bool) -> io::Result<Seen> {
+pub async fn discover(question: &Question<'_>, cancel: &Cancel) -> io::Result<Seen> {
     let began = Instant::now();
     let ipv6 = question.servers.first().is_some_and(|s| s.address.is_ipv6());
     let schedule = Schedule {
@@ -61,7 +61,7 @@ pub fn discover(question: &Question<'_>, stop: impl Fn() -> bool) -> io::Result<
     if !discovery.is_done() {
         let (mut socket, bound) = open(ipv6, question.interface)?;
         binding = bound;
-        exchange(&mut discovery, &mut socket, began, stop)?;
+        exchange(&mut discovery, &mut socket, began, cancel).await?;
     }
     let (observations, ignored) = discovery.finish();
     Ok(Seen { observations, ignored, binding, elapsed: began.elapsed() })
@@ -84,20 +84,29 @@ fn open(ipv6: bool, interface: Option<&str>) -> io::Result<(Socket, InterfaceBin
     }
 }
 
-fn exchange(
+async fn exchange(
     discovery: &mut Discovery,
     socket: &mut Socket,
     began: Instant,
-    stop: impl Fn() -> bool,
+    cancel: &Cancel,
 ) -> io::Result<()> {
     let mut requests: Vec<Request> = Vec::new();
-    while !discovery.is_done() && !stop() {
+    let readable = Readable::new(socket)?;
+    let mut cancelled = pin!(cancel.cancelled());
+    while !cancel.is_cancelled() {
         discovery.poll(began.elapsed(), &mut requests);
         send(discovery, socket, &mut requests);
+        // The last of them may have been given up or refused just now.
+        if discovery.is_done() {
+            break;
+        }
         let now = began.elapsed();
-        let wake = discovery.next_wake(now).map_or(IDLE_WAIT, |at| at.saturating_sub(now)).min(IDLE_WAIT);
+        let wake = discovery.next_wake(now).map_or(Duration::MAX, |at| at.saturating_sub(now));
         let wait = if requests.is_empty() { wake } else { Duration::from_millis(1) };
-        socket.wait(false, wait.max(Duration::from_micros(100)))?;
+        tokio::select! {
+            () = &mut cancelled => return Ok(()),
+            waited = readable.wait(socket, wait.max(Duration::from_millis(1))) => waited?,
+        }
         while socket.receive(|datagram| {
             discovery.on_receive(began.elapsed(), datagram.from, datagram.to, datagram.port, datagram.bytes);
         })? > 0
@@ -133,7 +142,12 @@ mod tests {
     use routepool_proto::agree::Certainty;
 
     use super::*;
+    use crate::runtime::Lease;
     use crate::stun_server::StunServer;
+
+    fn ask(question: &Question<'_>, cancel: &Cancel) -> Seen {
+        Lease::take().expect("threads").block_on(discover(question, cancel)).expect("loopback")
+    }
 
     fn question(servers: &[Resolved], hosts: u8) -> Question<'_> {
         let sources = (1..=hosts).map(|n| IpAddr::from([127, 77, 0, n])).collect();
@@ -150,7 +164,7 @@ mod tests {
             |ip: &str| StunServer::start(format!("{ip}:0").parse().expect("an address")).expect("loopback");
         let (one, two) = (start("127.0.0.2"), start("127.0.0.3"));
         let servers = [named(one.address()), named(two.address())];
-        let seen = discover(&question(&servers, 100), || false).expect("loopback");
+        let seen = ask(&question(&servers, 100), &Cancel::new());
         assert_eq!(seen.observations.len(), 100);
         for observation in &seen.observations {
             assert_eq!(observation.conclusion.external, Some(observation.source));
@@ -163,11 +177,20 @@ mod tests {
     fn silence_ends_at_the_time_given_and_a_stop_before() {
         let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let servers = [named(silent.local_addr().expect("bound"))];
-        let seen = discover(&question(&servers, 2), || false).expect("loopback");
+        let seen = ask(&question(&servers, 2), &Cancel::new());
         assert!(seen.observations.iter().all(|o| o.conclusion.certainty == Certainty::Unverified));
         assert!(seen.elapsed >= Duration::from_millis(600) && seen.observations[0].answers[0].attempts == 2);
-        let seen = discover(&question(&servers, 2), || true).expect("loopback");
-        assert!(seen.elapsed < Duration::from_millis(500));
+        let cancel = Cancel::new();
+        cancel.cancel();
+        assert!(ask(&question(&servers, 2), &cancel).elapsed < Duration::from_millis(500));
+        // In the middle, when nothing else happens.
+        let cancel = Cancel::new();
+        let later = cancel.clone();
+        Lease::take().expect("threads").spawn(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            later.cancel();
+        });
+        assert!(ask(&question(&servers, 2), &cancel).elapsed < Duration::from_millis(500));
     }
 
     #[test]
@@ -177,7 +200,7 @@ mod tests {
         let servers = [named(server.address())];
         let mut question = question(&servers, 1);
         question.sources.push(IpAddr::from([203, 0, 113, 77]));
-        let seen = discover(&question, || false).expect("loopback");
+        let seen = ask(&question, &Cancel::new());
         assert_eq!(seen.observations[0].conclusion.certainty, Certainty::SingleServer);
         assert!(seen.observations[1].answers[0].errno.is_some(), "{:?}", seen.observations[1]);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use routepool_proto::discovery::{Ignored, Observation};
@@ -12,6 +13,7 @@ use crate::Error;
 use crate::discovery::discover::{Question, Seen, discover};
 use crate::discovery::servers::Resolved;
 use crate::interface::{Facts, Kind, default_of};
+use crate::runtime::{Cancel, settle};
 use crate::system::bind::InterfaceBinding;
 use crate::system::local_table::LocalTable;
 
@@ -82,22 +84,22 @@ pub struct Loaded {
 }
 
 impl Load {
-    /// Asks for both families at once. `stop` is looked at every 20 ms.
+    /// Asks for both families at once, until all is found or `cancel` says so.
     ///
     /// # Errors
     /// System errors of opening or reading a socket.
-    pub fn run(self, stop: impl Fn() -> bool + Sync) -> Result<Loaded, Error> {
+    pub async fn run(self, cancel: Cancel) -> Result<Loaded, Error> {
         let began = Instant::now();
-        let (ipv4, ipv6) = std::thread::scope(|scope| {
-            let six = scope.spawn(|| self.family(true, &stop));
-            let four = self.family(false, &stop);
-            (four, six.join())
-        });
-        let ipv6 = ipv6.map_err(|_| Error::Internal("the thread of IPv6 has panicked".to_owned()))?;
-        Ok(Loaded { facts: self.facts.clone(), ipv4: ipv4?, ipv6: ipv6?, elapsed: began.elapsed() })
+        let own = Arc::new(self);
+        let family = |ipv6| {
+            let (own, cancel) = (Arc::clone(&own), cancel.clone());
+            settle(async move { own.family(ipv6, &cancel).await })
+        };
+        let (ipv4, ipv6) = tokio::join!(family(false), family(true));
+        Ok(Loaded { facts: own.facts.clone(), ipv4: ipv4?, ipv6: ipv6?, elapsed: began.elapsed() })
     }
 
-    fn family(&self, ipv6: bool, stop: impl Fn() -> bool) -> Result<Family, Error> {
+    async fn family(&self, ipv6: bool, cancel: &Cancel) -> Result<Family, Error> {
         let mut held = Vec::new();
         for block in self.facts.held(ipv6) {
             held.push((block, routes::sample(&block, rand::random)));
@@ -120,7 +122,7 @@ impl Load {
                 elapsed: Duration::ZERO,
             }
         } else {
-            discover(&question, stop).map_err(|source| Error::System {
+            discover(&question, cancel).await.map_err(|source| Error::System {
                 syscall: "socket",
                 address: None,
                 source,
@@ -177,11 +179,11 @@ pub struct Observe {
 }
 
 impl Observe {
-    /// Asks.
+    /// Asks, until all is seen or `cancel` says so.
     ///
     /// # Errors
     /// [`Error::NotLocal`] for an address that this machine does not hold; system errors.
-    pub fn run(self, stop: impl Fn() -> bool) -> Result<Seen, Error> {
+    pub async fn run(self, cancel: Cancel) -> Result<Seen, Error> {
         let system = |syscall| move |source| Error::System { syscall, address: None, source };
         let local = LocalTable::read(self.sources.iter().any(IpAddr::is_ipv6)).map_err(system("netlink"))?;
         for ip in &self.sources {
@@ -194,7 +196,7 @@ impl Observe {
             timeout: self.timeout,
             public: self.public,
         };
-        discover(&question, stop).map_err(system("socket"))
+        discover(&question, &cancel).await.map_err(system("socket"))
     }
 }
 
@@ -204,6 +206,7 @@ mod tests {
 
     use super::*;
     use crate::interface::Address;
+    use crate::runtime::Lease;
     use crate::stun_server::StunServer;
 
     fn facts(addresses: &[&str]) -> Facts {
@@ -229,7 +232,7 @@ mod tests {
             servers.iter().map(|r| Resolved { name: "test".into(), address: r.address() }).collect();
         let timeout = Duration::from_millis(300);
         let load = Load { facts, servers_ipv4, servers_ipv6: Vec::new(), timeout, public: false };
-        load.run(|| false).expect("loopback")
+        Lease::take().expect("threads").block_on(load.run(Cancel::new())).expect("loopback")
     }
 
     #[test]

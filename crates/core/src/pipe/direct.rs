@@ -49,7 +49,7 @@ impl Direct {
             State::Listening if slot.parked => Interest::NONE,
             _ => slot.interest,
         };
-        self.poller.change(&*slot.watched.socket, u64::from(slot.watched.id), slot.watching, to)?;
+        self.poller.change(&*slot.socket, u64::from(slot.watched.id), slot.watching, to)?;
         match (slot.watching == Interest::NONE, to == Interest::NONE) {
             (true, false) => {
                 self.watched.update(|n| n + 1);
@@ -67,7 +67,7 @@ impl Direct {
         let Some(slot) = table.get(self.last.get()).filter(|_| self.watched.get() == 1) else { return false };
         slot.watched.state == State::Open
             && slot.watching == Interest::READ
-            && self.receiver.read(&slot.watched, out) == Outcome::More
+            && matches!(self.receiver.read(&slot.watched, &slot.socket, out), Outcome::More | Outcome::Short)
     }
 
     /// Looks away from a socket for good.
@@ -81,13 +81,13 @@ impl Direct {
     /// Reads, and tells of room to write; `true` if the records are full.
     fn open(&mut self, slot: &mut Slot, readable: bool, writable: bool, out: &mut Out<'_>) -> bool {
         if readable && slot.watching.read {
-            match self.receiver.read(&slot.watched, out) {
+            match self.receiver.read(&slot.watched, &slot.socket, out) {
                 Outcome::Full => return true,
                 Outcome::Over => {
                     slot.interest.read = false;
                     let _ = self.look(slot);
                 }
-                Outcome::More | Outcome::Empty => {}
+                Outcome::More | Outcome::Short | Outcome::Empty => {}
             }
         }
         if writable && slot.watching.write {
@@ -105,8 +105,8 @@ impl Direct {
         if out.room() < ENDPOINT {
             return false;
         }
-        let error = slot.watched.socket.take_error().unwrap_or_else(Some);
-        match (error, slot.watched.socket.local()) {
+        let error = slot.socket.take_error().unwrap_or_else(Some);
+        match (error, slot.socket.local()) {
             (None, Ok(local)) => {
                 slot.watched.state = State::Open;
                 out.push(slot.watched.id, Event::Connected, 0, &[local], &[]);
@@ -120,9 +120,9 @@ impl Direct {
         true
     }
 
-    fn accept(&self, id: u32, table: &mut Table, totals: &mut Totals, out: &mut Out<'_>) -> bool {
+    fn accept(&mut self, id: u32, table: &mut Table, totals: &mut Totals, out: &mut Out<'_>) -> bool {
         let Some(slot) = table.get(id) else { return false };
-        let (socket, settings) = (Arc::clone(&slot.watched.socket), slot.accept.clone());
+        let (socket, settings) = (Arc::clone(&slot.socket), slot.accept.clone());
         let (Socket::Listener(listener), Some(settings)) = (&*socket, settings) else { return false };
         for _ in 0..ACCEPTS {
             if out.room() < 2 * ENDPOINT {
@@ -135,7 +135,7 @@ impl Direct {
                 }
                 break;
             }
-            let accepted = listener.accept();
+            let accepted = routepool_udp::accept(listener);
             // The place that it does not need.
             if accepted.is_err()
                 && let Some(limit) = &settings.limit
@@ -163,7 +163,7 @@ impl Direct {
 
 impl Reader for Direct {
     fn adopt(
-        &self,
+        &mut self,
         table: &mut Table,
         socket: Socket,
         state: State,
@@ -200,7 +200,7 @@ impl Reader for Direct {
     }
 
     fn take(&self, slot: Slot) -> Option<Socket> {
-        Arc::try_unwrap(slot.watched.socket).ok()
+        Arc::try_unwrap(slot.socket).ok()
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {

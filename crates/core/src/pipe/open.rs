@@ -1,11 +1,10 @@
 //! Opens sockets: options, the binding ladder, then connect or listen.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::net::{TcpListener, TcpStream, UdpSocket};
 use routepool_udp::{errno, option};
 use socket2::{Domain, Protocol, SockRef, Socket as Raw, TcpKeepalive, Type};
 
@@ -138,9 +137,9 @@ pub(crate) fn open(settings: &Settings) -> Result<NewSocket, Error> {
     };
     let local = local.unwrap_or(unspecified(family));
     let socket = match settings.kind {
-        Kind::Tcp => Socket::Stream(TcpStream::from_std(raw.into())),
-        Kind::Udp => Socket::Datagram(UdpSocket::from_std(raw.into())),
-        Kind::Listener => Socket::Listener(TcpListener::from_std(raw.into())),
+        Kind::Tcp => Socket::Stream(TcpStream::from(raw)),
+        Kind::Udp => Socket::Datagram(UdpSocket::from(raw)),
+        Kind::Listener => Socket::Listener(TcpListener::from(raw)),
     };
     Ok(NewSocket { socket, state, local, interface })
 }

@@ -2,12 +2,10 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 #[cfg(unix)]
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-
-use mio::net::TcpStream;
 
 use super::connection_limit::ConnectionLimit;
 use super::open::{Settings, apply_accepted};
@@ -33,7 +31,7 @@ pub struct Totals {
 pub(crate) trait Reader: Debug {
     /// Takes a socket into the table and begins to read it.
     fn adopt(
-        &self,
+        &mut self,
         table: &mut Table,
         socket: Socket,
         state: State,
@@ -61,7 +59,7 @@ pub(crate) trait Reader: Debug {
 
     /// A listener (its number and settings) has a new connection, for which a place was taken if it has a limit.
     fn accepted(
-        &self,
+        &mut self,
         table: &mut Table,
         totals: &mut Totals,
         (listener, settings): (u32, &Arc<Settings>),

@@ -16,6 +16,8 @@ use crate::defaults::PIPE_BATCH;
 pub(crate) enum Outcome {
     /// There may be more.
     More,
+    /// The call could have given more than there was.
+    Short,
     /// There is nothing now.
     Empty,
     /// There will never be anything again: the peer's end, or an error. It is in the records.
@@ -49,24 +51,25 @@ impl Receiver {
     }
 
     /// Reads once: a piece of a stream, or a batch of datagrams.
-    pub(crate) fn read(&mut self, watched: &Watched, out: &mut Out<'_>) -> Outcome {
-        match &*watched.socket {
-            Socket::Stream(_) => read_stream(watched, out),
-            Socket::Datagram(_) => self.read_datagrams(watched, out),
+    pub(crate) fn read(&mut self, watched: &Watched, socket: &Socket, out: &mut Out<'_>) -> Outcome {
+        match socket {
+            Socket::Stream(_) => read_stream(watched, socket, out),
+            Socket::Datagram(_) => self.read_datagrams(watched, socket, out),
             Socket::Listener(_) => Outcome::Empty,
         }
     }
 
     #[cfg(target_os = "linux")]
-    fn read_datagrams(&mut self, watched: &Watched, out: &mut Out<'_>) -> Outcome {
+    fn read_datagrams(&mut self, watched: &Watched, socket: &Socket, out: &mut Out<'_>) -> Outcome {
         if !self.flush(out) {
             return Outcome::Full;
         }
-        match self.batch.receive(&*watched.socket, watched.names, watched.packet_info) {
+        match self.batch.receive(socket, watched.names, watched.packet_info) {
             Ok(0) => Outcome::Empty,
             Ok(count) => {
                 self.left = Some((watched.id, 0, count));
-                if self.flush(out) { Outcome::More } else { Outcome::Full }
+                let got = if count < PIPE_BATCH { Outcome::Short } else { Outcome::More };
+                if self.flush(out) { got } else { Outcome::Full }
             }
             Err(error) => datagram_error(watched.id, &error, out),
         }
@@ -103,8 +106,8 @@ impl Receiver {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn read_datagrams(&mut self, watched: &Watched, out: &mut Out<'_>) -> Outcome {
-        let Socket::Datagram(socket) = &*watched.socket else { return Outcome::Empty };
+    fn read_datagrams(&mut self, watched: &Watched, socket: &Socket, out: &mut Out<'_>) -> Outcome {
+        let Socket::Datagram(socket) = socket else { return Outcome::Empty };
         for _ in 0..PIPE_BATCH {
             // A datagram that there is no room for must stay in the kernel: it cannot be put back.
             if out.room() < self.buffer.len() + super::record::ENDPOINT {
@@ -149,19 +152,20 @@ fn datagram_error(id: u32, error: &io::Error, out: &mut Out<'_>) -> Outcome {
     }
 }
 
-fn read_stream(watched: &Watched, out: &mut Out<'_>) -> Outcome {
+fn read_stream(watched: &Watched, socket: &Socket, out: &mut Out<'_>) -> Outcome {
     let body = out.body(watched.largest);
     if body.is_empty() {
         return Outcome::Full;
     }
-    match watched.socket.read(body) {
+    let most = body.len();
+    match socket.read(body) {
         Ok(0) => {
             out.push(watched.id, Event::End, 0, &[], &[]);
             Outcome::Over
         }
         Ok(len) => {
             out.commit(watched.id, len);
-            Outcome::More
+            if len < most { Outcome::Short } else { Outcome::More }
         }
         Err(error) => match error.kind() {
             io::ErrorKind::WouldBlock => Outcome::Empty,

@@ -2,21 +2,20 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 
 use super::record::{Call, Event, head};
 use super::ring::Ring;
 use super::socket::Socket;
-use crate::Error;
-use crate::defaults::{RELAY_BUFFER, RELAY_THREADS};
+use crate::defaults::RELAY_BUFFER;
 use crate::errno;
+use crate::runtime::Lease;
 
 /// Largest payload of a datagram.
 const DATAGRAM: usize = 65_535;
@@ -43,26 +42,8 @@ struct Moved {
     back: AtomicU64,
 }
 
-/// Threads for all relays of the process, started with the first one.
-fn runtime() -> Result<&'static Runtime, Error> {
-    static RUNTIME: OnceLock<io::Result<Runtime>> = OnceLock::new();
-    let build = || {
-        Builder::new_multi_thread()
-            .worker_threads(RELAY_THREADS)
-            .thread_name("routepool-relay")
-            .enable_io()
-            .build()
-    };
-    RUNTIME.get_or_init(build).as_ref().map_err(|error| Error::System {
-        syscall: "pthread_create",
-        address: None,
-        source: io::Error::from(error.kind()),
-    })
-}
-
 impl Relay {
-    pub(crate) fn start(id: u32, a: Socket, b: Socket, ring: Arc<Ring>) -> Result<Self, Error> {
-        let runtime = runtime()?;
+    pub(crate) fn start(id: u32, a: Socket, b: Socket, ring: Arc<Ring>, runtime: &Lease) -> Self {
         let moved = Arc::new(Moved::default());
         let own = Arc::clone(&moved);
         let copy = runtime.spawn(async move { copy(a, b, &own).await });
@@ -77,7 +58,7 @@ impl Relay {
             };
             ring.push(&head(id, Event::Relayed, 0, number.into(), Call::Relay as u32));
         });
-        Ok(Self { task, moved })
+        Self { task, moved }
     }
 
     pub(crate) fn counters(&self) -> RelayCounters {
@@ -102,8 +83,8 @@ enum Side {
 impl Side {
     fn new(socket: Socket) -> io::Result<Self> {
         match socket {
-            Socket::Stream(stream) => TcpStream::from_std(stream.into()).map(Self::Stream),
-            Socket::Datagram(socket) => UdpSocket::from_std(socket.into()).map(Self::Datagram),
+            Socket::Stream(stream) => TcpStream::from_std(stream).map(Self::Stream),
+            Socket::Datagram(socket) => UdpSocket::from_std(socket).map(Self::Datagram),
             Socket::Listener(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -1,14 +1,13 @@
 //! One socket of a table, of any kind and on any system.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 #[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
-
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsSocket, BorrowedSocket};
 use std::sync::Arc;
 use std::time::Duration;
-
-use mio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// Reads before a close, of 16 KiB each: a window that was filled.
 const DISCARDS: usize = 256;
@@ -121,16 +120,9 @@ impl Socket {
         }
     }
 
-    /// Closes it before this returns, so that its port can be bound again at once. Another thread may have it in hand, but only for
-    /// the length of a call that does not wait.
-    pub(crate) fn close(mut shared: Arc<Self>) {
-        loop {
-            match Arc::try_unwrap(shared) {
-                Ok(own) => return drop(own),
-                Err(held) => shared = held,
-            }
-            std::thread::yield_now();
-        }
+    /// Closes it before this returns, so that its port can be bound again at once.
+    pub(crate) fn close(shared: Arc<Self>) {
+        drop(unshare(shared));
     }
 
     /// Datagrams that the kernel dropped because nobody read them in time.
@@ -142,10 +134,35 @@ impl Socket {
     }
 }
 
+/// What only its owner keeps. Another thread may have it in hand, but only for the length of a call that does not wait.
+pub(crate) fn unshare<T>(mut shared: Arc<T>) -> T {
+    loop {
+        match Arc::try_unwrap(shared) {
+            Ok(own) => return own,
+            Err(held) => shared = held,
+        }
+        std::thread::yield_now();
+    }
+}
+
 #[cfg(unix)]
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         each!(self, socket => socket.as_fd())
+    }
+}
+
+#[cfg(unix)]
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        each!(self, socket => socket.as_raw_fd())
+    }
+}
+
+#[cfg(windows)]
+impl AsSocket for Socket {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        each!(self, socket => socket.as_socket())
     }
 }
 
@@ -156,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_port_is_free_when_close_returns_though_another_thread_had_the_socket() {
-        let first = UdpSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("a socket");
+        let first = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let at = first.local_addr().expect("its address");
         let shared = Arc::new(Socket::Datagram(first));
         let held = Arc::clone(&shared);

@@ -20,6 +20,7 @@ use super::ring::Ring;
 use super::socket::Socket;
 use super::table::Table;
 use crate::Error;
+use crate::runtime::Lease;
 use crate::system::bind::InterfaceBinding;
 use crate::waker::Waker;
 
@@ -34,6 +35,8 @@ pub struct Sockets {
     limits: HashMap<u32, Arc<ConnectionLimit>>,
     next_limit: u32,
     totals: Totals,
+    /// From the first time that something needs it. Last: what runs there is told to end before.
+    runtime: Option<Lease>,
 }
 
 /// A socket that was opened.
@@ -56,24 +59,38 @@ impl Sockets {
         #[cfg(target_os = "linux")]
         {
             let (reader, waker) = super::direct::Direct::new()?;
-            Ok(Self::new(Box::new(reader), Arc::new(Ring::new(waker))))
+            Ok(Self::new(Box::new(reader), Arc::new(Ring::new(waker)), None))
         }
         #[cfg(not(target_os = "linux"))]
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Sockets that a thread of its own reads. `waker` is called, from that thread, when there is something to drain.
+    /// Sockets that a task of the process's runtime reads. `waker` is called, from a thread of that, when there is something to drain.
     ///
     /// # Errors
     /// When the system has no descriptor or thread left.
     pub fn portable(waker: impl Waker + 'static) -> io::Result<Self> {
         let ring = Arc::new(Ring::new(Box::new(waker)));
-        Ok(Self::new(Box::new(Portable::new(Arc::clone(&ring))?), ring))
+        let runtime = Lease::take().map_err(|error| match error {
+            Error::System { source, .. } => source,
+            other => io::Error::other(other),
+        })?;
+        let reader = Portable::new(Arc::clone(&ring), runtime.clone());
+        Ok(Self::new(Box::new(reader), ring, Some(runtime)))
     }
 
-    fn new(reader: Box<dyn Reader>, ring: Arc<Ring>) -> Self {
-        let (table, relays, totals) = (Table::default(), HashMap::new(), Totals::default());
-        Self { table, reader, ring, relays, next_relay: 0, limits: HashMap::new(), next_limit: 0, totals }
+    fn new(reader: Box<dyn Reader>, ring: Arc<Ring>, runtime: Option<Lease>) -> Self {
+        Self {
+            table: Table::default(),
+            reader,
+            ring,
+            relays: HashMap::new(),
+            next_relay: 0,
+            limits: HashMap::new(),
+            next_limit: 0,
+            totals: Totals::default(),
+            runtime,
+        }
     }
 
     /// What to wait for, with the direct reader.
@@ -206,9 +223,9 @@ impl Sockets {
     pub fn close(&mut self, id: u32, reset: bool) {
         let Some(slot) = self.table.remove(id) else { return };
         if reset {
-            slot.watched.socket.reset_on_close();
+            slot.socket.reset_on_close();
         } else {
-            slot.watched.socket.discard();
+            slot.socket.discard();
         }
         self.reader.remove(slot);
     }
@@ -224,7 +241,7 @@ impl Sockets {
     /// Datagrams of a socket that the kernel dropped because nobody read them in time; 0 where it does not tell.
     #[must_use]
     pub fn drops(&self, id: u32) -> u32 {
-        self.table.get(id).map_or(0, |slot| slot.watched.socket.drops())
+        self.table.get(id).map_or(0, |slot| slot.socket.drops())
     }
 
     /// Stops reading a socket for good; [`super::record::Event::Detached`] follows the last that was read. Then it can be taken.
@@ -246,12 +263,16 @@ impl Sockets {
         })
     }
 
-    /// Sends what arrives at one detached socket to the peer of the other, both ways, on threads of their own. The end comes as
+    /// Sends what arrives at one detached socket to the peer of the other, both ways, on the process's runtime. The end comes as
     /// [`super::record::Event::Relayed`] with the number that is given here. Both sockets are closed by then.
     ///
     /// # Errors
     /// [`Error::Internal`] if one is not detached; [`Error::System`] if there is no thread.
     pub fn relay(&mut self, a: u32, b: u32) -> Result<u32, Error> {
+        let runtime = match &self.runtime {
+            Some(runtime) => runtime.clone(),
+            None => self.runtime.insert(Lease::take()?).clone(),
+        };
         let mut take = |id| {
             let slot = self.table.remove(id)?;
             self.reader.take(slot)
@@ -260,7 +281,7 @@ impl Sockets {
             return Err(Error::Internal("a relay needs two detached sockets".to_owned()));
         };
         let id = self.next_relay;
-        let relay = Relay::start(id, a, b, Arc::clone(&self.ring))?;
+        let relay = Relay::start(id, a, b, Arc::clone(&self.ring), &runtime);
         self.next_relay = self.next_relay.wrapping_add(1);
         self.relays.insert(id, relay);
         self.totals.relayed += 1;
@@ -298,7 +319,7 @@ impl Sockets {
 
     fn socket(&self, id: u32) -> io::Result<&Socket> {
         let slot = self.table.get(id).ok_or(io::ErrorKind::NotConnected)?;
-        Ok(&slot.watched.socket)
+        Ok(&slot.socket)
     }
 }
 

@@ -8,6 +8,7 @@ use routepool_udp::Interest;
 
 use super::connection_limit::ConnectionLimit;
 use super::open::Settings;
+use super::registration::Registration;
 use super::socket::{Socket, State};
 
 /// Bits of a number that say the place.
@@ -17,14 +18,14 @@ pub(crate) const PLACE_BITS: u32 = 20;
 const KEPT_FREE: usize = 64;
 
 /// What a reader has to know of a socket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Watched {
     pub(crate) id: u32,
-    pub(crate) socket: Arc<Socket>,
     pub(crate) state: State,
     /// Whether datagrams come from more than one peer.
     pub(crate) names: bool,
     /// Whether the socket tells where a datagram was delivered to.
+    #[cfg(target_os = "linux")]
     pub(crate) packet_info: bool,
     /// Bytes of a stream that are read at a time, at most.
     pub(crate) largest: usize,
@@ -33,9 +34,13 @@ pub(crate) struct Watched {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) watched: Watched,
+    pub(crate) socket: Arc<Socket>,
+    /// Where the runtime waits for it: of the portable reader.
+    pub(crate) registration: Option<Arc<Registration>>,
     /// What the owner wants to hear of.
     pub(crate) interest: Interest,
-    /// What the reader listens to: the owner's wish, or the connection's end being made.
+    /// What the direct reader listens to: the owner's wish, or the connection's end being made.
+    #[cfg(target_os = "linux")]
     pub(crate) watching: Interest,
     /// How connections of a listener are set.
     pub(crate) accept: Option<Arc<Settings>>,
@@ -49,16 +54,19 @@ impl Slot {
     pub(crate) fn new(id: u32, socket: Socket, state: State, settings: &Arc<Settings>) -> Self {
         let watched = Watched {
             id,
-            socket: Arc::new(socket),
             state,
             names: settings.remote.is_none() || settings.packet_info,
+            #[cfg(target_os = "linux")]
             packet_info: settings.packet_info,
             largest: settings.largest,
         };
         let accept = (state == State::Listening).then(|| Arc::clone(settings));
         Self {
             watched,
+            socket: Arc::new(socket),
+            registration: None,
             interest: Interest::READ,
+            #[cfg(target_os = "linux")]
             watching: Interest::NONE,
             accept,
             #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! What a server has done, counted by its threads and read by others.
+//! What a server has done, counted by who serves and read by others.
 
 use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,8 +61,8 @@ impl Add for Counters {
     }
 }
 
-/// The counters of one worker, where others can read them. One thread writes, so plain stores are enough; each field is
-/// right by itself, and they may be a batch apart.
+/// The counters of one worker, or of all connections, where others can read them. One thread writes at a time, so plain stores are
+/// enough; each field is right by itself, and they may be a batch apart.
 #[derive(Debug, Default)]
 pub(super) struct Published {
     requests: AtomicU64,

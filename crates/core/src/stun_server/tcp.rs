@@ -1,11 +1,11 @@
-//! The server over TCP (RFC 8489, section 6.2.2): connections are read message by message, on one thread of their own.
+//! The server over TCP (RFC 8489, section 6.2.2): connections are read message by message, each in a task of the process's
+//! runtime.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use routepool_proto::stun::guard::Guard;
@@ -13,13 +13,16 @@ use routepool_proto::stun::server::{Ignored, IncomingRequest, MAX_ANSWER_LEN, Se
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
-use tokio::sync::Notify;
-use tokio::task::LocalSet;
+use tokio::runtime::Handle;
+use tokio::select;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::counters::{Counters, Published};
+use crate::Error;
 use crate::defaults::{TCP_BACKLOG, TCP_CONNECTIONS, TCP_IDLE, TCP_MESSAGE, TCP_PER_ADDRESS, TCP_WRITE};
+use crate::lock::lock;
+use crate::runtime::{Cancel, Lease};
 
 /// A bound listener and what is answered there.
 pub(super) struct Listener {
@@ -47,119 +50,148 @@ impl Listener {
     }
 }
 
-/// What all connections share. They live on one thread.
+/// What all connections share.
 struct Shared {
     guard: Option<Arc<Guard>>,
     start: Instant,
     published: Arc<Published>,
-    counters: Cell<Counters>,
-    open: Cell<usize>,
-    by_address: RefCell<HashMap<IpAddr, usize>>,
+    counters: Mutex<Counters>,
+    open: Mutex<Open>,
+}
+
+/// Connections that are open.
+#[derive(Default)]
+struct Open {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
 }
 
 impl Shared {
     fn count(&self, change: impl FnOnce(&mut Counters)) {
-        let mut counters = self.counters.get();
+        let mut counters = lock(&self.counters);
         change(&mut counters);
+        // Under the lock: what is published has one writer.
         self.published.write(&counters);
-        self.counters.set(counters);
     }
 }
 
-/// The server, ready to run.
+/// The server at work. It serves until it is told to stop, or dropped.
+#[derive(Debug)]
 pub(super) struct Server {
-    runtime: Runtime,
-    listeners: Vec<(TcpListener, Service, usize)>,
-    guard: Option<Arc<Guard>>,
-    start: Instant,
+    stop: Cancel,
+    /// One for each listener.
+    tasks: Vec<JoinHandle<()>>,
+    runtime: Lease,
 }
 
 impl Server {
-    pub(super) fn new(
+    pub(super) fn start(
         listeners: Vec<Listener>,
         guard: Option<Arc<Guard>>,
         start: Instant,
-    ) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let context = runtime.enter();
-        let into_tokio =
-            |l: Listener| Ok::<_, io::Error>((TcpListener::from_std(l.socket.into())?, l.service, l.at));
-        let listeners = listeners.into_iter().map(into_tokio).collect::<Result<_, _>>()?;
-        drop(context);
-        Ok(Self { runtime, listeners, guard, start })
+        published: Arc<Published>,
+    ) -> Result<Self, Error> {
+        let (counters, open) = (Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { guard, start, published, counters, open });
+        let mut server = Self { stop: Cancel::new(), tasks: Vec::new(), runtime: Lease::take()? };
+        for Listener { socket, service, at } in listeners {
+            let socket = {
+                let _context = server.runtime.handle().enter();
+                let failed = |source| Error::System { syscall: "epoll_ctl", address: None, source };
+                TcpListener::from_std(socket.into()).map_err(failed)?
+            };
+            let (stop, service, shared) = (server.stop.clone(), Arc::new(service), Arc::clone(&shared));
+            let serve = async move { serve(socket, &service, at, &shared, &stop).await };
+            server.tasks.push(server.runtime.spawn(serve));
+        }
+        Ok(server)
     }
 
-    /// Serves until it is told to stop; then every connection is closed.
-    pub(super) fn run(self, stop: &Notify, published: Arc<Published>) {
-        let Self { runtime, listeners, guard, start } = self;
-        let shared = Rc::new(Shared {
-            guard,
-            start,
-            published,
-            counters: Cell::default(),
-            open: Cell::default(),
-            by_address: RefCell::default(),
-        });
-        let local = LocalSet::new();
-        for (socket, service, at) in listeners {
-            let shared = Rc::clone(&shared);
-            local.spawn_local(async move { accept(&socket, &Rc::new(service), at, &shared).await });
+    /// Closes listeners and connections, and waits for that; a thread of the runtime, which cannot wait, finds them closed soon.
+    pub(super) fn stop(&mut self) {
+        self.stop.cancel();
+        let tasks = std::mem::take(&mut self.tasks);
+        if Handle::try_current().is_err() {
+            self.runtime.block_on(async {
+                for task in tasks {
+                    // Without a panic of its own, it fails only with the runtime.
+                    let _ = task.await;
+                }
+            });
         }
-        local.block_on(&runtime, stop.notified());
     }
 }
 
-async fn accept(socket: &TcpListener, service: &Rc<Service>, at: usize, shared: &Rc<Shared>) {
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Serves one listener until it is told to stop; then all its connections are closed.
+async fn serve(socket: TcpListener, service: &Arc<Service>, at: usize, shared: &Arc<Shared>, stop: &Cancel) {
+    let mut connections = JoinSet::new();
+    let mut stopped = pin!(stop.cancelled());
     loop {
-        let Ok((stream, from)) = socket.accept().await else {
-            // Out of descriptors, or the connection is gone already: a moment later it may do.
-            sleep(Duration::from_millis(10)).await;
-            continue;
+        let (stream, from) = select! {
+            () = &mut stopped => break,
+            accepted = accept(&socket) => accepted,
+            // How a connection ended is its client's business.
+            Some(_) = connections.join_next() => continue,
         };
         let Some(place) = Place::take(shared, from) else {
             shared.count(|counters| counters.refused += 1);
             continue;
         };
         shared.count(|counters| counters.connections += 1);
-        let service = Rc::clone(service);
-        tokio::task::spawn_local(async move {
-            // How a connection ended is its client's business.
-            let _ = converse(stream, from, &service, at, &place.shared).await;
-        });
+        let service = Arc::clone(service);
+        connections.spawn(async move { converse(stream, from, &service, at, &place.shared).await });
+    }
+    drop(socket);
+    connections.shutdown().await;
+}
+
+async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        if let Ok(accepted) = socket.accept().await {
+            return accepted;
+        }
+        // Out of descriptors, or the connection is gone already: a moment later it may do.
+        sleep(Duration::from_millis(10)).await;
     }
 }
 
 /// A place among the connections, given back when it is dropped.
 struct Place {
-    shared: Rc<Shared>,
+    shared: Arc<Shared>,
     ip: IpAddr,
 }
 
 impl Place {
-    fn take(shared: &Rc<Shared>, from: SocketAddr) -> Option<Self> {
+    fn take(shared: &Arc<Shared>, from: SocketAddr) -> Option<Self> {
         let allowed = shared.guard.as_ref().is_none_or(|guard| guard.admit(from).is_ok());
-        if !allowed || shared.open.get() >= TCP_CONNECTIONS {
+        let mut open = lock(&shared.open);
+        if !allowed || open.all >= TCP_CONNECTIONS {
             return None;
         }
-        let mut by_address = shared.by_address.borrow_mut();
-        let count = by_address.entry(from.ip()).or_default();
+        let count = open.by_address.entry(from.ip()).or_default();
         if *count >= TCP_PER_ADDRESS {
             return None;
         }
         *count += 1;
-        shared.open.set(shared.open.get() + 1);
-        Some(Self { shared: Rc::clone(shared), ip: from.ip() })
+        open.all += 1;
+        Some(Self { shared: Arc::clone(shared), ip: from.ip() })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.open.set(self.shared.open.get() - 1);
-        let mut by_address = self.shared.by_address.borrow_mut();
-        if let Some(count) = by_address.get_mut(&self.ip) {
+        let mut open = lock(&self.shared.open);
+        open.all -= 1;
+        if let Some(count) = open.by_address.get_mut(&self.ip) {
             *count -= 1;
             if *count == 0 {
-                by_address.remove(&self.ip);
+                open.by_address.remove(&self.ip);
             }
         }
     }

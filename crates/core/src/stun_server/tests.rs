@@ -7,6 +7,7 @@ use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use super::*;
+use crate::runtime::Lease;
 
 #[test]
 fn answers_binding_requests_and_nothing_else() {
@@ -256,6 +257,40 @@ fn over_tcp_what_is_no_request_ends_the_connection_and_a_stop_ends_all() {
     server.stop();
     assert!(idle.read(&mut [0; 100]).map_or(true, |read| read == 0));
     assert!(TcpStream::connect(server.address()).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn a_stop_closes_each_connection_whatever_it_is_at_and_a_task_may_call_it() {
+    let runtime = Lease::take().expect("threads");
+    for by_task in [false, true] {
+        let mut server = StunServer::listen(&Config { tcp: true, ..two() }).expect("loopback");
+        let endpoints: Vec<_> = server.endpoints().iter().map(|e| e.local).collect();
+        let mut streams = Vec::new();
+        for endpoint in &endpoints {
+            // Silent, in the middle of a message, and between two.
+            for bytes in [&[][..], &[0, 1, 0], &stun::binding_request(b"abcdefghijkl")] {
+                let mut stream = connect(*endpoint);
+                stream.write_all(bytes).expect("written");
+                if bytes.len() == 20 {
+                    read_message(&mut stream);
+                }
+                streams.push(stream);
+            }
+        }
+        if by_task {
+            let stop = runtime.spawn(async move { server.stop() });
+            runtime.block_on(stop).expect("no panic");
+        } else {
+            server.stop();
+            assert_eq!(server.counters().connections, 12);
+            for endpoint in &endpoints {
+                assert!(TcpStream::connect(endpoint).is_err(), "nobody listens at {endpoint}");
+            }
+        }
+        for mut stream in streams {
+            assert!(stream.read(&mut [0; 100]).map_or(true, |read| read == 0));
+        }
+    }
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 use std::io;
 
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+use libc::{
+    AF_INET, AF_INET6, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP,
+    RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE,
 };
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use routepool_proto::ip_number::bits;
+
+/// Types of messages about addresses, routes and rules.
+#[allow(unused_imports, reason = "the route monitor names those that it wants")]
+pub(crate) use libc::{RTM_DELADDR, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE};
 
 /// Dumps come in messages of up to 32 KiB (the kernel's `NLMSG_GOODSIZE` doubled for large receivers).
 const RECEIVE: usize = 1 << 16;
@@ -37,10 +40,10 @@ impl Kernel {
     /// something changed meanwhile.
     pub(crate) fn dump<T>(
         &mut self,
-        request: RouteNetlinkMessage,
+        question: Question,
         mut pick: impl FnMut(&[u8]) -> io::Result<Option<T>>,
     ) -> io::Result<Vec<T>> {
-        let request = encode(request, NLM_F_REQUEST | NLM_F_DUMP);
+        let request = question.request();
         let mut found = Vec::new();
         for _ in 0..TRIES {
             found.clear();
@@ -61,10 +64,10 @@ impl Kernel {
             self.socket.recv(&mut self.buffer, 0)?;
             for message in messages(&self.buffer) {
                 let Message { kind, flags, payload } = message?;
-                disturbed |= flags & NLM_F_DUMP_INTR != 0;
-                match kind {
+                disturbed |= i32::from(flags) & NLM_F_DUMP_INTR != 0;
+                match i32::from(kind) {
                     // Both begin with an error number, which is 0 for none.
-                    NLMSG_DONE | NLMSG_ERROR => match number(payload).map(i32::from_ne_bytes) {
+                    kind @ (NLMSG_DONE | NLMSG_ERROR) => match number(payload).map(i32::from_ne_bytes) {
                         Some(errno) if errno < 0 => return Err(io::Error::from_raw_os_error(-errno)),
                         _ if kind == NLMSG_DONE => return Ok(disturbed),
                         _ => {}
@@ -77,14 +80,38 @@ impl Kernel {
     }
 }
 
-fn encode(request: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
-    let mut header = NetlinkHeader::default();
-    header.flags = flags;
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    bytes
+/// What the kernel is asked for, of a kind all that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Interfaces.
+    Links,
+    /// Their addresses.
+    Addresses,
+    /// Routes of a family and a kind (`RTN_…`), in a table or, with `RT_TABLE_UNSPEC`, in all.
+    Routes { ipv6: bool, kind: u8, table: u8 },
+}
+
+impl Question {
+    /// The message: `struct nlmsghdr`, then `ifinfomsg`, `ifaddrmsg` or `rtmsg` (rtnetlink(7)).
+    fn request(self) -> Vec<u8> {
+        let (kind, body) = match self {
+            Self::Links => (RTM_GETLINK, vec![0; 16]),
+            Self::Addresses => (RTM_GETADDR, vec![0; 8]),
+            Self::Routes { ipv6, kind, table } => {
+                let mut body = vec![0; RouteHead::SIZE];
+                body[0] = if ipv6 { AF_INET6 } else { AF_INET } as u8;
+                (body[4], body[7]) = (table, kind);
+                (RTM_GETROUTE, body)
+            }
+        };
+        let mut bytes = ((HEAD + body.len()) as u32).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(((NLM_F_REQUEST | NLM_F_DUMP) as u16).to_ne_bytes());
+        // A number and an address of ours, of which neither is needed: one question is asked at a time.
+        bytes.extend([0; 8]);
+        bytes.extend(body);
+        bytes
+    }
 }
 
 /// A message, not yet understood.
@@ -98,8 +125,7 @@ pub(crate) struct Message<'a> {
     pub payload: &'a [u8],
 }
 
-/// `sizeof(struct nlmsghdr)`.
-const HEAD: usize = 16;
+const HEAD: usize = size_of::<libc::nlmsghdr>();
 
 /// The messages of a datagram (`struct nlmsghdr`, netlink(7)). They are cut apart here and read by those who want them: of
 /// hundreds of thousands of routes hardly one is wanted. After an error there are no more.
@@ -124,8 +150,8 @@ pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = io::Result<Mess
 /// The attributes of a message (`struct rtattr`, rtnetlink(7)) after its own head: number and value of each. What is cut off
 /// ends them.
 pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    /// `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER` of linux/netlink.h stand above the number.
-    const NUMBER: u16 = 0x3fff;
+    // `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER` stand above the number.
+    const NUMBER: u16 = libc::NLA_TYPE_MASK as u16;
     std::iter::from_fn(move || {
         let [a, b, c, d, ..] = *bytes else { return None };
         let length = usize::from(u16::from_ne_bytes([a, b]));
@@ -155,13 +181,6 @@ pub(crate) struct RouteHead {
 }
 
 impl RouteHead {
-    /// `RTN_UNICAST` of linux/rtnetlink.h.
-    const UNICAST: u8 = 1;
-    /// `RTN_LOCAL` of linux/rtnetlink.h.
-    const LOCAL: u8 = 2;
-    /// `AF_INET6`.
-    const INET6: u8 = 10;
-
     /// `sizeof(struct rtmsg)`: the attributes follow.
     pub const SIZE: usize = 12;
 
@@ -172,17 +191,17 @@ impl RouteHead {
     }
 
     pub fn is_ipv6(self) -> bool {
-        self.family == Self::INET6
+        i32::from(self.family) == AF_INET6
     }
 
     /// Whether it makes addresses local.
     pub fn is_local(self) -> bool {
-        self.kind == Self::LOCAL
+        self.kind == libc::RTN_LOCAL
     }
 
     /// Whether it is for all that no other route takes.
     pub fn is_default(self) -> bool {
-        self.len == 0 && self.kind == Self::UNICAST
+        self.len == 0 && self.kind == libc::RTN_UNICAST
     }
 
     /// Whether it makes more than one address local.

@@ -23,6 +23,7 @@ use crate::defaults::{BATCH, EXTERNALS_NAMED, MAX_SWEEP_WORKERS, MAX_WINDOW, WOR
 use crate::discovery::servers::{Choice, Origin, Resolved};
 use crate::interface;
 use crate::lock::lock;
+use crate::runtime::Lease;
 use crate::stun_server::{StunServer, StunWorker};
 use crate::waker::Waker;
 
@@ -203,8 +204,8 @@ fn find_servers(plan: &Plan, servers: Vec<Resolved>, shared: &Shared) -> Result<
         return Ok(Preflight { servers, canary: None, notes: vec![note] });
     }
     let mut notes = unresolved(&plan.choice, &servers);
-    let mut found =
-        preflight(servers, plan.interface.as_deref(), plan.targets.source(0), || shared.stopped())?;
+    let asked = preflight(servers, plan.interface.as_deref(), plan.targets.source(0), &shared.cancel);
+    let mut found = Lease::take()?.block_on(asked)?;
     notes.append(&mut found.notes);
     Ok(Preflight { notes, ..found })
 }

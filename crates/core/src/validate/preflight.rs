@@ -1,15 +1,19 @@
 //! Before the sweep: do the servers answer this machine at all?
 
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
 
-use routepool_proto::stun::{self, TransactionId};
+use routepool_proto::stun;
+use routepool_proto::stun::behavior::{self, ChangeRequest};
 use socket2::{Domain, Protocol, Type};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::Error;
 use crate::defaults::{PREFLIGHT_SENDS, PREFLIGHT_WAIT};
 use crate::discovery::servers::Resolved;
+use crate::runtime::{Cancel, receive_or_error};
 
 /// What was found.
 #[derive(Debug)]
@@ -34,43 +38,82 @@ enum Answer {
 
 struct Query {
     server: Resolved,
-    socket: Option<UdpSocket>,
-    id: TransactionId,
     answer: Answer,
 }
 
-/// Asks each server once from the machine's own address, with retransmissions, all at the same time. A connected socket is
-/// used, because only there the system reports ICMP errors: a closed port then differs from a silent server.
-pub(super) fn preflight(
+/// Asks each server from the machine's own address, with retransmissions, all at the same time, until each has answered, time is
+/// over or `cancel` says so. A connected socket is used, because only there the system reports ICMP errors: a closed port then
+/// differs from a silent server.
+pub(super) async fn preflight(
     servers: Vec<Resolved>,
     interface: Option<&str>,
     first_source: Option<IpAddr>,
-    stopped: impl Fn() -> bool,
+    cancel: &Cancel,
 ) -> Result<Preflight, Error> {
-    let mut queries: Vec<_> = servers.into_iter().map(|server| query(server, interface)).collect();
-    let start = Instant::now();
-    let mut sends = PREFLIGHT_SENDS.iter().peekable();
-    while queries.iter().any(|a| matches!(a.answer, Answer::Silent))
-        && start.elapsed() < PREFLIGHT_WAIT
-        && !stopped()
-    {
-        if sends.next_if(|at| start.elapsed() >= **at).is_some() {
-            queries.iter_mut().for_each(send);
-        }
-        // Each is looked at, whatever the others had.
-        if queries.iter_mut().filter_map(|a| receive(a).then_some(())).count() == 0 {
-            std::thread::sleep(Duration::from_micros(200));
-        }
+    let began = Instant::now();
+    let mut asking = JoinSet::new();
+    let mut queries = Vec::new();
+    for (number, server) in servers.into_iter().enumerate() {
+        let answer = match connect(server.address, interface, None) {
+            Ok(socket) => {
+                asking.spawn(async move {
+                    let answer = timeout_at(began + PREFLIGHT_WAIT, ask(socket, began)).await;
+                    (number, answer.unwrap_or(Answer::Silent))
+                });
+                Answer::Silent
+            }
+            Err(error) => Answer::NoRoute(error),
+        };
+        queries.push(Query { server, answer });
+    }
+    while let Some(Some(Ok((number, answer)))) = cancel.unless(asking.join_next()).await {
+        queries[number].answer = answer;
     }
     conclude(queries, interface, first_source)
 }
 
-fn query(server: Resolved, interface: Option<&str>) -> Query {
-    let (socket, answer) = match connect(server.address, interface, None) {
-        Ok(socket) => (Some(socket), Answer::Silent),
-        Err(error) => (None, Answer::NoRoute(error)),
+async fn ask(socket: UdpSocket, began: Instant) -> Answer {
+    let socket = match tokio::net::UdpSocket::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return Answer::NoRoute(error),
     };
-    Query { server, socket, id: rand::random(), answer }
+    let id = rand::random();
+    let request = behavior::request(&id, ChangeRequest::default());
+    let send = async {
+        for at in PREFLIGHT_SENDS {
+            sleep_until(began + at).await;
+            match socket.send(&request).await {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    return Answer::Refused(error);
+                }
+                Err(error) => return Answer::NoRoute(error),
+                Ok(_) => {}
+            }
+        }
+        pending().await
+    };
+    let receive = async {
+        let mut buffer = [0; 600];
+        loop {
+            match receive_or_error(&socket, &mut buffer).await {
+                // Any genuine response will do, also an error response: the server is there and answers.
+                Ok(len) => {
+                    if stun::response_id(&buffer[..len]) == Some(id)
+                        && behavior::read(&buffer[..len]).is_ok()
+                        && let Ok(local) = socket.local_addr()
+                    {
+                        return Answer::Yes(local.ip());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Answer::Refused(error),
+            }
+        }
+    };
+    tokio::select! {
+        answer = receive => answer,
+        answer = send => answer,
+    }
 }
 
 fn connect(to: SocketAddr, interface: Option<&str>, source: Option<IpAddr>) -> io::Result<UdpSocket> {
@@ -88,39 +131,6 @@ fn connect(to: SocketAddr, interface: Option<&str>, source: Option<IpAddr>) -> i
     }
     socket.connect(&to.into())?;
     Ok(socket.into())
-}
-
-fn send(query: &mut Query) {
-    let (Some(socket), Answer::Silent) = (&query.socket, &query.answer) else { return };
-    if let Err(error) = socket.send(&stun::binding_request(&query.id)) {
-        match error.kind() {
-            io::ErrorKind::WouldBlock => {}
-            io::ErrorKind::ConnectionRefused => query.answer = Answer::Refused(error),
-            _ => query.answer = Answer::NoRoute(error),
-        }
-    }
-}
-
-/// Whether something was received.
-fn receive(query: &mut Query) -> bool {
-    let (Some(socket), Answer::Silent) = (&query.socket, &query.answer) else { return false };
-    let mut buffer = [0; 600];
-    match socket.recv(&mut buffer) {
-        // Any genuine response will do, also an error response: the server is there and answers.
-        Ok(len) => {
-            if stun::read_reply(&buffer[..len]).is_ok_and(|reply| reply.id == query.id)
-                && let Ok(local) = socket.local_addr()
-            {
-                query.answer = Answer::Yes(local.ip());
-            }
-            true
-        }
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => false,
-        Err(error) => {
-            query.answer = Answer::Refused(error);
-            true
-        }
-    }
 }
 
 fn conclude(
@@ -193,6 +203,7 @@ pub(super) fn describe(server: &Resolved) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Lease;
     use crate::stun_server::StunServer;
 
     fn server(address: SocketAddr) -> Resolved {
@@ -200,7 +211,9 @@ mod tests {
     }
 
     fn run(servers: Vec<Resolved>) -> Result<Preflight, Error> {
-        preflight(servers, None, "127.0.0.9".parse().ok(), || false)
+        let cancel = Cancel::new();
+        let asked = preflight(servers, None, "127.0.0.9".parse().ok(), &cancel);
+        Lease::take().expect("threads").block_on(asked)
     }
 
     #[test]
@@ -252,7 +265,7 @@ mod tests {
     #[test]
     fn a_way_from_the_sources_is_enough() {
         let there = UdpSocket::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound");
-        let query = |answer| Query { server: server(there), socket: None, id: [0; 12], answer };
+        let query = |answer| Query { server: server(there), answer };
         let no_route = || Answer::NoRoute(io::ErrorKind::NetworkUnreachable.into());
         let source = "127.0.0.1".parse().ok();
         let found = conclude(vec![query(no_route())], None, source).expect("the sources have a way");

@@ -8,6 +8,7 @@ use super::pool::Pool;
 use super::ring::Ring;
 use super::summary::Summary;
 use crate::Error;
+use crate::runtime::Cancel;
 use crate::waker::Waker;
 
 /// Figures of a sweep under way.
@@ -40,7 +41,9 @@ pub struct Progress {
 pub(super) struct Shared {
     pub(super) ring: Ring,
     pub(super) woken: AtomicBool,
-    pub(super) stop: AtomicBool,
+    stop: AtomicBool,
+    /// Tells tasks the same that `stop` tells the sweep's threads, which look at it before each batch.
+    pub(super) cancel: Cancel,
     pub(super) progress: Mutex<Progress>,
     pub(super) result: Mutex<Option<Result<Outcome, Arc<Error>>>>,
 }
@@ -59,6 +62,7 @@ impl Shared {
 
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.cancel.cancel();
     }
 
     pub(super) fn wake(&self, waker: &dyn Waker) {

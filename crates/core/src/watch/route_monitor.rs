@@ -8,11 +8,11 @@ mod platform;
 mod platform;
 
 use std::io;
+use std::task::{Context, Poll};
 
-use mio::Registry;
 use routepool_proto::watch::AddressNotice;
 
-pub(super) use platform::{REPORTS_CHANGES, open};
+pub(super) use platform::{REPORTS_CHANGES, check, open};
 
 /// What the system says. It is a reason to look and never a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,11 @@ pub(super) enum Notice {
     Overflow,
 }
 
-/// An open connection to what the system tells; its readiness is told by the registry that it was opened with.
+/// An open connection to what the system tells. It is made and used within the runtime.
 pub(super) trait RouteMonitor: Send {
+    /// Whether there may be something to read; if not, the task is woken when there is.
+    fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<()>;
+
     /// Reads all that there is now. An error means that the connection is lost.
     fn listen(&mut self, tell: &mut dyn FnMut(Notice)) -> io::Result<()>;
-
-    /// Closes it.
-    fn close(self: Box<Self>, registry: &Registry);
 }

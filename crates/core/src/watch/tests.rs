@@ -1,7 +1,8 @@
-//! The thread, its bell and its end. What it finds is tested in network namespaces, by the tests of the package.
+//! The task, its bell and its end. What it finds is tested in network namespaces, by the tests of the package.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use routepool_proto::watch::Clocks;
@@ -33,7 +34,7 @@ fn until(watch: &Watch, fact: impl Fn(&Counters) -> bool) {
     wait(|| fact(&watch.counters()));
 }
 
-/// A time that stands still until it is moved, and the turns of the thread that reads it.
+/// A time that stands still until it is moved, and the turns of the task that reads it.
 #[derive(Clone, Default)]
 struct Steps {
     millis: Arc<AtomicU64>,
@@ -41,7 +42,7 @@ struct Steps {
 }
 
 impl Steps {
-    /// The thread turns so often, whatever time it is by the steps.
+    /// The task turns so often, whatever time it is by the steps.
     fn clock(&self, every: Duration) -> Clock {
         let (millis, turns) = (Arc::clone(&self.millis), Arc::clone(&self.turns));
         let turn = move || {
@@ -82,7 +83,9 @@ impl RouteMonitor for Told {
         }
         Ok(())
     }
-    fn close(self: Box<Self>, _: &Registry) {}
+    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn who_is_told_looks_for_a_reason_alone() {
     let (steps, (bell, _told)) = (Steps::default(), bell());
     let tell = Arc::new(AtomicBool::new(false));
     let ear = Arc::clone(&tell);
-    let open = move |_: &Registry, _| Ok(Box::new(Told(Arc::clone(&ear))) as Box<dyn RouteMonitor>);
+    let open = move || Ok(Box::new(Told(Arc::clone(&ear))) as Box<dyn RouteMonitor>);
     let system = System { open: Box::new(open), ..steps.system() };
     let watch = Watch::start_with(bell, Options::default(), system).expect("starts");
     assert_eq!(watch.counters().method, Method::Netlink);
@@ -122,12 +125,12 @@ fn who_is_told_looks_for_a_reason_alone() {
     assert_eq!((watch.counters().scans, watch.counters().events), (2, 1));
 }
 
-/// A thread that turned each millisecond would do nothing wrong, and keep the processor awake.
+/// A task that turned each millisecond would do nothing wrong, and keep the processor awake.
 #[test]
-fn the_thread_sleeps_while_there_is_nothing_to_do() {
+fn the_task_sleeps_while_there_is_nothing_to_do() {
     let (idle, busy) = (Steps::default(), Steps::default());
     let start = |steps: &Steps, every| {
-        let open = |_: &Registry, _| Ok(Box::new(Told(Arc::default())) as Box<dyn RouteMonitor>);
+        let open = || Ok(Box::new(Told(Arc::default())) as Box<dyn RouteMonitor>);
         let system = System { open: Box::new(open), clock: steps.clock(every), ..steps.system() };
         Watch::start_with(bell().0, Options::default(), system).expect("starts")
     };
@@ -200,25 +203,17 @@ fn the_clocks_of_this_machine_agree_while_it_is_awake() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
-fn the_thread_ends_with_its_watch() {
-    let named = || {
-        let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
-        let watches = |comm: String| comm.trim_end() == "routepool-watch";
-        tasks
-            .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
-            .filter(|c| watches(c.clone()))
-            .count()
-    };
-    // Other tests of this process have theirs, fewer than ten.
-    let watches: Vec<_> =
-        (0..20).map(|_| Watch::start(bell().0, Options::default()).expect("starts")).collect();
-    // A thread gets its name when it runs first.
-    wait(|| named() >= 20);
-    watches[0].stop();
-    watches[0].stop();
-    drop(watches);
-    wait(|| named() < 10);
+fn the_task_ends_with_its_watch() {
+    let steps = Steps::default();
+    let tell = Arc::new(AtomicBool::new(false));
+    let ear = Arc::downgrade(&tell);
+    let open = move || Ok(Box::new(Told(ear.upgrade().expect("held by the test"))) as Box<dyn RouteMonitor>);
+    let system = System { open: Box::new(open), clock: steps.clock(HOUR), ..steps.system() };
+    let watch = Watch::start_with(bell().0, Options::default(), system).expect("starts");
+    assert_eq!(Arc::strong_count(&tell), 2, "it listens");
+    watch.stop();
+    watch.stop();
+    wait(|| Arc::strong_count(&tell) == 1);
 }
 
 #[test]
@@ -240,13 +235,15 @@ fn a_lost_connection_is_made_again_and_polling_bridges_the_time() {
         fn listen(&mut self, _: &mut dyn FnMut(Notice)) -> io::Result<()> {
             Err(io::ErrorKind::ConnectionReset.into())
         }
-        fn close(self: Box<Self>, _: &Registry) {}
+        fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
     }
     let tries = AtomicU64::new(0);
-    let open = move |registry: &Registry, token| match tries.fetch_add(1, Ordering::Relaxed) {
+    let open = move || match tries.fetch_add(1, Ordering::Relaxed) {
         0 | 2 => Ok(Box::new(Deaf) as Box<dyn RouteMonitor>),
         1 | 3 => Err(io::ErrorKind::OutOfMemory.into()),
-        _ => route_monitor::open(registry, token),
+        _ => route_monitor::open(),
     };
     // The clock wakes it, since no message does.
     let clock = Clock::of(Duration::from_millis(1), || None);
@@ -262,7 +259,7 @@ fn a_lost_connection_is_made_again_and_polling_bridges_the_time() {
 #[test]
 fn who_cannot_be_told_looks_each_two_seconds() {
     let (steps, (bell, _told)) = (Steps::default(), bell());
-    let open = |_: &Registry, _| Err(io::ErrorKind::Unsupported.into());
+    let open = || Err(io::ErrorKind::Unsupported.into());
     let system = System { open: Box::new(open), ..steps.system() };
     let watch = Watch::start_with(bell, Options::default(), system).expect("starts");
     assert_eq!(watch.counters().method, Method::Polling);

@@ -1,8 +1,15 @@
-//! The attributes by which the behaviour of a NAT is found out (RFC 5780, section 7).
+//! Binding requests of all kinds and their responses, for everything but a sweep: the attributes by which the behaviour of a NAT is
+//! found out (RFC 5780, section 7).
 
 use std::net::SocketAddr;
 
-use super::{Attributes, HEADER_LEN, TransactionId, attribute, binding_request, id_of, read_address};
+use stun_rs::attributes::discovery::{self, ChangeRequestFlags, ResponsePort};
+use stun_rs::{MessageClass, StunAttribute};
+
+use super::message::{self, Value};
+use super::{
+    BINDING_REQUEST_LEN, NotAReply, Reply, ReplyBody, TransactionId, attribute, binding_request, envelope,
+};
 
 /// What a Binding request asks the server to do beyond answering.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,24 +22,30 @@ pub struct ChangeRequest {
     pub response_port: Option<u16>,
 }
 
+/// CHANGE-REQUEST and RESPONSE-PORT, eight bytes each.
+const MOST: usize = BINDING_REQUEST_LEN + 16;
+
 /// A Binding request with the attributes that this takes.
+///
+/// # Panics
+/// Never: there is room for all that a request can have.
 #[must_use]
 pub fn request(id: &TransactionId, change_request: ChangeRequest) -> Vec<u8> {
-    let mut out = binding_request(id).to_vec();
-    if change_request.change_ip || change_request.change_port {
-        let flags = u8::from(change_request.change_ip) << 2 | u8::from(change_request.change_port) << 1;
-        out.extend(attribute::CHANGE_REQUEST.to_be_bytes());
-        out.extend([0, 4, 0, 0, 0, flags]);
-    }
-    if let Some(port) = change_request.response_port {
-        out.extend(attribute::RESPONSE_PORT.to_be_bytes());
-        // Two bytes of value, two of padding.
-        out.extend([0, 2]);
-        out.extend(port.to_be_bytes());
-        out.extend([0, 0]);
-    }
-    let length = (out.len() - HEADER_LEN) as u16;
-    out[2..4].copy_from_slice(&length.to_be_bytes());
+    let mut attributes: Vec<StunAttribute> = Vec::new();
+    let ChangeRequest { change_ip, change_port, response_port } = change_request;
+    let flags = match (change_ip, change_port) {
+        (false, false) => None,
+        (true, false) => Some(ChangeRequestFlags::ChangeIp.into()),
+        (false, true) => Some(ChangeRequestFlags::ChangePort.into()),
+        (true, true) => Some(ChangeRequestFlags::ChangeIp | ChangeRequestFlags::ChangePort),
+    };
+    attributes.extend(flags.map(|flags| discovery::ChangeRequest::new(Some(flags)).into()));
+    attributes.extend(response_port.map(|port| ResponsePort::from(port).into()));
+    let mut cookie_and_id = [0; 16];
+    cookie_and_id.copy_from_slice(&binding_request(id)[4..]);
+    let mut out = vec![0; MOST];
+    let len = message::compose(&mut out, MessageClass::Request, &cookie_and_id, attributes);
+    out.truncate(len.expect("there is room for all that a request can have"));
     out
 }
 
@@ -47,25 +60,69 @@ pub struct Addresses {
     pub other: Option<SocketAddr>,
 }
 
-/// Reads the addresses of a response that [`super::read_reply`] has accepted; what is broken is taken as missing.
-#[must_use]
-pub fn addresses(response: &[u8]) -> Addresses {
-    let mut found = Addresses::default();
-    let Some(header) = response.first_chunk() else { return found };
-    let id = id_of(header);
-    let mut changed = None;
-    for (kind, value) in Attributes(&response[HEADER_LEN..]).map_while(Result::ok) {
-        let plain = || read_address(value, None).ok();
-        match kind {
-            attribute::MAPPED_ADDRESS => found.plain = found.plain.or_else(plain),
-            attribute::XOR_MAPPED_ADDRESS | attribute::XOR_MAPPED_ADDRESS_OLD => {
-                found.xored = found.xored.or_else(|| read_address(value, Some(&id)).ok());
+/// A response, and all addresses in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// What [`super::read_reply`] would have read.
+    pub reply: Reply,
+    /// Each address; what is broken is taken as missing.
+    pub addresses: Addresses,
+}
+
+/// Reads a response, as [`super::read_reply`] does and with all its addresses, by `stun-rs`. To be called when the id was
+/// looked at ([`super::response_id`]), so that no stranger's bytes get here.
+///
+/// # Errors
+/// [`NotAReply`]. Of several reasons it may be another one than that of [`super::read_reply`].
+pub fn read(bytes: &[u8]) -> Result<Response, NotAReply> {
+    let (id, success) = envelope(bytes)?;
+    let (attributes, whole) = message::read(bytes);
+    if !whole {
+        return Err(NotAReply::BrokenAttribute);
+    }
+    let (mut found, mut changed) = (Addresses::default(), None);
+    let (mut mapped, mut rank, mut code, mut unknown) = (None, 0, None, None);
+    for attribute in &attributes {
+        let address = match attribute.value {
+            Value::Address(address) if address.port() != 0 => {
+                Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
             }
-            attribute::OTHER_ADDRESS => found.other = found.other.or_else(plain),
-            attribute::CHANGED_ADDRESS => changed = changed.or_else(plain),
-            _ => {}
+            _ => None,
+        };
+        let (slot, its_rank) = match attribute.kind {
+            attribute::XOR_MAPPED_ADDRESS => (&mut found.xored, 3),
+            attribute::XOR_MAPPED_ADDRESS_OLD => (&mut found.xored, 2),
+            attribute::MAPPED_ADDRESS => (&mut found.plain, 1),
+            attribute::OTHER_ADDRESS => (&mut found.other, 0),
+            attribute::CHANGED_ADDRESS => (&mut changed, 0),
+            attribute::ERROR_CODE => {
+                code = code.or(error_code(attribute));
+                continue;
+            }
+            attribute::FINGERPRINT if attribute.value != Value::Fingerprint(true) => {
+                return Err(NotAReply::WrongFingerprint);
+            }
+            other if other >= 0x8000 || attribute::KNOWN.contains(&other) => continue,
+            other => {
+                unknown = unknown.or(Some(other));
+                continue;
+            }
+        };
+        *slot = slot.or(address);
+        if its_rank > rank {
+            (mapped, rank) = (Some(address.ok_or(NotAReply::BadAddress)?), its_rank);
         }
     }
     found.other = found.other.or(changed);
-    found
+    let body = ReplyBody::conclude(success, unknown, mapped, code)?;
+    Ok(Response { reply: Reply { id, body, protected: rank > 1 }, addresses: found })
+}
+
+/// The code, also one that no RFC knows: class and number stand in the third and fourth byte.
+fn error_code(attribute: &message::Attribute<'_>) -> Option<u16> {
+    match (attribute.value, attribute.raw) {
+        (Value::ErrorCode(code), _) => Some(code),
+        (_, [_, _, class, number, ..]) => Some(u16::from(class & 7) * 100 + u16::from(*number)),
+        _ => None,
+    }
 }

@@ -6,8 +6,15 @@
 
 use std::net::SocketAddr;
 
+use stun_rs::attributes::discovery::{OtherAddress, Padding, ResponseOrigin};
+use stun_rs::attributes::stun::{
+    ErrorCode, Fingerprint, MappedAddress, Software, UnknownAttributes, XorMappedAddress,
+};
+use stun_rs::{MessageClass, StunAttribute};
+
+use super::message::{self, Value};
 use super::write::Writer;
-use super::{Attributes, COOKIE, HEADER_LEN, MAX_RESPONSE_LEN, attribute, check_fingerprint, kind};
+use super::{COOKIE, HEADER_LEN, MAX_RESPONSE_LEN, attribute, kind};
 
 /// SOFTWARE is cut to this many bytes: it makes each response longer than its request.
 pub const MAX_SOFTWARE: usize = 64;
@@ -18,6 +25,9 @@ pub const MAX_ANSWER_LEN: usize = 192;
 
 /// Unknown attributes that are named in an error response; there may be more, and the client learns of them one by one.
 const MAX_UNKNOWN: usize = 8;
+
+/// The longest PADDING that `stun-rs` writes. Only requests of nearly a whole IP packet could have more.
+const MAX_PADDING: usize = 64_000;
 
 /// How a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +127,7 @@ pub struct Service {
     /// Only XOR-MAPPED-ADDRESS, and nothing of RFC 5780.
     minimal: bool,
     rfc3489: bool,
-    software: Option<Box<[u8]>>,
+    software: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,8 +170,8 @@ impl Service {
     #[must_use]
     pub fn with_software(self, software: &str) -> Self {
         let end = (0..=MAX_SOFTWARE.min(software.len())).rev().find(|at| software.is_char_boundary(*at));
-        let bytes = &software.as_bytes()[..end.unwrap_or(0)];
-        Self { software: (!bytes.is_empty()).then(|| bytes.into()), ..self }
+        let text = &software[..end.unwrap_or(0)];
+        Self { software: (!text.is_empty()).then(|| text.into()), ..self }
     }
 
     /// How many endpoints it has: 1 or 4.
@@ -199,57 +209,54 @@ impl Service {
         if !cookie && !old_ones_too {
             return Err(Ignored::NoCookie);
         }
-        let wanted = self.read(bytes, attributes, asked.transport)?;
-        let mut cookie_and_id = [0; 16];
-        cookie_and_id.copy_from_slice(&header[4..]);
-        let writer = Writer::new(out, cookie_and_id);
-        Ok(match wanted.wrong {
-            None => self.success(asked, &wanted, cookie, writer),
-            Some(code) => failure(asked, &wanted, cookie, code, writer),
-        })
+        let mut id = [0; 16];
+        id.copy_from_slice(&header[4..]);
+        // What nearly all requests are is read and answered without allocation.
+        if attributes.is_empty() && cookie {
+            return Ok(self.plain_success(asked, id, out));
+        }
+        let wanted = self.read(bytes, asked.transport)?;
+        match wanted.wrong {
+            None if cookie && wanted.is_plain() => Ok(self.plain_success(asked, id, out)),
+            None => self.success(asked, &wanted, &id, out),
+            Some(code) => failure(asked, &wanted, code, &id, out),
+        }
     }
 
     /// Reads the attributes; only a wrong FINGERPRINT makes the message none (RFC 8489, section 6.3).
-    #[inline]
-    fn read(
-        &self,
-        bytes: &[u8],
-        attributes: &[u8],
-        transport: Transport,
-    ) -> Result<RequestAttributes, Ignored> {
+    fn read(&self, bytes: &[u8], transport: Transport) -> Result<RequestAttributes, Ignored> {
         let mut wanted = RequestAttributes::default();
         let behaviour = !self.minimal && transport == Transport::Udp;
-        for attribute in Attributes(attributes) {
-            let Ok((kind, value)) = attribute else {
-                wanted.wrong = Some(BAD_REQUEST);
-                break;
-            };
-            match kind {
+        let (attributes, whole) = message::read(bytes);
+        for attribute in &attributes {
+            match attribute.kind {
                 attribute::FINGERPRINT => {
-                    check_fingerprint(bytes, value).map_err(|_| Ignored::WrongFingerprint)?;
+                    if attribute.value != Value::Fingerprint(true) {
+                        return Err(Ignored::WrongFingerprint);
+                    }
                     wanted.fingerprint = true;
                 }
-                attribute::CHANGE_REQUEST if behaviour && self.endpoints() == 4 => match value {
-                    // The number of the endpoint to send from differs in these bits: 2 is the port, 4 the address.
-                    [_, _, _, flags] => {
-                        wanted.change = wanted.change.or(Some(usize::from(flags >> 1 & 3)));
-                    }
+                attribute::CHANGE_REQUEST if behaviour && self.endpoints() == 4 => match attribute.value {
+                    // The number of the endpoint to send from differs in these bits.
+                    Value::Change(bits) => wanted.change = wanted.change.or(Some(bits)),
                     _ => wanted.wrong = Some(BAD_REQUEST),
                 },
-                attribute::RESPONSE_PORT if behaviour => match value {
-                    // The port, and in the long form two reserved bytes.
-                    [p0, p1] | [p0, p1, _, _] if [*p0, *p1] != [0, 0] => {
-                        wanted.port = wanted.port.or(Some(u16::from_be_bytes([*p0, *p1])));
-                    }
+                attribute::RESPONSE_PORT if behaviour => match attribute.value {
+                    Value::Port(port) if port != 0 => wanted.port = wanted.port.or(Some(port)),
                     _ => wanted.wrong = Some(BAD_REQUEST),
                 },
-                attribute::PADDING if behaviour => wanted.padding = wanted.padding.or(Some(value.len())),
-                0..0x8000 if !attribute::KNOWN_IN_REQUEST.contains(&kind) => wanted.unknown(kind),
+                attribute::PADDING if behaviour => {
+                    wanted.padding = wanted.padding.or(Some(attribute.raw.len()));
+                }
+                kind @ 0..0x8000 if !attribute::KNOWN_IN_REQUEST.contains(&kind) => wanted.unknown(kind),
                 _ => {}
             }
         }
+        if !whole {
+            wanted.wrong = Some(BAD_REQUEST);
+        }
         if wanted.wrong.is_none() {
-            if wanted.unknowns > 0 {
+            if !wanted.unknown.is_empty() {
                 wanted.wrong = Some(UNKNOWN_ATTRIBUTE);
             } else if wanted.port.is_some() && wanted.padding.is_some() {
                 // Such a pair could be used to throw large packets at a port of somebody (RFC 5780, section 6.1).
@@ -259,50 +266,69 @@ impl Service {
         Ok(wanted)
     }
 
+    /// The answer to a request that wants nothing else.
     #[inline]
+    fn plain_success(&self, asked: &IncomingRequest<'_>, id: [u8; 16], out: &mut [u8]) -> Answer {
+        let mut writer = Writer::new(out, id);
+        writer.xor_mapped_address(asked.from);
+        if !self.minimal {
+            writer.address(attribute::MAPPED_ADDRESS, asked.from);
+            if let Endpoints::Four(seen) = &self.endpoints {
+                writer.address(attribute::RESPONSE_ORIGIN, seen[asked.at & 3]);
+                writer.address(attribute::OTHER_ADDRESS, seen[(asked.at ^ 3) & 3]);
+            }
+            if let Some(software) = &self.software {
+                writer.attribute(attribute::SOFTWARE, software.as_bytes());
+            }
+        }
+        let len = writer.finish(kind::SUCCESS);
+        Answer { len, via: asked.at, to: asked.from, error: false, padded: false }
+    }
+
+    /// Any other success, in the same order.
     fn success(
         &self,
         asked: &IncomingRequest<'_>,
         wanted: &RequestAttributes,
-        cookie: bool,
-        mut writer: Writer<'_>,
-    ) -> Answer {
+        id: &[u8; 16],
+        out: &mut [u8],
+    ) -> Result<Answer, Ignored> {
         let via = asked.at ^ wanted.change.unwrap_or(0);
         let mut to = asked.from;
         if let Some(port) = wanted.port {
             to.set_port(port);
         }
-        if cookie {
-            writer.xor_mapped_address(asked.from);
+        let mut attributes: Vec<StunAttribute> = Vec::new();
+        if id[..4] == COOKIE.to_be_bytes() {
+            attributes.push(XorMappedAddress::from(asked.from).into());
         }
         if !self.minimal {
-            writer.address(attribute::MAPPED_ADDRESS, asked.from);
+            attributes.push(MappedAddress::from(asked.from).into());
             if let Endpoints::Four(seen) = &self.endpoints {
-                let (origin, other) = if cookie {
-                    (attribute::RESPONSE_ORIGIN, attribute::OTHER_ADDRESS)
-                } else {
-                    (attribute::SOURCE_ADDRESS, attribute::CHANGED_ADDRESS)
-                };
-                writer.address(origin, seen[via & 3]);
+                attributes.push(ResponseOrigin::from(seen[via & 3]).into());
                 // The other address and port than those asked, whatever was changed (RFC 5780, section 6.1, table 1).
-                writer.address(other, seen[(asked.at ^ 3) & 3]);
+                attributes.push(OtherAddress::from(seen[(asked.at ^ 3) & 3]).into());
             }
-            if let Some(software) = &self.software {
-                writer.attribute(attribute::SOFTWARE, software);
-            }
+            let software = self.software.as_deref().map(Software::new);
+            attributes.extend(software.and_then(Result::ok).map(Into::into));
         }
         let mut padded = false;
         if let Some(padding) = wanted.padding {
             let rest = if wanted.fingerprint { 12 } else { 4 };
-            let room = asked.bytes.len().saturating_sub(writer.len() + rest) & !3;
+            let without = message::compose(out, MessageClass::SuccessResponse, id, attributes.clone());
+            let without = without.ok_or(Ignored::SendFailed)?;
+            let room = asked.bytes.len().saturating_sub(without + rest) & !3;
             // Equally long at most; what the request had in the way of addresses is the client's to pay for.
-            if room > 0 {
-                writer.zeros(attribute::PADDING, padding.min(room));
-                padded = true;
-            }
+            let text = "\0".repeat(padding.min(room).min(MAX_PADDING));
+            let attribute = (room > 0).then(|| Padding::new(text).ok()).flatten();
+            padded = attribute.is_some();
+            attributes.extend(attribute.map(Into::into));
         }
-        let len = writer.finish(kind::SUCCESS, wanted.fingerprint);
-        Answer { len, via, to, error: false, padded }
+        if wanted.fingerprint {
+            attributes.push(Fingerprint::default().into());
+        }
+        let len = message::compose(out, MessageClass::SuccessResponse, id, attributes);
+        Ok(Answer { len: len.ok_or(Ignored::SendFailed)?, via, to, error: false, padded })
     }
 }
 
@@ -313,26 +339,27 @@ pub(super) const UNKNOWN_ATTRIBUTE: u16 = 420;
 fn failure(
     asked: &IncomingRequest<'_>,
     wanted: &RequestAttributes,
-    cookie: bool,
     code: u16,
-    mut writer: Writer<'_>,
-) -> Answer {
-    writer.attribute(attribute::ERROR_CODE, &[0, 0, (code / 100) as u8, (code % 100) as u8]);
+    id: &[u8; 16],
+    out: &mut [u8],
+) -> Result<Answer, Ignored> {
+    let mut attributes: Vec<StunAttribute> = Vec::new();
+    let error = stun_rs::ErrorCode::new(code, "");
+    attributes.extend(error.ok().map(|code| ErrorCode::from(code).into()));
     if code == UNKNOWN_ATTRIBUTE {
-        let mut list = [0; MAX_UNKNOWN * 2];
-        for (slot, kind) in list.chunks_exact_mut(2).zip(&wanted.unknown[..wanted.unknowns]) {
-            slot.copy_from_slice(&kind.to_be_bytes());
-        }
-        let mut len = wanted.unknowns * 2;
-        if !cookie && !len.is_multiple_of(4) {
-            // RFC 3489 (section 11.2.10) knows no padding: an odd list repeats one.
-            list.copy_within(..2, len);
-            len += 2;
-        }
-        writer.attribute(attribute::UNKNOWN_ATTRIBUTES, &list[..len]);
+        attributes.push(UnknownAttributes::from(&wanted.unknown[..]).into());
     }
-    let len = writer.finish(kind::ERROR, wanted.fingerprint);
-    Answer { len, via: asked.at, to: asked.from, error: true, padded: false }
+    if wanted.fingerprint {
+        attributes.push(Fingerprint::default().into());
+    }
+    let len = message::compose(out, MessageClass::ErrorResponse, id, attributes);
+    Ok(Answer {
+        len: len.ok_or(Ignored::SendFailed)?,
+        via: asked.at,
+        to: asked.from,
+        error: true,
+        padded: false,
+    })
 }
 
 /// What the attributes of a request ask for.
@@ -342,16 +369,20 @@ struct RequestAttributes {
     port: Option<u16>,
     padding: Option<usize>,
     fingerprint: bool,
-    unknown: [u16; MAX_UNKNOWN],
-    unknowns: usize,
+    unknown: Vec<u16>,
     wrong: Option<u16>,
 }
 
 impl RequestAttributes {
+    /// Whether the answer is the one to a request without attributes.
+    fn is_plain(&self) -> bool {
+        self.change.unwrap_or(0) == 0 && self.port.is_none() && self.padding.is_none() && !self.fingerprint
+    }
+
+    /// Notes an attribute that is not known, once.
     fn unknown(&mut self, kind: u16) {
-        if let Some(slot) = self.unknown.get_mut(self.unknowns) {
-            *slot = kind;
-            self.unknowns += 1;
+        if self.unknown.len() < MAX_UNKNOWN && !self.unknown.contains(&kind) {
+            self.unknown.push(kind);
         }
     }
 }

@@ -10,6 +10,8 @@ use stun_rs::{
 
 use super::*;
 
+mod both;
+mod mutations;
 mod oracle;
 mod registry;
 

@@ -1,8 +1,8 @@
-//! Writes responses, without allocation.
+//! Writes what a server answers most: a plain Binding success, without allocation.
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{COOKIE, FINGERPRINT_XOR, HEADER_LEN, attribute, crc32};
+use super::{COOKIE, HEADER_LEN, attribute};
 
 /// Bytes of an attribute with an IPv4 address.
 pub(super) const ADDRESS_LEN_V4: usize = 12;
@@ -18,11 +18,6 @@ impl<'a> Writer<'a> {
     pub(super) fn new(out: &'a mut [u8], cookie_and_id: [u8; 16]) -> Self {
         out[4..HEADER_LEN].copy_from_slice(&cookie_and_id);
         Self { out, len: HEADER_LEN }
-    }
-
-    /// Bytes so far.
-    pub(super) fn len(&self) -> usize {
-        self.len
     }
 
     /// XOR-MAPPED-ADDRESS (RFC 8489, section 14.2).
@@ -60,29 +55,19 @@ impl<'a> Writer<'a> {
 
     /// Any attribute, padded with zeros to four bytes.
     pub(super) fn attribute(&mut self, kind: u16, value: &[u8]) {
-        self.zeros(kind, value.len())[..value.len()].copy_from_slice(value);
-    }
-
-    /// An attribute of so many zeros; gives its value.
-    pub(super) fn zeros(&mut self, kind: u16, len: usize) -> &mut [u8] {
-        let padded = len.next_multiple_of(4);
+        let padded = value.len().next_multiple_of(4);
         let slot = &mut self.out[self.len..self.len + 4 + padded];
         slot.fill(0);
         slot[..2].copy_from_slice(&kind.to_be_bytes());
-        slot[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+        slot[2..4].copy_from_slice(&(value.len() as u16).to_be_bytes());
+        slot[4..4 + value.len()].copy_from_slice(value);
         self.len += 4 + padded;
-        &mut slot[4..]
     }
 
-    /// Writes type and length, and FINGERPRINT (RFC 8489, section 14.7) if wanted; gives the length of the message.
-    pub(super) fn finish(mut self, kind: u16, fingerprint: bool) -> usize {
-        let total = self.len + if fingerprint { 8 } else { 0 };
+    /// Writes type and length; gives the length of the message.
+    pub(super) fn finish(self, kind: u16) -> usize {
         self.out[..2].copy_from_slice(&kind.to_be_bytes());
-        self.out[2..4].copy_from_slice(&((total - HEADER_LEN) as u16).to_be_bytes());
-        if fingerprint {
-            let print = crc32(&self.out[..self.len]) ^ FINGERPRINT_XOR;
-            self.attribute(attribute::FINGERPRINT, &print.to_be_bytes());
-        }
+        self.out[2..4].copy_from_slice(&((self.len - HEADER_LEN) as u16).to_be_bytes());
         self.len
     }
 }

@@ -41,6 +41,19 @@ const MEDIA_WIRELESS: libc::c_int = 0x80;
 // The numbers that the kernel knows, worked out by hand from its headers: a structure of another size would be another call.
 const _: () = assert!(libc::SIOCGIFAFLAG_IN6 == 0xc120_6949);
 const _: () = assert!(GET_MEDIA == if cfg!(target_os = "macos") { 0xc02c_6938 } else { 0xc030_6938 });
+// What the dump is read by is the same on both.
+const _: () = assert!(route_dump::INET == libc::AF_INET as u8);
+const _: () = assert!(route_dump::GET == libc::RTM_GET as u8);
+const _: () = assert!(route_dump::VERSION == libc::RTM_VERSION as u8);
+const _: () = assert!(route_dump::UP == libc::RTF_UP.cast_unsigned());
+const _: () = assert!(route_dump::HOST == libc::RTF_HOST.cast_unsigned());
+const _: () = assert!(route_dump::REJECT == libc::RTF_REJECT.cast_unsigned());
+const _: () = assert!(route_dump::BLACKHOLE == libc::RTF_BLACKHOLE.cast_unsigned());
+#[cfg(target_os = "macos")]
+const _: () = assert!(route_dump::SCOPED == libc::RTF_IFSCOPE.cast_unsigned());
+const _: () = assert!(route_dump::DESTINATION == libc::RTAX_DST as usize);
+const _: () = assert!(route_dump::GATEWAY == libc::RTAX_GATEWAY as usize);
+const _: () = assert!(route_dump::NETMASK == libc::RTAX_NETMASK as usize);
 const _: () = assert!(LAYOUT.header == if cfg!(target_os = "macos") { 92 } else { 152 });
 
 /// The list of `getifaddrs`, freed when it goes.

@@ -15,23 +15,25 @@ pub(super) struct Layout {
     pub inet6: u8,
 }
 
+// Numbers of both systems, which `bsd.rs` compares with those of the headers: the dump is read in tests everywhere.
+
 /// `AF_INET`, the same everywhere.
-const INET: u8 = 2;
+pub(super) const INET: u8 = 2;
 /// `RTM_GET`: the type of each message of a dump.
-const GET: u8 = 4;
+pub(super) const GET: u8 = 4;
 /// `RTM_VERSION` of both systems.
-const VERSION: u8 = 5;
-const UP: u32 = 0x1;
-const HOST: u32 = 0x4;
-const REJECT: u32 = 0x8;
-const BLACKHOLE: u32 = 0x1000;
+pub(super) const VERSION: u8 = 5;
+pub(super) const UP: u32 = 0x1;
+pub(super) const HOST: u32 = 0x4;
+pub(super) const REJECT: u32 = 0x8;
+pub(super) const BLACKHOLE: u32 = 0x1000;
 /// macOS: the route counts only for sockets bound to its interface.
-const SCOPED: u32 = 0x100_0000;
+pub(super) const SCOPED: u32 = 0x100_0000;
 
 /// Bits of `rtm_addrs`, in the order of the addresses.
-const DESTINATION: usize = 0;
-const GATEWAY: usize = 1;
-const NETMASK: usize = 2;
+pub(super) const DESTINATION: usize = 0;
+pub(super) const GATEWAY: usize = 1;
+pub(super) const NETMASK: usize = 2;
 
 /// The default routes of a dump. Messages that make no sense are skipped; nothing of them is believed.
 pub(super) fn default_routes(dump: &[u8], layout: Layout) -> Vec<DefaultRoute> {

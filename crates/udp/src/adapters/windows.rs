@@ -7,8 +7,8 @@ use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::{ERROR_BUFFER_OVERFLOW, ERROR_NO_DATA};
 use windows_sys::Win32::NetworkManagement::IpHelper::{
     FreeMibTable, GAA_FLAG_SKIP_ANYCAST, GAA_FLAG_SKIP_DNS_SERVER, GAA_FLAG_SKIP_MULTICAST,
-    GetAdaptersAddresses, GetIpForwardTable2, IP_ADAPTER_ADDRESSES_LH, IP_ADAPTER_UNICAST_ADDRESS_LH,
-    MIB_IPFORWARD_ROW2, MIB_IPFORWARD_TABLE2,
+    GetAdaptersAddresses, GetIpForwardTable2, IF_TYPE_PPP, IF_TYPE_TUNNEL, IP_ADAPTER_ADDRESSES_LH,
+    IP_ADAPTER_UNICAST_ADDRESS_LH, MIB_IPFORWARD_ROW2, MIB_IPFORWARD_TABLE2,
 };
 use windows_sys::Win32::NetworkManagement::Ndis::IfOperStatusUp;
 use windows_sys::Win32::Networking::WinSock::{
@@ -19,8 +19,7 @@ use windows_sys::Win32::Networking::WinSock::{
 
 use super::{Adapter, DefaultRoute, Held};
 
-/// `IF_TYPE_PPP` and `IF_TYPE_TUNNEL`.
-const POINT_TO_POINT: [u32; 2] = [23, 131];
+const POINT_TO_POINT: [u32; 2] = [IF_TYPE_PPP, IF_TYPE_TUNNEL];
 
 pub(super) fn adapters() -> io::Result<Vec<Adapter>> {
     let list = List::read()?;

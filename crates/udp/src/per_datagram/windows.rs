@@ -1,20 +1,18 @@
-//! Windows: `WSARecvMsg`, which has to be asked for, and `WSAPoll`.
+//! Windows: `WSARecvMsg`, which has to be asked for.
 
 use std::io;
 use std::mem::size_of;
 use std::os::windows::io::AsRawSocket;
 use std::ptr::null_mut;
-use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
 use windows_sys::Win32::Networking::WinSock::{
-    LPFN_WSARECVMSG, POLLERR, POLLHUP, POLLRDNORM, POLLWRNORM, SIO_GET_EXTENSION_FUNCTION_POINTER,
-    SIO_UDP_CONNRESET, SOCKET, WSABUF, WSAID_WSARECVMSG, WSAIoctl, WSAMSG, WSAPOLLFD, WSAPoll, setsockopt,
+    LPFN_WSARECVMSG, SIO_GET_EXTENSION_FUNCTION_POINTER, SIO_UDP_CONNRESET, SOCKET, WSABUF, WSAID_WSARECVMSG,
+    WSAIoctl, WSAMSG,
 };
 
 use super::Message;
 use crate::control::Control;
-use crate::transmit::Ready;
 
 /// The function that receives with control messages.
 #[derive(Debug)]
@@ -102,33 +100,6 @@ impl Calls {
     }
 }
 
-/// Length of an option.
-const INT: i32 = 4;
-
 fn raw(socket: &Socket) -> SOCKET {
     socket.as_raw_socket() as SOCKET
-}
-
-pub(super) fn set_int(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
-    let value = value.to_ne_bytes();
-    // SAFETY: `value` lives through the call and its length is given.
-    let result = unsafe { setsockopt(raw(socket), level, name, value.as_ptr(), INT) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-pub(super) fn poll(socket: &Socket, for_writing: bool, timeout: Duration) -> io::Result<Ready> {
-    let events = POLLRDNORM | if for_writing { POLLWRNORM } else { 0 };
-    let mut entry = WSAPOLLFD { fd: raw(socket), events, revents: 0 };
-    // Rounded up: a time of less than a millisecond must not become a busy loop.
-    let time = i32::try_from(timeout.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX);
-    // SAFETY: one entry, which lives through the call.
-    if unsafe { WSAPoll(&raw mut entry, 1, time) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // An error condition is reported by the next call, so it counts as ready.
-    let failed = entry.revents & (POLLERR | POLLHUP) != 0;
-    Ok(Ready {
-        readable: failed || entry.revents & POLLRDNORM != 0,
-        writable: failed || entry.revents & POLLWRNORM != 0,
-    })
 }

@@ -4,17 +4,14 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_route::address::AddressFlags;
+use libc::{
+    IFA_ADDRESS, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_OPTIMISTIC, IFA_F_SECONDARY, IFA_F_TENTATIVE,
+    IFA_FLAGS, IFA_LABEL, IFA_LOCAL,
+};
 use routepool_proto::scope::{Scope, scope};
 
 use super::Address;
 use crate::system::netlink::{attributes, number};
-
-/// Attributes of `linux/if_addr.h`.
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-const IFA_LABEL: u16 = 3;
-const IFA_FLAGS: u16 = 8;
 
 /// An address of an interface, as a message has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +23,8 @@ pub(crate) struct InterfaceAddress<'a> {
     /// Length of its prefix.
     pub prefix_len: u8,
     label: &'a [u8],
-    flags: AddressFlags,
+    /// `IFA_F_…`.
+    flags: u32,
 }
 
 impl<'a> InterfaceAddress<'a> {
@@ -34,7 +32,7 @@ impl<'a> InterfaceAddress<'a> {
     pub(crate) fn of(payload: &'a [u8]) -> Option<Self> {
         let ([_family, prefix_len, flags, _scope, a, b, c, d], rest) = payload.split_first_chunk()?;
         let (mut own, mut other, mut label) = (None, None, &[][..]);
-        let mut flags = AddressFlags::from_bits_retain(u32::from(*flags));
+        let mut flags = u32::from(*flags);
         for (kind, value) in attributes(rest) {
             match kind {
                 // On a point-to-point link the former is ours and the latter the other end's.
@@ -42,8 +40,7 @@ impl<'a> InterfaceAddress<'a> {
                 IFA_ADDRESS => other = ip(value),
                 IFA_LABEL => label = value.split(|byte| *byte == 0).next().unwrap_or_default(),
                 IFA_FLAGS => {
-                    let all = number(value).map(u32::from_ne_bytes);
-                    flags = all.map_or(flags, AddressFlags::from_bits_retain);
+                    flags = number(value).map_or(flags, u32::from_ne_bytes);
                 }
                 _ => {}
             }
@@ -54,8 +51,7 @@ impl<'a> InterfaceAddress<'a> {
 
     /// Whether it is not yet known to be unique, or known not to be.
     pub(crate) fn is_tentative(&self) -> bool {
-        self.flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed)
-            && !self.flags.contains(AddressFlags::Optimistic)
+        self.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) != 0 && self.flags & IFA_F_OPTIMISTIC == 0
     }
 
     /// The address at an interface of this name.
@@ -69,14 +65,15 @@ impl<'a> InterfaceAddress<'a> {
             scope_id: if is_link_local { interface } else { 0 },
             label: has_label.then(|| String::from_utf8_lossy(label).into_owned()),
             // The bit means "a further address of the subnet" for IPv4.
-            temporary: ip.is_ipv6() && flags.contains(AddressFlags::Secondary),
-            deprecated: flags.contains(AddressFlags::Deprecated),
+            temporary: ip.is_ipv6() && flags & IFA_F_SECONDARY != 0,
+            deprecated: flags & IFA_F_DEPRECATED != 0,
             tentative: self.is_tentative(),
         }
     }
 }
 
-fn ip(value: &[u8]) -> Option<IpAddr> {
+/// An address by its bytes.
+pub(super) fn ip(value: &[u8]) -> Option<IpAddr> {
     match value.len() {
         4 => <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
         16 => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
@@ -88,7 +85,7 @@ fn ip(value: &[u8]) -> Option<IpAddr> {
 mod tests {
     use netlink_packet_core::Emitable;
     use netlink_packet_route::AddressFamily;
-    use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+    use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 
     use super::*;
 

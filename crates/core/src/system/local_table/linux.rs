@@ -3,21 +3,9 @@
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_route::route::{RouteMessage, RouteType};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use libc::{RT_TABLE_LOCAL, RTA_DST, RTA_OIF, RTA_TABLE};
 
-use crate::system::netlink::{Kernel, RouteHead, attributes, number};
-
-/// `RT_TABLE_LOCAL` of linux/rtnetlink.h.
-const LOCAL_TABLE: u32 = 255;
-
-/// Attributes of linux/rtnetlink.h.
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const RTA_TABLE: u16 = 15;
-
-/// Errno of a table that there is not: no address was ever given to this network namespace, or loopback was never up in it.
-const ENOENT: i32 = 2;
+use crate::system::netlink::{Kernel, Question, RouteHead, attributes, number};
 
 /// The prefixes of all local routes of a family.
 pub(super) fn local_prefixes(ipv6: bool) -> io::Result<Vec<(IpAddr, u8)>> {
@@ -48,22 +36,16 @@ fn local_routes(
     ipv6: bool,
     wanted: impl Fn(RouteHead) -> bool,
 ) -> io::Result<Vec<LocalRoute>> {
-    let found = kernel.dump(request(ipv6), |payload| {
+    let question = Question::Routes { ipv6, kind: libc::RTN_LOCAL, table: RT_TABLE_LOCAL };
+    let found = kernel.dump(question, |payload| {
         let head = RouteHead::of(payload).filter(|head| head.is_ipv6() == ipv6 && wanted(*head));
         Ok(head.and_then(|head| local(head, payload)))
     });
     match found {
-        Err(error) if error.raw_os_error() == Some(ENOENT) => Ok(Vec::new()),
+        // There is no such table: no address was ever given to this network namespace, or loopback was never up in it.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
         found => found,
     }
-}
-
-fn request(ipv6: bool) -> RouteNetlinkMessage {
-    let mut request = RouteMessage::default();
-    request.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    request.header.table = LOCAL_TABLE as u8;
-    request.header.kind = RouteType::Local;
-    RouteNetlinkMessage::GetRoute(request)
 }
 
 fn local(head: RouteHead, payload: &[u8]) -> Option<LocalRoute> {
@@ -80,7 +62,7 @@ fn local(head: RouteHead, payload: &[u8]) -> Option<LocalRoute> {
             _ => {}
         }
     }
-    (table == LOCAL_TABLE).then_some(LocalRoute { prefix, len: head.len, interface })
+    (table == u32::from(RT_TABLE_LOCAL)).then_some(LocalRoute { prefix, len: head.len, interface })
 }
 
 /// A message read as a local route.
@@ -92,7 +74,8 @@ pub(crate) fn local_route(payload: &[u8]) -> Option<LocalRoute> {
 #[cfg(test)]
 mod tests {
     use netlink_packet_core::Emitable;
-    use netlink_packet_route::route::{RouteAddress, RouteAttribute};
+    use netlink_packet_route::AddressFamily;
+    use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 
     use super::*;
 

@@ -1,12 +1,12 @@
 //! Linux: the multicast groups of rtnetlink (rtnetlink(7)).
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::task::{Context, Poll};
 
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use routepool_proto::watch::AddressNotice;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::{Notice, RouteMonitor};
 use crate::defaults::WATCH_RECEIVE_BUFFER;
@@ -29,11 +29,22 @@ pub(in crate::watch) const REPORTS_CHANGES: bool = true;
 
 /// A socket that is told of every change.
 struct Netlink {
-    socket: Socket,
+    socket: AsyncFd<Socket>,
     buffer: Vec<u8>,
 }
 
-pub(in crate::watch) fn open(registry: &Registry, token: Token) -> io::Result<Box<dyn RouteMonitor>> {
+/// Whether the system lets one listen.
+pub(in crate::watch) fn check() -> io::Result<()> {
+    connect().map(drop)
+}
+
+pub(in crate::watch) fn open() -> io::Result<Box<dyn RouteMonitor>> {
+    #[expect(deprecated, reason = "what took its place is unsafe, for descriptors that nobody owns")]
+    let socket = AsyncFd::with_interest(connect()?, Interest::READABLE)?;
+    Ok(Box::new(Netlink { socket, buffer: Vec::with_capacity(RECEIVE) }))
+}
+
+fn connect() -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     let groups = GROUPS.iter().fold(0, |mask, group| mask | 1 << (group - 1));
     socket.bind(&SocketAddr::new(0, groups))?;
@@ -42,28 +53,28 @@ pub(in crate::watch) fn open(registry: &Registry, token: Token) -> io::Result<Bo
     socket.set_non_blocking(true)?;
     // The kernel gives what net.core.rmem_max allows; an overflow costs a look and nothing else.
     let _ = socket.set_rx_buf_sz(WATCH_RECEIVE_BUFFER);
-    registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)?;
-    Ok(Box::new(Netlink { socket, buffer: Vec::with_capacity(RECEIVE) }))
+    Ok(socket)
 }
 
 impl RouteMonitor for Netlink {
+    fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // An error is seen by the read that follows.
+        self.socket.poll_read_ready(context).map(drop)
+    }
+
     fn listen(&mut self, tell: &mut dyn FnMut(Notice)) -> io::Result<()> {
+        let Self { socket, buffer } = self;
         loop {
-            self.buffer.clear();
-            match self.socket.recv(&mut self.buffer, 0) {
+            buffer.clear();
+            match socket.try_io(Interest::READABLE, |socket| socket.recv(buffer, 0)) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => read_notices(&self.buffer, tell),
+                Ok(_) => read_notices(buffer, tell),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.raw_os_error() == Some(ENOBUFS) => tell(Notice::Overflow),
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    fn close(self: Box<Self>, registry: &Registry) {
-        // It is closed whatever comes of it.
-        let _ = registry.deregister(&mut SourceFd(&self.socket.as_raw_fd()));
     }
 }
 

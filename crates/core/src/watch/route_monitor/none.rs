@@ -2,13 +2,15 @@
 
 use std::io;
 
-use mio::{Registry, Token};
-
 use super::RouteMonitor;
 
 /// Whether the system tells.
 pub(in crate::watch) const REPORTS_CHANGES: bool = false;
 
-pub(in crate::watch) fn open(_: &Registry, _: Token) -> io::Result<Box<dyn RouteMonitor>> {
+pub(in crate::watch) fn check() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(in crate::watch) fn open() -> io::Result<Box<dyn RouteMonitor>> {
     Err(io::ErrorKind::Unsupported.into())
 }

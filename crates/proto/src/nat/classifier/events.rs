@@ -54,12 +54,16 @@ impl Classifier {
         if self.hairpin_arrived(now, socket, from, bytes) {
             return;
         }
-        let Ok(reply) = stun::read_reply(bytes) else {
+        let Some(id) = stun::response_id(bytes) else {
             self.ignored.garbage += 1;
             return;
         };
-        let Some((index, attempt)) = self.sent_with(&reply.id) else {
+        let Some((index, attempt)) = self.sent_with(&id) else {
             self.ignored.forged += 1;
+            return;
+        };
+        let Ok(response) = behavior::read(bytes) else {
+            self.ignored.garbage += 1;
             return;
         };
         let probe = &self.probes[index];
@@ -80,7 +84,7 @@ impl Classifier {
             self.ignored.misdirected += 1;
             return;
         }
-        let mapped = match reply.body {
+        let mapped = match response.reply.body {
             ReplyBody::Mapped(mapped) => mapped,
             ReplyBody::Error(code) => {
                 self.on_error(index, code);
@@ -100,7 +104,7 @@ impl Classifier {
             self.targets[server].cannot.get_or_insert(Incapable::IgnoresChange);
             return;
         }
-        let addresses = behavior::addresses(bytes);
+        let addresses = response.addresses;
         let probe = &mut self.probes[index];
         probe.answer(attempt, Answer { at: now, from, mapped, addresses });
         if probe.by_itself {

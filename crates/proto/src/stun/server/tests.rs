@@ -5,7 +5,7 @@ use stun_rs::attributes::discovery::{OtherAddress, ResponseOrigin};
 use stun_rs::attributes::stun::{ErrorCode, MappedAddress, UnknownAttributes, XorMappedAddress};
 use stun_rs::{MessageDecoderBuilder, StunMessage};
 
-use super::super::{FINGERPRINT_XOR, crc32};
+use super::super::{Attributes, FINGERPRINT_XOR, crc32};
 use super::*;
 
 fn address(text: &str) -> SocketAddr {
