@@ -9,10 +9,6 @@ use libc::{
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use routepool_proto::ip_number::bits;
 
-/// Types of messages about addresses, routes and rules.
-#[allow(unused_imports, reason = "the route monitor names those that it wants")]
-pub(crate) use libc::{RTM_DELADDR, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE};
-
 /// Dumps come in messages of up to 32 KiB (the kernel's `NLMSG_GOODSIZE` doubled for large receivers).
 const RECEIVE: usize = 1 << 16;
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::task::{Context, Poll};
 
+use libc::{ENOBUFS, RTM_DELADDR, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use routepool_proto::watch::AddressNotice;
 use tokio::io::Interest;
@@ -20,9 +21,6 @@ const GROUPS: [u32; 7] = [1, 5, 7, 8, 9, 11, 19];
 /// Messages are smaller, but for links with hundreds of virtual functions, which are cut and then not understood: a reason
 /// to look as any other.
 const RECEIVE: usize = 1 << 15;
-
-/// Errno of a full receive buffer (socket(7)): messages were lost.
-const ENOBUFS: i32 = 105;
 
 /// Whether the system tells.
 pub(in crate::watch) const REPORTS_CHANGES: bool = true;
@@ -71,6 +69,7 @@ impl RouteMonitor for Netlink {
                 Ok(_) => read_notices(buffer, tell),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The receive buffer was full (socket(7)): messages were lost.
                 Err(error) if error.raw_os_error() == Some(ENOBUFS) => tell(Notice::Overflow),
                 Err(error) => return Err(error),
             }
@@ -86,14 +85,6 @@ fn read_notices(bytes: &[u8], tell: &mut dyn FnMut(Notice)) {
         }
     }
 }
-
-/// Types of messages in linux/rtnetlink.h.
-const RTM_NEWADDR: u16 = 20;
-const RTM_DELADDR: u16 = 21;
-const RTM_NEWROUTE: u16 = 24;
-const RTM_DELROUTE: u16 = 25;
-const RTM_NEWRULE: u16 = 32;
-const RTM_DELRULE: u16 = 33;
 
 /// What a message means, if anything.
 fn notice_of(message: &Message<'_>) -> Option<Notice> {
