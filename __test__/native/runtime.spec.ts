@@ -1,4 +1,4 @@
-/** The runtime of the addon: its threads come with the first work that needs them, and nothing is left of what ended. */
+/** The runtime of the addon: its threads come with the first work that needs them, and nothing stays of what ended. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Namespace, whyNoNamespaces } from '../lab/namespaces.ts';
 import type { Output } from '../lab/namespaces.ts';

@@ -166,7 +166,16 @@ describe.skipIf(noFilter)('through a gateway', () => {
       await limited.startStunServer();
       const args = ['validate', '198.18.0.0/24', '--server', SERVER, '--json', '--quiet'];
       // The whole takes minutes. After so long the rate is known.
-      const { stdout } = limited.client.try('timeout', '--foreground', '-s', 'INT', '12', process.execPath, cli, ...args);
+      const { stdout } = limited.client.try(
+        'timeout',
+        '--foreground',
+        '-s',
+        'INT',
+        '12',
+        process.execPath,
+        cli,
+        ...args,
+      );
       const { summary } = JSON.parse(stdout) as { summary: ValidationSummary };
       const { ok, unknown } = summary.counts;
       expect([summary.stopped, ok + unknown + summary.untested]).toEqual([true, 256]);

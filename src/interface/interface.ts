@@ -109,11 +109,7 @@ export class Interface {
     const holds = onLoad === undefined;
     const { asksIpv4, asksIpv6 } = plan.facts();
     const families = FAMILIES.filter((family) => (family === 4 ? asksIpv4 : asksIpv6));
-    const { servers, isPublic, unresolved } = await resolveAll(
-      { ...options, holds },
-      families,
-      origin,
-    );
+    const { servers, isPublic, unresolved } = await resolveAll({ ...options, holds }, families, origin);
     const load = await probed('load', which, () =>
       awaitWork((cancel) => plan.load(servers, isPublic, cancel), { signal: options.signal, origin, holds }),
     );
