@@ -48,13 +48,11 @@ describe.skipIf(why !== undefined)('routepool watch in a namespace', () => {
     return { child, output, ended: once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]> };
   }
 
-  /** The thread that watches is there: what happens from now on is told. */
+  /** It watches: what happens from now on is told. The threads of the addon come with the watch. */
   async function watches(child: ChildProcessWithoutNullStreams): Promise<void> {
-    const named = () =>
-      spawnSync('sh', ['-c', `cat /proc/${child.pid}/task/*/comm`], { encoding: 'utf8' }).stdout.includes(
-        'routepool-watch',
-      );
-    while (child.exitCode === null && !named()) await new Promise((resolve) => setImmediate(resolve));
+    const begun = () =>
+      /^routepool$/m.test(spawnSync('sh', ['-c', `cat /proc/${child.pid}/task/*/comm`], { encoding: 'utf8' }).stdout);
+    while (child.exitCode === null && !begun()) await new Promise((resolve) => setImmediate(resolve));
   }
 
   it('tells in words and ends after a number of changes', async () => {
