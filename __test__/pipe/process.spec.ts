@@ -54,6 +54,17 @@ describe.each(['direct', 'portable'])('a process with pipes, %s,', (reader) => {
     expect(stdout).toBe('still here\n');
   });
 
+  it('is held by a relay until it is over', () => {
+    const { stdout, stderr } = run(`
+      const sink = createServer((s) => { let n = 0; s.on('data', (d) => (n += d.length)).on('end', () => { console.log(n); s.end(); }); }).listen(0, '127.0.0.1').unref();
+      const source = createServer((s) => { s.unref(); setTimeout(() => s.end(Buffer.alloc(20_000)), 300).unref(); }).listen(0, '127.0.0.1').unref();
+      await Promise.all([once(sink, 'listening'), once(source, 'listening')]);
+      sink.on('connection', (s) => s.unref());
+      const [a, b] = await Promise.all([source, sink].map((server) => pipeOpen(TCP, ['127.0.0.1', server.address().port])));
+      console.log((await a.relay(b)).bytesForward);`);
+    expect([stdout.trim().split('\n').sort(), stderr]).toEqual([['20000', '20000'], '']);
+  });
+
   it('is held by a ref again', () => {
     const { stdout } = run(
       "const p = await pipeOpen(UDP, toUdp); p.unref().unref().ref(); setTimeout(() => { console.log('still here'); p.close(); }, 50).unref();",

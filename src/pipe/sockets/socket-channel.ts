@@ -30,6 +30,8 @@ export class SocketChannel implements Channel, SocketOwner {
   #reading = true;
   #writing = false;
   #open = true;
+  /** Open, or relayed: it keeps the process alive unless it was told not to. */
+  #alive = true;
   #held = true;
 
   private constructor(
@@ -150,20 +152,29 @@ export class SocketChannel implements Channel, SocketOwner {
   }
 
   #leave(): void {
-    this.unref();
+    this.#handOver();
+    this.#letGo();
+  }
+
+  #handOver(): void {
     this.#open = false;
     this.#table.remove(this);
     // Nobody tells of a socket any more that is closed before it was detached.
     this.#detached?.();
   }
 
+  #letGo(): void {
+    this.unref();
+    this.#alive = false;
+  }
+
   ref(): void {
-    if (this.#open && !this.#held) this.#table.ref();
+    if (this.#alive && !this.#held) this.#table.ref();
     this.#held = true;
   }
 
   unref(): void {
-    if (this.#open && this.#held) this.#table.unref();
+    if (this.#alive && this.#held) this.#table.unref();
     this.#held = false;
   }
 
@@ -197,7 +208,7 @@ export class SocketChannel implements Channel, SocketOwner {
 
   /**
    * Relays between two detached sockets; gives the number. `done` is called at the end, with 0 or a negative error
-   * number.
+   * number. Until then both keep the process alive, unless they were told not to.
    *
    * @internal
    */
@@ -208,13 +219,24 @@ export class SocketChannel implements Channel, SocketOwner {
     const { native } = this.#table;
     const id = native.relay(this.id, other.id);
     const table = this.#table;
-    this.#leave();
-    other.#leave();
-    if (isFailure(id)) throw toError(id);
-    table.addRelay(id, done);
+    this.#handOver();
+    other.#handOver();
+    const letGo = () => {
+      this.#letGo();
+      other.#letGo();
+    };
+    if (isFailure(id)) {
+      letGo();
+      throw toError(id);
+    }
+    table.addRelay(id, (errno) => {
+      letGo();
+      done(errno);
+    });
     return {
       moved: () => native.relayed(id) ?? { forward: 0, back: 0 },
       end: () => {
+        letGo();
         table.removeRelay(id);
         native.endRelay(id);
       },
