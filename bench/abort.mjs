@@ -1,9 +1,8 @@
 // How long it takes until work that is told to end has ended, and what 1,000 starts and aborts leave behind.
-// npm run bench:abort [-- --against PATH/dist/index.js]: a server on loopback that never answers; each kind of call is
-// started, left alone for 10 ms and told to end. `stop` asks for what is known by then, so it waits for the native
+// npm run bench:abort [-- --against PATH/dist/index.js]: in a network namespace of its own, with a server that nobody is
+// at; each kind of call is started, left alone for 10 ms and told to end. `stop` asks for what is known by then, so it waits for the native
 // work; an abort rejects at once, and the native work ends after it.
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { readArguments } from '../scripts/common/arguments.mjs';
@@ -26,7 +25,11 @@ if (values.measure === undefined) {
   if (values.against !== undefined) builds.old = pathToFileURL(values.against).href;
   for (const round of values.smoke ? [1] : [1, 2, 3]) {
     for (const [name, url] of Object.entries(builds)) {
-      const found = run(process.execPath, [
+      const user = process.getuid?.() === 0 ? [] : ['-U', '-r'];
+      const found = run('unshare', [
+        ...user,
+        '-n',
+        process.execPath,
         import.meta.filename,
         '--measure',
         url,
@@ -38,26 +41,32 @@ if (values.measure === undefined) {
     }
   }
 } else {
-  const { Interface, StunServer, UDP, pipeOpen, validate } = await import(values.measure);
-  const silent = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(silent, 'listening');
-  const servers = [`127.0.0.1:${silent.address().port}`];
-  const lo = Interface.find('lo');
-  const known = await StunServer.listen({ address: '127.0.0.1', port: 0 });
-  const nic = await Interface.load('lo', { servers: [`127.0.0.1:${known.port}`] });
-  const route = nic.route();
+  for (const command of [
+    'link set lo up',
+    'link add c0 type veth peer name s0',
+    'addr add 10.77.0.1/24 dev c0',
+    'link set c0 up',
+    'link set s0 up',
+  ]) {
+    const { status, stderr } = spawnSync('ip', command.split(' '), { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`ip ${command}: ${stderr}`);
+  }
+  const { Interface, UDP, pipeOpen, validate } = await import(values.measure);
+  const servers = ['10.77.0.2:3478'];
+  const nic = Interface.find('c0');
+  const route = (await Interface.load('c0', { servers, timeoutMs: 20 })).rp[4].routes[0];
   const kinds = {
-    'Interface.load, abort': (signal) => Interface.load('lo', { servers, signal }),
+    'Interface.load, abort': (signal) => Interface.load('c0', { servers, signal }),
     'Route.observe, abort': (signal) => route.observe({ servers, signal }),
-    'Interface.loadNat, abort': (signal) => lo.loadNat({ servers, signal }),
-    'Interface.loadNat, stop': (stop) => lo.loadNat({ servers, stop }),
+    'Interface.loadNat, abort': (signal) => nic.loadNat({ servers, signal }),
+    'Interface.loadNat, stop': (stop) => nic.loadNat({ servers, stop }),
     'validate, stop': (stop) => {
-      const sweep = validate(['127.16.0.0/24'], { servers });
+      const sweep = validate(['10.77.0.1'], { servers });
       stop.addEventListener('abort', () => sweep.stop());
       return sweep.summary();
     },
     'pipe recv, abort': async (signal) => {
-      const pipe = await pipeOpen(UDP, ['127.0.0.1', silent.address().port]);
+      const pipe = await pipeOpen(UDP, ['10.77.0.2', 9]);
       await pipe.recv({ signal }).finally(() => pipe.close());
     },
   };
