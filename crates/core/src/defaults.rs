@@ -76,8 +76,9 @@ pub const WORKER_RATE: f64 = 100_000.0;
 /// one millisecond).
 pub const WORKER_WAIT: Duration = Duration::from_millis(2);
 
-/// Probes in flight at most, however many workers: half of [`RING_RECORDS`], so that a receiver which keeps up is never waited for.
-pub const MAX_WINDOW: u32 = 8_192;
+/// Probes in flight at most, however many workers. More of them are not faster, and wait at the server: with twice as many coturn
+/// lost 4 %, and the slowest of a hundred replies took twice as long.
+pub const MAX_WINDOW: u32 = 2_048;
 
 /// Bytes of receive buffer that the kernel is asked for. Some 2,700 small datagrams as Linux counts them (1,536 bytes each):
 /// above the largest window. Other tools ask for 7 MiB, which gains nothing here.
