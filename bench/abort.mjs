@@ -1,7 +1,7 @@
 // How long it takes until work that is told to end has ended, and what 1,000 starts and aborts leave behind.
-// npm run bench:abort [-- --against PATH/dist/index.js]: in a network namespace of its own, with a server that nobody is
-// at; each kind of call is started, left alone for 10 ms and told to end. `stop` asks for what is known by then, so it waits for the native
-// work; an abort rejects at once, and the native work ends after it.
+// npm run bench:abort [-- --against PATH/dist/index.js]: in a network namespace of its own, with a server that nobody
+// is at; each kind of call is started, left alone for 10 ms and told to end. `stop` asks for what is known by then, so
+// it waits for the native work; an abort rejects at once, and the native work ends after it.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
