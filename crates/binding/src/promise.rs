@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::rc::Rc;
 
 use napi::bindgen_prelude::{Either, Function, JsObjectValue, ToNapiValue, Unknown};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -81,8 +80,9 @@ pub(crate) fn promise<T: ToNapiValue + Send + 'static>(
     cancel: Cancel,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> napi::Result<Unknown<'static>> {
-    let share = share(env)?;
-    let work = Rc::new(Cell::new(Some(work)));
+    // Both are taken out when the executor is called, which is at once: the function itself is collected who knows when, and must
+    // not keep the runtime until then.
+    let once = Cell::new(Some((share(env)?, work)));
     let executor = env.create_function_from_closure("executor", move |context| {
         let resolve: Function<'_, Either<T, Failure>, ()> = context.first_arg()?;
         let resolve = resolve.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
@@ -91,9 +91,9 @@ pub(crate) fn promise<T: ToNapiValue + Send + 'static>(
             // A closing environment refuses the call, and then nobody waits any more.
             let _: Status = resolve.call(result, ThreadsafeFunctionCallMode::NonBlocking);
         };
-        match (&share, work.take()) {
-            (Ok(Share { lease, ending }), Some(work)) => {
-                let (ending, cancel) = (ending.clone(), cancel.clone());
+        match once.take() {
+            Some((Ok(Share { lease, ending }), work)) => {
+                let cancel = cancel.clone();
                 lease.spawn(async move {
                     match ending.unless(settle(work)).await {
                         Some(result) => settled(result.map_err(|error| Failure::from(&error))),
@@ -101,8 +101,8 @@ pub(crate) fn promise<T: ToNapiValue + Send + 'static>(
                     }
                 });
             }
-            (Err(error), _) => settled(Err(Failure::from(error))),
-            (_, None) => {}
+            Some((Err(error), _)) => settled(Err(Failure::from(&error))),
+            None => {}
         }
         Ok(())
     })?;
